@@ -98,6 +98,7 @@ typedef struct draco_request {
     const void *extra; /* small payload or NULL; on the worker valid until the next receive */
     size_t extra_bytes;
     size_t reply_bytes; /* exact size of an answer; another size is MALFORMED */
+    int server;         /* worker side, several servers: the one that asks, or -1 when all ask together */
 } draco_request;
 
 /* Where the server takes bytes from a transport. For one worker the calls come in order: row, chunk…, end.
