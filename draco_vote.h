@@ -4,17 +4,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __FAST_MATH__
+#error "draco_vote.h: -ffast-math lets equal inputs give different bits; compile without it"
+#endif
+
 #define DRACO_VOTE_VERSION 0x000100 /* 0.1.0 */
 
-#ifdef DRACO_VOTE_STATIC
-#define DRACO_VOTE_API static
-#else
+#ifndef DRACO_VOTE_STATIC
 #define DRACO_VOTE_API extern
+#elif defined(__GNUC__)
+#define DRACO_VOTE_API static __attribute__((unused))
+#else
+#define DRACO_VOTE_API static
+#endif
+
+/* The most ballots of one vote: the scratch of a vote lives on the stack, up to 8 bytes a ballot. */
+#ifndef DRACO_VOTE_MAX
+#define DRACO_VOTE_MAX 4096
 #endif
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* ---- Status and verdicts ---- */
 
 /* What every call returns: 0 is good, > 0 asks for more messages, < 0 is an error that left the outputs
  * untouched. */
@@ -49,32 +62,49 @@ typedef enum draco_verdict {
 DRACO_VOTE_API const char *draco_status_text(draco_status status);
 DRACO_VOTE_API const char *draco_verdict_text(draco_verdict verdict);
 
+/* ---- Secrets ---- */
+
 /* 32 secret bytes from which every key of a round is expanded (ChaCha20, RFC 8439). */
 typedef struct draco_seed {
     uint8_t bytes[32];
 } draco_seed;
-DRACO_VOTE_API draco_status draco_seed_random(draco_seed *seed); /* getrandom(2), else /dev/urandom */
+
+/* From getrandom(2), else /dev/urandom. */
+DRACO_VOTE_API draco_status draco_seed_random(draco_seed *seed);
+
+/* Key stream number `stream` of the seed; at most 2^38 bytes of each. */
 DRACO_VOTE_API void draco_seed_expand(const draco_seed *seed, uint64_t stream, void *out, size_t bytes);
+
+/* ---- Votes over whole buffers ---- */
 
 /* Exact vote over n buffers of the same size; ballots[i] == NULL is absent; bytes are compared as bytes. */
 DRACO_VOTE_API draco_status draco_vote_exact(const void *const *ballots, size_t n, size_t bytes,
                                              size_t quorum, size_t *winner, draco_verdict *verdicts);
 
-/* Tolerant vote, see the issue for the rule. */
+/* Tolerant vote over n buffers of d floats; the rule stands at the head of this file. */
 DRACO_VOTE_API draco_status draco_vote_tolerant(const float *const *ballots, size_t n, size_t d,
                                                 float abs_tol, float rel_tol, size_t quorum, size_t *winner,
                                                 draco_verdict *verdicts);
 
-/* Streaming fingerprint. State and key are plain structs owned by the caller (contents private). */
-#define DRACO_FINGERPRINT_BLOCK                                                                              \
-    1024u /* bytes; ranges that are fingerprinted apart begin at multiples of it */
+/* ---- Streaming fingerprint ---- */
+
+#define DRACO_FINGERPRINT_BLOCK 1024u /* bytes; a range fingerprinted apart begins at a multiple of it */
 #define DRACO_FINGERPRINT_BYTES 16u
-typedef struct draco_fingerprint_key {
-    uint64_t priv[512];
-} draco_fingerprint_key; /* size is the implementer's */
-typedef struct draco_fingerprint {
-    uint64_t priv[16];
-} draco_fingerprint; /* size is the implementer's */
+
+typedef struct draco_fingerprint_key { /* private */
+    uint32_t nh[2][DRACO_FINGERPRINT_BLOCK / 4];
+    uint64_t fold[2];  /* joins the two halves of an NH value */
+    uint64_t point[2]; /* where the polynomial of the blocks is read */
+} draco_fingerprint_key;
+
+typedef struct draco_fingerprint { /* private */
+    uint64_t block, length;        /* number of the block being filled; bytes taken in */
+    uint64_t sum[2], power[2];     /* the polynomial so far; point^(block + 1), 0: not known yet */
+    uint64_t nh[2];                /* NH of the block being filled, up to its last whole pair */
+    uint32_t fill;                 /* bytes of that block so far */
+    uint8_t pair[8];               /* those of them that do not make a pair yet */
+} draco_fingerprint;
+
 DRACO_VOTE_API void draco_fingerprint_key_init(draco_fingerprint_key *key, const draco_seed *seed);
 DRACO_VOTE_API void draco_fingerprint_begin(draco_fingerprint *f, uint64_t offset);
 DRACO_VOTE_API void draco_fingerprint_add(draco_fingerprint *f, const draco_fingerprint_key *key,
@@ -84,20 +114,23 @@ DRACO_VOTE_API void draco_fingerprint_merge(draco_fingerprint *into, const draco
 DRACO_VOTE_API void draco_fingerprint_finish(const draco_fingerprint *f, const draco_fingerprint_key *key,
                                              uint8_t value[DRACO_FINGERPRINT_BYTES]);
 
-/* A vote over short tokens (fingerprints, digests) as they come in. */
+/* ---- Ballot box: a vote over short tokens (fingerprints, digests) as they come in ---- */
+
 typedef struct draco_box {
     size_t n, quorum, token_bytes;
-    size_t decided;        /* index of the first voter with the winning token, or n */
+    size_t decided;        /* lowest voter so far with the winning token, or n */
+    size_t rival;          /* a voter with another token that also reached the quorum, or n */
     unsigned char *tokens; /* n x token_bytes, in the caller's memory */
-    draco_verdict *state;  /* n, in the caller's memory */
+    draco_verdict *state;  /* n, in the caller's memory: UNDECIDED until cast (AGREES) or spoilt */
 } draco_box;
-DRACO_VOTE_API size_t draco_box_bytes(size_t n, size_t token_bytes);
+
+DRACO_VOTE_API size_t draco_box_bytes(size_t n, size_t token_bytes); /* 0: too many to count */
 DRACO_VOTE_API draco_status draco_box_open(draco_box *box, size_t n, size_t token_bytes, size_t quorum,
                                            void *memory);
-DRACO_VOTE_API draco_status draco_box_cast(draco_box *box, size_t voter,
-                                           const void *token); /* OK decided, MORE not yet */
-DRACO_VOTE_API draco_status draco_box_spoil(draco_box *box, size_t voter,
-                                            draco_verdict why); /* ABSENT or MALFORMED */
+/* OK: decided; MORE: not yet. */
+DRACO_VOTE_API draco_status draco_box_cast(draco_box *box, size_t voter, const void *token);
+/* why: ABSENT or MALFORMED. OK: noted. */
+DRACO_VOTE_API draco_status draco_box_spoil(draco_box *box, size_t voter, draco_verdict why);
 DRACO_VOTE_API draco_status draco_box_close(const draco_box *box, size_t *winner, draco_verdict *verdicts);
 
 /* A collision-resistant digest handed in by the caller (a kept library's BLAKE2b or SHA-256). */
@@ -109,3 +142,588 @@ typedef draco_status (*draco_digest_fn)(void *ctx, const void *bytes, size_t n,
 }
 #endif
 #endif /* DRACO_VOTE_H */
+
+#if defined(DRACO_VOTE_IMPLEMENTATION) && !defined(DRACO_VOTE_IMPLEMENTED)
+#define DRACO_VOTE_IMPLEMENTED
+
+#include <assert.h>
+#include <float.h>
+#include <stdio.h>
+#include <string.h>
+#ifdef __GLIBC__
+#include <sys/random.h>
+#endif
+
+/* Kernels for AVX-512 and AVX2 stand beside the plain one and are chosen at run time. */
+#if !defined(DRACO_VOTE_NO_SIMD) && defined(__GNUC__) && defined(__x86_64__)
+#define DRACO_VOTE_PRIV_X86
+#include <immintrin.h>
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+DRACO_VOTE_API const char *draco_status_text(draco_status status) {
+    switch (status) {
+    case DRACO_OK:
+        return "good";
+    case DRACO_MORE:
+        return "waiting for more messages";
+    case DRACO_UNVERIFIED:
+        return "decoded, with no redundancy left to check the result";
+    case DRACO_E_ARGUMENT:
+        return "an argument is out of its range";
+    case DRACO_E_NO_MAJORITY:
+        return "no value has enough equal copies to outvote the liars";
+    case DRACO_E_TOO_MANY_MISSING:
+        return "more messages are missing than the code carries";
+    case DRACO_E_AMBIGUOUS:
+        return "more liars than the code carries: their messages cannot be told apart";
+    case DRACO_E_MALFORMED:
+        return "bytes that are not what they should be";
+    case DRACO_E_MEMORY:
+        return "out of memory";
+    case DRACO_E_RANDOM:
+        return "the system gave no random bytes";
+    case DRACO_E_RANGE:
+        return "a value that cannot be represented (NaN, infinite or too large)";
+    case DRACO_E_TRANSPORT:
+        return "the transport failed";
+    case DRACO_E_CONFIG:
+        return "the two ends are set up differently";
+    case DRACO_E_TIMEOUT:
+        return "time is up";
+    case DRACO_E_STOPPED:
+        return "stopped on request";
+    case DRACO_E_MODEL:
+        return "the model failed";
+    case DRACO_E_IO:
+        return "reading or writing failed";
+    }
+    return "unknown status";
+}
+
+DRACO_VOTE_API const char *draco_verdict_text(draco_verdict verdict) {
+    switch (verdict) {
+    case DRACO_UNDECIDED:
+        return "undecided";
+    case DRACO_AGREES:
+        return "agrees";
+    case DRACO_BLAMED:
+        return "blamed";
+    case DRACO_ABSENT:
+        return "absent";
+    case DRACO_MALFORMED:
+        return "malformed";
+    }
+    return "unknown verdict";
+}
+
+/* ---- Seeds ---- */
+
+DRACO_VOTE_API draco_status draco_seed_random(draco_seed *seed) {
+    draco_seed fresh;
+    size_t got = 0;
+    FILE *device;
+#ifdef __GLIBC__
+    if (getrandom(fresh.bytes, sizeof fresh.bytes, 0) == (ssize_t)sizeof fresh.bytes) {
+        *seed = fresh;
+        return DRACO_OK;
+    }
+#endif
+    device = fopen("/dev/urandom", "rb");
+    if (device) {
+        setbuf(device, NULL);
+        got = fread(fresh.bytes, 1, sizeof fresh.bytes, device);
+        fclose(device);
+    }
+    if (got != sizeof fresh.bytes) return DRACO_E_RANDOM;
+    *seed = fresh;
+    return DRACO_OK;
+}
+
+static uint32_t draco_vote_priv_load32(const uint8_t *b) {
+    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+static void draco_vote_priv_store32(uint8_t *b, uint32_t v) {
+    b[0] = (uint8_t)v;
+    b[1] = (uint8_t)(v >> 8);
+    b[2] = (uint8_t)(v >> 16);
+    b[3] = (uint8_t)(v >> 24);
+}
+
+static uint32_t draco_vote_priv_rotate(uint32_t v, int by) {
+    return v << by | v >> (32 - by);
+}
+
+static void draco_vote_priv_quarter(uint32_t *x, int a, int b, int c, int d) {
+    x[a] += x[b];
+    x[d] = draco_vote_priv_rotate(x[d] ^ x[a], 16);
+    x[c] += x[d];
+    x[b] = draco_vote_priv_rotate(x[b] ^ x[c], 12);
+    x[a] += x[b];
+    x[d] = draco_vote_priv_rotate(x[d] ^ x[a], 8);
+    x[c] += x[d];
+    x[b] = draco_vote_priv_rotate(x[b] ^ x[c], 7);
+}
+
+/* RFC 8439, section 2.3: one block of key stream. */
+static void draco_vote_priv_chacha20(const uint8_t key[32], uint32_t counter, const uint32_t nonce[3],
+                                     uint8_t out[64]) {
+    uint32_t start[16] = {0x61707865u, 0x3320646eu, 0x79622d32u, 0x6b206574u};
+    uint32_t x[16];
+    int i;
+    for (i = 0; i < 8; i++) start[4 + i] = draco_vote_priv_load32(key + 4 * i);
+    start[12] = counter;
+    for (i = 0; i < 3; i++) start[13 + i] = nonce[i];
+    memcpy(x, start, sizeof x);
+    for (i = 0; i < 10; i++) {
+        draco_vote_priv_quarter(x, 0, 4, 8, 12);
+        draco_vote_priv_quarter(x, 1, 5, 9, 13);
+        draco_vote_priv_quarter(x, 2, 6, 10, 14);
+        draco_vote_priv_quarter(x, 3, 7, 11, 15);
+        draco_vote_priv_quarter(x, 0, 5, 10, 15);
+        draco_vote_priv_quarter(x, 1, 6, 11, 12);
+        draco_vote_priv_quarter(x, 2, 7, 8, 13);
+        draco_vote_priv_quarter(x, 3, 4, 9, 14);
+    }
+    for (i = 0; i < 16; i++) draco_vote_priv_store32(out + 4 * i, x[i] + start[i]);
+}
+
+DRACO_VOTE_API void draco_seed_expand(const draco_seed *seed, uint64_t stream, void *out, size_t bytes) {
+    uint8_t *to = (uint8_t *)out;
+    uint32_t nonce[3], counter;
+    nonce[0] = 0;
+    nonce[1] = (uint32_t)stream;
+    nonce[2] = (uint32_t)(stream >> 32);
+    for (counter = 0; bytes > 0; counter++) {
+        uint8_t block[64];
+        size_t take = bytes < sizeof block ? bytes : sizeof block;
+        draco_vote_priv_chacha20(seed->bytes, counter, nonce, block);
+        memcpy(to, block, take);
+        to += take;
+        bytes -= take;
+    }
+}
+
+/* ---- Exact vote ---- */
+
+#define DRACO_VOTE_PRIV_CHUNK 16384u      /* bytes compared at a time: the leader's stay in cache */
+#define DRACO_VOTE_PRIV_NOBODY UINT16_MAX /* the leader of a ballot that is out of the race */
+
+/* leader[i] is the lowest ballot that equals ballot i up to here. Those that differ from their leader in
+ * this chunk gather behind the first of them, whose turn comes later in the same loop. Tells whether any
+ * did. */
+static int draco_vote_priv_split(const void *const *ballots, size_t n, size_t at, size_t bytes,
+                                 uint16_t *leader) {
+    size_t l, i;
+    int any = 0;
+    for (l = 0; l < n; l++) {
+        uint16_t rest = DRACO_VOTE_PRIV_NOBODY;
+        if (leader[l] != l) continue;
+        for (i = l + 1; i < n; i++) {
+            if (leader[i] != l) continue;
+            if (!memcmp((const char *)ballots[l] + at, (const char *)ballots[i] + at, bytes)) continue;
+            if (rest == DRACO_VOTE_PRIV_NOBODY) rest = (uint16_t)i;
+            leader[i] = rest;
+            any = 1;
+        }
+    }
+    return any;
+}
+
+/* Takes out of the race who cannot reach the quorum any more. Returns how many values are left in it, and
+ * the leader of the first. */
+static size_t draco_vote_priv_winnow(size_t n, size_t quorum, uint16_t *leader, size_t *first) {
+    size_t l, i, values = 0;
+    for (l = 0; l < n; l++) {
+        size_t copies = 0;
+        if (leader[l] != l) continue;
+        for (i = l; i < n; i++) copies += leader[i] == l;
+        if (copies >= quorum) {
+            if (values++ == 0) *first = l;
+            continue;
+        }
+        for (i = n; i-- > l;) {
+            if (leader[i] == l) leader[i] = DRACO_VOTE_PRIV_NOBODY;
+        }
+    }
+    return values;
+}
+
+DRACO_VOTE_API draco_status draco_vote_exact(const void *const *ballots, size_t n, size_t bytes,
+                                             size_t quorum, size_t *winner, draco_verdict *verdicts) {
+    uint16_t leader[DRACO_VOTE_MAX];
+    size_t i, at, values, first = 0;
+    uint16_t all = DRACO_VOTE_PRIV_NOBODY;
+    if (!ballots || n == 0 || n > DRACO_VOTE_MAX || quorum == 0 || quorum > n) return DRACO_E_ARGUMENT;
+    for (i = 0; i < n; i++) {
+        if (ballots[i] && all == DRACO_VOTE_PRIV_NOBODY) all = (uint16_t)i;
+        leader[i] = ballots[i] ? all : DRACO_VOTE_PRIV_NOBODY;
+    }
+    values = draco_vote_priv_winnow(n, quorum, leader, &first);
+    for (at = 0; values > 0 && at < bytes; at += DRACO_VOTE_PRIV_CHUNK) {
+        size_t left = bytes - at;
+        size_t take = left < DRACO_VOTE_PRIV_CHUNK ? left : DRACO_VOTE_PRIV_CHUNK;
+        if (draco_vote_priv_split(ballots, n, at, take, leader))
+            values = draco_vote_priv_winnow(n, quorum, leader, &first);
+    }
+    if (values == 0) return DRACO_E_NO_MAJORITY;
+    if (values > 1) return DRACO_E_AMBIGUOUS;
+    if (winner) *winner = first;
+    for (i = 0; verdicts && i < n; i++) {
+        verdicts[i] = !ballots[i] ? DRACO_ABSENT : leader[i] == first ? DRACO_AGREES : DRACO_BLAMED;
+    }
+    return DRACO_OK;
+}
+
+/* ---- Tolerant vote ---- */
+
+#define DRACO_VOTE_PRIV_COORDINATES 4096u /* compared at a time */
+
+typedef struct draco_vote_priv_race {
+    const float *const *ballots;
+    size_t n, d;
+    double abs_tol, rel_tol;
+} draco_vote_priv_race;
+
+/* In double the product is exact, so that a fused multiply-add changes nothing. An infinite difference is
+ * over the limit even where the limit is infinite too, and so is NaN. */
+static int draco_vote_priv_near(const draco_vote_priv_race *race, const float *a, const float *b,
+                                size_t count) {
+    size_t i;
+    int far = 0;
+    for (i = 0; i < count; i++) {
+        double x = (double)a[i];
+        double gap = x - (double)b[i];
+        double limit = race->abs_tol + race->rel_tol * (x < 0 ? -x : x);
+        gap = gap < 0 ? -gap : gap;
+        far |= !(gap <= limit) | !(gap <= DBL_MAX);
+    }
+    return !far;
+}
+
+/* camp[i] = 1 for the ballots in agreement with ballot c. Returns how many, or 0 as soon as they are fewer
+ * than `enough` or c does not agree with itself. */
+static size_t draco_vote_priv_camp(const draco_vote_priv_race *race, size_t c, size_t enough,
+                                   unsigned char *camp) {
+    size_t i, at, size = 0;
+    for (i = 0; i < race->n; i++) {
+        camp[i] = race->ballots[i] != NULL;
+        size += camp[i];
+    }
+    for (at = 0; at < race->d && size >= enough; at += DRACO_VOTE_PRIV_COORDINATES) {
+        size_t left = race->d - at;
+        size_t take = left < DRACO_VOTE_PRIV_COORDINATES ? left : DRACO_VOTE_PRIV_COORDINATES;
+        const float *a = race->ballots[c] + at;
+        if (!draco_vote_priv_near(race, a, a, take)) return 0;
+        for (i = 0; i < race->n; i++) {
+            if (!camp[i] || i == c || draco_vote_priv_near(race, a, race->ballots[i] + at, take)) continue;
+            camp[i] = 0;
+            size--;
+        }
+    }
+    return size >= enough ? size : 0;
+}
+
+/* Is there a ballot in agreement with at least `enough`? */
+static int draco_vote_priv_bridged(const draco_vote_priv_race *race, size_t enough) {
+    unsigned char camp[DRACO_VOTE_MAX];
+    size_t i;
+    for (i = 0; i < race->n; i++) {
+        if (race->ballots[i] && draco_vote_priv_camp(race, i, enough, camp)) return 1;
+    }
+    return 0;
+}
+
+static int draco_vote_priv_meet(const unsigned char *a, const unsigned char *b, size_t n) {
+    size_t i;
+    for (i = 0; i < n; i++) {
+        if (a[i] && b[i]) return 1;
+    }
+    return 0;
+}
+
+DRACO_VOTE_API draco_status draco_vote_tolerant(const float *const *ballots, size_t n, size_t d,
+                                                float abs_tol, float rel_tol, size_t quorum, size_t *winner,
+                                                draco_verdict *verdicts) {
+    unsigned char camp[DRACO_VOTE_MAX], rivals[DRACO_VOTE_MAX], own[DRACO_VOTE_MAX];
+    draco_vote_priv_race race;
+    size_t i, first, present = 0;
+    int apart = 0;
+    if (!ballots || n == 0 || n > DRACO_VOTE_MAX || quorum == 0 || quorum > n) return DRACO_E_ARGUMENT;
+    if (!(abs_tol >= 0 && abs_tol <= FLT_MAX && rel_tol >= 0 && rel_tol < 1)) return DRACO_E_ARGUMENT;
+    race.ballots = ballots;
+    race.n = n;
+    race.d = d;
+    race.abs_tol = (double)abs_tol;
+    race.rel_tol = (double)rel_tol;
+    for (i = 0; i < n; i++) present += ballots[i] != NULL;
+    for (first = 0; first < n; first++) {
+        if (ballots[first] && draco_vote_priv_camp(&race, first, quorum, camp)) break;
+    }
+    if (first == n) return DRACO_E_NO_MAJORITY;
+    for (i = 0; i < n; i++) {
+        own[i] = 0;
+        if (i < first || !ballots[i] || camp[i]) continue;
+        own[i] = draco_vote_priv_camp(&race, i, quorum, rivals) > 0;
+        if (own[i] && !draco_vote_priv_meet(camp, rivals, n)) apart = 1;
+    }
+    if (apart && !draco_vote_priv_bridged(&race, present - quorum + 1)) return DRACO_E_AMBIGUOUS;
+    if (winner) *winner = first;
+    for (i = 0; verdicts && i < n; i++) {
+        verdicts[i] = !ballots[i] ? DRACO_ABSENT
+                      : camp[i]   ? DRACO_AGREES
+                      : own[i]    ? DRACO_UNDECIDED
+                                  : DRACO_BLAMED;
+    }
+    return DRACO_OK;
+}
+
+/* ---- Arithmetic modulo 2^61 - 1 ---- */
+
+#define DRACO_VOTE_PRIV_P ((((uint64_t)1) << 61) - 1)
+
+/* v < 2^62 */
+static uint64_t draco_vote_priv_reduce(uint64_t v) {
+    return v >= DRACO_VOTE_PRIV_P ? v - DRACO_VOTE_PRIV_P : v;
+}
+
+/* The product of two residues is high * 2^64 + low = (8 high + floor(low / 2^61)) * 2^61 + low mod 2^61. */
+static uint64_t draco_vote_priv_mul(uint64_t a, uint64_t b) {
+    uint64_t high, low;
+#ifdef __SIZEOF_INT128__
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)a * b;
+    high = (uint64_t)(product >> 64);
+    low = (uint64_t)product;
+#else
+    uint64_t a0 = a & 0xffffffffu, a1 = a >> 32, b0 = b & 0xffffffffu, b1 = b >> 32;
+    uint64_t middle = a0 * b1 + (a0 * b0 >> 32); /* a1 and b1 have 29 bits: nothing overflows */
+    high = a1 * b1 + ((middle + a1 * b0) >> 32);
+    low = a * b;
+#endif
+    return draco_vote_priv_reduce((high << 3 | low >> 61) + (low & DRACO_VOTE_PRIV_P));
+}
+
+static uint64_t draco_vote_priv_power(uint64_t base, uint64_t exponent) {
+    uint64_t result = 1;
+    for (; exponent > 0; exponent >>= 1) {
+        if (exponent & 1) result = draco_vote_priv_mul(result, base);
+        base = draco_vote_priv_mul(base, base);
+    }
+    return result;
+}
+
+/* ---- Fingerprint ---- */
+
+static uint64_t draco_vote_priv_pair(const uint8_t *m, const uint32_t *k) {
+    uint32_t w[2];
+    memcpy(w, m, sizeof w);
+    return (uint64_t)(uint32_t)(w[0] + k[0]) * (uint32_t)(w[1] + k[1]);
+}
+
+/* Whole block done: sum += (low + fold * high) * point^(block + 1). */
+static void draco_vote_priv_chain(draco_fingerprint *f, const draco_fingerprint_key *key,
+                                  const uint64_t nh[2]) {
+    int j;
+    for (j = 0; j < 2; j++) {
+        uint64_t value = draco_vote_priv_mul(nh[j] >> 32, key->fold[j]) + (nh[j] & 0xffffffffu);
+        value = draco_vote_priv_mul(draco_vote_priv_reduce(value), f->power[j]);
+        f->sum[j] = draco_vote_priv_reduce(f->sum[j] + value);
+        f->power[j] = draco_vote_priv_mul(f->power[j], key->point[j]);
+    }
+    f->block++;
+}
+
+static void draco_vote_priv_blocks(draco_fingerprint *f, const draco_fingerprint_key *key, const uint8_t *m,
+                                   size_t blocks) {
+    for (; blocks > 0; blocks--, m += DRACO_FINGERPRINT_BLOCK) {
+        uint64_t nh[2] = {0, 0};
+        size_t i;
+        for (i = 0; i < DRACO_FINGERPRINT_BLOCK; i += 8) {
+            nh[0] += draco_vote_priv_pair(m + i, key->nh[0] + i / 4);
+            nh[1] += draco_vote_priv_pair(m + i, key->nh[1] + i / 4);
+        }
+        draco_vote_priv_chain(f, key, nh);
+    }
+}
+
+DRACO_VOTE_API void draco_fingerprint_key_init(draco_fingerprint_key *key, const draco_seed *seed) {
+    uint8_t bytes[sizeof key->nh + 32];
+    uint64_t points[4];
+    int j;
+    draco_seed_expand(seed, 0, bytes, sizeof bytes);
+    memcpy(key->nh, bytes, sizeof key->nh);
+    memcpy(points, bytes + sizeof key->nh, sizeof points);
+    for (j = 0; j < 2; j++) {
+        key->fold[j] = draco_vote_priv_reduce(points[j] >> 3);
+        key->point[j] = draco_vote_priv_reduce(points[2 + j] >> 3);
+    }
+}
+
+DRACO_VOTE_API void draco_fingerprint_begin(draco_fingerprint *f, uint64_t offset) {
+    assert(offset % DRACO_FINGERPRINT_BLOCK == 0);
+    memset(f, 0, sizeof *f);
+    f->block = offset / DRACO_FINGERPRINT_BLOCK;
+}
+
+/* begin knows no key, so that the first add finds the power. */
+static void draco_vote_priv_place(draco_fingerprint *f, const draco_fingerprint_key *key) {
+    int j;
+    if (f->power[0] != 0) return;
+    for (j = 0; j < 2; j++) f->power[j] = draco_vote_priv_power(key->point[j], f->block + 1);
+}
+
+/* The pair that has been gathered enters the NH of its block, and a full block enters the sum. */
+static void draco_vote_priv_pair_done(draco_fingerprint *f, const draco_fingerprint_key *key) {
+    uint32_t i = (f->fill - 1) / 8 * 2;
+    f->nh[0] += draco_vote_priv_pair(f->pair, key->nh[0] + i);
+    f->nh[1] += draco_vote_priv_pair(f->pair, key->nh[1] + i);
+    memset(f->pair, 0, sizeof f->pair);
+    if (f->fill < DRACO_FINGERPRINT_BLOCK) return;
+    draco_vote_priv_chain(f, key, f->nh);
+    f->nh[0] = f->nh[1] = 0;
+    f->fill = 0;
+}
+
+/* Up to the end of the block that is begun, pair by pair. Returns the bytes taken. */
+static size_t draco_vote_priv_fill(draco_fingerprint *f, const draco_fingerprint_key *key, const uint8_t *m,
+                                   size_t n) {
+    size_t taken = 0;
+    do {
+        size_t gap = 8 - f->fill % 8, take = n - taken < gap ? n - taken : gap;
+        memcpy(f->pair + f->fill % 8, m + taken, take);
+        f->fill += (uint32_t)take;
+        taken += take;
+        if (f->fill % 8 == 0) draco_vote_priv_pair_done(f, key);
+    } while (taken < n && f->fill > 0);
+    return taken;
+}
+
+DRACO_VOTE_API void draco_fingerprint_add(draco_fingerprint *f, const draco_fingerprint_key *key,
+                                          const void *bytes, size_t n) {
+    const uint8_t *m = (const uint8_t *)bytes;
+    draco_vote_priv_place(f, key);
+    f->length += n;
+    while (n > 0) {
+        size_t take = n - n % DRACO_FINGERPRINT_BLOCK;
+        if (f->fill == 0 && take > 0)
+            draco_vote_priv_blocks(f, key, m, take / DRACO_FINGERPRINT_BLOCK);
+        else
+            take = draco_vote_priv_fill(f, key, m, n);
+        m += take;
+        n -= take;
+    }
+}
+
+/* The sum as if the message ended here: an odd piece is filled up with zeros to a pair, and the pairs of a
+ * short block count as a block. */
+static void draco_vote_priv_total(const draco_fingerprint *f, const draco_fingerprint_key *key,
+                                  uint64_t sum[2]) {
+    draco_fingerprint last = *f;
+    if (last.fill > 0) {
+        if (last.fill % 8 != 0) draco_vote_priv_pair_done(&last, key);
+        if (last.fill > 0) draco_vote_priv_chain(&last, key, last.nh);
+    }
+    sum[0] = last.sum[0];
+    sum[1] = last.sum[1];
+}
+
+DRACO_VOTE_API void draco_fingerprint_merge(draco_fingerprint *into, const draco_fingerprint_key *key,
+                                            const draco_fingerprint *from) {
+    uint64_t sum[2];
+    int j;
+    draco_vote_priv_total(from, key, sum);
+    for (j = 0; j < 2; j++) into->sum[j] = draco_vote_priv_reduce(into->sum[j] + sum[j]);
+    into->length += from->length;
+}
+
+DRACO_VOTE_API void draco_fingerprint_finish(const draco_fingerprint *f, const draco_fingerprint_key *key,
+                                             uint8_t value[DRACO_FINGERPRINT_BYTES]) {
+    uint64_t sum[2];
+    int j;
+    draco_vote_priv_total(f, key, sum);
+    for (j = 0; j < 2; j++) {
+        uint64_t v = draco_vote_priv_reduce(sum[j] + (f->length & DRACO_VOTE_PRIV_P));
+        draco_vote_priv_store32(value + 8 * j, (uint32_t)v);
+        draco_vote_priv_store32(value + 8 * j + 4, (uint32_t)(v >> 32));
+    }
+}
+
+/* ---- Ballot box ---- */
+
+DRACO_VOTE_API size_t draco_box_bytes(size_t n, size_t token_bytes) {
+    size_t room = (size_t)-1 - sizeof(draco_verdict);
+    if (n == 0 || token_bytes > room || n > (size_t)-1 / (sizeof(draco_verdict) + token_bytes)) return 0;
+    return n * (sizeof(draco_verdict) + token_bytes);
+}
+
+DRACO_VOTE_API draco_status draco_box_open(draco_box *box, size_t n, size_t token_bytes, size_t quorum,
+                                           void *memory) {
+    size_t i;
+    if (!box || !memory || quorum == 0 || quorum > n || token_bytes == 0) return DRACO_E_ARGUMENT;
+    if (draco_box_bytes(n, token_bytes) == 0) return DRACO_E_ARGUMENT;
+    box->n = box->decided = box->rival = n;
+    box->quorum = quorum;
+    box->token_bytes = token_bytes;
+    box->state = (draco_verdict *)memory;
+    box->tokens = (unsigned char *)memory + n * sizeof(draco_verdict);
+    for (i = 0; i < n; i++) box->state[i] = DRACO_UNDECIDED;
+    return DRACO_OK;
+}
+
+static int draco_vote_priv_same(const draco_box *box, size_t a, size_t b) {
+    return box->state[a] == DRACO_AGREES && box->state[b] == DRACO_AGREES &&
+           !memcmp(box->tokens + a * box->token_bytes, box->tokens + b * box->token_bytes, box->token_bytes);
+}
+
+DRACO_VOTE_API draco_status draco_box_cast(draco_box *box, size_t voter, const void *token) {
+    size_t i, copies = 0, first = voter;
+    if (!token || voter >= box->n || box->state[voter] != DRACO_UNDECIDED) return DRACO_E_ARGUMENT;
+    memcpy(box->tokens + voter * box->token_bytes, token, box->token_bytes);
+    box->state[voter] = DRACO_AGREES;
+    for (i = box->n; i-- > 0;) {
+        if (!draco_vote_priv_same(box, i, voter)) continue;
+        copies++;
+        first = i;
+    }
+    if (copies >= box->quorum) {
+        if (box->decided == box->n || draco_vote_priv_same(box, box->decided, voter))
+            box->decided = first;
+        else
+            box->rival = first;
+    }
+    if (box->rival != box->n) return DRACO_E_AMBIGUOUS;
+    return box->decided != box->n ? DRACO_OK : DRACO_MORE;
+}
+
+DRACO_VOTE_API draco_status draco_box_spoil(draco_box *box, size_t voter, draco_verdict why) {
+    if (voter >= box->n || box->state[voter] != DRACO_UNDECIDED) return DRACO_E_ARGUMENT;
+    if (why != DRACO_ABSENT && why != DRACO_MALFORMED) return DRACO_E_ARGUMENT;
+    box->state[voter] = why;
+    return DRACO_OK;
+}
+
+DRACO_VOTE_API draco_status draco_box_close(const draco_box *box, size_t *winner, draco_verdict *verdicts) {
+    size_t i;
+    if (box->decided == box->n) return DRACO_E_NO_MAJORITY;
+    if (box->rival != box->n) return DRACO_E_AMBIGUOUS;
+    if (winner) *winner = box->decided;
+    for (i = 0; verdicts && i < box->n; i++) {
+        if (box->state[i] == DRACO_MALFORMED)
+            verdicts[i] = DRACO_MALFORMED;
+        else if (box->state[i] != DRACO_AGREES)
+            verdicts[i] = DRACO_ABSENT;
+        else
+            verdicts[i] = draco_vote_priv_same(box, i, box->decided) ? DRACO_AGREES : DRACO_BLAMED;
+    }
+    return DRACO_OK;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* DRACO_VOTE_IMPLEMENTATION */
