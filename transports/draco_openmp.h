@@ -1,0 +1,255 @@
+/* draco_openmp.h - v0.1 - n workers in one process, on an OpenMP loop
+
+   A transport for draco.h (see draco_transport there) whose workers are iterations of a loop: any number of
+   them on any number of cores. Workers write their messages straight into the server's memory, so nothing is
+   copied, and each of the team's threads has one workspace of the model, so memory grows with the threads and
+   not with the workers.
+
+   Do this in one C file:
+       #define DRACO_OPENMP_IMPLEMENTATION
+       #include "transports/draco_openmp.h"
+
+   How it goes:
+       draco_openmp_config config = {0};
+       config.worker = ...;              what every worker computes: code, model, batch, seed
+       draco_transport transport;
+       draco_openmp_open(&transport, &config);
+       ... hand &transport to draco_server_open, train ...
+       transport.close(transport.ctx);
+
+   Threads: collect and fetch start a team of config.threads threads (0: as many as OpenMP gives) and leave
+   the inbox's row and end to one thread at a time. Inside the team every thread has OpenMP to itself, so that
+   a compute library does not start a team in each. The result is the same bits for any number of threads.
+
+   Deadlines: a worker here is never late, so collect pays no heed to its deadline; lateness is tried out by
+   wrapping the transport (baselines/draco_attacks.h).
+
+   Sharing: with config.share_parts each part's gradient is computed once in a step and handed to all its
+   holders, r times less work. It is for experiments about the server; the holders no longer compute apart, so
+   a fault of this machine's arithmetic would reach all of them. Costs parts x dim floats of memory.
+
+   Errors: a worker whose model fails answers nothing; the server sees it as DRACO_MALFORMED. */
+#ifndef DRACO_OPENMP_H
+#define DRACO_OPENMP_H
+
+#include "../draco.h"
+
+typedef struct draco_openmp_config {
+    draco_worker_config worker; /* for all workers; `keep` is left out of account: threads are shared */
+    int threads;                /* 0: omp_get_max_threads() */
+    int share_parts;            /* compute each part once for all its holders */
+} draco_openmp_config;
+
+draco_status draco_openmp_open(draco_transport *transport, const draco_openmp_config *config);
+
+#endif /* DRACO_OPENMP_H */
+
+#ifdef DRACO_OPENMP_IMPLEMENTATION
+#ifndef DRACO_OPENMP_IMPLEMENTED
+#define DRACO_OPENMP_IMPLEMENTED
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct draco_openmp {
+    draco_openmp_config config;
+    int n, threads;
+    draco_worker **workers; /* threads: the state of whoever computes on that thread */
+    draco_request request;
+    const float *params; /* of the last request that carried any */
+    /* Shared parts: a model that hands out what has been computed already. */
+    draco_model sharing;
+    float *parts; /* code.parts x dim */
+    void **workspaces;
+    uint64_t parts_step;
+    int parts_valid;
+    draco_status parts_status;
+} draco_openmp;
+
+static draco_status draco_openmp_priv_workspace(void *ctx, void **workspace) {
+    draco_openmp *t = ctx;
+    const draco_model *model = t->config.worker.model;
+    *workspace = NULL;
+    return model->workspace_new ? model->workspace_new(model->ctx, workspace) : DRACO_OK;
+}
+
+static void draco_openmp_priv_workspace_free(void *ctx, void *workspace) {
+    draco_openmp *t = ctx;
+    const draco_model *model = t->config.worker.model;
+    if (model->workspace_free) model->workspace_free(model->ctx, workspace);
+}
+
+static draco_status draco_openmp_priv_gradient(void *ctx, void *workspace, const float *params,
+                                               const draco_batch *batch, float *grad) {
+    draco_openmp *t = ctx;
+    const draco_model *model = t->config.worker.model;
+    if (batch->part < 0 || !t->parts_valid || t->parts_step != batch->step)
+        return model->gradient(model->ctx, workspace, params, batch, grad);
+    memcpy(grad, t->parts + (size_t)batch->part * model->dim, model->dim * sizeof(float));
+    return t->parts_status;
+}
+
+/* One gradient for each part of the batch of this step. */
+static void draco_openmp_priv_compute_parts(draco_openmp *t) {
+    const draco_worker_config *w = &t->config.worker;
+    int failed = 0, part;
+    if (!t->config.share_parts || !t->request.params) return;
+    t->parts_valid = 0;
+#pragma omp parallel num_threads(t->threads) reduction(| : failed)
+    {
+        int me = omp_get_thread_num();
+        omp_set_num_threads(1);
+        if (!t->workspaces[me]) failed |= draco_openmp_priv_workspace(t, &t->workspaces[me]) < 0;
+#pragma omp for schedule(dynamic, 1)
+        for (part = 0; part < w->code.parts; part++) {
+            draco_batch batch = {.seed = w->seed, .step = t->request.step, .total = w->batch, .part = part};
+            draco_code_samples(&w->code, w->batch, part, &batch.first, &batch.count);
+            if (failed) continue;
+            failed |= w->model->gradient(w->model->ctx, t->workspaces[me], t->params, &batch,
+                                         t->parts + (size_t)part * w->model->dim) < 0;
+        }
+    }
+    t->parts_status = failed ? DRACO_E_MODEL : DRACO_OK;
+    t->parts_step = t->request.step;
+    t->parts_valid = 1;
+}
+
+static draco_worker *draco_openmp_priv_worker(draco_openmp *t, int thread) {
+    if (!t->workers[thread]) {
+        draco_worker_config config = t->config.worker;
+        config.keep = 0;
+        if (t->config.share_parts) config.model = &t->sharing;
+        if (draco_worker_open(&t->workers[thread], &config) < 0) t->workers[thread] = NULL;
+    }
+    return t->workers[thread];
+}
+
+/* Worker i's whole part in a phase. The inbox's row and end belong to one thread at a time. */
+static draco_status draco_openmp_priv_answer(draco_openmp *t, int i, const draco_inbox *inbox) {
+    draco_worker *worker = draco_openmp_priv_worker(t, omp_get_thread_num());
+    draco_request request = t->request;
+    draco_verdict verdict = DRACO_MALFORMED;
+    draco_status status;
+    void *row;
+    request.params = t->params;
+    request.params_count = t->config.worker.model->dim;
+#pragma omp critical(draco_openmp_inbox)
+    row = inbox->row(inbox->ctx, i);
+    if (row && worker && draco_worker_answer(worker, i, &request, row) >= 0) {
+        inbox->chunk(inbox->ctx, i, 0, request.reply_bytes);
+        verdict = DRACO_UNDECIDED;
+    }
+#pragma omp critical(draco_openmp_inbox)
+    status = inbox->end(inbox->ctx, i, row ? verdict : DRACO_ABSENT);
+    return status;
+}
+
+static draco_status draco_openmp_priv_run(draco_openmp *t, const unsigned char *whom,
+                                          const draco_inbox *inbox) {
+    int enough = 0, i;
+#pragma omp parallel for num_threads(t->threads) schedule(dynamic, 1)
+    for (i = 0; i < t->n; i++) {
+        int done;
+#pragma omp atomic read
+        done = enough;
+        if (done || (whom && !whom[i])) continue;
+        omp_set_num_threads(1);
+        if (draco_openmp_priv_answer(t, i, inbox) == DRACO_OK) {
+#pragma omp atomic write
+            enough = 1;
+        }
+    }
+    return DRACO_OK;
+}
+
+static draco_status draco_openmp_priv_broadcast(void *ctx, const draco_request *request) {
+    draco_openmp *t = ctx;
+    if (request->params && request->params_count != t->config.worker.model->dim) return DRACO_E_CONFIG;
+    t->request = *request;
+    if (request->params) t->params = request->params;
+    return t->params ? DRACO_OK : DRACO_E_ARGUMENT;
+}
+
+static draco_status draco_openmp_priv_collect(void *ctx, const draco_request *request, double seconds,
+                                              const draco_inbox *inbox) {
+    draco_openmp *t = ctx;
+    (void)seconds;
+    if (request->round != t->request.round) return DRACO_E_ARGUMENT;
+    draco_openmp_priv_compute_parts(t);
+    return draco_openmp_priv_run(t, NULL, inbox);
+}
+
+static draco_status draco_openmp_priv_fetch(void *ctx, const draco_request *request,
+                                            const unsigned char *whom, double seconds,
+                                            const draco_inbox *inbox) {
+    draco_openmp *t = ctx;
+    draco_status status = draco_openmp_priv_broadcast(ctx, request);
+    (void)seconds;
+    return status < 0 ? status : draco_openmp_priv_run(t, whom, inbox);
+}
+
+static draco_status draco_openmp_priv_close(void *ctx) {
+    draco_openmp *t = ctx;
+    for (int i = 0; i < t->threads; i++) {
+        if (t->workers) draco_worker_close(t->workers[i]);
+        if (t->workspaces && t->workspaces[i]) draco_openmp_priv_workspace_free(t, t->workspaces[i]);
+    }
+    free(t->workers);
+    free(t->workspaces);
+    free(t->parts);
+    free(t);
+    return DRACO_OK;
+}
+
+static void draco_openmp_priv_sharing_model(draco_openmp *t) {
+    const draco_model *model = t->config.worker.model;
+    t->sharing.size = sizeof t->sharing;
+    t->sharing.name = model->name;
+    t->sharing.ctx = t;
+    t->sharing.dim = model->dim;
+    t->sharing.parameters = model->parameters;
+    t->sharing.workspace_new = draco_openmp_priv_workspace;
+    t->sharing.workspace_free = draco_openmp_priv_workspace_free;
+    t->sharing.gradient = draco_openmp_priv_gradient;
+}
+
+draco_status draco_openmp_open(draco_transport *transport, const draco_openmp_config *config) {
+    draco_openmp *t;
+    if (!transport || !config || !config->worker.model || config->worker.model->size < sizeof(draco_model))
+        return DRACO_E_ARGUMENT;
+    t = calloc(1, sizeof *t);
+    if (!t) return DRACO_E_MEMORY;
+    t->config = *config;
+    if (draco_code_init(&t->config.worker.code) < 0) {
+        free(t);
+        return DRACO_E_ARGUMENT;
+    }
+    t->n = t->config.worker.code.n;
+    t->threads = config->threads > 0 ? config->threads : omp_get_max_threads();
+    if (t->threads > t->n) t->threads = t->n;
+    t->workers = calloc((size_t)t->threads, sizeof *t->workers);
+    t->workspaces = calloc((size_t)t->threads, sizeof *t->workspaces);
+    if (config->share_parts)
+        t->parts = calloc((size_t)t->config.worker.code.parts * config->worker.model->dim, sizeof(float));
+    if (!t->workers || !t->workspaces || (config->share_parts && !t->parts)) {
+        draco_openmp_priv_close(t);
+        return DRACO_E_MEMORY;
+    }
+    draco_openmp_priv_sharing_model(t);
+    memset(transport, 0, sizeof *transport);
+    transport->size = sizeof *transport;
+    transport->name = "openmp";
+    transport->ctx = t;
+    transport->workers = t->n;
+    transport->broadcast = draco_openmp_priv_broadcast;
+    transport->collect = draco_openmp_priv_collect;
+    transport->fetch = draco_openmp_priv_fetch;
+    transport->close = draco_openmp_priv_close;
+    return DRACO_OK;
+}
+
+#endif /* DRACO_OPENMP_IMPLEMENTED */
+#endif /* DRACO_OPENMP_IMPLEMENTATION */
+
+/* MIT License. Copyright (c) 2026 The Draco authors. See LICENSE. */
