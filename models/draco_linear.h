@@ -1,0 +1,331 @@
+/* draco_linear.h, version 0.1.0: models that are linear in their parameters: softmax regression, binary
+   logistic regression, soft-margin support vector machine, linear regression.
+
+   #define DRACO_LINEAR_IMPLEMENTATION in one .c file before including it; compile with -fopenmp, link -ldnnl
+   -lz -lm.
+
+       draco_linear_config config = {&train, &test, DRACO_LINEAR_SOFTMAX, 0, 0.0f};
+       draco_model model;
+       if (draco_linear_open(&model, &config) < 0) ...
+       ... draco_worker_config.model = &model; draco_trainer.model = &model; ...
+       draco_linear_close(&model);
+
+   Flat vector, with C outputs (classes of softmax regression, else 1):
+
+       weights  [features][C]   row-major: weight from feature i to output c at i * C + c
+       bias     [C]
+
+   then zeros to the next multiple of DRACO_BLOCK, then two statistics: sum of losses, count of right answers.
+
+   Of one sample x with z = x W + b:
+
+     softmax   loss = log(sum_c exp(z_c)) - z_label          dz = softmax(z) - onehot(label)
+     logistic  loss = log(1 + exp(-y z))                     dz = -y / (1 + exp(y z))
+     svm       loss = max(0, 1 - y z)                        dz = -y where y z < 1, else 0: at the corner y z
+   = 1 the subgradient 0 is taken least     loss = (z - target)^2 / 2                     dz = z - target
+     squares
+
+   y is +1 for the class `positive` and -1 for every other. Each loss has l2 / 2 ||W||^2 added per sample, and
+   its gradient l2 W; the bias is free of it. Right answers: the greatest z, the sign of z, or |z - target| <
+   1/2. Sources: Bishop, Pattern Recognition and Machine Learning, sections 3.1, 4.3, 7.1; for the subgradient
+   of the hinge Shalev-Shwartz et al., Pegasos, ICML 2007.
+
+   Start: all zero, at which each of these convex losses may begin.
+
+   Contract. open keeps the two data sets by reference: they outlive the model. test may be NULL: then there
+   is no evaluate. The context is read only; every thread takes a workspace of its own. A part is computed in
+   micro-batches of at most DRACO_LINEAR_MICRO samples, in order: the bits depend on parameters, seed, step,
+   first and count alone. Errors: DRACO_E_ARGUMENT for a data set without numbers or labels, for a class that
+   is not there and an l2 that is negative; DRACO_E_MEMORY.
+
+   MIT licence, see the end of the file. */
+#if defined(DRACO_LINEAR_IMPLEMENTATION) && !defined(DRACO_DATA_IMPLEMENTATION)
+#define DRACO_DATA_IMPLEMENTATION
+#endif
+#if defined(DRACO_LINEAR_STATIC) && !defined(DRACO_DATA_STATIC) && !defined(DRACO_DATA_H)
+#define DRACO_DATA_STATIC
+#endif
+#include "draco_data.h"
+#include "draco_model.h"
+
+#ifndef DRACO_LINEAR_H
+#define DRACO_LINEAR_H
+
+#define DRACO_LINEAR_VERSION 0x000100 /* 0.1.0 */
+
+#ifdef DRACO_LINEAR_STATIC
+#define DRACO_LINEAR_API DRACO_MODEL_INLINE
+#else
+#define DRACO_LINEAR_API extern
+#endif
+
+#ifndef DRACO_LINEAR_MICRO
+#define DRACO_LINEAR_MICRO 64 /* samples of a micro-batch */
+#endif
+
+typedef enum draco_linear_kind {
+    DRACO_LINEAR_SOFTMAX = 0,
+    DRACO_LINEAR_LOGISTIC,
+    DRACO_LINEAR_SVM,
+    DRACO_LINEAR_LEAST_SQUARES
+} draco_linear_kind;
+
+typedef struct draco_linear_config {
+    const draco_dataset *train, *test;
+    draco_linear_kind kind;
+    int positive; /* logistic and svm: the class that is told from all others */
+    float l2;
+} draco_linear_config;
+
+DRACO_LINEAR_API draco_status draco_linear_open(draco_model *model, const draco_linear_config *config);
+DRACO_LINEAR_API void draco_linear_close(draco_model *model);
+DRACO_LINEAR_API draco_model_memory draco_linear_memory(const draco_model *model);
+
+#endif /* DRACO_LINEAR_H */
+
+#if (defined(DRACO_LINEAR_IMPLEMENTATION) || defined(DRACO_LINEAR_STATIC)) &&                                \
+    !defined(DRACO_LINEAR_IMPLEMENTED)
+#define DRACO_LINEAR_IMPLEMENTED
+
+#include "draco_layers.h"
+
+typedef struct draco_linear_priv {
+    draco_linear_config config;
+    size_t features, outputs, parameters, dim;
+} draco_linear_priv;
+
+typedef struct draco_linear_priv_workspace {
+    float *x;        /* MICRO x features */
+    float *z;        /* MICRO x outputs */
+    float *dz;       /* MICRO x outputs */
+    int32_t *labels; /* MICRO */
+    float *targets;  /* MICRO */
+} draco_linear_priv_workspace;
+
+DRACO_MODEL_INLINE void draco_linear_priv_workspace_free(void *ctx, void *workspace) {
+    draco_linear_priv_workspace *w = workspace;
+    (void)ctx;
+    if (w != NULL) free(w->x);
+    free(w);
+}
+
+DRACO_MODEL_INLINE size_t draco_linear_priv_floats(const draco_linear_priv *linear) {
+    return DRACO_LINEAR_MICRO * (linear->features + 2 * linear->outputs + 2);
+}
+
+DRACO_MODEL_INLINE draco_status draco_linear_priv_workspace_new(void *ctx, void **workspace) {
+    const draco_linear_priv *linear = ctx;
+    draco_linear_priv_workspace *w = draco_model_alloc(1, sizeof *w);
+    float *memory = draco_model_alloc(draco_linear_priv_floats(linear), sizeof *memory);
+    if (w == NULL || memory == NULL) {
+        free(w);
+        free(memory);
+        return DRACO_E_MEMORY;
+    }
+    w->x = memory;
+    w->z = w->x + DRACO_LINEAR_MICRO * linear->features;
+    w->dz = w->z + DRACO_LINEAR_MICRO * linear->outputs;
+    w->targets = w->dz + DRACO_LINEAR_MICRO * linear->outputs;
+    w->labels = (int32_t *)(w->targets + DRACO_LINEAR_MICRO);
+    *workspace = w;
+    return DRACO_OK;
+}
+
+DRACO_MODEL_INLINE draco_status draco_linear_priv_init(void *ctx, uint64_t seed, float *params) {
+    const draco_linear_priv *linear = ctx;
+    (void)seed;
+    memset(params, 0, linear->dim * sizeof *params);
+    return DRACO_OK;
+}
+
+/* Row k of the micro-batch is this sample. */
+DRACO_MODEL_INLINE void draco_linear_priv_read(const draco_dataset *data, size_t sample, size_t k,
+                                               draco_linear_priv_workspace *w) {
+    draco_dataset_row(data, sample, w->x + k * data->features);
+    if (data->labels != NULL) w->labels[k] = data->labels[sample];
+    w->targets[k] = data->targets != NULL ? data->targets[sample] : (float)w->labels[k];
+}
+
+DRACO_MODEL_INLINE double draco_linear_priv_logistic(double margin) {
+    /* log(1 + exp(-m)) without overflow on either side */
+    return margin > 0 ? log1p(exp(-margin)) : log1p(exp(margin)) - margin;
+}
+
+/* Loss of one output z with the sign y of its class; *dz is its derivative. */
+DRACO_MODEL_INLINE double draco_linear_priv_margin_loss(draco_linear_kind kind, double z, double y,
+                                                        float *dz) {
+    const double margin = y * z;
+    if (kind == DRACO_LINEAR_SVM) {
+        *dz = margin < 1.0 ? (float)-y : 0.0f;
+        return margin < 1.0 ? 1.0 - margin : 0.0;
+    }
+    *dz = (float)(-y / (1.0 + exp(margin)));
+    return draco_linear_priv_logistic(margin);
+}
+
+/* Adds losses and right answers of the rows of z; dz is their derivative. */
+DRACO_MODEL_INLINE void draco_linear_priv_losses(const draco_linear_priv *linear, size_t rows,
+                                                 draco_linear_priv_workspace *w, double *loss,
+                                                 size_t *correct) {
+    const draco_linear_config *c = &linear->config;
+    if (c->kind == DRACO_LINEAR_SOFTMAX) {
+        draco_softmax_loss(rows, linear->outputs, w->z, w->labels, loss, correct, w->dz);
+        return;
+    }
+    for (size_t k = 0; k < rows; k++) {
+        const double z = (double)w->z[k];
+        if (c->kind == DRACO_LINEAR_LEAST_SQUARES) {
+            const double error = z - (double)w->targets[k];
+            w->dz[k] = (float)error;
+            *loss += 0.5 * error * error;
+            *correct += error > -0.5 && error < 0.5;
+        } else {
+            const double y = w->labels[k] == c->positive ? 1.0 : -1.0;
+            *loss += draco_linear_priv_margin_loss(c->kind, z, y, &w->dz[k]);
+            *correct += y * z > 0.0;
+        }
+    }
+}
+
+/* z of the rows that stand in w->x. */
+DRACO_MODEL_INLINE void draco_linear_priv_forward(const draco_linear_priv *linear, size_t rows,
+                                                  const float *params, draco_linear_priv_workspace *w) {
+    const float *bias = params + linear->features * linear->outputs;
+    draco_fc_forward(rows, linear->features, linear->outputs, w->x, params, bias, w->z);
+}
+
+/* l2 / 2 ||W||^2, the penalty of one sample. */
+DRACO_MODEL_INLINE double draco_linear_priv_penalty(const draco_linear_priv *linear, const float *params) {
+    double squares = 0.0;
+    if (!(linear->config.l2 > 0.0f)) return 0.0;
+    for (size_t i = 0; i < linear->features * linear->outputs; i++)
+        squares += (double)params[i] * (double)params[i];
+    return 0.5 * (double)linear->config.l2 * squares;
+}
+
+DRACO_MODEL_INLINE draco_status draco_linear_priv_gradient(void *ctx, void *workspace, const float *params,
+                                                           const draco_batch *batch, float *grad) {
+    const draco_linear_priv *linear = ctx;
+    draco_linear_priv_workspace *w = workspace;
+    const size_t pieces = draco_micro_count(batch->count, DRACO_LINEAR_MICRO);
+    const size_t weights = linear->features * linear->outputs;
+    double loss = (double)batch->count * draco_linear_priv_penalty(linear, params);
+    size_t correct = 0;
+    const int threads = draco_one_thread_begin();
+    if (pieces == 0) memset(grad, 0, linear->parameters * sizeof *grad);
+    for (size_t i = 0; i < pieces; i++) {
+        size_t first, rows;
+        draco_micro_range(batch->count, DRACO_LINEAR_MICRO, i, &first, &rows);
+        for (size_t k = 0; k < rows; k++)
+            draco_linear_priv_read(linear->config.train,
+                                   draco_dataset_draw(linear->config.train, batch, first + k), k, w);
+        draco_linear_priv_forward(linear, rows, params, w);
+        draco_linear_priv_losses(linear, rows, w, &loss, &correct);
+        draco_fc_backward(rows, linear->features, linear->outputs, w->x, params, w->dz, i > 0 ? 1.0f : 0.0f,
+                          grad, grad + weights, NULL);
+    }
+    draco_one_thread_end(threads);
+    if (linear->config.l2 > 0.0f) {
+        const float share = linear->config.l2 * (float)batch->count;
+        for (size_t i = 0; i < weights; i++) grad[i] += share * params[i];
+    }
+    draco_model_write_score(grad, linear->parameters, loss, correct);
+    return DRACO_OK;
+}
+
+DRACO_MODEL_INLINE void draco_linear_priv_progress(void *ctx, const float *sum, size_t samples,
+                                                   draco_score *score) {
+    const draco_linear_priv *linear = ctx;
+    draco_model_progress(sum, linear->parameters, samples, score);
+}
+
+DRACO_MODEL_INLINE draco_status draco_linear_priv_evaluate(void *ctx, void *workspace, const float *params,
+                                                           draco_score *score) {
+    const draco_linear_priv *linear = ctx;
+    const draco_dataset *test = linear->config.test;
+    draco_linear_priv_workspace *w = workspace;
+    double loss = 0.0;
+    size_t correct = 0;
+    const int threads = draco_one_thread_begin();
+    for (size_t first = 0; first < test->samples; first += DRACO_LINEAR_MICRO) {
+        const size_t left = test->samples - first,
+                     rows = left < DRACO_LINEAR_MICRO ? left : DRACO_LINEAR_MICRO;
+        for (size_t k = 0; k < rows; k++) draco_linear_priv_read(test, first + k, k, w);
+        draco_linear_priv_forward(linear, rows, params, w);
+        draco_linear_priv_losses(linear, rows, w, &loss, &correct);
+    }
+    draco_one_thread_end(threads);
+    score->samples = test->samples;
+    score->loss = loss / (double)test->samples + draco_linear_priv_penalty(linear, params);
+    score->accuracy = (double)correct / (double)test->samples;
+    return DRACO_OK;
+}
+
+/* Numbers, and what the loss compares them with. */
+DRACO_MODEL_INLINE int draco_linear_priv_fits(const draco_dataset *data, const draco_linear_config *config) {
+    const int regression = config->kind == DRACO_LINEAR_LEAST_SQUARES;
+    if (data->samples == 0 || data->features == 0 || data->features != config->train->features) return 0;
+    if (data->pixels == NULL && data->values == NULL) return 0;
+    if (data->labels == NULL && (!regression || data->targets == NULL)) return 0;
+    if (regression) return 1;
+    return data->classes == config->train->classes && data->classes > 0 && config->positive >= 0 &&
+           config->positive < data->classes;
+}
+
+DRACO_LINEAR_API draco_status draco_linear_open(draco_model *model, const draco_linear_config *config) {
+    if (model == NULL || config == NULL || config->train == NULL || !(config->l2 >= 0.0f) ||
+        config->kind < DRACO_LINEAR_SOFTMAX || config->kind > DRACO_LINEAR_LEAST_SQUARES ||
+        !draco_linear_priv_fits(config->train, config) ||
+        (config->test != NULL && !draco_linear_priv_fits(config->test, config)))
+        return DRACO_E_ARGUMENT;
+    static const char *const names[] = {"softmax", "logistic", "svm", "least-squares"};
+    draco_linear_priv *linear = draco_model_alloc(1, sizeof *linear);
+    if (linear == NULL) return DRACO_E_MEMORY;
+    linear->config = *config;
+    linear->features = config->train->features;
+    linear->outputs = config->kind == DRACO_LINEAR_SOFTMAX ? (size_t)config->train->classes : 1;
+    linear->parameters = (linear->features + 1) * linear->outputs;
+    linear->dim = draco_model_dim(linear->parameters, DRACO_MODEL_STATS);
+    memset(model, 0, sizeof *model);
+    model->size = sizeof *model;
+    model->name = names[config->kind];
+    model->ctx = linear;
+    model->dim = linear->dim;
+    model->parameters = linear->parameters;
+    model->init = draco_linear_priv_init;
+    model->workspace_new = draco_linear_priv_workspace_new;
+    model->workspace_free = draco_linear_priv_workspace_free;
+    model->gradient = draco_linear_priv_gradient;
+    model->progress = draco_linear_priv_progress;
+    model->evaluate = config->test != NULL ? draco_linear_priv_evaluate : NULL;
+    return DRACO_OK;
+}
+
+DRACO_LINEAR_API void draco_linear_close(draco_model *model) {
+    free(model->ctx);
+    memset(model, 0, sizeof *model);
+}
+
+DRACO_LINEAR_API draco_model_memory draco_linear_memory(const draco_model *model) {
+    const draco_linear_priv *linear = model->ctx;
+    draco_model_memory memory = {sizeof *linear, sizeof(draco_linear_priv_workspace)};
+    memory.workspace += draco_linear_priv_floats(linear) * sizeof(float);
+    return memory;
+}
+
+#endif /* DRACO_LINEAR_IMPLEMENTATION */
+
+/* Copyright (c) 2026 The Draco authors
+
+   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+   associated documentation files (the "Software"), to deal in the Software without restriction, including
+   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
+   following conditions: the above copyright notice and this permission notice shall be included in all copies
+   or substantial portions of the Software.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
+   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
+   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
+   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
+   USE OR OTHER DEALINGS IN THE SOFTWARE. */

@@ -1,0 +1,386 @@
+/* draco_optim.h, version 0.1.0: optimizers: SGD, momentum, Nesterov, Adam, AdamW; schedules of the rate;
+   warm-up; gradient clipping; weight decay.
+
+   #define DRACO_OPTIM_IMPLEMENTATION in one .c file before including it (DRACO_OPTIM_STATIC: a private copy).
+
+       draco_optim_config config = {0};             zero: the default of every field
+       config.kind = DRACO_OPTIM_MOMENTUM;
+       config.rate = 0.05f;
+       draco_optim memory;
+       draco_optimizer optimizer;
+       draco_status status = draco_optim_open(&optimizer, &memory, &config);
+       ... optimizer.step(optimizer.ctx, &info, params, gradient, state, count);
+
+   g is the mean gradient, clipped: g x min(1, clip / ||g||). p the parameters, w the weight decay, r the rate
+   of this step.
+
+     sgd       g += w p;  p -= r g
+     momentum  g += w p;  v = mu v + g;  p -= r v                     (Polyak 1964; heavy ball)
+     nesterov  g += w p;  v = mu v + g;  p -= r (g + mu v)            (Sutskever et al., ICML 2013, section 2)
+     adam      g += w p;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;
+               p -= r (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps), t = step + 1
+                                                                      (Kingma and Ba, ICLR 2015, algorithm 1)
+     adamw     p -= r w p;  then adam with the plain g                (Loshchilov and Hutter, ICLR 2019,
+   algorithm 2)
+
+   Rate at step k = 0, 1, ...: rate x warm-up(k) x schedule(k):
+
+     warm-up    (k + 1) / warmup while k < warmup, else 1
+     constant   1
+     step       factor ^ floor(k / period)
+     cosine     floor + (1 - floor) (1 + cos(pi x)) / 2, x = (k - warmup) / (steps - warmup) in [0, 1]
+                                                                      (Loshchilov and Hutter, ICLR 2017)
+
+   Contract. step works on each coordinate alone, with one rounding per operation in a fixed order: shards of
+   the vector, any split of it and any number of threads give the same bits. state: state_per_parameter x
+   count floats, zero at the start, first v (or m), then Adam's v; the caller's, and part of a checkpoint. The
+   step number is the only other state. The context is read only after open, so one optimizer may serve
+   several shards at once. A norm that is not finite is DRACO_E_RANGE and moves nothing; open refuses values
+   out of range with DRACO_E_ARGUMENT and fills the optimizer only on success. No memory is allocated.
+
+   MIT licence, see the end of the file. */
+#if defined(DRACO_OPTIM_IMPLEMENTATION) && !defined(DRACO_IMPLEMENTATION)
+#define DRACO_IMPLEMENTATION
+#endif
+#if defined(DRACO_OPTIM_STATIC) && !defined(DRACO_STATIC) && !defined(DRACO_H)
+#define DRACO_STATIC
+#endif
+#include "draco.h"
+
+#ifndef DRACO_OPTIM_H
+#define DRACO_OPTIM_H
+
+#define DRACO_OPTIM_VERSION 0x000100 /* 0.1.0 */
+
+#if defined(__GNUC__)
+#define DRACO_OPTIM_PRIVATE static __attribute__((unused))
+#else
+#define DRACO_OPTIM_PRIVATE static
+#endif
+#ifdef DRACO_OPTIM_STATIC
+#define DRACO_OPTIM_API DRACO_OPTIM_PRIVATE
+#else
+#define DRACO_OPTIM_API extern
+#endif
+
+typedef enum draco_optim_kind {
+    DRACO_OPTIM_SGD = 0,
+    DRACO_OPTIM_MOMENTUM,
+    DRACO_OPTIM_NESTEROV,
+    DRACO_OPTIM_ADAM,
+    DRACO_OPTIM_ADAMW
+} draco_optim_kind;
+
+typedef enum draco_schedule {
+    DRACO_SCHEDULE_CONSTANT = 0,
+    DRACO_SCHEDULE_STEP,
+    DRACO_SCHEDULE_COSINE
+} draco_schedule;
+
+typedef struct draco_optim_config {
+    draco_optim_kind kind;
+    float rate;         /* 0: 0.1 sgd, 0.01 momentum and nesterov, 0.001 adam and adamw */
+    float momentum;     /* mu, 0: 0.9 */
+    float beta1, beta2; /* 0: 0.9, 0.999 */
+    float epsilon;      /* 0: 1e-8 */
+    float weight_decay; /* 0: none */
+    float clip;         /* greatest norm of a gradient; 0: none */
+    draco_schedule schedule;
+    uint64_t warmup; /* steps; 0: none */
+    uint64_t period; /* step: steps between two drops; needed */
+    float factor;    /* step: 0: 0.1 */
+    uint64_t steps;  /* cosine: the step at which the floor is reached; needed */
+    float floor;     /* cosine: share of the rate that is left at the end */
+} draco_optim_config;
+
+typedef struct draco_optim {
+    draco_optim_config config; /* defaults filled in */
+} draco_optim;
+
+/* memory stays with the optimizer and is read only from now on. */
+DRACO_OPTIM_API draco_status draco_optim_open(draco_optimizer *optimizer, draco_optim *memory,
+                                              const draco_optim_config *config);
+/* The rate of a step. */
+DRACO_OPTIM_API double draco_optim_rate(const draco_optim *memory, uint64_t step);
+
+/* For command lines: the value that a name stands for (1), or 0 when there is none; the names, in one line.
+ */
+DRACO_OPTIM_API int draco_optim_kind_of(const char *name, draco_optim_kind *kind);
+DRACO_OPTIM_API const char *draco_optim_kind_names(void);
+DRACO_OPTIM_API int draco_schedule_of(const char *name, draco_schedule *schedule);
+DRACO_OPTIM_API const char *draco_schedule_names(void);
+
+#endif /* DRACO_OPTIM_H */
+
+#if (defined(DRACO_OPTIM_IMPLEMENTATION) || defined(DRACO_OPTIM_STATIC)) && !defined(DRACO_OPTIM_IMPLEMENTED)
+#define DRACO_OPTIM_IMPLEMENTED
+
+#ifdef __FAST_MATH__
+#error "-ffast-math breaks the equality of bits that replicas rely on"
+#endif
+
+#include <math.h>
+#include <string.h>
+
+static const char *const draco_optim_priv_kinds[] = {"sgd", "momentum", "nesterov", "adam", "adamw"};
+static const char *const draco_optim_priv_schedules[] = {"constant", "step", "cosine"};
+
+DRACO_OPTIM_PRIVATE int draco_optim_priv_look_up(const char *name, const char *const *names, int count) {
+    for (int i = 0; i < count; i++)
+        if (name != NULL && strcmp(name, names[i]) == 0) return i;
+    return -1;
+}
+
+DRACO_OPTIM_API int draco_optim_kind_of(const char *name, draco_optim_kind *kind) {
+    const int found = draco_optim_priv_look_up(name, draco_optim_priv_kinds, 5);
+    if (found >= 0) *kind = (draco_optim_kind)found;
+    return found >= 0;
+}
+
+DRACO_OPTIM_API const char *draco_optim_kind_names(void) {
+    return "sgd, momentum, nesterov, adam, adamw";
+}
+
+DRACO_OPTIM_API int draco_schedule_of(const char *name, draco_schedule *schedule) {
+    const int found = draco_optim_priv_look_up(name, draco_optim_priv_schedules, 3);
+    if (found >= 0) *schedule = (draco_schedule)found;
+    return found >= 0;
+}
+
+DRACO_OPTIM_API const char *draco_schedule_names(void) {
+    return "constant, step, cosine";
+}
+
+/* ---- Rate: plain arithmetic in double, so that every machine gets the same bits ---- */
+
+/* base^exponent by squaring. */
+DRACO_OPTIM_PRIVATE double draco_optim_priv_power(double base, uint64_t exponent) {
+    double result = 1.0;
+    for (; exponent > 0; exponent >>= 1) {
+        if (exponent & 1) result *= base;
+        base *= base;
+    }
+    return result;
+}
+
+/* cos(pi x) for x in [0, 1], Taylor's series around the nearer end of the half interval. */
+DRACO_OPTIM_PRIVATE double draco_optim_priv_cosine(double x) {
+    const double angle = 3.141592653589793 * (x > 0.5 ? 1.0 - x : x), square = angle * angle;
+    double term = 1.0, sum = 1.0;
+    for (int k = 2; k <= 24; k += 2) {
+        term *= -square / (double)(k * (k - 1));
+        sum += term;
+    }
+    return x > 0.5 ? -sum : sum;
+}
+
+DRACO_OPTIM_API double draco_optim_rate(const draco_optim *memory, uint64_t step) {
+    const draco_optim_config *c = &memory->config;
+    double rate = (double)c->rate;
+    if (step < c->warmup) rate *= (double)(step + 1) / (double)c->warmup;
+    if (c->schedule == DRACO_SCHEDULE_STEP)
+        rate *= draco_optim_priv_power((double)c->factor, step / c->period);
+    if (c->schedule == DRACO_SCHEDULE_COSINE && step >= c->warmup) {
+        const double length = (double)(c->steps - c->warmup);
+        const double x = step >= c->steps ? 1.0 : (double)(step - c->warmup) / length;
+        const double floor = (double)c->floor;
+        rate *= floor + (1.0 - floor) * 0.5 * (1.0 + draco_optim_priv_cosine(x));
+    }
+    return rate;
+}
+
+/* ---- Steps ---- */
+
+/* What all coordinates of a step share. */
+typedef struct draco_optim_priv_step {
+    draco_optim_kind kind;
+    float rate, scale, decay, momentum;
+    float beta1, beta2, rest1, rest2; /* rest = 1 - beta */
+    float first, second;              /* Adam: 1 / (1 - beta^t) */
+    float epsilon;
+    float keep; /* AdamW: 1 - rate x decay */
+} draco_optim_priv_step;
+
+DRACO_OPTIM_PRIVATE void draco_optim_priv_sgd(const draco_optim_priv_step *s, float *restrict p,
+                                              const float *restrict g, size_t count) {
+    const float rate = s->rate, scale = s->scale, decay = s->decay;
+    for (size_t i = 0; i < count; i++) p[i] -= rate * (scale * g[i] + decay * p[i]);
+}
+
+DRACO_OPTIM_PRIVATE void draco_optim_priv_momentum(const draco_optim_priv_step *s, float *restrict p,
+                                                   const float *restrict g, float *restrict v, size_t count) {
+    const float rate = s->rate, scale = s->scale, decay = s->decay, mu = s->momentum;
+    for (size_t i = 0; i < count; i++) {
+        v[i] = mu * v[i] + (scale * g[i] + decay * p[i]);
+        p[i] -= rate * v[i];
+    }
+}
+
+DRACO_OPTIM_PRIVATE void draco_optim_priv_nesterov(const draco_optim_priv_step *s, float *restrict p,
+                                                   const float *restrict g, float *restrict v, size_t count) {
+    const float rate = s->rate, scale = s->scale, decay = s->decay, mu = s->momentum;
+    for (size_t i = 0; i < count; i++) {
+        const float gradient = scale * g[i] + decay * p[i];
+        v[i] = mu * v[i] + gradient;
+        p[i] -= rate * (gradient + mu * v[i]);
+    }
+}
+
+/* Without errno, gcc computes square roots in vectors; a correctly rounded root has the same bits either way.
+ */
+#if defined(__GNUC__) && !defined(__clang__)
+__attribute__((optimize("no-math-errno")))
+#endif
+DRACO_OPTIM_PRIVATE void
+draco_optim_priv_adam(const draco_optim_priv_step *s, float *restrict p, const float *restrict g,
+                      float *restrict m, float *restrict v, size_t count) {
+    const float rate = s->rate, scale = s->scale, keep = s->keep, epsilon = s->epsilon;
+    const float decay = s->kind == DRACO_OPTIM_ADAM ? s->decay : 0.0f;
+    const float beta1 = s->beta1, beta2 = s->beta2, rest1 = s->rest1, rest2 = s->rest2;
+    const float first = s->first, second = s->second;
+    for (size_t i = 0; i < count; i++) {
+        const float gradient = scale * g[i] + decay * p[i];
+        m[i] = beta1 * m[i] + rest1 * gradient;
+        v[i] = beta2 * v[i] + rest2 * (gradient * gradient);
+        p[i] = keep * p[i] - rate * (first * m[i]) / (sqrtf(second * v[i]) + epsilon);
+    }
+}
+
+DRACO_OPTIM_PRIVATE draco_status draco_optim_priv_prepare(const draco_optim *memory,
+                                                          const draco_step_info *info,
+                                                          draco_optim_priv_step *s) {
+    const draco_optim_config *c = &memory->config;
+    const double rate = draco_optim_rate(memory, info->step), clip = (double)c->clip;
+    memset(s, 0, sizeof *s);
+    s->kind = c->kind;
+    s->rate = (float)rate;
+    s->scale = 1.0f;
+    if (clip > 0.0) {
+        if (!(info->norm >= 0.0 && info->norm <= 1e300)) return DRACO_E_RANGE;
+        if (info->norm > clip) s->scale = (float)(clip / info->norm);
+    }
+    s->decay = c->weight_decay;
+    s->momentum = c->momentum;
+    s->beta1 = c->beta1;
+    s->beta2 = c->beta2;
+    s->rest1 = (float)(1.0 - (double)c->beta1);
+    s->rest2 = (float)(1.0 - (double)c->beta2);
+    s->first = (float)(1.0 / (1.0 - draco_optim_priv_power((double)c->beta1, info->step + 1)));
+    s->second = (float)(1.0 / (1.0 - draco_optim_priv_power((double)c->beta2, info->step + 1)));
+    s->epsilon = c->epsilon;
+    s->keep = c->kind == DRACO_OPTIM_ADAMW ? (float)(1.0 - rate * (double)c->weight_decay) : 1.0f;
+    return DRACO_OK;
+}
+
+/* Coordinates first..first+n-1 of `count`. */
+DRACO_OPTIM_PRIVATE void draco_optim_priv_range(const draco_optim_priv_step *s, float *params,
+                                                const float *gradient, float *state, size_t count,
+                                                size_t first, size_t n) {
+    float *p = params + first;
+    const float *g = gradient + first;
+    switch (s->kind) {
+    case DRACO_OPTIM_SGD:
+        draco_optim_priv_sgd(s, p, g, n);
+        break;
+    case DRACO_OPTIM_MOMENTUM:
+        draco_optim_priv_momentum(s, p, g, state + first, n);
+        break;
+    case DRACO_OPTIM_NESTEROV:
+        draco_optim_priv_nesterov(s, p, g, state + first, n);
+        break;
+    case DRACO_OPTIM_ADAM:
+    case DRACO_OPTIM_ADAMW:
+        draco_optim_priv_adam(s, p, g, state + first, state + count + first, n);
+        break;
+    }
+}
+
+#define DRACO_OPTIM_PRIV_PIECE ((size_t)1 << 15) /* coordinates that a thread takes at a time */
+
+DRACO_OPTIM_PRIVATE draco_status draco_optim_priv_step_all(void *ctx, const draco_step_info *info,
+                                                           float *params, const float *gradient, float *state,
+                                                           size_t count) {
+    draco_optim_priv_step s;
+    if (ctx == NULL || info == NULL || params == NULL || gradient == NULL) return DRACO_E_ARGUMENT;
+    draco_status status = draco_optim_priv_prepare((const draco_optim *)ctx, info, &s);
+    if (status != DRACO_OK) return status;
+    if (state == NULL && s.kind != DRACO_OPTIM_SGD) return DRACO_E_ARGUMENT;
+    const size_t pieces = (count + DRACO_OPTIM_PRIV_PIECE - 1) / DRACO_OPTIM_PRIV_PIECE;
+#ifdef _OPENMP
+#pragma omp parallel for schedule(static) if (pieces > 4)
+#endif
+    for (size_t i = 0; i < pieces; i++) {
+        const size_t first = i * DRACO_OPTIM_PRIV_PIECE, left = count - first;
+        draco_optim_priv_range(&s, params, gradient, state, count, first,
+                               left < DRACO_OPTIM_PRIV_PIECE ? left : DRACO_OPTIM_PRIV_PIECE);
+    }
+    return DRACO_OK;
+}
+
+/* ---- Set-up ---- */
+
+DRACO_OPTIM_PRIVATE void draco_optim_priv_default(float *value, float otherwise) {
+    if (!(*value < 0.0f || *value > 0.0f)) *value = *value != *value ? *value : otherwise;
+}
+
+DRACO_OPTIM_PRIVATE int draco_optim_priv_within(float value, float low, float high) {
+    return value >= low && value <= high; /* NaN is not */
+}
+
+DRACO_OPTIM_PRIVATE int draco_optim_priv_valid(const draco_optim_config *c) {
+    const float below_one = 0.99999994f, huge = 1e30f;
+    if (c->kind < DRACO_OPTIM_SGD || c->kind > DRACO_OPTIM_ADAMW) return 0;
+    if (c->schedule < DRACO_SCHEDULE_CONSTANT || c->schedule > DRACO_SCHEDULE_COSINE) return 0;
+    if (c->schedule == DRACO_SCHEDULE_STEP && c->period == 0) return 0;
+    if (c->schedule == DRACO_SCHEDULE_COSINE && c->steps <= c->warmup) return 0;
+    return draco_optim_priv_within(c->rate, 1e-30f, huge) &&
+           draco_optim_priv_within(c->momentum, 0.0f, below_one) &&
+           draco_optim_priv_within(c->beta1, 0.0f, below_one) &&
+           draco_optim_priv_within(c->beta2, 0.0f, below_one) &&
+           draco_optim_priv_within(c->epsilon, 1e-30f, huge) &&
+           draco_optim_priv_within(c->weight_decay, 0.0f, huge) &&
+           draco_optim_priv_within(c->clip, 0.0f, huge) && draco_optim_priv_within(c->factor, 0.0f, 1.0f) &&
+           draco_optim_priv_within(c->floor, 0.0f, 1.0f);
+}
+
+DRACO_OPTIM_API draco_status draco_optim_open(draco_optimizer *optimizer, draco_optim *memory,
+                                              const draco_optim_config *config) {
+    static const float rates[] = {0.1f, 0.01f, 0.01f, 0.001f, 0.001f};
+    static const size_t states[] = {0, 1, 1, 2, 2};
+    if (optimizer == NULL || memory == NULL || config == NULL) return DRACO_E_ARGUMENT;
+    draco_optim_config c = *config;
+    if (c.kind < DRACO_OPTIM_SGD || c.kind > DRACO_OPTIM_ADAMW) return DRACO_E_ARGUMENT;
+    draco_optim_priv_default(&c.rate, rates[c.kind]);
+    draco_optim_priv_default(&c.momentum, 0.9f);
+    draco_optim_priv_default(&c.beta1, 0.9f);
+    draco_optim_priv_default(&c.beta2, 0.999f);
+    draco_optim_priv_default(&c.epsilon, 1e-8f);
+    draco_optim_priv_default(&c.factor, 0.1f);
+    if (!draco_optim_priv_valid(&c)) return DRACO_E_ARGUMENT;
+    memory->config = c;
+    memset(optimizer, 0, sizeof *optimizer);
+    optimizer->size = sizeof *optimizer;
+    optimizer->name = draco_optim_priv_kinds[c.kind];
+    optimizer->ctx = memory;
+    optimizer->wants_norm = c.clip > 0.0f;
+    optimizer->state_per_parameter = states[c.kind];
+    optimizer->step = draco_optim_priv_step_all;
+    return DRACO_OK;
+}
+
+#endif /* DRACO_OPTIM_IMPLEMENTATION */
+
+/* Copyright (c) 2026 The Draco authors
+
+   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+   associated documentation files (the "Software"), to deal in the Software without restriction, including
+   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
+   following conditions: the above copyright notice and this permission notice shall be included in all copies
+   or substantial portions of the Software.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
+   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
+   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
+   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
+   USE OR OTHER DEALINGS IN THE SOFTWARE. */
