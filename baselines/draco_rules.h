@@ -1,7 +1,8 @@
 /* draco_rules.h, version 0.1.0: robust averages of n gradients, what DRACO is measured against.
 
-   #define DRACO_RULES_IMPLEMENTATION in one .c file before including it (or DRACO_RULES_STATIC for a private
-   copy); compile with -fopenmp to use more than one core, link -lm.
+   #define DRACO_RULES_IMPLEMENTATION in one .c file before including it, and DRACO_RULES_STATIC too for a
+   private copy; draco.h's implementation is in the program as well. Compile with -fopenmp to use more than
+   one core, link -lm.
 
        draco_rule rule;
        draco_rule_options options = {0};                zero: the defaults told below
@@ -43,7 +44,7 @@
 #ifndef DRACO_RULES_H
 #define DRACO_RULES_H
 
-#include "draco.h"
+#include "../draco.h"
 
 #define DRACO_RULES_VERSION 0x000100
 #ifdef DRACO_RULES_STATIC
@@ -101,19 +102,12 @@ DRACO_RULES_API draco_status draco_rule_distances(const float *const *rows, int 
 
 #endif /* DRACO_RULES_H */
 
-#if (defined(DRACO_RULES_IMPLEMENTATION) || defined(DRACO_RULES_STATIC)) && !defined(DRACO_RULES_PRIV_DONE)
-#define DRACO_RULES_PRIV_DONE
+#if defined(DRACO_RULES_IMPLEMENTATION) && !defined(DRACO_RULES_IMPLEMENTED)
+#define DRACO_RULES_IMPLEMENTED
 
 #ifdef __FAST_MATH__
 #error "draco_rules.h: -ffast-math makes the bits depend on the compiler's mood"
 #endif
-#if defined(DRACO_RULES_STATIC) && !defined(DRACO_STATIC)
-#define DRACO_STATIC
-#elif !defined(DRACO_RULES_STATIC) && !defined(DRACO_IMPLEMENTATION)
-#define DRACO_IMPLEMENTATION
-#endif
-#include "draco.h"
-
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
