@@ -39,16 +39,10 @@
    out of range with DRACO_E_ARGUMENT and fills the optimizer only on success. No memory is allocated.
 
    MIT licence, see the end of the file. */
-#if defined(DRACO_OPTIM_IMPLEMENTATION) && !defined(DRACO_IMPLEMENTATION)
-#define DRACO_IMPLEMENTATION
-#endif
-#if defined(DRACO_OPTIM_STATIC) && !defined(DRACO_STATIC) && !defined(DRACO_H)
-#define DRACO_STATIC
-#endif
-#include "draco.h"
-
 #ifndef DRACO_OPTIM_H
 #define DRACO_OPTIM_H
+
+#include "draco.h"
 
 #define DRACO_OPTIM_VERSION 0x000100 /* 0.1.0 */
 
