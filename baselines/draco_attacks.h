@@ -1,0 +1,635 @@
+/* draco_attacks.h, version 0.1.0: workers that lie or fall silent, to try a server with. For experiments
+   only.
+
+   #define DRACO_ATTACKS_IMPLEMENTATION in one .c file before including it, and DRACO_ATTACKS_STATIC too for a
+   private copy; draco.h's implementation is in the program as well. Link -lm.
+
+       draco_attack_config config = {.name = "reverse", .code = code, .liars = 3, .who = DRACO_ATTACK_RANDOM,
+                                     .seed = 7};
+       draco_transport bad;
+       if (draco_attack_wrap(&bad, &transport, &config) < 0) ...
+       ... draco_server_config.transport = &bad; train ...
+       bad.close(bad.ctx);                     closes the inner transport
+       draco_attack_unwrap(&bad);              frees the wrapper
+
+   How. The wrapper stands between the transport and the server's inbox. An honest worker's calls pass through
+   untouched. A liar's chunks are held back; when its answer is whole its bytes are changed where they lie, in
+   the server's own row, and delivered as one chunk. Omniscient attacks hold back every end until the
+   transport has collected all it can, compute the lie from the honest messages, and deliver the liars first:
+   the strongest order. draco_attack_wrap_worker() wraps the worker's side of a transport instead, for liars
+   that are processes of their own; omniscient attacks do not work there.
+
+   Who lies. draco_attack_liars() says so for every step and attempt (0, 1, … when a round is retried), from
+   the config alone: programs that show or test verdicts ask it for the truth. FIXED: the workers in `ids`, or
+   a set drawn once from the seed; RANDOM: drawn anew for each step and attempt; WORST: drawn anew, but all in
+   one group (repetition; what does not fit spills into the next), or neighbours in a row (cyclic). `missing`
+   honest workers never answer, on top of the liars: draco_attack_missing().
+
+   What is attacked. Messages are floats (repetition, complex) or residues mod p = 2^31 - 1 (prime), where
+   every formula is meant mod p. Of the other answers, a liar garbles its exponents (unless honest_exponents)
+   and its digest, with the same garbling for all liars; the "digest-…" attacks give the right digest and then
+   cheat with the body. Probes are answered truthfully. "label-flip" needs config.flipped, a draco_worker
+   whose model has turned labels (draco_attack_flip_labels): its answers take the place of the liar's, in
+   every request.
+
+   Threads: as the transport's inbox, see draco.h. The wrapper owns its memory (malloc): n pointers;
+   omniscient attacks 3 messages more, replay 2n messages, worker side 1.
+
+   MIT licence, see the end of the file. */
+#ifndef DRACO_ATTACKS_H
+#define DRACO_ATTACKS_H
+
+#include "../draco.h"
+
+#define DRACO_ATTACKS_VERSION 0x000100
+#ifdef DRACO_ATTACKS_STATIC
+#define DRACO_ATTACKS_API static __attribute__((unused))
+#else
+#define DRACO_ATTACKS_API extern
+#endif
+
+typedef enum draco_attack_who {
+    DRACO_ATTACK_FIXED = 0,
+    DRACO_ATTACK_RANDOM = 1,
+    DRACO_ATTACK_WORST = 2
+} draco_attack_who;
+
+typedef struct draco_attack_config {
+    const char *name; /* of draco_attack_list(); NULL: "none" */
+    draco_code code;  /* initialised */
+    int liars;        /* how many lie in each step */
+    draco_attack_who who;
+    const int *ids;    /* FIXED: `liars` workers; NULL: drawn from the seed */
+    int missing;       /* how many honest workers never answer in each step */
+    int missing_fixed; /* the same ones in all steps, else drawn anew */
+    uint64_t seed;     /* of the draws and of random lies */
+    double factor;     /* strength; 0: the attack's own, see the list */
+    float abs_tol;     /* "under-tolerance": the vote's */
+    float rel_tol;
+    int honest_exponents;  /* prime field: liars tell the truth in the first half */
+    draco_worker *flipped; /* "label-flip" */
+} draco_attack_config;
+
+typedef struct draco_attack_info {
+    const char *name, *help;
+    double factor;  /* what factor = 0 stands for */
+    int omniscient; /* sees all honest messages; server side only */
+} draco_attack_info;
+
+/* The i-th attack, i = 0, 1, …; NULL past the last. */
+DRACO_ATTACKS_API const draco_attack_info *draco_attack_list(int i);
+
+/* Is the config sound? text gets one line that says why not (as snprintf), and may be NULL. */
+DRACO_ATTACKS_API draco_status draco_attack_check(const draco_attack_config *config, char *text,
+                                                  size_t capacity);
+/* outer forwards everything to inner, which stays the caller's and outlives it. The config is copied, and
+   what it points to outlives outer. */
+DRACO_ATTACKS_API draco_status draco_attack_wrap(draco_transport *outer, const draco_transport *inner,
+                                                 const draco_attack_config *config);
+/* The same for the transport of one worker process. */
+DRACO_ATTACKS_API draco_status draco_attack_wrap_worker(draco_transport *outer, const draco_transport *inner,
+                                                        const draco_attack_config *config, int worker);
+DRACO_ATTACKS_API void draco_attack_unwrap(draco_transport *outer);
+
+/* flags[n]: 1 for those who lie (are missing) in this attempt at this step. */
+DRACO_ATTACKS_API draco_status draco_attack_liars(const draco_attack_config *config, uint64_t step,
+                                                  int attempt, unsigned char *flags);
+DRACO_ATTACKS_API draco_status draco_attack_missing(const draco_attack_config *config, uint64_t step,
+                                                    int attempt, unsigned char *flags);
+
+/* Label flip happens at the data: y becomes classes - 1 - y. */
+DRACO_ATTACKS_API void draco_attack_flip_labels(int32_t *labels, size_t count, int classes);
+
+#endif /* DRACO_ATTACKS_H */
+
+#if defined(DRACO_ATTACKS_IMPLEMENTATION) && !defined(DRACO_ATTACKS_IMPLEMENTED)
+#define DRACO_ATTACKS_IMPLEMENTED
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DRACO_ATTACKS_PRIV_P 2147483647.0 /* 2^31 - 1 */
+#define DRACO_ATTACKS_PRIV_GARBLE 0x5a
+
+typedef enum draco_attacks_priv_kind {
+    DRACO_ATTACKS_PRIV_NONE,
+    DRACO_ATTACKS_PRIV_LOCAL, /* changes its own message */
+    DRACO_ATTACKS_PRIV_PLOT,  /* one lie for all, made from the honest messages */
+    DRACO_ATTACKS_PRIV_FLIP,  /* honest work on false data */
+    DRACO_ATTACKS_PRIV_OMIT,
+    DRACO_ATTACKS_PRIV_TRUNCATE
+} draco_attacks_priv_kind;
+
+/* One message: count numbers, floats or residues. */
+typedef struct draco_attacks_priv_message {
+    void *bytes;
+    size_t count;
+    int residues;
+} draco_attacks_priv_message;
+
+struct draco_attacks_priv;
+typedef void draco_attacks_priv_lie(struct draco_attacks_priv *a, int worker,
+                                    const draco_attacks_priv_message *message);
+typedef struct draco_attacks_priv_entry {
+    draco_attack_info info;
+    draco_attacks_priv_kind kind;
+    draco_attacks_priv_lie *lie; /* PLOT: writes the message to a->plot, worker is -1 */
+    int keeps_digest;            /* gives the right digest */
+} draco_attacks_priv_entry;
+
+typedef struct draco_attacks_priv_past { /* of one worker: the message of this step and of the one before */
+    void *now, *before;
+    size_t bytes;
+    uint64_t step;
+    int steps;
+} draco_attacks_priv_past;
+
+typedef struct draco_attacks_priv {
+    draco_attack_config c;
+    double factor;
+    const draco_attacks_priv_entry *entry;
+    draco_transport inner;
+    int n, self; /* self: number of the worker on the worker's side, else -1 */
+    /* The step at hand. */
+    draco_request request;
+    const float *params; /* the last that came */
+    size_t params_count;
+    uint64_t step;
+    int attempt, begun;
+    unsigned char *liar, *missing;
+    /* The answers at hand. */
+    const draco_inbox *inbox;
+    void **row;
+    unsigned char *ended; /* 0 no, else 1 + verdict: held back */
+    /* Memory of the attacks. */
+    draco_attacks_priv_past *past; /* n, or 1 on the worker's side */
+    float *mean, *deviation;
+    void *plot, *reply;
+    size_t plot_bytes, reply_bytes;
+} draco_attacks_priv;
+
+/* ---- Numbers in messages ---- */
+
+static double draco_attacks_priv_get(const draco_attacks_priv_message *m, size_t j) {
+    return m->residues ? (double)((const uint32_t *)m->bytes)[j] : (double)((const float *)m->bytes)[j];
+}
+
+/* A residue becomes the nearest integer mod p. */
+static void draco_attacks_priv_set(const draco_attacks_priv_message *m, size_t j, double value) {
+    if (!m->residues) {
+        ((float *)m->bytes)[j] = (float)value;
+        return;
+    }
+    double r = fmod(nearbyint(value), DRACO_ATTACKS_PRIV_P);
+    ((uint32_t *)m->bytes)[j] = (uint32_t)(r < 0 ? r + DRACO_ATTACKS_PRIV_P : r);
+}
+
+static draco_attacks_priv_message draco_attacks_priv_view(const draco_attacks_priv *a, void *bytes,
+                                                          size_t size) {
+    draco_attacks_priv_message m = {bytes, size / 4, 0};
+    m.residues = a->c.code.scheme == DRACO_CYCLIC && a->c.code.field == DRACO_FIELD_PRIME;
+    return m;
+}
+
+/* Four random words that depend on the seed, the step, who draws, and how often. */
+static void draco_attacks_priv_draw(const draco_attack_config *c, uint64_t step, uint64_t who,
+                                    uint64_t counter, uint32_t word[4]) {
+    draco_random(c->seed ^ (0x9e3779b97f4a7c15u * (who + 1)), step, counter, word);
+}
+
+/* ---- Lies that a worker can tell alone ---- */
+
+/* -factor x the message; sign-flip is the same with 1. */
+static void draco_attacks_priv_reverse(draco_attacks_priv *a, int worker,
+                                       const draco_attacks_priv_message *m) {
+    (void)worker;
+    for (size_t j = 0; j < m->count; j++)
+        draco_attacks_priv_set(m, j, -a->factor * draco_attacks_priv_get(m, j));
+}
+
+static void draco_attacks_priv_constant(draco_attacks_priv *a, int worker,
+                                        const draco_attacks_priv_message *m) {
+    (void)worker;
+    for (size_t j = 0; j < m->count; j++) draco_attacks_priv_set(m, j, -a->factor);
+}
+
+/* ---- The table ---- */
+
+static const draco_attacks_priv_entry *draco_attacks_priv_table(int i) {
+    static const draco_attacks_priv_entry table[] = {
+        {{"none", "nobody lies", 0, 0}, DRACO_ATTACKS_PRIV_NONE, NULL, 1},
+        {{"reverse", "reverse gradient: -factor x the message", 100, 0},
+         DRACO_ATTACKS_PRIV_LOCAL,
+         draco_attacks_priv_reverse,
+         0},
+        {{"constant", "every number is -factor", 100, 0},
+         DRACO_ATTACKS_PRIV_LOCAL,
+         draco_attacks_priv_constant,
+         0},
+    };
+    return i >= 0 && i < (int)(sizeof table / sizeof *table) ? table + i : NULL;
+}
+
+DRACO_ATTACKS_API const draco_attack_info *draco_attack_list(int i) {
+    const draco_attacks_priv_entry *entry = draco_attacks_priv_table(i);
+    return entry ? &entry->info : NULL;
+}
+
+static const draco_attacks_priv_entry *draco_attacks_priv_find(const char *name) {
+    for (int i = 0; draco_attacks_priv_table(i); i++)
+        if (strcmp(name ? name : "none", draco_attacks_priv_table(i)->info.name) == 0)
+            return draco_attacks_priv_table(i);
+    return NULL;
+}
+
+DRACO_ATTACKS_API draco_status draco_attack_check(const draco_attack_config *c, char *text, size_t capacity) {
+    const draco_attacks_priv_entry *entry = draco_attacks_priv_find(c->name);
+    const char *wrong = NULL;
+    char line[200];
+    if (!entry)
+        wrong = "unknown attack";
+    else if (c->code.n < 1 || c->code.n > DRACO_MAX_WORKERS || c->code.parts < 1)
+        wrong = "the code is not set up";
+    else if (c->liars < 0 || c->missing < 0)
+        wrong = "a negative number of workers";
+    else if (c->liars > c->code.n || c->missing > c->code.n - c->liars)
+        wrong = "more liars and missing than workers";
+    else if (!(fabs(c->factor) <= 1e30))
+        wrong = "the factor is not a number, or past 1e30";
+    else if (entry->kind == DRACO_ATTACKS_PRIV_FLIP && !c->flipped)
+        wrong = "label-flip needs a flipped worker";
+    for (int k = 0; !wrong && c->ids && c->who == DRACO_ATTACK_FIXED && k < c->liars; k++)
+        if (c->ids[k] < 0 || c->ids[k] >= c->code.n) wrong = "an id that is no worker";
+    if (!wrong) return DRACO_OK;
+    snprintf(line, sizeof line, "attack %.40s: %s (%d workers, %d liars, %d missing)",
+             c->name ? c->name : "none", wrong, c->code.n, c->liars, c->missing);
+    if (text && capacity > 0) snprintf(text, capacity, "%s", line);
+    return DRACO_E_ARGUMENT;
+}
+
+/* ---- Who ---- */
+
+/* Mark `count` workers that are not in `except` (NULL: nobody is), each set equally likely. */
+static void draco_attacks_priv_choose(const draco_attack_config *c, uint64_t step, uint64_t who, int count,
+                                      const unsigned char *except, unsigned char *flags) {
+    int left = 0;
+    for (int i = 0; i < c->code.n; i++) {
+        left += !except || !except[i];
+        flags[i] = 0;
+    }
+    for (int k = 0; k < count && left > 0; k++, left--) {
+        uint32_t word[4];
+        draco_attacks_priv_draw(c, step, who, (uint64_t)k, word);
+        int skip = (int)(word[0] % (uint32_t)left), i = 0;
+        for (;; i++) {
+            if ((except && except[i]) || flags[i]) continue;
+            if (skip-- == 0) break;
+        }
+        flags[i] = 1;
+    }
+}
+
+/* Group after group, or neighbour after neighbour, from a place that is drawn. */
+static void draco_attacks_priv_worst(const draco_attack_config *c, uint64_t step, uint64_t who,
+                                     unsigned char *flags) {
+    const draco_code *code = &c->code;
+    uint32_t word[4];
+    int left = c->liars;
+    draco_attacks_priv_draw(c, step, who, 0, word);
+    memset(flags, 0, (size_t)code->n);
+    if (code->scheme == DRACO_CYCLIC) {
+        for (int k = 0; k < left; k++)
+            flags[(word[0] % (uint32_t)code->n + (uint32_t)k) % (uint32_t)code->n] = 1;
+        return;
+    }
+    for (int k = 0; k < code->groups && left > 0; k++) {
+        int group = (int)((word[0] + (uint32_t)k) % (uint32_t)code->groups);
+        for (int i = 0; i < code->n && left > 0; i++) {
+            if (draco_code_group(code, i) != group) continue;
+            flags[i] = 1;
+            left--;
+        }
+    }
+}
+
+DRACO_ATTACKS_API draco_status draco_attack_liars(const draco_attack_config *c, uint64_t step, int attempt,
+                                                  unsigned char *flags) {
+    draco_status status = draco_attack_check(c, NULL, 0);
+    if (status < 0) return status;
+    const draco_attacks_priv_entry *entry = draco_attacks_priv_find(c->name);
+    memset(flags, 0, (size_t)c->code.n);
+    if (entry->kind == DRACO_ATTACKS_PRIV_NONE) return DRACO_OK;
+    if (c->who == DRACO_ATTACK_WORST)
+        draco_attacks_priv_worst(c, step, (uint64_t)attempt << 8, flags);
+    else if (c->who == DRACO_ATTACK_RANDOM)
+        draco_attacks_priv_choose(c, step, (uint64_t)attempt << 8, c->liars, NULL, flags);
+    else if (!c->ids)
+        draco_attacks_priv_choose(c, 0, 0, c->liars, NULL, flags);
+    else
+        for (int k = 0; k < c->liars; k++) flags[c->ids[k]] = 1;
+    return DRACO_OK;
+}
+
+DRACO_ATTACKS_API draco_status draco_attack_missing(const draco_attack_config *c, uint64_t step, int attempt,
+                                                    unsigned char *flags) {
+    unsigned char liar[DRACO_MAX_WORKERS];
+    draco_status status = draco_attack_check(c, NULL, 0);
+    if (status >= 0) status = draco_attack_liars(c, step, attempt, liar);
+    if (status < 0) return status;
+    uint64_t when = c->missing_fixed ? 0 : step, who = c->missing_fixed ? 0 : (uint64_t)attempt << 8;
+    draco_attacks_priv_choose(c, when, who + 1, c->missing, liar, flags);
+    return DRACO_OK;
+}
+
+DRACO_ATTACKS_API void draco_attack_flip_labels(int32_t *labels, size_t count, int classes) {
+    for (size_t i = 0; i < count; i++) labels[i] = classes - 1 - labels[i];
+}
+
+/* ---- A request goes out ---- */
+
+static int draco_attacks_priv_carries_message(draco_ask ask) {
+    return ask == DRACO_ASK_MESSAGE || ask == DRACO_ASK_ENCODED || ask == DRACO_ASK_BODY;
+}
+
+/* Does this request begin an attempt at a step, and not its second half? */
+static int draco_attacks_priv_begins(const draco_request *request) {
+    return request->ask == DRACO_ASK_MESSAGE || request->ask == DRACO_ASK_EXPONENTS ||
+           (request->ask == DRACO_ASK_DIGEST && !request->extra);
+}
+
+static void draco_attacks_priv_note(draco_attacks_priv *a, const draco_request *request) {
+    a->request = *request;
+    if (request->params) {
+        a->params = request->params;
+        a->params_count = request->params_count;
+    }
+    if (!draco_attacks_priv_begins(request)) return;
+    a->attempt = a->begun && request->step == a->step ? a->attempt + 1 : 0;
+    a->begun = 1;
+    a->step = request->step;
+    draco_attack_liars(&a->c, a->step, a->attempt, a->liar);
+    draco_attack_missing(&a->c, a->step, a->attempt, a->missing);
+}
+
+/* ---- A liar's answer is whole ---- */
+
+static void draco_attacks_priv_garble(unsigned char *bytes, size_t count) {
+    for (size_t i = 0; i < count; i++) bytes[i] ^= DRACO_ATTACKS_PRIV_GARBLE;
+}
+
+/* Change an answer in place. Returns how many of its bytes are to be sent; -1: it never arrives. */
+static long long draco_attacks_priv_change(draco_attacks_priv *a, int worker, void *bytes, size_t size) {
+    draco_ask ask = a->request.ask;
+    long long whole = (long long)size;
+    if (ask == DRACO_ASK_PROBE || ask == DRACO_ASK_STOP) return whole;
+    if (a->entry->kind == DRACO_ATTACKS_PRIV_FLIP) {
+        draco_request request = a->request;
+        request.params = a->params;
+        request.params_count = a->params_count;
+        return draco_worker_answer(a->c.flipped, worker, &request, bytes) < 0 ? whole / 2 : whole;
+    }
+    if (ask == DRACO_ASK_DIGEST && a->entry->keeps_digest) return whole;
+    if (ask == DRACO_ASK_EXPONENTS && a->c.honest_exponents) return whole;
+    if (a->entry->kind == DRACO_ATTACKS_PRIV_OMIT) return -1;
+    if (a->entry->kind == DRACO_ATTACKS_PRIV_TRUNCATE) return whole / 2;
+    if (!draco_attacks_priv_carries_message(ask)) {
+        draco_attacks_priv_garble(bytes, size);
+        return whole;
+    }
+    draco_attacks_priv_message m = draco_attacks_priv_view(a, bytes, size);
+    if (a->entry->kind == DRACO_ATTACKS_PRIV_LOCAL)
+        a->entry->lie(a, worker, &m);
+    else if (a->plot_bytes == size)
+        memcpy(bytes, a->plot, size);
+    else
+        draco_attacks_priv_reverse(a, worker, &m);
+    return whole;
+}
+
+/* ---- Server side: between the transport and the inbox ---- */
+
+static void *draco_attacks_priv_row(void *ctx, int worker) {
+    draco_attacks_priv *a = ctx;
+    if (worker < 0 || worker >= a->n || a->missing[worker]) return NULL;
+    a->row[worker] = a->inbox->row(a->inbox->ctx, worker);
+    return a->row[worker];
+}
+
+static void draco_attacks_priv_chunk(void *ctx, int worker, size_t offset, size_t n) {
+    draco_attacks_priv *a = ctx;
+    if (worker < 0 || worker >= a->n || a->liar[worker] || a->missing[worker]) return;
+    a->inbox->chunk(a->inbox->ctx, worker, offset, n);
+}
+
+static draco_status draco_attacks_priv_deliver(draco_attacks_priv *a, int worker, draco_verdict verdict) {
+    const draco_inbox *inbox = a->inbox;
+    if (a->liar[worker] && verdict == DRACO_UNDECIDED && a->row[worker]) {
+        size_t size = a->request.reply_bytes;
+        long long sent = draco_attacks_priv_change(a, worker, a->row[worker], size);
+        if (sent < 0) return DRACO_MORE;
+        if (sent > 0) inbox->chunk(inbox->ctx, worker, 0, (size_t)sent);
+        if ((size_t)sent < size) verdict = DRACO_MALFORMED;
+    }
+    return inbox->end(inbox->ctx, worker, verdict);
+}
+
+static int draco_attacks_priv_plots(const draco_attacks_priv *a) {
+    return a->entry->kind == DRACO_ATTACKS_PRIV_PLOT && draco_attacks_priv_carries_message(a->request.ask);
+}
+
+static draco_status draco_attacks_priv_end(void *ctx, int worker, draco_verdict verdict) {
+    draco_attacks_priv *a = ctx;
+    if (worker < 0 || worker >= a->n || a->missing[worker]) return DRACO_MORE;
+    if (!draco_attacks_priv_plots(a)) return draco_attacks_priv_deliver(a, worker, verdict);
+    a->ended[worker] = (unsigned char)(1 + verdict);
+    return DRACO_MORE;
+}
+
+/* An omniscient attack: everybody who will answer has; make the lie, hand out the liars, then the others. */
+static draco_status draco_attacks_priv_release(draco_attacks_priv *a, draco_status status) {
+    if (!draco_attacks_priv_plots(a)) return status;
+    void *own = a->plot;
+    if (own && a->plot_bytes != a->request.reply_bytes) free(own), a->plot = NULL;
+    draco_attacks_priv_message m = draco_attacks_priv_view(a, NULL, a->request.reply_bytes);
+    a->plot_bytes = 0;
+    a->entry->lie(a, -1, &m);
+    for (int liars = 1; liars >= 0; liars--)
+        for (int i = 0; i < a->n; i++) {
+            if (!a->ended[i] || a->liar[i] != liars) continue;
+            if (draco_attacks_priv_deliver(a, i, (draco_verdict)(a->ended[i] - 1)) == DRACO_OK &&
+                status == DRACO_MORE)
+                status = DRACO_OK;
+        }
+    return status;
+}
+
+static draco_inbox draco_attacks_priv_open_inbox(draco_attacks_priv *a, const draco_inbox *inbox) {
+    draco_inbox mine = {sizeof mine, a, draco_attacks_priv_row, draco_attacks_priv_chunk,
+                        draco_attacks_priv_end};
+    a->inbox = inbox;
+    memset(a->ended, 0, (size_t)a->n);
+    for (int i = 0; i < a->n; i++) a->row[i] = NULL;
+    return mine;
+}
+
+static draco_status draco_attacks_priv_broadcast(void *ctx, const draco_request *request) {
+    draco_attacks_priv *a = ctx;
+    draco_attacks_priv_note(a, request);
+    return a->inner.broadcast(a->inner.ctx, request);
+}
+
+static draco_status draco_attacks_priv_collect(void *ctx, const draco_request *request, double seconds,
+                                               const draco_inbox *inbox) {
+    draco_attacks_priv *a = ctx;
+    draco_inbox mine = draco_attacks_priv_open_inbox(a, inbox);
+    return draco_attacks_priv_release(a, a->inner.collect(a->inner.ctx, request, seconds, &mine));
+}
+
+static draco_status draco_attacks_priv_fetch(void *ctx, const draco_request *request,
+                                             const unsigned char *whom, double seconds,
+                                             const draco_inbox *inbox) {
+    draco_attacks_priv *a = ctx;
+    draco_attacks_priv_note(a, request);
+    draco_inbox mine = draco_attacks_priv_open_inbox(a, inbox);
+    return draco_attacks_priv_release(a, a->inner.fetch(a->inner.ctx, request, whom, seconds, &mine));
+}
+
+/* ---- Worker side ---- */
+
+static draco_status draco_attacks_priv_receive(void *ctx, draco_request *request) {
+    draco_attacks_priv *a = ctx;
+    draco_status status = a->inner.receive(a->inner.ctx, request);
+    if (status >= 0) draco_attacks_priv_note(a, request);
+    return status;
+}
+
+static draco_status draco_attacks_priv_submit(void *ctx, const draco_request *request, const void *reply,
+                                              size_t bytes) {
+    draco_attacks_priv *a = ctx;
+    if (a->missing[a->self]) return DRACO_OK;
+    if (!a->liar[a->self]) return a->inner.submit(a->inner.ctx, request, reply, bytes);
+    if (a->reply_bytes < bytes) {
+        free(a->reply);
+        a->reply = malloc(bytes);
+        a->reply_bytes = a->reply ? bytes : 0;
+        if (!a->reply) return DRACO_E_MEMORY;
+    }
+    memcpy(a->reply, reply, bytes);
+    long long sent = draco_attacks_priv_change(a, a->self, a->reply, bytes);
+    return sent < 0 ? DRACO_OK : a->inner.submit(a->inner.ctx, request, a->reply, (size_t)sent);
+}
+
+/* ---- What is only passed on ---- */
+
+static draco_status draco_attacks_priv_exchange(void *ctx, const void *mine, size_t bytes, void *all) {
+    draco_attacks_priv *a = ctx;
+    return a->inner.exchange(a->inner.ctx, mine, bytes, all);
+}
+
+static draco_status draco_attacks_priv_close(void *ctx) {
+    draco_attacks_priv *a = ctx;
+    return a->inner.close(a->inner.ctx);
+}
+
+static const char *draco_attacks_priv_explain(void *ctx) {
+    draco_attacks_priv *a = ctx;
+    return a->inner.explain(a->inner.ctx);
+}
+
+/* ---- Wrapping ---- */
+
+static void draco_attacks_priv_free(draco_attacks_priv *a) {
+    for (int i = 0; a->past && i < (a->self < 0 ? a->n : 1); i++) {
+        free(a->past[i].now);
+        free(a->past[i].before);
+    }
+    free(a->liar);
+    free(a->missing);
+    free(a->row);
+    free(a->ended);
+    free(a->past);
+    free(a->mean);
+    free(a->deviation);
+    free(a->plot);
+    free(a->reply);
+    free(a);
+}
+
+static draco_attacks_priv *draco_attacks_priv_new(const draco_transport *inner,
+                                                  const draco_attack_config *config, int self) {
+    draco_attacks_priv *a = calloc(1, sizeof *a);
+    if (!a) return NULL;
+    a->c = *config;
+    a->entry = draco_attacks_priv_find(config->name);
+    a->factor = fabs(config->factor) > 0 ? config->factor : a->entry->info.factor;
+    memcpy(&a->inner, inner, inner->size < sizeof a->inner ? inner->size : sizeof a->inner);
+    a->n = config->code.n;
+    a->self = self;
+    a->liar = calloc((size_t)a->n, 1);
+    a->missing = calloc((size_t)a->n, 1);
+    a->ended = calloc((size_t)a->n, 1);
+    a->row = calloc((size_t)a->n, sizeof *a->row);
+    a->past = calloc((size_t)(self < 0 ? a->n : 1), sizeof *a->past);
+    if (a->liar && a->missing && a->ended && a->row && a->past) return a;
+    draco_attacks_priv_free(a);
+    return NULL;
+}
+
+static draco_status draco_attacks_priv_wrap(draco_transport *outer, const draco_transport *inner,
+                                            const draco_attack_config *config, int self) {
+    static const draco_transport nothing;
+    *outer = nothing;
+    draco_status status = draco_attack_check(config, NULL, 0);
+    if (status < 0) return status;
+    if (self >= config->code.n || (self >= 0 && draco_attacks_priv_find(config->name)->info.omniscient))
+        return DRACO_E_ARGUMENT;
+    draco_attacks_priv *a = draco_attacks_priv_new(inner, config, self);
+    if (!a) return DRACO_E_MEMORY;
+    *outer = a->inner;
+    outer->size = sizeof *outer;
+    outer->ctx = a;
+    if (outer->broadcast) outer->broadcast = draco_attacks_priv_broadcast;
+    if (outer->collect) outer->collect = draco_attacks_priv_collect;
+    if (outer->fetch) outer->fetch = draco_attacks_priv_fetch;
+    if (outer->exchange) outer->exchange = draco_attacks_priv_exchange;
+    if (outer->receive) outer->receive = draco_attacks_priv_receive;
+    if (outer->submit) outer->submit = draco_attacks_priv_submit;
+    if (outer->close) outer->close = draco_attacks_priv_close;
+    if (outer->explain) outer->explain = draco_attacks_priv_explain;
+    return DRACO_OK;
+}
+
+DRACO_ATTACKS_API draco_status draco_attack_wrap(draco_transport *outer, const draco_transport *inner,
+                                                 const draco_attack_config *config) {
+    return draco_attacks_priv_wrap(outer, inner, config, -1);
+}
+
+DRACO_ATTACKS_API draco_status draco_attack_wrap_worker(draco_transport *outer, const draco_transport *inner,
+                                                        const draco_attack_config *config, int worker) {
+    return worker < 0 ? DRACO_E_ARGUMENT : draco_attacks_priv_wrap(outer, inner, config, worker);
+}
+
+DRACO_ATTACKS_API void draco_attack_unwrap(draco_transport *outer) {
+    static const draco_transport nothing;
+    if (outer->ctx) draco_attacks_priv_free(outer->ctx);
+    *outer = nothing;
+}
+
+#endif /* DRACO_ATTACKS_IMPLEMENTATION */
+
+/* Copyright (c) 2026 The Draco authors
+
+   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+   associated documentation files (the "Software"), to deal in the Software without restriction, including
+   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
+   following conditions: the above copyright notice and this permission notice shall be included in all copies
+   or substantial portions of the Software.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
+   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
+   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
+   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
+   USE OR OTHER DEALINGS IN THE SOFTWARE. */
