@@ -1,4 +1,4 @@
-/* draco_layers.h - the layers under the models: matrix product, fully connected, ReLU, softmax cross-entropy,
+/* draco_layers.h - the layers under the models: fully connected, ReLU, softmax cross-entropy,
    convolution, pooling, batch norm, embedding, dropout. Private to models/; needs C11 and GNU extensions.
 
    Shapes. Everything is row-major. A matrix of fully connected weights is [in][out], a convolution's weights
@@ -9,153 +9,15 @@
    micro-batch of a part and 1 after it. Gradients of activations are overwritten.
 
    Bits. Every function returns the same bits for the same input on the same library, instruction set and
-   shape: loops run in one order, products run on one thread (draco_one_thread_begin). Another instruction set
-   gives other bits: draco_isa_set() pins it for a whole deployment.
-
-   Matrix products go through the function pointer draco_sgemm: oneDNN's dnnl_sgemm, or OpenBLAS where dnnl.h
-   is not installed (or DRACO_OPENBLAS is defined); a program may set its own before the first use.
+   shape: loops run in one order, products run on one thread (draco_compute.h).
 
    License: MIT, see the end of the file. */
 #ifndef DRACO_LAYERS_H
 #define DRACO_LAYERS_H
 
-#include "draco_data.h"
+#include "draco_compute.h"
+#include "draco_dataset.h"
 #include "draco_model.h"
-
-#include <stdio.h>
-
-#if !defined(DRACO_OPENBLAS) && __has_include(<dnnl.h>)
-#include <dnnl.h>
-#define DRACO_ONEDNN 1
-#else
-#include <cblas.h>
-#define DRACO_ONEDNN 0
-#endif
-#ifndef _OPENMP
-#error "compile with -fopenmp: the compute library must be held to one thread, or gradients differ in bits"
-#endif
-#include <omp.h>
-
-#define DRACO_LAYER DRACO_MODEL_INLINE
-
-/* ---- The library below: its threads, its instruction set, its matrix product ---- */
-
-/* Compute calls stand between begin and end: one thread per worker, whatever OMP_NUM_THREADS says. */
-DRACO_LAYER int draco_one_thread_begin(void) {
-    int before = omp_get_max_threads();
-    omp_set_num_threads(1);
-    return before;
-}
-
-DRACO_LAYER void draco_one_thread_end(int before) {
-    omp_set_num_threads(before);
-}
-
-#if DRACO_ONEDNN
-typedef struct draco_isa_name {
-    const char *name;
-    dnnl_cpu_isa_t isa;
-} draco_isa_name;
-
-static const draco_isa_name draco_isa_names[] = {
-    {"all", dnnl_cpu_isa_all},
-    {"sse41", dnnl_cpu_isa_sse41},
-    {"avx", dnnl_cpu_isa_avx},
-    {"avx2", dnnl_cpu_isa_avx2},
-    {"avx2_vnni", dnnl_cpu_isa_avx2_vnni},
-    {"avx512_core", dnnl_cpu_isa_avx512_core},
-    {"avx512_core_vnni", dnnl_cpu_isa_avx512_core_vnni},
-    {"avx512_core_bf16", dnnl_cpu_isa_avx512_core_bf16},
-    {"avx512_core_amx", dnnl_cpu_isa_avx512_core_amx},
-};
-#define DRACO_ISA_COUNT (sizeof draco_isa_names / sizeof draco_isa_names[0])
-
-/* The names that draco_isa_set takes, for messages. */
-DRACO_LAYER const char *draco_isa_list(void) {
-    return "all, sse41, avx, avx2, avx2_vnni, avx512_core, avx512_core_vnni, avx512_core_bf16, "
-           "avx512_core_amx";
-}
-
-/* Use no instructions beyond `name`, in this process, from its first product on. On error `why` says it in
-   words: DRACO_E_ARGUMENT for an unknown name, DRACO_E_MODEL when a product has been computed already. */
-DRACO_LAYER draco_status draco_isa_set(const char *name, char *why, size_t capacity) {
-    for (size_t i = 0; i < DRACO_ISA_COUNT; i++) {
-        if (strcmp(name, draco_isa_names[i].name) != 0) continue;
-        if (dnnl_set_max_cpu_isa(draco_isa_names[i].isa) == dnnl_success) return DRACO_OK;
-        snprintf(why, capacity, "the instruction set can be chosen only before the first computation");
-        return DRACO_E_MODEL;
-    }
-    snprintf(why, capacity, "unknown instruction set '%s': use one of %s", name, draco_isa_list());
-    return DRACO_E_ARGUMENT;
-}
-
-/* Library, version and instruction set in use: equal text is needed (and not enough) for equal bits. As
- * snprintf.
- */
-DRACO_LAYER int draco_compute_describe(char *text, size_t capacity) {
-    const dnnl_version_t *v = dnnl_version();
-    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-    const char *name = "unknown";
-    for (size_t i = 1; i < DRACO_ISA_COUNT; i++)
-        if (draco_isa_names[i].isa == isa) name = draco_isa_names[i].name;
-    return snprintf(text, capacity, "oneDNN %d.%d.%d (%.12s), instruction set %s", v->major, v->minor,
-                    v->patch, v->hash, name);
-}
-
-DRACO_LAYER void draco_sgemm_default(char transa, char transb, size_t m, size_t n, size_t k, float alpha,
-                                     const float *a, size_t lda, const float *b, size_t ldb, float beta,
-                                     float *c, size_t ldc) {
-    dnnl_sgemm(transa, transb, (dnnl_dim_t)m, (dnnl_dim_t)n, (dnnl_dim_t)k, alpha, a, (dnnl_dim_t)lda, b,
-               (dnnl_dim_t)ldb, beta, c, (dnnl_dim_t)ldc);
-}
-#else
-extern void openblas_set_num_threads(int);
-extern int openblas_get_parallel(void);
-extern char *openblas_get_config(void);
-extern char *openblas_get_corename(void);
-
-DRACO_LAYER const char *draco_isa_list(void) {
-    return "all";
-}
-
-DRACO_LAYER draco_status draco_isa_set(const char *name, char *why, size_t capacity) {
-    if (strcmp(name, "all") == 0) return DRACO_OK;
-    snprintf(why, capacity,
-             "this build computes with OpenBLAS: its kernels are chosen by the environment variable "
-             "OPENBLAS_CORETYPE, not by '%s'",
-             name);
-    return DRACO_E_ARGUMENT;
-}
-
-DRACO_LAYER int draco_compute_describe(char *text, size_t capacity) {
-    return snprintf(text, capacity, "%s, kernels %s", openblas_get_config(), openblas_get_corename());
-}
-
-/* The serial build of OpenBLAS gives wrong numbers when several threads call it: that build is refused. */
-DRACO_LAYER void draco_sgemm_default(char transa, char transb, size_t m, size_t n, size_t k, float alpha,
-                                     const float *a, size_t lda, const float *b, size_t ldb, float beta,
-                                     float *c, size_t ldc) {
-    static _Thread_local int ready;
-    if (!ready) {
-        if (openblas_get_parallel() == 0) {
-            fprintf(stderr, "libopenblas: the serial build is not thread-safe; install the pthread build\n");
-            abort();
-        }
-        openblas_set_num_threads(1);
-        ready = 1;
-    }
-    cblas_sgemm(CblasRowMajor, transa == 'T' ? CblasTrans : CblasNoTrans,
-                transb == 'T' ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, alpha, a, (int)lda, b,
-                (int)ldb, beta, c, (int)ldc);
-}
-#endif
-
-/* C[m][n] = alpha op(A)[m][k] op(B)[k][n] + beta C, row-major, 'N' or 'T'; ld*: floats from row to row. One
-   for the whole program: the definitions in several files are merged. */
-typedef void (*draco_sgemm_fn)(char transa, char transb, size_t m, size_t n, size_t k, float alpha,
-                               const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c,
-                               size_t ldc);
-__attribute__((weak)) draco_sgemm_fn draco_sgemm = draco_sgemm_default;
 
 /* ---- Fully connected: y[rows][out] = x[rows][in] w[in][out] + bias[out] ---- */
 

@@ -31,10 +31,7 @@
 #ifndef DRACO_MLP_H
 #define DRACO_MLP_H
 
-#if defined(DRACO_MLP_STATIC) && !defined(DRACO_DATA_IMPLEMENTATION) && !defined(DRACO_DATA_STATIC)
-#define DRACO_DATA_STATIC
-#endif
-#include "draco_data.h"
+#include "draco_dataset.h"
 #include "draco_model.h"
 
 #define DRACO_MLP_VERSION 0x000100
@@ -57,17 +54,14 @@ typedef struct draco_mlp_config {
 
 DRACO_MLP_API draco_status draco_mlp_open(draco_model *model, const draco_mlp_config *config);
 DRACO_MLP_API void draco_mlp_close(draco_model *model);
-DRACO_MLP_API draco_model_memory draco_mlp_memory(const draco_model *model);
+/* samples: of the largest part of a batch. */
+DRACO_MLP_API draco_model_memory draco_mlp_memory(const draco_model *model, size_t samples);
 
 #endif /* DRACO_MLP_H */
 
 #if (defined(DRACO_MLP_IMPLEMENTATION) || defined(DRACO_MLP_STATIC)) && !defined(DRACO_MLP_IMPLEMENTED)
 #define DRACO_MLP_IMPLEMENTED
 
-#if !defined(DRACO_DATA_IMPLEMENTATION) && !defined(DRACO_DATA_STATIC)
-#define DRACO_DATA_IMPLEMENTATION
-#endif
-#include "draco_data.h"
 #include "draco_layers.h"
 
 typedef struct draco_mlp_priv {
@@ -246,8 +240,9 @@ DRACO_MLP_API void draco_mlp_close(draco_model *model) {
     memset(model, 0, sizeof *model);
 }
 
-DRACO_MLP_API draco_model_memory draco_mlp_memory(const draco_model *model) {
+DRACO_MLP_API draco_model_memory draco_mlp_memory(const draco_model *model, size_t samples) {
     const draco_mlp_priv *mlp = model->ctx;
+    (void)samples; /* the workspace holds a whole micro-batch at once */
     draco_model_memory memory = {sizeof *mlp, sizeof(draco_mlp_priv_workspace)};
     memory.workspace += draco_mlp_priv_floats(mlp) * sizeof(float);
     return memory;
