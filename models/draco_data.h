@@ -1,47 +1,56 @@
-/* draco_data.h, version 0.1.0: data sets by name: found, read, checked, normalised, split; IDX and CIFAR-10
-   files.
+/* draco_data.h, version 0.1.0: data sets by name: found, read, checked, normalised, split.
 
-   #define DRACO_DATA_IMPLEMENTATION in one .c file before including it (DRACO_DATA_STATIC: a private copy);
-   link -lz. The one switch serves the four data headers, and this one includes the others: draco_dataset.h
-   the set in memory: rows, words, the draw of a batch, normalisation, split draco_text.h      sentences,
-   vocabulary, word2vec draco_generate.h  the built-in sets draco_data.h      IDX, CIFAR-10, the finder,
-   loading by name
+   #define DRACO_DATA_IMPLEMENTATION in one .c file before including it (DRACO_DATA_STATIC: a private
+   copy); link -lz. The one switch serves the four data headers, and this one includes the others:
+
+       draco_dataset.h   the set in memory: rows, words, the draw of a batch, normalisation, split
+       draco_text.h      sentences, vocabulary, word2vec
+       draco_generate.h  the built-in sets
+       draco_data.h      IDX, CIFAR-10, the finder, loading by name
+
+   Use:
 
        draco_data_config config = {0};
        draco_dataset train, test;
        draco_data_error error;
        config.name = "fashion-mnist";
-       if (draco_data_load(&config, &train, &test, &error) < 0) { fprintf(stderr, "%s\n", error.text);
-   exit(2); } draco_dataset_row(&train, 0, values);      train.features floats, normalised
+       if (draco_data_load(&config, &train, &test, &error) < 0) {
+           fprintf(stderr, "%s\n", error.text);
+           return 2;
+       }
+       draco_dataset_row(&train, 0, values);    (train.features floats, normalised)
        draco_dataset_free(&train);
 
    Formats. Every file may be gzip; zlib tells by the first bytes.
-     mnist, fashion-mnist  IDX (yann.lecun.com/exdb/mnist): big-endian magic 0x00000803 (images: count, rows,
-   columns, then bytes) and 0x00000801 (labels: count, then bytes) cifar10               binary version
-   (www.cs.toronto.edu/~kriz/cifar.html): records of 1 label byte and 1,024 red, 1,024 green, 1,024 blue
-   bytes; data_batch_1.bin .. data_batch_5.bin, as many as there are, and test_batch.bin. Stored as height x
-   width x 3. mr                    rt-polarity.pos, rt-polarity.neg (Pang and Lee, ACL 2005): Latin-1, one
-   sentence a line word2vec              'WORDS DIMENSION\n', then for each word its bytes, a space, DIMENSION
-   little-endian floats
 
-   Text. Letters are lower-cased; a word is a run of letters, digits, apostrophes and bytes from 0x80 up; 's,
-   n't, 've, 're, 'd, 'll are words of their own; so are , ! ? ( ); everything else parts words (after the
-   tokenizer of Kim, EMNLP 2014). A line of signs alone is one word. The line feed after the last line may be
-   missing. Words are numbered in the order in which they first appear, 0 stands for no word and 1 for a word
-   that is not in the vocabulary. The vocabulary is built before the split: a word of the held-out sentences
-   has a number, but is never trained.
+   - mnist, fashion-mnist: IDX (yann.lecun.com/exdb/mnist), big-endian: magic 0x00000803, count, rows,
+     columns, then the bytes of the images; magic 0x00000801, count, then the labels.
+   - cifar10: the binary version (www.cs.toronto.edu/~kriz/cifar.html): records of 1 label byte, then
+     1,024 red, 1,024 green, 1,024 blue bytes; data_batch_1.bin .. data_batch_5.bin, as many as there
+     are, and test_batch.bin. Stored as height x width x 3.
+   - mr: rt-polarity.pos, rt-polarity.neg (Pang and Lee, ACL 2005): Latin-1, one sentence a line.
+   - word2vec: a line 'WORDS DIMENSION', then for each word its bytes, a space, and DIMENSION
+     little-endian floats.
 
-   Errors. DRACO_E_IO: a file that is missing, unreadable or no regular file. DRACO_E_MALFORMED: an empty or
-   truncated file, a wrong magic number (images and labels swapped), sizes that are zero or over the limit,
-   trailing bytes, counts that differ, a label out of range, a batch that is no whole number of records, an
-   empty sentence, a control byte other than tab and carriage return (0x00-0x1F, 0x7F), a sentence of more
-   than DRACO_DATA_MAX_SENTENCE words, a vector that is not finite. DRACO_E_MEMORY, DRACO_E_ARGUMENT. The
-   outputs are untouched on error, and error->text is one line that names the file, what is wrong, and the
-   numbers. Memory grows with the bytes that are really there: a number in a header never sizes an allocation.
+   Text. Letters are lower-cased; a word is a run of letters, digits, apostrophes and bytes from 0x80 up;
+   's, n't, 've, 're, 'd, 'll are words of their own; so are , ! ? ( ); everything else parts words (after
+   the tokenizer of Kim, EMNLP 2014). A line of signs alone is one word. The line feed after the last line
+   may be missing. Words are numbered in the order in which they first appear; 0 stands for no word and 1
+   for a word that is not in the vocabulary. The vocabulary is built before the split: a word that only
+   held-out sentences have has a number, but is never trained.
 
-   Limits: DRACO_DATA_MAX_BYTES of decoded data per image set, DRACO_DATA_MAX_TEXT per text file; define them
-   to change them. Threads: loading is for one thread at a time per data set; distinct sets may be loaded at
-   once.
+   Errors. DRACO_E_IO: a file that is missing, unreadable or no regular file. DRACO_E_MALFORMED: an empty
+   or truncated file, a wrong magic number (images and labels swapped), sizes that are zero or over the
+   limit, trailing bytes, counts that differ, a label out of range, a batch that is no whole number of
+   records, an empty sentence, a control byte other than tab and carriage return (0x00-0x1F, 0x7F), a
+   sentence of more than DRACO_DATA_MAX_SENTENCE words, a vector that is not finite. DRACO_E_MEMORY and
+   DRACO_E_ARGUMENT. The outputs are untouched on error, and error->text is one line that names the file,
+   what is wrong, and the numbers. Memory grows with the bytes that are really there: a number in a header
+   never sizes an allocation.
+
+   Limits: DRACO_DATA_MAX_BYTES of decoded data per image set, DRACO_DATA_MAX_TEXT per text file; define
+   them to change them. Threads: loading is for one thread at a time per data set; distinct sets may be
+   loaded at once.
 
    MIT licence, see the end of the file. */
 #include "draco_dataset.h"

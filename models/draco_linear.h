@@ -1,8 +1,8 @@
-/* draco_linear.h, version 0.1.0: models that are linear in their parameters: softmax regression, binary
-   logistic regression, soft-margin support vector machine, linear regression.
+/* draco_linear.h, version 0.1.0: softmax regression, binary logistic regression, soft-margin support vector
+   machine, linear regression.
 
-   #define DRACO_LINEAR_IMPLEMENTATION in one .c file before including it; compile with -fopenmp, link -ldnnl
-   -lz -lm.
+   #define DRACO_LINEAR_IMPLEMENTATION in one .c file before including it; compile with -fopenmp, link
+   -ldnnl -lz -lm.
 
        draco_linear_config config = {&train, &test, DRACO_LINEAR_SOFTMAX, 0, 0.0f};
        draco_model model;
@@ -15,28 +15,27 @@
        weights  [features][C]   row-major: weight from feature i to output c at i * C + c
        bias     [C]
 
-   then zeros to the next multiple of DRACO_BLOCK, then two statistics: sum of losses, count of right answers.
+   then zeros to the next multiple of DRACO_BLOCK, then two statistics: sum of losses, count of right
+   answers. Of one sample x, with z = x W + b:
 
-   Of one sample x with z = x W + b:
+     softmax        loss = log(sum_c exp(z_c)) - z_label      dz = softmax(z) - onehot(label)
+     logistic       loss = log(1 + exp(-y z))                 dz = -y / (1 + exp(y z))
+     svm            loss = max(0, 1 - y z)                    dz = -y where y z < 1, else 0
+     least squares  loss = (z - target)^2 / 2                 dz = z - target
 
-     softmax   loss = log(sum_c exp(z_c)) - z_label          dz = softmax(z) - onehot(label)
-     logistic  loss = log(1 + exp(-y z))                     dz = -y / (1 + exp(y z))
-     svm       loss = max(0, 1 - y z)                        dz = -y where y z < 1, else 0: at the corner y z
-   = 1 the subgradient 0 is taken least     loss = (z - target)^2 / 2                     dz = z - target
-     squares
+   At the corner y z = 1 of the hinge every slope between -y and 0 is a subgradient; 0 is taken. y is +1 for
+   the class `positive` and -1 for every other. Each loss has l2 / 2 ||W||^2 added per sample, and its
+   gradient l2 W; the bias is free of it. Right answers: the greatest z, the sign of z, |z - target| < 1/2.
+   Sources: Bishop, Pattern Recognition and Machine Learning, sections 3.1, 4.3 and 7.1; the subgradient of
+   the hinge: Shalev-Shwartz et al., Pegasos, ICML 2007.
 
-   y is +1 for the class `positive` and -1 for every other. Each loss has l2 / 2 ||W||^2 added per sample, and
-   its gradient l2 W; the bias is free of it. Right answers: the greatest z, the sign of z, or |z - target| <
-   1/2. Sources: Bishop, Pattern Recognition and Machine Learning, sections 3.1, 4.3, 7.1; for the subgradient
-   of the hinge Shalev-Shwartz et al., Pegasos, ICML 2007.
-
-   Start: all zero, at which each of these convex losses may begin.
+   Start: all zero, from which each of these convex losses can be minimised.
 
    Contract. open keeps the two data sets by reference: they outlive the model. test may be NULL: then there
-   is no evaluate. The context is read only; every thread takes a workspace of its own. A part is computed in
-   micro-batches of at most DRACO_LINEAR_MICRO samples, in order: the bits depend on parameters, seed, step,
-   first and count alone. Errors: DRACO_E_ARGUMENT for a data set without numbers or labels, for a class that
-   is not there and an l2 that is negative; DRACO_E_MEMORY.
+   is no evaluate. The context is read only; every thread takes a workspace of its own. A part is computed
+   in micro-batches of at most DRACO_LINEAR_MICRO samples, in order: the bits depend on parameters, seed,
+   step, first and count alone. Errors: DRACO_E_ARGUMENT for a data set without numbers or labels, for a
+   class that is not there and for an l2 that is negative; DRACO_E_MEMORY.
 
    MIT licence, see the end of the file. */
 #if defined(DRACO_LINEAR_IMPLEMENTATION) && !defined(DRACO_DATA_IMPLEMENTATION)

@@ -1,40 +1,42 @@
-/* draco_optim.h, version 0.1.0: optimizers: SGD, momentum, Nesterov, Adam, AdamW; schedules of the rate;
-   warm-up; gradient clipping; weight decay.
+/* draco_optim.h, version 0.1.0: optimizers, schedules of the rate, warm-up, gradient clipping, weight decay.
 
-   #define DRACO_OPTIM_IMPLEMENTATION in one .c file before including it (DRACO_OPTIM_STATIC: a private copy).
+   #define DRACO_OPTIM_IMPLEMENTATION in one .c file before including it (DRACO_OPTIM_STATIC: a private
+   copy).
 
-       draco_optim_config config = {0};             zero: the default of every field
-       config.kind = DRACO_OPTIM_MOMENTUM;
-       config.rate = 0.05f;
+       draco_optim_config config = {0};             (zero: the default of every field)
        draco_optim memory;
        draco_optimizer optimizer;
-       draco_status status = draco_optim_open(&optimizer, &memory, &config);
-       ... optimizer.step(optimizer.ctx, &info, params, gradient, state, count);
+       config.kind = DRACO_OPTIM_MOMENTUM;
+       config.rate = 0.05f;
+       if (draco_optim_open(&optimizer, &memory, &config) < 0) return 2;
+       optimizer.step(optimizer.ctx, &info, params, gradient, state, count);
 
-   g is the mean gradient, clipped: g x min(1, clip / ||g||). p the parameters, w the weight decay, r the rate
-   of this step.
+   g is the mean gradient, clipped: g x min(1, clip / ||g||). p are the parameters, w the weight decay, r
+   the rate of this step.
 
      sgd       g += w p;  p -= r g
-     momentum  g += w p;  v = mu v + g;  p -= r v                     (Polyak 1964; heavy ball)
-     nesterov  g += w p;  v = mu v + g;  p -= r (g + mu v)            (Sutskever et al., ICML 2013, section 2)
+     momentum  g += w p;  v = mu v + g;  p -= r v
+     nesterov  g += w p;  v = mu v + g;  p -= r (g + mu v)
      adam      g += w p;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;
-               p -= r (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps), t = step + 1
-                                                                      (Kingma and Ba, ICLR 2015, algorithm 1)
-     adamw     p -= r w p;  then adam with the plain g                (Loshchilov and Hutter, ICLR 2019,
-   algorithm 2)
+               p -= r (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps),  t = step + 1
+     adamw     p -= r w p;  then adam with the plain g
+
+   Sources: momentum: Polyak 1964 (heavy ball); nesterov: Sutskever et al., ICML 2013, section 2, with the
+   rate outside of v; adam: Kingma and Ba, ICLR 2015, algorithm 1; adamw: Loshchilov and Hutter, ICLR 2019,
+   algorithm 2; clipping: Pascanu et al., ICML 2013.
 
    Rate at step k = 0, 1, ...: rate x warm-up(k) x schedule(k):
 
      warm-up    (k + 1) / warmup while k < warmup, else 1
      constant   1
      step       factor ^ floor(k / period)
-     cosine     floor + (1 - floor) (1 + cos(pi x)) / 2, x = (k - warmup) / (steps - warmup) in [0, 1]
-                                                                      (Loshchilov and Hutter, ICLR 2017)
+     cosine     1 while k < warmup, then floor + (1 - floor) (1 + cos(pi x)) / 2,
+                x = (k - warmup) / (steps - warmup), at most 1     (Loshchilov and Hutter, ICLR 2017)
 
-   Contract. step works on each coordinate alone, with one rounding per operation in a fixed order: shards of
-   the vector, any split of it and any number of threads give the same bits. state: state_per_parameter x
-   count floats, zero at the start, first v (or m), then Adam's v; the caller's, and part of a checkpoint. The
-   step number is the only other state. The context is read only after open, so one optimizer may serve
+   Contract. step works on each coordinate alone, with one rounding per operation in a fixed order: shards
+   of the vector, any split of it and any number of threads give the same bits. state: state_per_parameter
+   x count floats, zero at the start, first v (or m), then Adam's v; the caller's, and part of a checkpoint.
+   The step number is the only other state. The context is read only after open, so one optimizer may serve
    several shards at once. A norm that is not finite is DRACO_E_RANGE and moves nothing; open refuses values
    out of range with DRACO_E_ARGUMENT and fills the optimizer only on success. No memory is allocated.
 

@@ -1,0 +1,378 @@
+/* draco_kmeans.h, version 0.1.0: mini-batch k-means as a gradient on the centres.
+
+   #define DRACO_KMEANS_IMPLEMENTATION in one .c file before including it; compile with -fopenmp, link
+   -ldnnl -lz -lm.
+
+       draco_kmeans_config config = {&train, &test, 10};
+       draco_model model;
+       if (draco_kmeans_open(&model, &config) < 0) ...
+       ... draco_worker_config.model = &model; draco_trainer.model = &model; ...
+       draco_kmeans_close(&model);
+
+   Flat vector:
+
+       centres  [K][features]
+
+   then zeros to the next multiple of DRACO_BLOCK, then the statistics: sum of losses, 0, and a table
+   [K][classes]: how many samples of each class chose each centre (classes = 1 for a set without labels).
+
+   Loss of a sample x with the nearest centre m (the first of several): ||x - m||^2 / 2; its gradient by m is
+   m - x, and 0 by every other centre. With plain SGD this is online k-means (Bottou and Bengio, NIPS 1994):
+   a rate r moves a centre that n of B samples chose by the share r n / B of the way to their mean, so rates
+   up to about K are sensible, falling towards the end (Sculley, WWW 2010).
+
+   `accuracy` is the purity: the share of the samples whose class is the most frequent one of their centre;
+   0 when there are no labels.
+
+   Start: K samples drawn by k-means++ (Arthur and Vassilvitskii, SODA 2007) from at most
+   DRACO_KMEANS_START of the training samples.
+
+   Contract. open keeps the two data sets by reference: they outlive the model. test may be NULL: then there
+   is no evaluate. The context is read only; every thread takes a workspace of its own. A part is computed
+   in micro-batches of at most DRACO_KMEANS_MICRO samples, in order: the bits depend on parameters, seed,
+   step, first and count alone. Errors: DRACO_E_ARGUMENT for a data set without numbers and for K outside of
+   1..samples; DRACO_E_MEMORY.
+
+   MIT licence, see the end of the file. */
+#if defined(DRACO_KMEANS_IMPLEMENTATION) && !defined(DRACO_DATA_IMPLEMENTATION)
+#define DRACO_DATA_IMPLEMENTATION
+#endif
+#if defined(DRACO_KMEANS_STATIC) && !defined(DRACO_DATA_STATIC) && !defined(DRACO_DATA_H)
+#define DRACO_DATA_STATIC
+#endif
+#include "draco_data.h"
+#include "draco_model.h"
+
+#ifndef DRACO_KMEANS_H
+#define DRACO_KMEANS_H
+
+#define DRACO_KMEANS_VERSION 0x000100 /* 0.1.0 */
+
+#ifdef DRACO_KMEANS_STATIC
+#define DRACO_KMEANS_API DRACO_MODEL_INLINE
+#else
+#define DRACO_KMEANS_API extern
+#endif
+
+#ifndef DRACO_KMEANS_MICRO
+#define DRACO_KMEANS_MICRO 64 /* samples of a micro-batch */
+#endif
+#define DRACO_KMEANS_START 4096 /* samples among which the first centres are drawn */
+
+typedef struct draco_kmeans_config {
+    const draco_dataset *train, *test;
+    size_t centres; /* K */
+} draco_kmeans_config;
+
+DRACO_KMEANS_API draco_status draco_kmeans_open(draco_model *model, const draco_kmeans_config *config);
+DRACO_KMEANS_API void draco_kmeans_close(draco_model *model);
+DRACO_KMEANS_API draco_model_memory draco_kmeans_memory(const draco_model *model);
+
+#endif /* DRACO_KMEANS_H */
+
+#if (defined(DRACO_KMEANS_IMPLEMENTATION) || defined(DRACO_KMEANS_STATIC)) &&                                \
+    !defined(DRACO_KMEANS_IMPLEMENTED)
+#define DRACO_KMEANS_IMPLEMENTED
+
+#include "draco_layers.h"
+
+typedef struct draco_kmeans_priv {
+    const draco_dataset *train, *test;
+    size_t centres, features, classes, parameters, dim;
+} draco_kmeans_priv;
+
+typedef struct draco_kmeans_priv_workspace {
+    float *x;      /* MICRO x features */
+    float *dot;    /* MICRO x centres: x . m */
+    float *square; /* centres: ||m||^2 */
+    float *counts; /* centres x classes, of evaluate */
+} draco_kmeans_priv_workspace;
+
+DRACO_MODEL_INLINE void draco_kmeans_priv_workspace_free(void *ctx, void *workspace) {
+    draco_kmeans_priv_workspace *w = workspace;
+    (void)ctx;
+    if (w != NULL) free(w->x);
+    free(w);
+}
+
+DRACO_MODEL_INLINE size_t draco_kmeans_priv_floats(const draco_kmeans_priv *km) {
+    return DRACO_KMEANS_MICRO * (km->features + km->centres) + km->centres * (1 + km->classes);
+}
+
+DRACO_MODEL_INLINE draco_status draco_kmeans_priv_workspace_new(void *ctx, void **workspace) {
+    const draco_kmeans_priv *km = ctx;
+    draco_kmeans_priv_workspace *w = draco_model_alloc(1, sizeof *w);
+    float *memory = draco_model_alloc(draco_kmeans_priv_floats(km), sizeof *memory);
+    if (w == NULL || memory == NULL) {
+        free(w);
+        free(memory);
+        return DRACO_E_MEMORY;
+    }
+    w->x = memory;
+    w->dot = w->x + DRACO_KMEANS_MICRO * km->features;
+    w->square = w->dot + DRACO_KMEANS_MICRO * km->centres;
+    w->counts = w->square + km->centres;
+    *workspace = w;
+    return DRACO_OK;
+}
+
+/* ---- Start: k-means++ ---- */
+
+DRACO_MODEL_INLINE double draco_kmeans_priv_distance(const float *a, const float *b, size_t n) {
+    double sum = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        const double d = (double)a[i] - (double)b[i];
+        sum += d * d;
+    }
+    return sum;
+}
+
+DRACO_MODEL_INLINE double draco_kmeans_priv_unit(uint64_t seed, uint64_t counter) {
+    uint32_t word[4];
+    draco_random(seed, 0x6b6d65616e73ull /* "kmeans" */, counter, word);
+    return (double)word[0] * 0x1p-32 + (double)word[1] * 0x1p-64;
+}
+
+/* The place where the running sum of the weights passes `share` of the total; equal weights when all are 0.
+ */
+DRACO_MODEL_INLINE size_t draco_kmeans_priv_pick(const double *weights, size_t count, double share) {
+    double total = 0.0, sum = 0.0;
+    for (size_t i = 0; i < count; i++) total += weights[i];
+    if (!(total > 0.0)) return (size_t)(share * (double)count);
+    for (size_t i = 0; i < count; i++) {
+        sum += weights[i];
+        if (sum > share * total) return i;
+    }
+    return count - 1;
+}
+
+DRACO_MODEL_INLINE void draco_kmeans_priv_first_centres(const draco_kmeans_priv *km, uint64_t seed,
+                                                        size_t pool, const float *x, double *nearest,
+                                                        float *params) {
+    const size_t f = km->features;
+    for (size_t i = 0; i < pool; i++) nearest[i] = 1.0;
+    for (size_t k = 0; k < km->centres; k++) {
+        const size_t chosen = draco_kmeans_priv_pick(nearest, pool, draco_kmeans_priv_unit(seed, k));
+        const float *centre = x + chosen * f;
+        memcpy(params + k * f, centre, f * sizeof *params);
+        for (size_t i = 0; i < pool; i++) {
+            const double distance = draco_kmeans_priv_distance(x + i * f, centre, f);
+            if (k == 0 || distance < nearest[i]) nearest[i] = distance;
+        }
+    }
+}
+
+DRACO_MODEL_INLINE draco_status draco_kmeans_priv_init(void *ctx, uint64_t seed, float *params) {
+    const draco_kmeans_priv *km = ctx;
+    const size_t samples = km->train->samples;
+    size_t pool = samples < DRACO_KMEANS_START ? samples : DRACO_KMEANS_START;
+    if (pool < km->centres) pool = km->centres;
+    float *x = draco_model_alloc(pool * km->features, sizeof *x);
+    double *nearest = draco_model_alloc(pool, sizeof *nearest);
+    if (x == NULL || nearest == NULL) {
+        free(x);
+        free(nearest);
+        return DRACO_E_MEMORY;
+    }
+    /* Evenly spaced, so that a set sorted by class gives samples of every class. */
+    for (size_t i = 0; i < pool; i++) draco_dataset_row(km->train, i * samples / pool, x + i * km->features);
+    memset(params, 0, km->dim * sizeof *params);
+    draco_kmeans_priv_first_centres(km, seed, pool, x, nearest, params);
+    free(x);
+    free(nearest);
+    return DRACO_OK;
+}
+
+/* ---- Assignment and gradient ---- */
+
+DRACO_MODEL_INLINE void draco_kmeans_priv_squares(const draco_kmeans_priv *km, const float *params,
+                                                  draco_kmeans_priv_workspace *w) {
+    for (size_t k = 0; k < km->centres; k++) {
+        double sum = 0.0;
+        for (size_t i = 0; i < km->features; i++) {
+            const double m = (double)params[k * km->features + i];
+            sum += m * m;
+        }
+        w->square[k] = (float)sum;
+    }
+}
+
+/* x . m of all rows and centres. */
+DRACO_MODEL_INLINE void draco_kmeans_priv_products(const draco_kmeans_priv *km, size_t rows,
+                                                   const float *params, draco_kmeans_priv_workspace *w) {
+    draco_sgemm('N', 'T', rows, km->centres, km->features, 1.0f, w->x, km->features, params, km->features,
+                0.0f, w->dot, km->centres);
+}
+
+/* ||x - m||^2 - ||x||^2 = ||m||^2 - 2 x . m is least at the same centre. */
+DRACO_MODEL_INLINE size_t draco_kmeans_priv_nearest(const draco_kmeans_priv *km,
+                                                    const draco_kmeans_priv_workspace *w, size_t row) {
+    const float *dot = w->dot + row * km->centres;
+    size_t best = 0;
+    float least = w->square[0] - 2.0f * dot[0];
+    for (size_t k = 1; k < km->centres; k++) {
+        const float distance = w->square[k] - 2.0f * dot[k];
+        if (distance < least) {
+            least = distance;
+            best = k;
+        }
+    }
+    return best;
+}
+
+/* Loss of x at its centre m; gradient (may be NULL) += m - x. */
+DRACO_MODEL_INLINE double draco_kmeans_priv_pull(const float *x, const float *m, size_t n, float *gradient) {
+    const double loss = 0.5 * draco_kmeans_priv_distance(x, m, n);
+    if (gradient != NULL)
+        for (size_t i = 0; i < n; i++) gradient[i] += m[i] - x[i];
+    return loss;
+}
+
+DRACO_MODEL_INLINE size_t draco_kmeans_priv_class(const draco_dataset *data, size_t sample) {
+    return data->labels != NULL ? (size_t)data->labels[sample] : 0;
+}
+
+/* Sum over centres of the most frequent class. */
+DRACO_MODEL_INLINE double draco_kmeans_priv_pure(const draco_kmeans_priv *km, const float *counts) {
+    double sum = 0.0;
+    if (km->train->labels == NULL) return 0.0;
+    for (size_t k = 0; k < km->centres; k++) {
+        float most = 0.0f;
+        for (size_t c = 0; c < km->classes; c++)
+            if (counts[k * km->classes + c] > most) most = counts[k * km->classes + c];
+        sum += (double)most;
+    }
+    return sum;
+}
+
+DRACO_MODEL_INLINE draco_status draco_kmeans_priv_gradient(void *ctx, void *workspace, const float *params,
+                                                           const draco_batch *batch, float *grad) {
+    const draco_kmeans_priv *km = ctx;
+    draco_kmeans_priv_workspace *w = workspace;
+    const size_t f = km->features, pieces = draco_micro_count(batch->count, DRACO_KMEANS_MICRO);
+    float *stats = grad + draco_model_stats_offset(km->parameters);
+    float *counts = stats + DRACO_MODEL_STATS;
+    size_t sample[DRACO_KMEANS_MICRO];
+    double loss = 0.0;
+    const int threads = draco_one_thread_begin();
+    memset(grad, 0, km->dim * sizeof *grad);
+    draco_kmeans_priv_squares(km, params, w);
+    for (size_t i = 0; i < pieces; i++) {
+        size_t first, rows;
+        draco_micro_range(batch->count, DRACO_KMEANS_MICRO, i, &first, &rows);
+        for (size_t j = 0; j < rows; j++) {
+            sample[j] = draco_dataset_draw(km->train, batch, first + j);
+            draco_dataset_row(km->train, sample[j], w->x + j * f);
+        }
+        draco_kmeans_priv_products(km, rows, params, w);
+        for (size_t j = 0; j < rows; j++) {
+            const size_t k = draco_kmeans_priv_nearest(km, w, j);
+            loss += draco_kmeans_priv_pull(w->x + j * f, params + k * f, f, grad + k * f);
+            counts[k * km->classes + draco_kmeans_priv_class(km->train, sample[j])] += 1.0f;
+        }
+    }
+    draco_one_thread_end(threads);
+    stats[DRACO_MODEL_LOSS] = (float)loss;
+    return DRACO_OK;
+}
+
+DRACO_MODEL_INLINE void draco_kmeans_priv_progress(void *ctx, const float *sum, size_t samples,
+                                                   draco_score *score) {
+    const draco_kmeans_priv *km = ctx;
+    const float *counts = sum + draco_model_stats_offset(km->parameters) + DRACO_MODEL_STATS;
+    draco_model_progress(sum, km->parameters, samples, score);
+    score->accuracy = draco_kmeans_priv_pure(km, counts) / (samples > 0 ? (double)samples : 1.0);
+}
+
+DRACO_MODEL_INLINE draco_status draco_kmeans_priv_evaluate(void *ctx, void *workspace, const float *params,
+                                                           draco_score *score) {
+    const draco_kmeans_priv *km = ctx;
+    const draco_dataset *test = km->test;
+    draco_kmeans_priv_workspace *w = workspace;
+    const size_t f = km->features;
+    double loss = 0.0;
+    const int threads = draco_one_thread_begin();
+    memset(w->counts, 0, km->centres * km->classes * sizeof *w->counts);
+    draco_kmeans_priv_squares(km, params, w);
+    for (size_t first = 0; first < test->samples; first += DRACO_KMEANS_MICRO) {
+        const size_t left = test->samples - first,
+                     rows = left < DRACO_KMEANS_MICRO ? left : DRACO_KMEANS_MICRO;
+        for (size_t j = 0; j < rows; j++) draco_dataset_row(test, first + j, w->x + j * f);
+        draco_kmeans_priv_products(km, rows, params, w);
+        for (size_t j = 0; j < rows; j++) {
+            const size_t k = draco_kmeans_priv_nearest(km, w, j);
+            loss += draco_kmeans_priv_pull(w->x + j * f, params + k * f, f, NULL);
+            w->counts[k * km->classes + draco_kmeans_priv_class(test, first + j)] += 1.0f;
+        }
+    }
+    draco_one_thread_end(threads);
+    score->samples = test->samples;
+    score->loss = loss / (double)test->samples;
+    score->accuracy = draco_kmeans_priv_pure(km, w->counts) / (double)test->samples;
+    return DRACO_OK;
+}
+
+DRACO_MODEL_INLINE int draco_kmeans_priv_fits(const draco_dataset *data, const draco_dataset *like) {
+    return data->samples > 0 && data->features > 0 && (data->pixels != NULL || data->values != NULL) &&
+           data->features == like->features && (data->labels != NULL) == (like->labels != NULL) &&
+           (data->labels == NULL || (data->classes > 0 && data->classes == like->classes));
+}
+
+DRACO_KMEANS_API draco_status draco_kmeans_open(draco_model *model, const draco_kmeans_config *config) {
+    if (model == NULL || config == NULL || config->train == NULL ||
+        !draco_kmeans_priv_fits(config->train, config->train) ||
+        (config->test != NULL && !draco_kmeans_priv_fits(config->test, config->train)) ||
+        config->centres < 1 || config->centres > config->train->samples)
+        return DRACO_E_ARGUMENT;
+    draco_kmeans_priv *km = draco_model_alloc(1, sizeof *km);
+    if (km == NULL) return DRACO_E_MEMORY;
+    km->train = config->train;
+    km->test = config->test;
+    km->centres = config->centres;
+    km->features = config->train->features;
+    km->classes = config->train->labels != NULL ? (size_t)config->train->classes : 1;
+    km->parameters = km->centres * km->features;
+    km->dim = draco_model_dim(km->parameters, DRACO_MODEL_STATS + km->centres * km->classes);
+    memset(model, 0, sizeof *model);
+    model->size = sizeof *model;
+    model->name = "kmeans";
+    model->ctx = km;
+    model->dim = km->dim;
+    model->parameters = km->parameters;
+    model->init = draco_kmeans_priv_init;
+    model->workspace_new = draco_kmeans_priv_workspace_new;
+    model->workspace_free = draco_kmeans_priv_workspace_free;
+    model->gradient = draco_kmeans_priv_gradient;
+    model->progress = draco_kmeans_priv_progress;
+    model->evaluate = config->test != NULL ? draco_kmeans_priv_evaluate : NULL;
+    return DRACO_OK;
+}
+
+DRACO_KMEANS_API void draco_kmeans_close(draco_model *model) {
+    free(model->ctx);
+    memset(model, 0, sizeof *model);
+}
+
+DRACO_KMEANS_API draco_model_memory draco_kmeans_memory(const draco_model *model) {
+    const draco_kmeans_priv *km = model->ctx;
+    draco_model_memory memory = {sizeof *km, sizeof(draco_kmeans_priv_workspace)};
+    memory.workspace += draco_kmeans_priv_floats(km) * sizeof(float);
+    return memory;
+}
+
+#endif /* DRACO_KMEANS_IMPLEMENTATION */
+
+/* Copyright (c) 2026 The Draco authors
+
+   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+   associated documentation files (the "Software"), to deal in the Software without restriction, including
+   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
+   following conditions: the above copyright notice and this permission notice shall be included in all copies
+   or substantial portions of the Software.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
+   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
+   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
+   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
+   USE OR OTHER DEALINGS IN THE SOFTWARE. */
