@@ -110,6 +110,11 @@ DRACO_ATTACKS_API void draco_attack_flip_labels(int32_t *labels, size_t count, i
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef _OPENMP
+#define DRACO_ATTACKS_PRIV_FOR _Pragma("omp parallel for")
+#else
+#define DRACO_ATTACKS_PRIV_FOR
+#endif
 #define DRACO_ATTACKS_PRIV_P 2147483647.0 /* 2^31 - 1 */
 #define DRACO_ATTACKS_PRIV_GARBLE 0x5a
 
@@ -132,11 +137,15 @@ typedef struct draco_attacks_priv_message {
 struct draco_attacks_priv;
 typedef void draco_attacks_priv_lie(struct draco_attacks_priv *a, int worker,
                                     const draco_attacks_priv_message *message);
+/* message: one lie for all liars, made from the honest rows, of which there is at least one. */
+typedef void draco_attacks_priv_plot(struct draco_attacks_priv *a, const void *const *rows, int count,
+                                     const draco_attacks_priv_message *message);
 typedef struct draco_attacks_priv_entry {
     draco_attack_info info;
     draco_attacks_priv_kind kind;
-    draco_attacks_priv_lie *lie; /* PLOT: writes the message to a->plot, worker is -1 */
-    int keeps_digest;            /* gives the right digest */
+    draco_attacks_priv_lie *lie;
+    draco_attacks_priv_plot *plot;
+    int keeps_digest; /* gives the right digest */
 } draco_attacks_priv_entry;
 
 typedef struct draco_attacks_priv_past { /* of one worker: the message of this step and of the one before */
@@ -167,7 +176,7 @@ typedef struct draco_attacks_priv {
     draco_attacks_priv_past *past; /* n, or 1 on the worker's side */
     float *mean, *deviation;
     void *plot, *reply;
-    size_t plot_bytes, reply_bytes;
+    size_t room, plot_bytes, reply_bytes;
 } draco_attacks_priv;
 
 /* ---- Numbers in messages ---- */
@@ -186,10 +195,19 @@ static void draco_attacks_priv_set(const draco_attacks_priv_message *m, size_t j
     ((uint32_t *)m->bytes)[j] = (uint32_t)(r < 0 ? r + DRACO_ATTACKS_PRIV_P : r);
 }
 
+static int draco_attacks_priv_residues(const draco_attacks_priv *a) {
+    return a->c.code.scheme == DRACO_CYCLIC && a->c.code.field == DRACO_FIELD_PRIME;
+}
+
+/* Number j of somebody's message. */
+static double draco_attacks_priv_number(const draco_attacks_priv *a, const void *row, size_t j) {
+    return draco_attacks_priv_residues(a) ? (double)((const uint32_t *)row)[j]
+                                          : (double)((const float *)row)[j];
+}
+
 static draco_attacks_priv_message draco_attacks_priv_view(const draco_attacks_priv *a, void *bytes,
                                                           size_t size) {
-    draco_attacks_priv_message m = {bytes, size / 4, 0};
-    m.residues = a->c.code.scheme == DRACO_CYCLIC && a->c.code.field == DRACO_FIELD_PRIME;
+    draco_attacks_priv_message m = {bytes, size / 4, draco_attacks_priv_residues(a)};
     return m;
 }
 
@@ -197,6 +215,10 @@ static draco_attacks_priv_message draco_attacks_priv_view(const draco_attacks_pr
 static void draco_attacks_priv_draw(const draco_attack_config *c, uint64_t step, uint64_t who,
                                     uint64_t counter, uint32_t word[4]) {
     draco_random(c->seed ^ (0x9e3779b97f4a7c15u * (who + 1)), step, counter, word);
+}
+
+static int draco_attacks_priv_carries_message(draco_ask ask) {
+    return ask == DRACO_ASK_MESSAGE || ask == DRACO_ASK_ENCODED || ask == DRACO_ASK_BODY;
 }
 
 /* ---- Lies that a worker can tell alone ---- */
@@ -215,19 +237,433 @@ static void draco_attacks_priv_constant(draco_attacks_priv *a, int worker,
     for (size_t j = 0; j < m->count; j++) draco_attacks_priv_set(m, j, -a->factor);
 }
 
+/* Standard normal numbers j and j + 1 of a worker's own stream (Box and Muller). */
+static void draco_attacks_priv_normal(const draco_attacks_priv *a, int worker, size_t j, double out[2]) {
+    uint32_t word[4];
+    draco_attacks_priv_draw(&a->c, a->step, 256 + (uint64_t)worker, j / 2, word);
+    double radius = sqrt(-2.0 * log(((double)word[0] + 1.0) * 0x1p-32));
+    double angle = (double)word[1] * 0x1p-32 * 6.283185307179586;
+    out[0] = radius * cos(angle);
+    out[1] = radius * sin(angle);
+}
+
+/* Gaussian noise of standard deviation `factor` (200 in Blanchard et al., NIPS 2017, section 6). */
+static void draco_attacks_priv_gaussian(draco_attacks_priv *a, int worker,
+                                        const draco_attacks_priv_message *m) {
+    double pair[2] = {0, 0};
+    for (size_t j = 0; j < m->count; j++) {
+        if (j % 2 == 0) draco_attacks_priv_normal(a, worker, j, pair);
+        draco_attacks_priv_set(m, j, a->factor * pair[j % 2]);
+    }
+}
+
+/* `factor` bits turned over at random places, as broken memory does. */
+static void draco_attacks_priv_bit_flip(draco_attacks_priv *a, int worker,
+                                        const draco_attacks_priv_message *m) {
+    unsigned char *bytes = m->bytes;
+    uint64_t bits = 32 * (uint64_t)m->count;
+    for (uint64_t k = 0; k < (uint64_t)fabs(a->factor) && bits > 0; k++) {
+        uint32_t word[4];
+        draco_attacks_priv_draw(&a->c, a->step, 256 + (uint64_t)worker, k, word);
+        uint64_t at = (((uint64_t)word[0] << 32) | word[1]) % bits;
+        bytes[at / 8] ^= (unsigned char)(1u << (at % 8));
+    }
+}
+
+/* Every number is NaN; as a residue, past p. */
+static void draco_attacks_priv_nan(draco_attacks_priv *a, int worker, const draco_attacks_priv_message *m) {
+    (void)a;
+    (void)worker;
+    memset(m->bytes, 0xff, 4 * m->count);
+}
+
+/* +Inf and -Inf in turn, so that sums of them are NaN; as a residue, 2^31. */
+static void draco_attacks_priv_inf(draco_attacks_priv *a, int worker, const draco_attacks_priv_message *m) {
+    (void)a;
+    for (size_t j = 0; j < m->count; j++) {
+        uint32_t bits = m->residues ? 0x80000000u : (j + (size_t)worker) % 2 ? 0xff800000u : 0x7f800000u;
+        memcpy((char *)m->bytes + 4 * j, &bits, 4);
+    }
+}
+
+/* One number, drawn anew each step, is off by `factor`. */
+static void draco_attacks_priv_needle(draco_attacks_priv *a, int worker,
+                                      const draco_attacks_priv_message *m) {
+    uint32_t word[4];
+    draco_attacks_priv_draw(&a->c, a->step, 256 + (uint64_t)worker, 0, word);
+    size_t j = m->count ? (size_t)((((uint64_t)word[0] << 32) | word[1]) % m->count) : 0;
+    if (m->count) draco_attacks_priv_set(m, j, draco_attacks_priv_get(m, j) + a->factor);
+}
+
+/* Every number moved by `factor` of what the tolerant vote forgives, always the same way. */
+static void draco_attacks_priv_under(draco_attacks_priv *a, int worker, const draco_attacks_priv_message *m) {
+    (void)worker;
+    for (size_t j = 0; j < m->count; j++) {
+        double x = draco_attacks_priv_get(m, j),
+               slack = (double)a->c.abs_tol + (double)a->c.rel_tol * fabs(x);
+        draco_attacks_priv_set(m, j, x + (m->residues ? 1 : a->factor * slack));
+    }
+}
+
+/* Another lie, or none, in each block of coordinates, and for each liar in another order. */
+static void draco_attacks_priv_patchwork(draco_attacks_priv *a, int worker,
+                                         const draco_attacks_priv_message *m) {
+    for (size_t first = 0; first < m->count; first += DRACO_BLOCK) {
+        size_t left = m->count - first;
+        draco_attacks_priv_message part = {(char *)m->bytes + 4 * first,
+                                           left < DRACO_BLOCK ? left : DRACO_BLOCK, m->residues};
+        switch ((first / DRACO_BLOCK + (size_t)worker) % 4) {
+        case 0:
+            draco_attacks_priv_reverse(a, worker, &part);
+            break;
+        case 1:
+            draco_attacks_priv_constant(a, worker, &part);
+            break;
+        case 2:
+            draco_attacks_priv_gaussian(a, worker, &part);
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+/* ---- Collusion on a codeword ----
+   All liars act as if part k's gradient were `factor` larger in every coordinate, k the part that most of
+   them hold. Their messages agree with each other: with the honest ones outnumbered no decoder could tell. */
+
+static int draco_attacks_priv_target(const draco_attacks_priv *a) {
+    int best = 0, most = -1;
+    for (int k = 0; k < a->c.code.parts; k++) {
+        int holders = 0;
+        for (int i = 0; i < a->n; i++) holders += a->liar[i] && draco_code_holds(&a->c.code, i, k);
+        if (holders > most) most = holders, best = k;
+    }
+    return best;
+}
+
+static void draco_attacks_priv_codeword(draco_attacks_priv *a, int worker,
+                                        const draco_attacks_priv_message *m) {
+    double c[2] = {0, 0};
+    int part = draco_attacks_priv_target(a);
+    if (!draco_code_holds(&a->c.code, worker, part)) return;
+    if (draco_code_coefficient(&a->c.code, part, worker, c) < 0) return;
+    if (m->residues) {
+        uint64_t shift = (uint64_t)fabs(a->factor * 65536.0) % 2147483647u * (uint64_t)c[0] % 2147483647u;
+        for (size_t j = 0; j < m->count; j++)
+            draco_attacks_priv_set(m, j, draco_attacks_priv_get(m, j) + (double)shift);
+        return;
+    }
+    int packed = a->c.code.scheme == DRACO_CYCLIC; /* pairs (1 + i) x factor x coefficient */
+    for (size_t j = 0; j < m->count; j++) {
+        double by = packed ? (j % 2 ? c[0] + c[1] : c[0] - c[1]) : c[0];
+        draco_attacks_priv_set(m, j, draco_attacks_priv_get(m, j) + a->factor * by);
+    }
+}
+
+/* ---- Replay: the message of the step before, zeros when there is none ---- */
+static void draco_attacks_priv_remember(draco_attacks_priv *a, draco_attacks_priv_past *past,
+                                        const void *bytes, size_t size) {
+    if (past->bytes != size) {
+        free(past->now);
+        free(past->before);
+        past->now = calloc(1, size);
+        past->before = calloc(1, size);
+        past->bytes = past->now && past->before ? size : 0;
+        past->steps = 0;
+        if (!past->bytes) return;
+    }
+    if (past->steps && past->step != a->step) {
+        void *old = past->before;
+        past->before = past->now;
+        past->now = old;
+    }
+    past->steps = 1;
+    past->step = a->step;
+    memcpy(past->now, bytes, size);
+}
+
+static void draco_attacks_priv_replay(draco_attacks_priv *a, int worker,
+                                      const draco_attacks_priv_message *m) {
+    draco_attacks_priv_past *past = &a->past[a->self < 0 ? worker : 0];
+    if (past->bytes == 4 * m->count)
+        memcpy(m->bytes, past->before, past->bytes);
+    else
+        memset(m->bytes, 0, 4 * m->count);
+}
+
+/* Take note of a message before it is changed, for those who will need it in the next step. */
+static void draco_attacks_priv_watch(draco_attacks_priv *a, int worker, const void *bytes, size_t size) {
+    draco_attacks_priv_past *past = &a->past[a->self < 0 ? worker : 0];
+    if (a->entry->lie == draco_attacks_priv_replay && draco_attacks_priv_carries_message(a->request.ask))
+        draco_attacks_priv_remember(a, past, bytes, size);
+}
+
+/* ---- Omniscient lies ----
+   Made from the honest messages of the round, and written once for all liars. */
+
+/* The honest rows of this round, NULL past the last. Returns how many. */
+static int draco_attacks_priv_honest(const draco_attacks_priv *a, const void **rows) {
+    int count = 0;
+    for (int i = 0; i < a->n; i++)
+        if (a->ended[i] == 1 + DRACO_UNDECIDED && !a->liar[i] && a->row[i]) rows[count++] = a->row[i];
+    return count;
+}
+
+/* Mean and standard deviation of each number over the honest rows. */
+static void draco_attacks_priv_moments(draco_attacks_priv *a, const void *const *rows, int count,
+                                       size_t numbers) {
+    DRACO_ATTACKS_PRIV_FOR
+    for (size_t j = 0; j < numbers; j++) {
+        double sum = 0, squares = 0;
+        for (int i = 0; i < count; i++) sum += draco_attacks_priv_number(a, rows[i], j);
+        for (int i = 0; i < count; i++) {
+            double e = draco_attacks_priv_number(a, rows[i], j) - sum / count;
+            squares += e * e;
+        }
+        a->mean[j] = (float)(sum / count);
+        a->deviation[j] = (float)sqrt(squares / count);
+    }
+}
+
+/* mean + by x (standard deviation, or the mean itself). */
+static void draco_attacks_priv_shift(draco_attacks_priv *a, const draco_attacks_priv_message *m, double keep,
+                                     double by) {
+    for (size_t j = 0; j < m->count; j++)
+        draco_attacks_priv_set(m, j, keep * (double)a->mean[j] + by * (double)a->deviation[j]);
+}
+
+/* The z whose normal distribution function is p. */
+static double draco_attacks_priv_quantile(double p) {
+    double low = -10, high = 10;
+    for (int k = 0; k < 80; k++) {
+        double z = (low + high) / 2;
+        if (0.5 * erfc(-z / sqrt(2.0)) < p)
+            low = z;
+        else
+            high = z;
+    }
+    return low;
+}
+
+/* A little is enough: mean - z x deviation, z so small that enough honest workers lie further out (Baruch,
+   Baruch, Goldberg, NeurIPS 2019, algorithm 3): Phi(z) = (n - f - s) / (n - f), s = floor(n/2 + 1) - f. */
+static void draco_attacks_priv_alie(draco_attacks_priv *a, const void *const *rows, int count,
+                                    const draco_attacks_priv_message *m) {
+    (void)rows;
+    int f = a->c.liars, supporters = a->n / 2 + 1 - f;
+    double p = (double)(count - (supporters > 0 ? supporters : 0)) / count, z = a->factor;
+    if (!(fabs(z) > 0)) z = draco_attacks_priv_quantile(p < 0.999 ? (p > 0.5 ? p : 0.5) : 0.999);
+    draco_attacks_priv_shift(a, m, 1, -z);
+}
+
+/* Inner-product manipulation: -epsilon x mean (Xie, Koyejo, Gupta, UAI 2019). */
+static void draco_attacks_priv_ipm(draco_attacks_priv *a, const void *const *rows, int count,
+                                   const draco_attacks_priv_message *m) {
+    (void)rows;
+    (void)count;
+    draco_attacks_priv_shift(a, m, -a->factor, 0);
+}
+
+/* Mimic: all liars send what the first honest worker sends (Karimireddy, He, Jaggi, ICLR 2022). */
+static void draco_attacks_priv_mimic(draco_attacks_priv *a, const void *const *rows, int count,
+                                     const draco_attacks_priv_message *m) {
+    (void)a;
+    (void)count;
+    memcpy(m->bytes, rows[0], 4 * m->count);
+}
+
+/* |x_i - x_k|^2 of honest rows. */
+static double draco_attacks_priv_apart(const draco_attacks_priv *a, const void *x, const void *y,
+                                       size_t numbers) {
+    double lane[8] = {0};
+    size_t j = 0;
+    if (draco_attacks_priv_residues(a)) {
+        for (; j < numbers; j++) {
+            double e = draco_attacks_priv_number(a, x, j) - draco_attacks_priv_number(a, y, j);
+            lane[0] += e * e;
+        }
+        return lane[0];
+    }
+    const float *u = x, *v = y;
+    for (; j + 8 <= numbers; j += 8)
+        for (size_t l = 0; l < 8; l++) {
+            double e = (double)u[j + l] - (double)v[j + l];
+            lane[l] += e * e;
+        }
+    for (; j < numbers; j++) lane[0] += ((double)u[j] - (double)v[j]) * ((double)u[j] - (double)v[j]);
+    for (size_t l = 1; l < 8; l++) lane[0] += lane[l];
+    return lane[0];
+}
+
+/* What the distances of a lie from the honest rows are made of, and what they must stay under. */
+typedef struct draco_attacks_priv_reach {
+    double near[DRACO_MAX_WORKERS], along[DRACO_MAX_WORKERS], size, bound;
+    int count, sum;
+} draco_attacks_priv_reach;
+
+/* Does mean - gamma x deviation stay under the bound? */
+static int draco_attacks_priv_fits(const draco_attacks_priv_reach *r, double gamma) {
+    double total = 0;
+    for (int i = 0; i < r->count; i++) {
+        double apart = r->near[i] + 2 * gamma * r->along[i] + gamma * gamma * r->size;
+        if (r->sum)
+            total += apart;
+        else if (apart > total)
+            total = apart;
+    }
+    return total <= r->bound;
+}
+
+/* One honest row: its distance from the mean, and its largest distance (sum) from the other rows. */
+static double draco_attacks_priv_measure(const draco_attacks_priv *a, const void *const *rows, int i,
+                                         size_t numbers, draco_attacks_priv_reach *r) {
+    double total = 0;
+    r->near[i] = r->along[i] = 0;
+    for (size_t j = 0; j < numbers; j++) {
+        double e = draco_attacks_priv_number(a, rows[i], j) - (double)a->mean[j];
+        r->near[i] += e * e;
+        r->along[i] += e * (double)a->deviation[j];
+    }
+    for (int k = 0; k < r->count; k++) {
+        double apart = k == i ? 0 : draco_attacks_priv_apart(a, rows[i], rows[k], numbers);
+        if (r->sum)
+            total += apart;
+        else if (apart > total)
+            total = apart;
+    }
+    return total;
+}
+
+/* The lie is mean - gamma x deviation with the largest gamma that keeps its distances from the honest rows
+   under what honest rows have among themselves: the largest distance (min-max) or the largest sum of squares
+   (min-sum) (Shejwalkar, Houmansadr, NDSS 2021, section 4). |x_i - mean + gamma p|^2 = near_i + 2 gamma
+   along_i + gamma^2 |p|^2, so gamma is found without going back to the rows. */
+static void draco_attacks_priv_farthest(draco_attacks_priv *a, const void *const *rows, int count,
+                                        const draco_attacks_priv_message *m, int sum) {
+    draco_attacks_priv_reach r = {.count = count, .sum = sum};
+    double totals[DRACO_MAX_WORKERS], low = 0, high = 1;
+    for (size_t j = 0; j < m->count; j++) r.size += (double)a->deviation[j] * (double)a->deviation[j];
+    DRACO_ATTACKS_PRIV_FOR
+    for (int i = 0; i < count; i++) totals[i] = draco_attacks_priv_measure(a, rows, i, m->count, &r);
+    for (int i = 0; i < count; i++) r.bound = totals[i] > r.bound ? totals[i] : r.bound;
+    while (high < 1e12 && draco_attacks_priv_fits(&r, high)) high *= 2;
+    for (int k = 0; k < 60; k++) {
+        double gamma = (low + high) / 2;
+        if (draco_attacks_priv_fits(&r, gamma))
+            low = gamma;
+        else
+            high = gamma;
+    }
+    draco_attacks_priv_shift(a, m, 1, -low);
+}
+
+static void draco_attacks_priv_min_max(draco_attacks_priv *a, const void *const *rows, int count,
+                                       const draco_attacks_priv_message *m) {
+    draco_attacks_priv_farthest(a, rows, count, m, 0);
+}
+
+static void draco_attacks_priv_min_sum(draco_attacks_priv *a, const void *const *rows, int count,
+                                       const draco_attacks_priv_message *m) {
+    draco_attacks_priv_farthest(a, rows, count, m, 1);
+}
+
 /* ---- The table ---- */
 
 static const draco_attacks_priv_entry *draco_attacks_priv_table(int i) {
     static const draco_attacks_priv_entry table[] = {
-        {{"none", "nobody lies", 0, 0}, DRACO_ATTACKS_PRIV_NONE, NULL, 1},
+        {{"none", "nobody lies", 0, 0}, DRACO_ATTACKS_PRIV_NONE, NULL, NULL, 1},
         {{"reverse", "reverse gradient: -factor x the message", 100, 0},
          DRACO_ATTACKS_PRIV_LOCAL,
          draco_attacks_priv_reverse,
+         NULL,
          0},
         {{"constant", "every number is -factor", 100, 0},
          DRACO_ATTACKS_PRIV_LOCAL,
          draco_attacks_priv_constant,
+         NULL,
          0},
+        {{"sign-flip", "-factor x the message", 1, 0},
+         DRACO_ATTACKS_PRIV_LOCAL,
+         draco_attacks_priv_reverse,
+         NULL,
+         0},
+        {{"gaussian", "noise of standard deviation factor", 200, 0},
+         DRACO_ATTACKS_PRIV_LOCAL,
+         draco_attacks_priv_gaussian,
+         NULL,
+         0},
+        {{"bit-flip", "factor random bits turned over", 1000, 0},
+         DRACO_ATTACKS_PRIV_LOCAL,
+         draco_attacks_priv_bit_flip,
+         NULL,
+         0},
+        {{"nan", "every number is NaN", 0, 0}, DRACO_ATTACKS_PRIV_LOCAL, draco_attacks_priv_nan, NULL, 0},
+        {{"inf", "+Inf and -Inf in turn", 0, 0}, DRACO_ATTACKS_PRIV_LOCAL, draco_attacks_priv_inf, NULL, 0},
+        {{"needle", "one number of the message off by factor", 1, 0},
+         DRACO_ATTACKS_PRIV_LOCAL,
+         draco_attacks_priv_needle,
+         NULL,
+         0},
+        {{"alie", "a little is enough: mean - factor x deviation (0: from n and liars)", 0, 1},
+         DRACO_ATTACKS_PRIV_PLOT,
+         NULL,
+         draco_attacks_priv_alie,
+         0},
+        {{"ipm", "inner-product manipulation: -factor x mean", 0.5, 1},
+         DRACO_ATTACKS_PRIV_PLOT,
+         NULL,
+         draco_attacks_priv_ipm,
+         0},
+        {{"mimic", "all liars copy the first honest message", 0, 1},
+         DRACO_ATTACKS_PRIV_PLOT,
+         NULL,
+         draco_attacks_priv_mimic,
+         0},
+        {{"min-max", "mean - gamma x deviation within the largest honest distance", 0, 1},
+         DRACO_ATTACKS_PRIV_PLOT,
+         NULL,
+         draco_attacks_priv_min_max,
+         0},
+        {{"min-sum", "mean - gamma x deviation within the largest honest sum of squares", 0, 1},
+         DRACO_ATTACKS_PRIV_PLOT,
+         NULL,
+         draco_attacks_priv_min_sum,
+         0},
+        {{"label-flip", "honest work on turned labels", 0, 0}, DRACO_ATTACKS_PRIV_FLIP, NULL, NULL, 0},
+        {{"omission", "the message never arrives", 0, 0}, DRACO_ATTACKS_PRIV_OMIT, NULL, NULL, 0},
+        {{"truncation", "half a message", 0, 0}, DRACO_ATTACKS_PRIV_TRUNCATE, NULL, NULL, 0},
+        {{"replay", "the message of the step before (zeros at first)", 0, 0},
+         DRACO_ATTACKS_PRIV_LOCAL,
+         draco_attacks_priv_replay,
+         NULL,
+         0},
+        {{"under-tolerance", "every number off by factor of the vote's tolerance", 0.999, 0},
+         DRACO_ATTACKS_PRIV_LOCAL,
+         draco_attacks_priv_under,
+         NULL,
+         0},
+        {{"codeword", "collusion: the valid codeword of one part's gradient + factor", 1, 0},
+         DRACO_ATTACKS_PRIV_LOCAL,
+         draco_attacks_priv_codeword,
+         NULL,
+         0},
+        {{"patchwork", "another lie in each block of coordinates", 100, 0},
+         DRACO_ATTACKS_PRIV_LOCAL,
+         draco_attacks_priv_patchwork,
+         NULL,
+         0},
+        {{"digest-wrong-body", "right digest, then the reversed body", 100, 0},
+         DRACO_ATTACKS_PRIV_LOCAL,
+         draco_attacks_priv_reverse,
+         NULL,
+         1},
+        {{"digest-no-body", "right digest, then silence", 0, 0}, DRACO_ATTACKS_PRIV_OMIT, NULL, NULL, 1},
+        {{"digest-half-body", "right digest, then half a body", 0, 0},
+         DRACO_ATTACKS_PRIV_TRUNCATE,
+         NULL,
+         NULL,
+         1},
     };
     return i >= 0 && i < (int)(sizeof table / sizeof *table) ? table + i : NULL;
 }
@@ -349,10 +785,6 @@ DRACO_ATTACKS_API void draco_attack_flip_labels(int32_t *labels, size_t count, i
 
 /* ---- A request goes out ---- */
 
-static int draco_attacks_priv_carries_message(draco_ask ask) {
-    return ask == DRACO_ASK_MESSAGE || ask == DRACO_ASK_ENCODED || ask == DRACO_ASK_BODY;
-}
-
 /* Does this request begin an attempt at a step, and not its second half? */
 static int draco_attacks_priv_begins(const draco_request *request) {
     return request->ask == DRACO_ASK_MESSAGE || request->ask == DRACO_ASK_EXPONENTS ||
@@ -425,6 +857,8 @@ static void draco_attacks_priv_chunk(void *ctx, int worker, size_t offset, size_
 
 static draco_status draco_attacks_priv_deliver(draco_attacks_priv *a, int worker, draco_verdict verdict) {
     const draco_inbox *inbox = a->inbox;
+    if (verdict == DRACO_UNDECIDED && a->row[worker])
+        draco_attacks_priv_watch(a, worker, a->row[worker], a->request.reply_bytes);
     if (a->liar[worker] && verdict == DRACO_UNDECIDED && a->row[worker]) {
         size_t size = a->request.reply_bytes;
         long long sent = draco_attacks_priv_change(a, worker, a->row[worker], size);
@@ -447,14 +881,31 @@ static draco_status draco_attacks_priv_end(void *ctx, int worker, draco_verdict 
     return DRACO_MORE;
 }
 
+/* Write the lie that all liars will send; without memory or an honest message there is none. */
+static void draco_attacks_priv_conspire(draco_attacks_priv *a, size_t size) {
+    const void *rows[DRACO_MAX_WORKERS];
+    int count = draco_attacks_priv_honest(a, rows);
+    if (a->room < size) {
+        free(a->plot);
+        free(a->mean);
+        free(a->deviation);
+        a->plot = malloc(size);
+        a->mean = malloc(size);
+        a->deviation = malloc(size);
+        a->room = a->plot && a->mean && a->deviation ? size : 0;
+    }
+    a->plot_bytes = 0;
+    if (count == 0 || a->room < size) return;
+    draco_attacks_priv_message m = draco_attacks_priv_view(a, a->plot, size);
+    draco_attacks_priv_moments(a, rows, count, m.count);
+    a->entry->plot(a, rows, count, &m);
+    a->plot_bytes = size;
+}
+
 /* An omniscient attack: everybody who will answer has; make the lie, hand out the liars, then the others. */
 static draco_status draco_attacks_priv_release(draco_attacks_priv *a, draco_status status) {
     if (!draco_attacks_priv_plots(a)) return status;
-    void *own = a->plot;
-    if (own && a->plot_bytes != a->request.reply_bytes) free(own), a->plot = NULL;
-    draco_attacks_priv_message m = draco_attacks_priv_view(a, NULL, a->request.reply_bytes);
-    a->plot_bytes = 0;
-    a->entry->lie(a, -1, &m);
+    draco_attacks_priv_conspire(a, a->request.reply_bytes);
     for (int liars = 1; liars >= 0; liars--)
         for (int i = 0; i < a->n; i++) {
             if (!a->ended[i] || a->liar[i] != liars) continue;
@@ -508,6 +959,7 @@ static draco_status draco_attacks_priv_receive(void *ctx, draco_request *request
 static draco_status draco_attacks_priv_submit(void *ctx, const draco_request *request, const void *reply,
                                               size_t bytes) {
     draco_attacks_priv *a = ctx;
+    draco_attacks_priv_watch(a, a->self, reply, bytes);
     if (a->missing[a->self]) return DRACO_OK;
     if (!a->liar[a->self]) return a->inner.submit(a->inner.ctx, request, reply, bytes);
     if (a->reply_bytes < bytes) {
