@@ -90,7 +90,7 @@ bench: $(call KEEP,$(BENCHES))
 	@for b in $(call KEEP,$(BENCHES)); do echo "== $$b"; $$b || exit 1; done
 
 demo: setup-demo
-	@$(MAKE) --no-print-directory $(BUILD)/draco-train
+	@$(MAKE) --no-print-directory $(BUILD)/draco-train $(BUILD)/draco_plot
 	@sh examples/demo.sh $(BUILD)
 
 fuzz: $(patsubst $(BUILD)/tests/%,$(BUILD)/libfuzzer/%,$(call KEEP,$(FUZZERS)))

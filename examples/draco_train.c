@@ -1,0 +1,560 @@
+/* draco-train: train a model with n workers of which some lie.
+
+   A composition of the library's parts, and of nothing else: a model, a code or a rule, a transport, an
+   optimizer, and for trying things out an attack that stands between the transport and the server. See
+   --help. */
+#include "train_options.h"
+
+#define DRACO_IMPLEMENTATION
+#define DRACO_DATA_IMPLEMENTATION
+#define DRACO_OPTIM_IMPLEMENTATION
+#define DRACO_LINEAR_IMPLEMENTATION
+#define DRACO_KMEANS_IMPLEMENTATION
+#define DRACO_MLP_IMPLEMENTATION
+#define DRACO_LENET_IMPLEMENTATION
+#define DRACO_RESNET_IMPLEMENTATION
+#define DRACO_TEXTCNN_IMPLEMENTATION
+#define DRACO_CHECKPOINT_IMPLEMENTATION
+#define DRACO_OPENMP_IMPLEMENTATION
+#define DRACO_RULES_IMPLEMENTATION
+#define DRACO_ATTACKS_IMPLEMENTATION
+#include "train_setup.h"
+
+#include "train_metrics.h"
+#include "train_plot.h"
+#include "train_screen.h"
+#include "train_transport.h"
+
+#include "baselines/draco_attacks.h"
+#include "baselines/draco_rules.h"
+#include "models/draco_checkpoint.h"
+
+#include <omp.h>
+#include <signal.h>
+
+static volatile int train_stop;
+
+static void train_on_signal(int number) {
+    (void)number;
+    train_stop = 1;
+}
+
+typedef struct train_run {
+    const train_options *o;
+    train_setup setup;
+    train_transport transport;
+    draco_transport attacked;
+    draco_attack_config attack;
+    int has_attack, has_rule;
+    draco_rule rule;
+    draco_server *server;
+    draco_trainer trainer;
+    float *params, *state, *sum;
+    void *workspace;  /* of the evaluation */
+    draco_score test; /* the last one */
+    train_screen screen;
+    train_glance glance;
+    FILE *metrics;
+    char metrics_path[64]; /* of a file of our own, when only a plot was asked for */
+    unsigned char *liars;
+    double begin, paused; /* evaluation does not count as training */
+    double server_seconds;
+    uint64_t bytes_in, rounds;
+    long lies, caught; /* worker-steps that lied, and of these the ones that were named */
+    uint64_t first_step;
+} train_run;
+
+static double train_seconds(const train_run *run) {
+    return train_now() - run->begin - run->paused;
+}
+
+static int train_speaks(const train_run *run) {
+    return run->transport.server == 0;
+}
+
+/* ---- During the run ---- */
+
+static draco_status train_evaluate(train_run *run, uint64_t step) {
+    const draco_model *m = &run->setup.model;
+    double begin = train_now();
+    draco_status status = draco_server_gather(run->server, run->params);
+    if (status >= 0 && m->evaluate && train_speaks(run)) {
+        status = m->evaluate(m->ctx, run->workspace, run->params, &run->test);
+        run->glance.test = run->test.accuracy;
+    }
+    run->paused += train_now() - begin;
+    if (status >= 0) train_metrics_test(run->metrics, step, train_seconds(run), &run->test);
+    return status;
+}
+
+static draco_status train_save(train_run *run, uint64_t next_step) {
+    draco_data_error error;
+    draco_checkpoint c;
+    char path[4096];
+    draco_status status = draco_server_gather(run->server, run->params);
+    if (status < 0) return status;
+    /* Several servers: each keeps the optimizer's state of its own shard, so each writes a file. */
+    snprintf(path, sizeof path, run->transport.servers > 1 ? "%s.%d" : "%s", run->o->checkpoint,
+             run->transport.server);
+    train_fill_checkpoint(&c, run->o, &run->setup, run->params, run->state, next_step);
+    status = draco_checkpoint_write(path, &c, &error);
+    if (status < 0) {
+        train_screen_clear(&run->screen);
+        fprintf(stderr, "draco-train: %s\n", error.text);
+    }
+    return status;
+}
+
+/* Compare the verdicts with the truth, which only a simulated attack knows. */
+static void train_count(train_run *run, uint64_t step, int attempt, const draco_round *round) {
+    int i;
+    memset(run->liars, 0, (size_t)run->setup.code.n);
+    if (run->has_attack) draco_attack_liars(&run->attack, step, attempt, run->liars);
+    for (i = 0; i < run->setup.code.n; i++) {
+        int named = round->verdicts[i] == DRACO_BLAMED || round->verdicts[i] == DRACO_MALFORMED;
+        run->lies += run->liars[i];
+        run->caught += run->liars[i] && named;
+        run->glance.blamed_wrongly += !run->liars[i] && round->verdicts[i] == DRACO_BLAMED;
+    }
+    run->glance.caught += round->report.blamed + round->report.malformed;
+}
+
+static void train_report_failure(train_run *run, uint64_t step, int attempt, const draco_round *round) {
+    run->glance.failed_rounds++;
+    if (!train_speaks(run)) return;
+    train_screen_clear(&run->screen);
+    fprintf(stderr, "draco-train: step %llu, try %d: %s: %s\n", (unsigned long long)step, attempt + 1,
+            draco_status_text(round->status), round->text);
+}
+
+static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const draco_round *round,
+                                   const draco_score *score) {
+    train_run *run = ctx;
+    const train_options *o = run->o;
+    draco_status status = DRACO_OK;
+    uint64_t done = step + 1 - run->first_step;
+    int test;
+    train_count(run, step, attempt, round);
+    run->server_seconds += round->server_seconds;
+    run->bytes_in += round->bytes_in;
+    run->rounds++;
+    if (train_speaks(run))
+        train_metrics_step(run->metrics, step, attempt, train_seconds(run), round, score, run->setup.code.n,
+                           run->has_attack ? run->liars : NULL);
+    if (!score) train_report_failure(run, step, attempt, round);
+    if (score) {
+        run->glance.done = (long)done;
+        run->glance.loss = score->loss;
+        run->glance.accuracy = score->accuracy;
+    }
+    test = score && o->eval_every > 0 && (done % (uint64_t)o->eval_every == 0 || (long)done == o->steps);
+    if (test) status = train_evaluate(run, step + 1);
+    if (score && status >= 0 && o->checkpoint && o->checkpoint_every > 0 &&
+        done % (uint64_t)o->checkpoint_every == 0)
+        status = train_save(run, step + 1);
+    if (train_speaks(run)) train_screen_show(&run->screen, &run->glance, test);
+    return status;
+}
+
+/* ---- Before the run ---- */
+
+static int train_open_attack(train_run *run) {
+    const train_options *o = run->o;
+    draco_attack_config *a = &run->attack;
+    char why[256];
+    if (strcmp(o->attack, "none") == 0 && o->missing == 0) return 0;
+    if (o->liars + o->missing == 0) return 0;
+    memset(a, 0, sizeof *a);
+    a->name = o->attack;
+    a->code = run->setup.code;
+    a->seed = (uint64_t)o->seed;
+    a->liars = strcmp(o->attack, "none") == 0 ? 0 : (int)o->liars;
+    a->missing = (int)o->missing;
+    a->factor = o->attack_scale;
+    a->abs_tol = (float)o->tolerance;
+    a->rel_tol = (float)o->relative_tolerance;
+    a->who = strcmp(o->who, "fixed") == 0   ? DRACO_ATTACK_FIXED
+             : strcmp(o->who, "worst") == 0 ? DRACO_ATTACK_WORST
+                                            : DRACO_ATTACK_RANDOM;
+    if (draco_attack_check(a, why, sizeof why) < 0) {
+        fprintf(stderr, "draco-train: --attack: %s (--attack=list names them)\n", why);
+        return 2;
+    }
+    if (draco_attack_wrap(&run->attacked, &run->transport.transport, a) < 0) {
+        fprintf(stderr, "draco-train: --attack=%s: %s\n", o->attack, draco_status_text(DRACO_E_MEMORY));
+        return 1;
+    }
+    run->has_attack = 1;
+    return 0;
+}
+
+static int train_open_rule(train_run *run) {
+    const train_options *o = run->o;
+    draco_rule_options options = {0};
+    char why[256] = "";
+    if (!o->rule) return 0;
+    options.measured = run->setup.model.parameters;
+    options.seed = (uint64_t)o->seed;
+    options.model = &run->setup.model;
+    options.samples = ((size_t)o->batch + (size_t)run->setup.code.parts - 1) / (size_t)run->setup.code.parts;
+    options.gamma = o->lr;
+    if (draco_rule_make(&run->rule, o->rule, &options) < 0) {
+        fprintf(stderr, "draco-train: no rule '%s' (--rule=list names them)\n", o->rule);
+        return 2;
+    }
+    run->has_rule = 1;
+    if (draco_rule_check(&run->rule, run->setup.code.n, (int)o->rule_f, &run->setup.code, why, sizeof why) <
+        0) {
+        fprintf(stderr, "draco-train: %s\n", why);
+        return 2;
+    }
+    return 0;
+}
+
+static int train_open_server(train_run *run) {
+    const train_options *o = run->o;
+    draco_server_config c;
+    draco_status status;
+    int enough = strcmp(o->wait, "enough") == 0 ||
+                 (strcmp(o->wait, "auto") == 0 && strcmp(o->transport, "openmp") != 0);
+    memset(&c, 0, sizeof c);
+    c.code = run->setup.code;
+    c.rule = run->has_rule ? &run->rule : NULL;
+    c.rule_f = (int)o->rule_f;
+    c.transport = run->has_attack ? &run->attacked : &run->transport.transport;
+    c.dim = run->setup.model.dim;
+    c.deadline = o->deadline > 0 ? o->deadline : strcmp(o->transport, "openmp") == 0 ? 0 : 60;
+    c.wait = enough ? DRACO_WAIT_ENOUGH : DRACO_WAIT_ALL;
+    c.digest_first = o->digest_first;
+    c.digest = train_digest;
+    c.abs_tol = (float)o->tolerance;
+    c.rel_tol = (float)o->relative_tolerance;
+    status = draco_server_open(&run->server, &c);
+    if (status >= 0) return 0;
+    fprintf(stderr, "draco-train: server: %s\n", draco_status_text(status));
+    return status == DRACO_E_MEMORY ? 1 : 2;
+}
+
+static int train_open_vectors(train_run *run) {
+    const draco_model *m = &run->setup.model;
+    size_t spp = run->setup.optimizer.state_per_parameter;
+    run->params = calloc(m->dim, sizeof(float));
+    run->sum = calloc(m->dim, sizeof(float));
+    run->state = calloc(spp * m->dim + 1, sizeof(float));
+    run->liars = calloc((size_t)run->setup.code.n, 1);
+    if (!run->params || !run->sum || !run->state || !run->liars ||
+        (m->workspace_new && m->workspace_new(m->ctx, &run->workspace) < 0)) {
+        fprintf(stderr, "draco-train: %s\n", draco_status_text(DRACO_E_MEMORY));
+        return 1;
+    }
+    if (m->init(m->ctx, (uint64_t)run->o->seed, run->params) < 0) {
+        fprintf(stderr, "draco-train: the model could not be initialised\n");
+        return 1;
+    }
+    if (run->o->resume)
+        return train_resume(run->o, &run->setup, run->transport.servers > 1 ? run->transport.server : -1,
+                            run->params, run->state, &run->first_step);
+    return 0;
+}
+
+/* Do all workers compute the same bits? Replicas that do not are told so before they outvote each other. */
+static int train_probe(train_run *run) {
+    int n = run->setup.code.n, count = 0, most = 0, best = 0, i, j, exact;
+    int *classes;
+    if (run->o->no_probe || run->has_attack || strcmp(run->o->transport, "openmp") == 0) return 0;
+    classes = calloc((size_t)n, sizeof *classes);
+    if (!classes) return 1;
+    if (draco_server_probe(run->server, 0, run->params, classes, &count) < 0) count = 0;
+    for (i = 0; i < n; i++) {
+        int same = 0;
+        for (j = 0; j < n; j++) same += classes[i] >= 0 && classes[j] == classes[i];
+        if (same > most) most = same, best = classes[i];
+    }
+    exact = !run->has_rule && run->o->tolerance <= 0 && run->o->relative_tolerance <= 0;
+    if (count > 1 && train_speaks(run)) {
+        fprintf(stderr, "draco-train: workers compute different bits from the same batch:");
+        for (i = 0; i < n; i++)
+            if (classes[i] >= 0 && classes[i] != best) fprintf(stderr, " %d", i);
+        fprintf(stderr, " differ from the other %d (pin the instruction set with --isa%s)\n", most,
+                run->setup.code.scheme == DRACO_REPETITION ? ", or vote with --tolerance" : "");
+    }
+    free(classes);
+    /* As many as the code may call liars can be carried; more would only outvote each other. */
+    return exact && count > 1 && n - most > run->setup.code.s + run->setup.code.t ? 1 : 0;
+}
+
+static int train_open_files(train_run *run) {
+    const train_options *o = run->o;
+    const char *path = o->metrics;
+    if (!train_speaks(run)) return 0;
+    if (!path && o->plot) {
+        int fd;
+        snprintf(run->metrics_path, sizeof run->metrics_path, "/tmp/draco-train-XXXXXX");
+        fd = mkstemp(run->metrics_path);
+        if (fd >= 0) run->metrics = fdopen(fd, "w");
+    } else if (path) {
+        run->metrics = fopen(path, "w");
+    } else {
+        return 0;
+    }
+    if (run->metrics) return 0;
+    fprintf(stderr, "draco-train: %s: %s\n", path ? path : run->metrics_path, strerror(errno));
+    return 2;
+}
+
+static void train_label(const train_options *o, char *text, size_t capacity) {
+    if (o->rule)
+        snprintf(text, capacity, "%s", o->rule);
+    else if (strcmp(o->code, "cyclic") == 0)
+        snprintf(text, capacity, "DRACO cyclic, %s", o->field);
+    else
+        snprintf(text, capacity, "DRACO repetition%s", o->digest_first ? ", digest first" : "");
+}
+
+static void train_announce(train_run *run) {
+    const train_options *o = run->o;
+    const train_setup *s = &run->setup;
+    char label[64];
+    train_label(o, label, sizeof label);
+    if (!train_speaks(run)) return;
+    if (run->metrics) {
+        fprintf(run->metrics, "{\"event\":\"start\"");
+        train_json_text(run->metrics, "label", label);
+        train_json_text(run->metrics, "model", o->model);
+        train_json_text(run->metrics, "data", s->data_name);
+        train_json_text(run->metrics, "transport", o->transport);
+        train_json_text(run->metrics, "attack", run->has_attack ? o->attack : "none");
+        fprintf(run->metrics, ",\"parameters\":%zu,\"dim\":%zu,\"workers\":%d,\"s\":%d,\"t\":%d,\"load\":%d",
+                s->model.parameters, s->model.dim, s->code.n, s->code.s, s->code.t, s->code.r);
+        fprintf(run->metrics, ",\"liars\":%ld,\"missing\":%ld,\"steps\":%ld,\"batch\":%ld,\"seed\":%ld}\n",
+                o->liars, o->missing, o->steps, o->batch, o->seed);
+    }
+    if (strcmp(o->progress, "none") == 0) return;
+    printf("%s on %s: %zu parameters, %zu training and %zu test samples\n", o->model, s->data_name,
+           s->model.parameters, s->train.samples, s->test.samples);
+    printf("%d workers, %s", s->code.n, label);
+    if (!o->rule)
+        printf(" (s = %d, t = %d, each worker computes %d times its share)", s->code.s, s->code.t, s->code.r);
+    if (run->has_attack)
+        printf("; each step %d lie (%s) and %d are missing", run->attack.liars, o->attack,
+               run->attack.missing);
+    printf("\n");
+    fflush(stdout);
+}
+
+/* ---- After the run ---- */
+
+static int train_finite(const train_run *run) {
+    for (size_t i = 0; i < run->setup.model.parameters; i++)
+        if (!isfinite(run->params[i])) return 0;
+    return 1;
+}
+
+static void train_hex(const train_run *run, char text[33]) {
+    uint8_t digest[DRACO_DIGEST_BYTES];
+    train_digest(NULL, run->params, run->setup.model.dim * sizeof(float), digest);
+    for (int i = 0; i < 16; i++) snprintf(text + 2 * i, 3, "%02x", digest[i]);
+}
+
+static int train_write_params(const train_run *run) {
+    FILE *file = fopen(run->o->params, "wb");
+    size_t n = run->setup.model.dim;
+    int ok = file && fwrite(run->params, sizeof(float), n, file) == n;
+    if (file && fclose(file) != 0) ok = 0;
+    if (!ok) fprintf(stderr, "draco-train: %s: %s\n", run->o->params, strerror(errno));
+    return ok ? 0 : 1;
+}
+
+static void train_summary(train_run *run, draco_status status, const char *model) {
+    const train_options *o = run->o;
+    double each = run->rounds ? run->server_seconds / (double)run->rounds : 0;
+    double seconds = train_seconds(run);
+    if (run->metrics) {
+        fprintf(run->metrics, "{\"event\":\"end\"");
+        train_json_text(run->metrics, "status", draco_status_text(status));
+        train_json_text(run->metrics, "model_digest", model);
+        train_json_number(run->metrics, "train_seconds", seconds);
+        train_json_number(run->metrics, "server_seconds_per_step", each);
+        train_json_number(run->metrics, "accuracy", run->test.accuracy);
+        train_json_number(run->metrics, "loss", run->test.loss);
+        fprintf(run->metrics,
+                ",\"updates\":%llu,\"bytes_in\":%llu,\"lies\":%ld,\"caught\":%ld,\"blamed_wrongly\":%ld}\n",
+                (unsigned long long)run->trainer.updates, (unsigned long long)run->bytes_in, run->lies,
+                run->caught, run->glance.blamed_wrongly);
+    }
+    if (strcmp(o->progress, "none") == 0) return;
+    if (run->test.samples)
+        printf("test accuracy %.2f%%, loss %.4f after %llu steps\n", 100 * run->test.accuracy, run->test.loss,
+               (unsigned long long)(run->first_step + run->trainer.updates));
+    printf("%.2f s of training, %.2f ms a step at the server, %.2f MB a step came in\n", seconds, 1e3 * each,
+           run->rounds ? 1e-6 * (double)run->bytes_in / (double)run->rounds : 0);
+    if (run->has_attack)
+        printf("lies %ld, caught %ld, honest workers blamed %ld\n", run->lies, run->caught,
+               run->glance.blamed_wrongly);
+    printf("model %s\n", model);
+}
+
+static int train_finish(train_run *run, draco_status status) {
+    int code = status == DRACO_OK ? 0 : status == DRACO_E_STOPPED ? 130 : 1;
+    char model[33] = "";
+    train_screen_clear(&run->screen);
+    if (code == 130 && train_speaks(run)) fprintf(stderr, "draco-train: stopped after the round\n");
+    if (code == 1 && train_speaks(run))
+        fprintf(stderr, "draco-train: training failed: %s\n", draco_status_text(status));
+    if (draco_server_gather(run->server, run->params) < 0 && code == 0) code = 1;
+    if (run->o->checkpoint && train_save(run, run->first_step + run->trainer.updates) < 0 && code == 0)
+        code = 1;
+    if (!train_speaks(run)) return code;
+    if (code == 0 && !train_finite(run)) {
+        fprintf(stderr, "draco-train: training failed: the parameters are no longer finite\n");
+        code = 1;
+    }
+    if (run->o->eval_every == 0 || code == 130)
+        (void)train_evaluate(run, run->first_step + run->trainer.updates);
+    train_hex(run, model);
+    train_summary(run, status, model);
+    if (run->o->params && train_write_params(run) != 0 && code == 0) code = 1;
+    if (run->metrics && fclose(run->metrics) != 0 && code == 0) code = 1;
+    run->metrics = NULL;
+    if (run->o->plot) {
+        const char *path = run->o->metrics ? run->o->metrics : run->metrics_path;
+        if (train_plot(run->o->plot, "draco-train", &path, 1) != 0 && code == 0) code = 1;
+    }
+    return code;
+}
+
+static int train_serve(train_run *run) {
+    draco_trainer *t = &run->trainer;
+    draco_status status;
+    int code = train_open_attack(run);
+    if (code == 0) code = train_open_rule(run);
+    if (code == 0) code = train_open_vectors(run);
+    if (code == 0) code = train_open_server(run);
+    if (code == 0) code = train_open_files(run);
+    if (code == 0) code = train_probe(run);
+    if (code != 0) return code;
+    train_announce(run);
+    t->server = run->server;
+    t->model = &run->setup.model;
+    t->optimizer = &run->setup.optimizer;
+    t->params = run->params;
+    t->state = run->state;
+    t->sum = run->sum;
+    t->batch = (size_t)run->o->batch;
+    t->first_step = run->first_step;
+    t->steps = (uint64_t)run->o->steps;
+    t->policy = strcmp(run->o->policy, "skip") == 0   ? DRACO_POLICY_SKIP
+                : strcmp(run->o->policy, "stop") == 0 ? DRACO_POLICY_STOP
+                                                      : DRACO_POLICY_RETRY;
+    t->retries = (int)run->o->retries;
+    t->stop = &train_stop;
+    t->on_round = train_on_round;
+    t->on_round_ctx = run;
+    run->glance = (train_glance){.steps = run->o->steps, .loss = -1, .accuracy = -1, .test = -1};
+    train_screen_open(&run->screen, run->o->progress);
+    run->begin = train_now();
+    status = draco_train(t);
+    return train_finish(run, status);
+}
+
+static int train_work(train_run *run) {
+    draco_worker_config config = train_worker_config(run->o, &run->setup);
+    draco_worker *worker;
+    draco_status status = draco_worker_open(&worker, &config);
+    if (status >= 0) {
+        status = draco_worker_run(worker, run->transport.worker, &run->transport.transport);
+        draco_worker_close(worker);
+    }
+    if (status >= 0) return 0;
+    fprintf(stderr, "draco-train: worker %d: %s%s%s\n", run->transport.worker, draco_status_text(status),
+            run->transport.transport.explain ? ": " : "",
+            run->transport.transport.explain ? run->transport.transport.explain(run->transport.transport.ctx)
+                                             : "");
+    return 1;
+}
+
+static void train_close(train_run *run) {
+    const draco_model *m = &run->setup.model;
+    if (run->server) draco_server_close(run->server);
+    if (run->has_attack) draco_attack_unwrap(&run->attacked);
+    if (run->transport.open) run->transport.transport.close(run->transport.transport.ctx);
+    train_transport_end(&run->transport);
+    if (run->has_rule) draco_rule_free(&run->rule);
+    if (run->workspace && m->workspace_free) m->workspace_free(m->ctx, run->workspace);
+    if (run->metrics) fclose(run->metrics);
+    if (run->metrics_path[0]) remove(run->metrics_path);
+    free(run->params);
+    free(run->state);
+    free(run->sum);
+    free(run->liars);
+    train_close_setup(&run->setup);
+}
+
+/* --rule=list and the like answer and leave. */
+static int train_lists(const train_options *o) {
+    int asked = 0, i;
+    if (o->rule && strcmp(o->rule, "list") == 0) {
+        for (i = 0; draco_rule_list(i); i++)
+            printf("%-20s %-24s %s\n", draco_rule_list(i)->name, draco_rule_list(i)->limit,
+                   draco_rule_list(i)->help);
+        for (i = 0; draco_pre_list(i); i++)
+            printf("%-20s %-24s %s\n", draco_pre_list(i)->name, draco_pre_list(i)->limit,
+                   draco_pre_list(i)->help);
+        asked = 1;
+    }
+    if (strcmp(o->attack, "list") == 0) {
+        for (i = 0; draco_attack_list(i); i++)
+            printf("%-20s %s\n", draco_attack_list(i)->name, draco_attack_list(i)->help);
+        asked = 1;
+    }
+    if (strcmp(o->isa, "list") == 0) {
+        printf("%s\n", draco_isa_list());
+        asked = 1;
+    }
+    return asked;
+}
+
+static int train_start(train_run *run) {
+    const train_options *o = run->o;
+    char why[256] = "";
+    int threads = o->threads > 0 ? (int)o->threads : omp_get_max_threads(), code, all_here;
+    if (strcmp(o->isa, "all") != 0 && draco_isa_set(o->isa, why, sizeof why) < 0) {
+        fprintf(stderr, "draco-train: --isa: %s\n", why);
+        return 2;
+    }
+    omp_set_num_threads(threads);
+    code = train_make_code(o, &run->setup);
+    if (code == 0) code = train_transport_begin(o, &run->transport);
+    if (code == 0) code = train_load_data(o, &run->setup);
+    if (code == 0) code = train_open_model(o, &run->setup);
+    if (code == 0) code = train_open_optimizer(o, &run->setup);
+    all_here = strcmp(o->transport, "openmp") == 0;
+    if (code == 0)
+        code =
+            train_check_memory(o, &run->setup, all_here ? threads : 1, run->transport.server >= 0, all_here);
+    if (code == 0) code = train_transport_open(o, &run->setup, threads, &run->transport);
+    if (code != 0) return code;
+    return run->transport.server >= 0 ? train_serve(run) : train_work(run);
+}
+
+int main(int argc, char **argv) {
+    static train_options options;
+    static train_run run;
+    struct sigaction action;
+    int code = train_parse(argc, argv, &options);
+    if (code >= 0) return code;
+    if (train_lists(&options)) return 0;
+    if (sodium_init() < 0) {
+        fprintf(stderr, "draco-train: libsodium could not be started\n");
+        return 1;
+    }
+    memset(&action, 0, sizeof action);
+    action.sa_handler = train_on_signal;
+    action.sa_flags = (int)SA_RESETHAND; /* a second Ctrl-C ends the program at once */
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    run.o = &options;
+    code = train_start(&run);
+    train_close(&run);
+    return code;
+}

@@ -1,0 +1,116 @@
+/* train_screen.h - what a person sees of a run: a bar on a terminal, plain lines elsewhere. */
+#ifndef TRAIN_SCREEN_H
+#define TRAIN_SCREEN_H
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef struct train_screen {
+    int bar;   /* redraw one line */
+    int plain; /* print a line now and then */
+    int drawn; /* a bar stands on the screen */
+    double begin, last;
+} train_screen;
+
+static double train_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void train_screen_open(train_screen *s, const char *how) {
+    int terminal = isatty(STDOUT_FILENO);
+    memset(s, 0, sizeof *s);
+    s->bar = strcmp(how, "bar") == 0 || (strcmp(how, "auto") == 0 && terminal);
+    s->plain = strcmp(how, "plain") == 0 || (strcmp(how, "auto") == 0 && !terminal);
+    s->begin = s->last = train_now();
+}
+
+static int train_screen_width(void) {
+    struct winsize size;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20) return size.ws_col;
+    return 80;
+}
+
+/* Take the bar away so that a line can be printed. */
+static void train_screen_clear(train_screen *s) {
+    if (!s->drawn) return;
+    printf("\r\033[K");
+    fflush(stdout);
+    s->drawn = 0;
+}
+
+/* How long is left, from what the steps so far took. */
+static void train_screen_left(const train_screen *s, long done, long steps, char *text, size_t capacity) {
+    double left = done > 0 ? (train_now() - s->begin) / (double)done * (double)(steps - done) : 0;
+    if (done == 0)
+        snprintf(text, capacity, "--:--");
+    else if (left < 3600)
+        snprintf(text, capacity, "%d:%02d", (int)left / 60, (int)left % 60);
+    else
+        snprintf(text, capacity, "%dh%02d", (int)(left / 3600), (int)left / 60 % 60);
+}
+
+typedef struct train_glance {
+    long done, steps;
+    double loss, accuracy; /* of the last batch; < 0: unknown */
+    double test;           /* last test accuracy; < 0: none yet */
+    long caught, blamed_wrongly, failed_rounds;
+} train_glance;
+
+static void train_screen_text(const train_glance *g, char *text, size_t capacity) {
+    int used = snprintf(text, capacity, g->loss >= 0 ? "loss %.4f" : "loss -", g->loss);
+    used += snprintf(text + used, capacity - (size_t)used, g->accuracy >= 0 ? "  acc %4.1f%%" : "  acc -",
+                     100 * g->accuracy);
+    if (g->test >= 0) used += snprintf(text + used, capacity - (size_t)used, "  test %4.1f%%", 100 * g->test);
+    used += snprintf(text + used, capacity - (size_t)used, "  caught %ld", g->caught);
+    if (g->blamed_wrongly)
+        used += snprintf(text + used, capacity - (size_t)used, "  wrongly %ld", g->blamed_wrongly);
+    if (g->failed_rounds)
+        snprintf(text + used, capacity - (size_t)used, "  failed rounds %ld", g->failed_rounds);
+}
+
+static void train_screen_bar(train_screen *s, const train_glance *g) {
+    char text[200], left[32], head[64];
+    int columns = train_screen_width() - 1, cells, full, i;
+    train_screen_text(g, text, sizeof text);
+    train_screen_left(s, g->done, g->steps, left, sizeof left);
+    snprintf(head, sizeof head, "%ld/%ld ", g->done, g->steps);
+    cells = columns - (int)(strlen(head) + strlen(text) + strlen(left)) - 9;
+    if (cells > 30) cells = 30;
+    printf("\r%s", head);
+    if (cells >= 5) {
+        full = (int)((long)cells * g->done / (g->steps ? g->steps : 1));
+        putchar('[');
+        for (i = 0; i < cells; i++) putchar(i < full ? '#' : '.');
+        printf("] ");
+    }
+    printf("%.*s", columns - (int)strlen(head) - (cells >= 5 ? cells + 3 : 0), text);
+    if (cells >= 5) printf("  %s left", left);
+    printf("\033[K");
+    fflush(stdout);
+    s->drawn = 1;
+}
+
+/* After every round; `now`: whatever the clock says, draw. */
+static void train_screen_show(train_screen *s, const train_glance *g, int now) {
+    double time = train_now();
+    char text[200], left[32];
+    if (s->bar && (now || time - s->last > 0.1)) {
+        train_screen_bar(s, g);
+        s->last = time;
+    }
+    if (s->plain && now) {
+        train_screen_text(g, text, sizeof text);
+        train_screen_left(s, g->done, g->steps, left, sizeof left);
+        printf("step %ld/%ld  %s  %s left\n", g->done, g->steps, text, left);
+        fflush(stdout);
+    }
+}
+
+#endif /* TRAIN_SCREEN_H */
+
+/* MIT License. Copyright (c) 2026 The Draco authors. See LICENSE. */

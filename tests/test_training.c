@@ -1,0 +1,267 @@
+/* The promise itself: the model is the same bytes with liars as without, every liar is named, nobody else is,
+   and a round that cannot be decoded changes nothing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define DRACO_IMPLEMENTATION
+#define DRACO_DATA_IMPLEMENTATION
+#define DRACO_MLP_IMPLEMENTATION
+#define DRACO_OPTIM_IMPLEMENTATION
+#define DRACO_OPENMP_IMPLEMENTATION
+#define DRACO_RULES_IMPLEMENTATION
+#define DRACO_ATTACKS_IMPLEMENTATION
+#include "training.h"
+
+static training fc(void) {
+    training t = {
+        .code = {.n = 15, .s = 2}, .liars = 2, .hidden = 2, .widths = {800, 500}, .steps = 100, .batch = 45};
+    return t;
+}
+
+static training small(void) {
+    training t = {
+        .code = {.n = 15, .s = 2}, .liars = 2, .hidden = 1, .widths = {32}, .steps = 20, .batch = 60};
+    return t;
+}
+
+static void assert_same_model(training *a, training *b) {
+    assert_int_equal(a->status, b->status);
+    assert_int_equal(a->dim, b->dim);
+    assert_memory_equal(a->params, b->params, a->dim * sizeof(float));
+    free(b->params);
+}
+
+static void fc_under_attack_is_the_same_bytes(void **state) {
+    static const char *const attacks[] = {"reverse", "constant"};
+    training honest = fc();
+    (void)state;
+    honest.share_parts = 1;
+    training_run(&honest);
+    assert_int_equal(honest.status, DRACO_OK);
+    assert_true(honest.accuracy > 0.85);
+    for (size_t i = 0; i < 2; i++) {
+        training t = fc();
+        t.attack = attacks[i];
+        training_run(&t);
+        assert_int_equal(t.lies, 200);
+        assert_int_equal(t.caught, 200);
+        assert_int_equal(t.wrongly, 0);
+        assert_same_model(&honest, &t);
+    }
+    free(honest.params);
+}
+
+static void the_mean_is_ruined(void **state) {
+    static const char *const attacks[] = {"reverse", "constant"};
+    training honest = fc();
+    (void)state;
+    honest.code.s = 0;
+    honest.rule = "mean";
+    training_run(&honest);
+    assert_true(honest.accuracy > 0.85);
+    for (size_t i = 0; i < 2; i++) {
+        training t = fc();
+        t.code.s = 0;
+        t.rule = "mean";
+        t.attack = attacks[i];
+        training_run(&t);
+        assert_memory_not_equal(honest.params, t.params, honest.dim * sizeof(float));
+        assert_true(t.accuracy < 0.2);
+        assert_int_equal(t.caught, 0);
+        free(t.params);
+    }
+    free(honest.params);
+}
+
+/* One network, every way the bits could come to differ. */
+static void same_bytes_whatever_the_way(void **state) {
+    training base = small();
+    (void)state;
+    base.threads = 1;
+    training_run(&base);
+    assert_int_equal(base.status, DRACO_OK);
+    for (int variant = 0; variant < 8; variant++) {
+        training t = small();
+        t.threads = 1 + variant % 2;
+        t.digest_first = variant == 2 || variant == 3;
+        t.share_parts = variant == 4;
+        t.wait = variant == 5 || variant == 3 ? DRACO_WAIT_ENOUGH : DRACO_WAIT_ALL;
+        t.abs_tol = variant == 6 ? 1e-6f : 0;
+        t.attack = variant == 0 || variant == 6 ? NULL : "constant";
+        training_run(&t);
+        assert_same_model(&base, &t);
+    }
+    free(base.params);
+}
+
+static void groups_that_r_does_not_divide(void **state) {
+    (void)state;
+    for (int n = 5; n <= 11; n++) {
+        training honest = small(), t = small();
+        honest.code.n = t.code.n = n;
+        honest.steps = t.steps = 5;
+        honest.batch = t.batch = 61;
+        t.attack = "reverse";
+        training_run(&honest);
+        training_run(&t);
+        assert_int_equal(t.caught, 2 * 5);
+        assert_int_equal(t.wrongly, 0);
+        assert_same_model(&honest, &t);
+        free(honest.params);
+    }
+}
+
+static void missing_workers_are_carried(void **state) {
+    training honest = small(), t = small();
+    (void)state;
+    honest.code.t = t.code.t = 2;
+    honest.code.n = t.code.n = 14;
+    t.attack = "reverse";
+    t.missing = 2;
+    training_run(&honest);
+    training_run(&t);
+    assert_int_equal(t.caught, t.lies);
+    assert_int_equal(t.wrongly, 0);
+    assert_same_model(&honest, &t);
+    free(honest.params);
+}
+
+static void the_prime_field_is_the_same_bytes(void **state) {
+    training honest = small(), t = small(), rest = small();
+    (void)state;
+    honest.code.scheme = t.code.scheme = rest.code.scheme = DRACO_CYCLIC;
+    honest.code.field = t.code.field = rest.code.field = DRACO_FIELD_PRIME;
+    honest.code.t = t.code.t = rest.code.t = 1;
+    honest.steps = t.steps = rest.steps = 100;
+    honest.share_parts = t.share_parts = 1;
+    t.attack = rest.attack = "reverse";
+    t.missing = rest.missing = 1;
+    rest.steps = 3;
+    training_run(&honest);
+    training_run(&t);
+    assert_int_equal(honest.status, DRACO_OK);
+    assert_true(honest.accuracy > 0.8);
+    assert_int_equal(t.caught, 200);
+    assert_int_equal(t.wrongly, 0);
+    assert_same_model(&honest, &t);
+    /* without sharing, each worker computes its parts itself, twice */
+    honest.steps = 3;
+    free(honest.params);
+    honest.params = NULL;
+    training_run(&honest);
+    training_run(&rest);
+    assert_same_model(&honest, &rest);
+    free(honest.params);
+}
+
+static void the_complex_field_has_the_same_losses(void **state) {
+    training honest = small(), t = small();
+    (void)state;
+    honest.code.scheme = t.code.scheme = DRACO_CYCLIC;
+    honest.code.t = t.code.t = 1;
+    honest.steps = t.steps = 100;
+    honest.share_parts = t.share_parts = 1;
+    t.attack = "constant";
+    t.missing = 1;
+    training_run(&honest);
+    training_run(&t);
+    assert_int_equal(t.status, DRACO_OK);
+    assert_int_equal(t.caught, 200);
+    assert_int_equal(t.wrongly, 0);
+    assert_true(fabs(t.loss_sum - honest.loss_sum) <= 1e-5 * honest.loss_sum);
+    free(honest.params);
+    free(t.params);
+}
+
+static void assert_stopped_untouched(training *t, const training *start, draco_status status, long rounds) {
+    assert_int_equal(t->status, status);
+    assert_int_equal(t->rounds, rounds);
+    assert_int_equal(t->failed, rounds);
+    assert_true(t->failed_group >= 0 && t->failed_group < t->code.groups);
+    assert_non_null(strstr(t->why, "group"));
+    assert_memory_equal(start->params, t->params, t->dim * sizeof(float));
+    free(t->params);
+}
+
+/* s + 1 liars in one group of 2s + 2, all with the same lie: two values are backed by s + 1 workers each. And
+   s + 1 of 2s + 1 who lie each in their own way: no value is. Either way nothing changes, and the policy says
+   what comes next. */
+static void too_many_liars_in_one_group_stop_the_run(void **state) {
+    (void)state;
+    for (int colluding = 0; colluding < 2; colluding++) {
+        draco_status expected = colluding ? DRACO_E_AMBIGUOUS : DRACO_E_NO_MAJORITY;
+        training start = small(), t;
+        start.steps = 0;
+        start.code.n = colluding ? 18 : 15;
+        training_run(&start);
+        t = start;
+        t.steps = 20;
+        t.attack = colluding ? "constant" : "gaussian";
+        t.who = DRACO_ATTACK_WORST; /* all in one group */
+        t.liars = 3;
+
+        t.policy = DRACO_POLICY_STOP;
+        training_run(&t);
+        assert_stopped_untouched(&t, &start, expected, 1);
+
+        t.policy = DRACO_POLICY_RETRY;
+        t.retries = 2;
+        t.rounds = t.failed = 0;
+        training_run(&t);
+        assert_stopped_untouched(&t, &start, expected, 3);
+
+        t.policy = DRACO_POLICY_SKIP;
+        t.rounds = t.failed = 0;
+        training_run(&t);
+        assert_stopped_untouched(&t, &start, DRACO_OK, 20);
+        free(start.params);
+    }
+}
+
+/* Digest first: (n / r) bodies and n digests are all that comes in, within 1%. */
+static void digest_first_pays_for_one_copy(void **state) {
+    training t = small();
+    double expected;
+    (void)state;
+    t.digest_first = 1;
+    t.attack = NULL;
+    training_run(&t);
+    expected = (double)t.steps * (3.0 * 4.0 * (double)t.dim + 32.0 * 15);
+    assert_true(fabs((double)t.bytes_in - expected) <= 0.01 * expected);
+    free(t.params);
+}
+
+/* The server keeps one body for each distinct value of a group, beside the ones just being written. */
+static void the_server_holds_one_body_a_value(void **state) {
+    training t = small();
+    (void)state;
+    t.code.n = 45;
+    t.code.s = 5;
+    t.liars = 0;
+    t.threads = 1;
+    t.steps = 3;
+    training_run(&t);
+    assert_int_equal(t.code.groups, 4);
+    assert_int_equal(t.rows_peak, 4 + 1);
+    free(t.params);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fc_under_attack_is_the_same_bytes),
+        cmocka_unit_test(the_mean_is_ruined),
+        cmocka_unit_test(same_bytes_whatever_the_way),
+        cmocka_unit_test(groups_that_r_does_not_divide),
+        cmocka_unit_test(missing_workers_are_carried),
+        cmocka_unit_test(the_prime_field_is_the_same_bytes),
+        cmocka_unit_test(the_complex_field_has_the_same_losses),
+        cmocka_unit_test(too_many_liars_in_one_group_stop_the_run),
+        cmocka_unit_test(digest_first_pays_for_one_copy),
+        cmocka_unit_test(the_server_holds_one_body_a_value),
+    };
+    return cmocka_run_group_tests_name("training", tests, training_setup, training_teardown);
+}
