@@ -53,6 +53,150 @@ DRACO_LAYER void draco_relu_backward(size_t n, const float *y, float *dy) {
     for (size_t i = 0; i < n; i++) dy[i] = y[i] > 0 ? dy[i] : 0;
 }
 
+/* ---- Convolution in NHWC: rows of patches, then one matrix product ---- */
+
+/* Images that are computed at once: their patches stay in the second-level cache. */
+#define DRACO_CONV2D_FLOATS ((size_t)1 << 17)
+
+DRACO_LAYER size_t draco_conv2d_depth(const draco_conv_shape *s) {
+    return s->kernel * s->kernel * s->ci;
+}
+
+DRACO_LAYER size_t draco_conv2d_places(const draco_conv_shape *s) {
+    return draco_conv_out(s->height, s) * draco_conv_out(s->width, s);
+}
+
+DRACO_LAYER size_t draco_conv2d_group(const draco_conv_shape *s) {
+    size_t group = DRACO_CONV2D_FLOATS / (draco_conv2d_places(s) * draco_conv2d_depth(s));
+    return group ? group : 1;
+}
+
+/* Floats of scratch for the functions below. */
+DRACO_LAYER size_t draco_conv2d_scratch(const draco_conv_shape *s) {
+    return draco_conv2d_group(s) * draco_conv2d_places(s) * draco_conv2d_depth(s);
+}
+
+/* The part of a kernel row at `left` (which may be negative, wrapped round) that lies inside of the image:
+ *columns from .. *to - 1 of the kernel. */
+DRACO_LAYER void draco_conv2d_inside(const draco_conv_shape *s, size_t left, size_t *from, size_t *to) {
+    *from = left < s->width ? 0 : (size_t)0 - left;
+    if (*from > s->kernel) *from = s->kernel;
+    size_t room = s->width - (left + *from);
+    *to = *from < s->kernel && room < s->kernel - *from ? *from + room : s->kernel;
+}
+
+/* rows[place][kh][kw][ci] of one image. */
+DRACO_LAYER void draco_conv2d_gather(const draco_conv_shape *s, const float *x, float *rows) {
+    size_t oh = draco_conv_out(s->height, s), ow = draco_conv_out(s->width, s), line = s->kernel * s->ci;
+    for (size_t i = 0; i < oh * ow; i++) {
+        size_t left = i % ow * s->stride - s->pad, from, to;
+        draco_conv2d_inside(s, left, &from, &to);
+        for (size_t k = 0; k < s->kernel; k++, rows += line) {
+            size_t y = i / ow * s->stride + k - s->pad;
+            if (y >= s->height || from > 0 || to < s->kernel) memset(rows, 0, line * sizeof *rows);
+            if (y < s->height && from < to)
+                memcpy(rows + from * s->ci, x + (y * s->width + left + from) * s->ci,
+                       (to - from) * s->ci * sizeof *rows);
+        }
+    }
+}
+
+/* The way back: dx += the rows, in order. */
+DRACO_LAYER void draco_conv2d_scatter(const draco_conv_shape *s, const float *rows, float *dx) {
+    size_t oh = draco_conv_out(s->height, s), ow = draco_conv_out(s->width, s), line = s->kernel * s->ci;
+    for (size_t i = 0; i < oh * ow; i++) {
+        size_t left = i % ow * s->stride - s->pad, from, to;
+        draco_conv2d_inside(s, left, &from, &to);
+        for (size_t k = 0; k < s->kernel; k++, rows += line) {
+            size_t y = i / ow * s->stride + k - s->pad;
+            if (y >= s->height || from >= to) continue;
+            float *out = dx + (y * s->width + left + from) * s->ci;
+            for (size_t j = 0; j < (to - from) * s->ci; j++) out[j] += rows[from * s->ci + j];
+        }
+    }
+}
+
+/* bias may be NULL. scratch: draco_conv2d_scratch floats. */
+DRACO_LAYER void draco_conv2d_forward(const draco_conv_shape *s, size_t images, const float *x,
+                                      const float *w, const float *bias, float *y, float *scratch) {
+    size_t depth = draco_conv2d_depth(s), places = draco_conv2d_places(s), group = draco_conv2d_group(s);
+    for (size_t first = 0; first < images; first += group) {
+        size_t count = images - first < group ? images - first : group;
+        float *out = y + first * places * s->co;
+        for (size_t i = 0; i < count; i++)
+            draco_conv2d_gather(s, x + (first + i) * s->height * s->width * s->ci,
+                                scratch + i * places * depth);
+        for (size_t i = 0; bias && i < count * places; i++)
+            memcpy(out + i * s->co, bias, s->co * sizeof *out);
+        draco_sgemm('N', 'N', count * places, s->co, depth, 1.0f, scratch, depth, w, s->co,
+                    bias ? 1.0f : 0.0f, out, s->co);
+    }
+}
+
+/* dbias may be NULL. */
+DRACO_LAYER void draco_conv2d_backward_weights(const draco_conv_shape *s, size_t images, const float *x,
+                                               const float *dy, float beta, float *dw, float *dbias,
+                                               float *scratch) {
+    size_t depth = draco_conv2d_depth(s), places = draco_conv2d_places(s), group = draco_conv2d_group(s);
+    for (size_t first = 0; first < images; first += group) {
+        size_t count = images - first < group ? images - first : group;
+        for (size_t i = 0; i < count; i++)
+            draco_conv2d_gather(s, x + (first + i) * s->height * s->width * s->ci,
+                                scratch + i * places * depth);
+        draco_sgemm('T', 'N', depth, s->co, count * places, 1.0f, scratch, depth, dy + first * places * s->co,
+                    s->co, first == 0 ? beta : 1.0f, dw, s->co);
+    }
+    if (dbias) draco_sum_rows(images * places, s->co, dy, beta, dbias);
+}
+
+DRACO_LAYER void draco_conv2d_backward_data(const draco_conv_shape *s, size_t images, const float *w,
+                                            const float *dy, float *dx, float *scratch) {
+    size_t depth = draco_conv2d_depth(s), places = draco_conv2d_places(s), group = draco_conv2d_group(s);
+    size_t floats = s->height * s->width * s->ci;
+    memset(dx, 0, images * floats * sizeof *dx);
+    for (size_t first = 0; first < images; first += group) {
+        size_t count = images - first < group ? images - first : group;
+        draco_sgemm('N', 'T', count * places, depth, s->co, 1.0f, dy + first * places * s->co, s->co, w,
+                    s->co, 0.0f, scratch, depth);
+        for (size_t i = 0; i < count; i++)
+            draco_conv2d_scatter(s, scratch + i * places * depth, dx + (first + i) * floats);
+    }
+}
+
+/* ---- Max pooling over 2 x 2, in NHWC; height and width are even; of equal values the first counts ---- */
+
+DRACO_LAYER void draco_maxpool_forward(size_t images, size_t height, size_t width, size_t channels,
+                                       const float *x, float *y) {
+    size_t line = width * channels;
+    for (size_t row = 0; row < images * height / 2; row++, x += 2 * line)
+        for (size_t col = 0; col < width / 2; col++, y += channels) {
+            const float *a = x + 2 * col * channels, *b = a + channels, *c = a + line, *d = b + line;
+            for (size_t k = 0; k < channels; k++) {
+                float up = a[k] >= b[k] ? a[k] : b[k], down = c[k] >= d[k] ? c[k] : d[k];
+                y[k] = up >= down ? up : down;
+            }
+        }
+}
+
+/* x, y: what forward read and wrote. */
+DRACO_LAYER void draco_maxpool_backward(size_t images, size_t height, size_t width, size_t channels,
+                                        const float *x, const float *y, const float *dy, float *dx) {
+    size_t line = width * channels;
+    for (size_t row = 0; row < images * height / 2; row++, x += 2 * line, dx += 2 * line)
+        for (size_t col = 0; col < width / 2; col++, y += channels, dy += channels) {
+            size_t at[4] = {2 * col * channels, (2 * col + 1) * channels, 2 * col * channels + line,
+                            (2 * col + 1) * channels + line};
+            for (size_t k = 0; k < channels; k++) {
+                float left = dy[k];
+                for (int i = 0; i < 4; i++) {
+                    float share = x[at[i] + k] == y[k] ? left : 0;
+                    dx[at[i] + k] = share;
+                    left = x[at[i] + k] == y[k] ? 0 : left;
+                }
+            }
+        }
+}
+
 /* ---- Softmax cross-entropy: loss = sum over rows of log(sum_j exp(z_j)) - z_label ---- */
 
 /* dlogits (may be NULL; may be logits) = softmax(logits) - onehot(label). *loss and *correct are added to. */
