@@ -117,6 +117,9 @@ DRACO_OPTIM_API const char *draco_schedule_names(void);
 
 #include <math.h>
 #include <string.h>
+#ifdef __SSE__
+#include <xmmintrin.h>
+#endif
 
 static const char *const draco_optim_priv_kinds[] = {"sgd", "momentum", "nesterov", "adam", "adamw"};
 static const char *const draco_optim_priv_schedules[] = {"constant", "step", "cosine"};
@@ -222,23 +225,43 @@ DRACO_OPTIM_PRIVATE void draco_optim_priv_nesterov(const draco_optim_priv_step *
     }
 }
 
-/* Without errno, gcc computes square roots in vectors; a correctly rounded root has the same bits either way.
- */
-#if defined(__GNUC__) && !defined(__clang__)
-__attribute__((optimize("no-math-errno")))
+/* x[i] = sqrt(x[i]). The compiler would not take the roots four at a time, as sqrtf may set errno; a root
+   that is correctly rounded has the same bits either way. */
+DRACO_OPTIM_PRIVATE void draco_optim_priv_roots(float *x, size_t count) {
+    size_t i = 0;
+#ifdef __SSE__
+    for (; i + 4 <= count; i += 4) _mm_storeu_ps(x + i, _mm_sqrt_ps(_mm_loadu_ps(x + i)));
 #endif
-DRACO_OPTIM_PRIVATE void
-draco_optim_priv_adam(const draco_optim_priv_step *s, float *restrict p, const float *restrict g,
-                      float *restrict m, float *restrict v, size_t count) {
+    for (; i < count; i++) x[i] = sqrtf(x[i]);
+}
+
+#define DRACO_OPTIM_PRIV_ROOTS 512 /* roots that are taken at a time */
+
+/* At most DRACO_OPTIM_PRIV_ROOTS coordinates. */
+DRACO_OPTIM_PRIVATE void draco_optim_priv_adam_few(const draco_optim_priv_step *s, float *restrict p,
+                                                   const float *restrict g, float *restrict m,
+                                                   float *restrict v, size_t count) {
     const float rate = s->rate, scale = s->scale, keep = s->keep, epsilon = s->epsilon;
     const float decay = s->kind == DRACO_OPTIM_ADAM ? s->decay : 0.0f;
     const float beta1 = s->beta1, beta2 = s->beta2, rest1 = s->rest1, rest2 = s->rest2;
     const float first = s->first, second = s->second;
+    float root[DRACO_OPTIM_PRIV_ROOTS];
     for (size_t i = 0; i < count; i++) {
         const float gradient = scale * g[i] + decay * p[i];
         m[i] = beta1 * m[i] + rest1 * gradient;
         v[i] = beta2 * v[i] + rest2 * (gradient * gradient);
-        p[i] = keep * p[i] - rate * (first * m[i]) / (sqrtf(second * v[i]) + epsilon);
+        root[i] = second * v[i];
+    }
+    draco_optim_priv_roots(root, count);
+    for (size_t i = 0; i < count; i++) p[i] = keep * p[i] - rate * (first * m[i]) / (root[i] + epsilon);
+}
+
+DRACO_OPTIM_PRIVATE void draco_optim_priv_adam(const draco_optim_priv_step *s, float *p, const float *g,
+                                               float *m, float *v, size_t count) {
+    for (size_t first = 0; first < count; first += DRACO_OPTIM_PRIV_ROOTS) {
+        const size_t left = count - first;
+        draco_optim_priv_adam_few(s, p + first, g + first, m + first, v + first,
+                                  left < DRACO_OPTIM_PRIV_ROOTS ? left : DRACO_OPTIM_PRIV_ROOTS);
     }
 }
 
