@@ -10,6 +10,9 @@
 
 #define DRACO_VOTE_VERSION 0x000100 /* 0.1.0 */
 
+#if !defined(DRACO_VOTE_STATIC) && (defined(DRACO_CODES_STATIC) || defined(DRACO_STATIC))
+#define DRACO_VOTE_STATIC /* a private copy of what stands above makes this one private too */
+#endif
 #ifndef DRACO_VOTE_STATIC
 #define DRACO_VOTE_API extern
 #elif defined(__GNUC__)

@@ -1,0 +1,109 @@
+#!/bin/sh
+# The three headers compile alone, in any order, twice, with and without their switches, as C99, C11 and C++11,
+# with gcc and clang and every warning an error; a static copy exports no symbol; the programs in their opening
+# comments run.
+build=${BUILD:-build}
+root=$(cd "$(dirname "$0")/.." && pwd)
+mkdir -p "$build/headers"
+home=$(cd "$build/headers" && pwd)
+warn="-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror"
+headers="draco_vote.h draco_codes.h draco.h"
+orders="draco_vote.h,draco_codes.h,draco.h draco_vote.h,draco.h,draco_codes.h draco_codes.h,draco_vote.h,draco.h
+draco_codes.h,draco.h,draco_vote.h draco.h,draco_vote.h,draco_codes.h draco.h,draco_codes.h,draco_vote.h"
+
+say() { # outcome text
+    echo "$1 - $2"
+    [ "$1" = ok ] || sed 's/^/# /' "$tmp/errors" | head -n 20
+}
+prefix() { # DRACO_VOTE of draco_vote.h
+    echo "${1%.h}" | tr 'a-z' 'A-Z'
+}
+source_of() { # definitions (comma-separated, may be empty), headers (comma-separated)
+    for name in $(echo "$1" | tr ',' ' '); do echo "#define $name"; done
+    for header in $(echo "$2" | tr ',' ' '); do echo "#include \"$header\""; done
+}
+try() { # flags, definitions, headers; reads $compile
+    source_of "$2" "$3" >"$tmp/unit.c"
+    echo "$compile $1 with '$2' and '$3':" >"$tmp/errors"
+    # shellcheck disable=SC2086
+    $compile $warn $1 -I"$root" "$tmp/unit.c" >>"$tmp/errors" 2>&1
+}
+
+each_alone() {
+    for header in $headers; do
+        p=$(prefix "$header")
+        try -fsyntax-only "" "$header" || return 1
+        try "-O2 -c -o $tmp/unit.o" "${p}_IMPLEMENTATION" "$header" || return 1
+        try "-O0 -c -o $tmp/unit.o" "${p}_IMPLEMENTATION" "$header" || return 1
+        try "-O2 -c -o $tmp/unit.o" "${p}_IMPLEMENTATION,${p}_STATIC" "$header" || return 1
+        nm -g --defined-only "$tmp/unit.o" | grep . >"$tmp/errors" && return 1
+    done
+    return 0
+}
+each_twice() {
+    for header in $headers; do
+        try -fsyntax-only "" "$header,$header" || return 1
+        try -fsyntax-only "$(prefix "$header")_IMPLEMENTATION" "$header,$header" || return 1
+    done
+}
+any_order() {
+    for order in $orders; do
+        try -fsyntax-only "" "$order" || return 1
+        try -fsyntax-only "DRACO_IMPLEMENTATION" "$order" || return 1
+        try -fsyntax-only "DRACO_IMPLEMENTATION,DRACO_STATIC" "$order" || return 1
+    done
+}
+# The switch may come after the header was already seen, and another file may use what this one defines.
+one_definition() {
+    for header in $headers; do
+        p=$(prefix "$header")
+        printf '#include "%s"\n#define %s_IMPLEMENTATION\n#include "%s"\n' "$header" "$p" "$header" >"$tmp/one.c"
+        printf '#include "%s"\nint main(void) { return draco_status_text(DRACO_OK)[0] == 0; }\n' "$header" >"$tmp/two.c"
+        # shellcheck disable=SC2086
+        $compile $warn -I"$root" "$tmp/one.c" "$tmp/two.c" -o "$tmp/linked" -lm >"$tmp/errors" 2>&1 || return 1
+        "$tmp/linked" >>"$tmp/errors" 2>&1 || return 1
+    done
+}
+no_fast_math() {
+    for header in $headers; do
+        ! try "-ffast-math -fsyntax-only" "" "$header" || return 1
+    done
+}
+
+check_compiler() { # the compiler and its language
+    compile=$1
+    tmp=$home/$(echo "$1" | tr -d ' ')
+    mkdir -p "$tmp"
+    if ! command -v "${compile%% *}" >/dev/null 2>&1; then
+        echo "ok - $compile # SKIP not installed"
+        return
+    fi
+    for what in each_alone each_twice any_order one_definition no_fast_math; do
+        if $what; then outcome=ok; else outcome="not ok"; fi
+        say "$outcome" "$compile: $(echo $what | tr '_' ' ')"
+    done
+}
+program_of() {
+    awk '/^ \* program:/ { on = 1; next } /^ \* end of program/ { on = 0 } on { sub(/^ \*(     )?/, ""); print }' "$root/$1"
+}
+check_program() { # header
+    tmp=$home/program
+    mkdir -p "$tmp"
+    program_of "$1" >"$tmp/program.c"
+    echo "no program between ' * program:' and ' * end of program'" >"$tmp/errors"
+    outcome="not ok"
+    # shellcheck disable=SC2086
+    if [ -s "$tmp/program.c" ] &&
+        gcc -std=c99 $warn -I"$root" "$tmp/program.c" -o "$tmp/program" -lm >"$tmp/errors" 2>&1 &&
+        (cd "$tmp" && ./program) >>"$tmp/errors" 2>&1; then
+        outcome=ok
+    fi
+    say "$outcome" "the program in the opening comment of $1 runs"
+}
+
+(for c in "gcc -std=c99" "gcc -std=c11" "g++ -x c++ -std=c++11"; do check_compiler "$c"; done) >"$home/gcc.tap" &
+(for c in "clang -std=c99" "clang -std=c11" "clang++ -x c++ -std=c++11"; do check_compiler "$c"; done) >"$home/clang.tap" &
+wait
+for header in $headers; do check_program "$header"; done >"$home/program.tap"
+cat "$home/gcc.tap" "$home/clang.tap" "$home/program.tap" |
+    awk '/^(not )?ok - / { n++; sub(/ok - /, "ok " n " - ") } { print } END { print "1.." n }'
