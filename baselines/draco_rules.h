@@ -27,10 +27,11 @@
    - A row with a NaN or Inf in it is taken for missing, and its worker is MALFORMED: an honest gradient that
      is not finite would make every sum useless. The mean alone looks at nothing and passes everything on.
      Finite rows may be as large as they like: squares that overflow a float are computed again in double.
-   - Verdicts: ABSENT, MALFORMED as above. A row that was not chosen is no proof of a lie, so rules that
-   choose give AGREES to the rows they took and UNDECIDED to the others, rules that average over coordinates
-   or with weights give UNDECIDED to all. Only detox blames, where the s + 1 equal copies of a group outvote a
-   member as they do in DRACO itself; that holds as long as no group has more than s liars.
+   - Verdicts: a row that is NULL is ABSENT, or stays MALFORMED if it comes in as that. A row that was not
+   chosen is no proof of a lie, so rules that choose give AGREES to the rows they took and UNDECIDED to the
+   others, rules that average over coordinates or with weights give UNDECIDED to all. Only detox blames, where
+   the s + 1 equal copies of a group outvote a member as they do in DRACO itself; that holds as long as no
+   group has more than s liars.
    - Same rows, same bits, for every number of threads: blocks of coordinates have a fixed size, and sums over
      blocks are added in a fixed order. Processors with other vector widths may round differently.
    - A rule owns its work memory (malloc, grown on first use, kept until free) and serves one thread at a
@@ -1259,12 +1260,15 @@ static draco_status draco_rules_priv_vote(const draco_inputs *in, const float **
             if (draco_code_group(in->code, i) == g) ballots[members++] = in->rows[i];
         draco_status status =
             draco_vote_exact(ballots, members, in->d * sizeof(float), members / 2 + 1, &winner, said);
-        if (status == DRACO_E_NO_MAJORITY || status == DRACO_E_TOO_MANY_MISSING) continue;
-        if (status < 0) return status;
+        if (status == DRACO_E_ARGUMENT) return status;
+        if (status != DRACO_OK) continue;
         votes[(*count)++] = ballots[winner];
         members = 0;
-        for (int i = 0; i < in->n; i++)
-            if (draco_code_group(in->code, i) == g) verdicts[i] = said[members++];
+        for (int i = 0; i < in->n; i++) {
+            if (draco_code_group(in->code, i) != g) continue;
+            if (in->rows[i]) verdicts[i] = said[members];
+            members++;
+        }
     }
     return DRACO_OK;
 }
@@ -1367,10 +1371,12 @@ static int draco_rules_priv_call_open(draco_rules_priv_rule *rule, int n, draco_
 
 /* The rows that are there: votes, or what came in, without those that are not finite. */
 static draco_status draco_rules_priv_gather(draco_rules_priv_rule *rule, const draco_inputs *in,
-                                            draco_rules_priv_call *call, int *count) {
+                                            const draco_verdict *known, draco_rules_priv_call *call,
+                                            int *count) {
     *count = 0;
     for (int i = 0; i < in->n; i++) {
-        call->verdicts[i] = in->rows[i] ? DRACO_UNDECIDED : DRACO_ABSENT;
+        draco_verdict missing = known && known[i] == DRACO_MALFORMED ? DRACO_MALFORMED : DRACO_ABSENT;
+        call->verdicts[i] = in->rows[i] ? DRACO_UNDECIDED : missing;
         if (!in->rows[i]) continue;
         call->worker[*count] = i;
         call->rows[(*count)++] = in->rows[i];
@@ -1417,7 +1423,7 @@ static draco_status draco_rules_priv_aggregate(void *ctx, const draco_inputs *in
     draco_status status = draco_rules_priv_check(rule, in->n, in->f, in->code, rule->text, sizeof rule->text);
     if (status < 0) return status;
     if (!draco_rules_priv_call_open(rule, in->n, &call)) return DRACO_E_MEMORY;
-    status = draco_rules_priv_gather(rule, in, &call, &count);
+    status = draco_rules_priv_gather(rule, in, verdicts, &call, &count);
     if (status < 0) return status;
     int f = draco_rules_priv_liars(rule, in->code, in->f);
     if (count == 0 || draco_rules_priv_limit(rule, count, f, rule->text, sizeof rule->text) < 0) {
@@ -1525,9 +1531,14 @@ DRACO_RULES_API void draco_rule_free(draco_rule *rule) {
 
 DRACO_RULES_API draco_status draco_rule_check(const draco_rule *rule, int n, int f, const draco_code *code,
                                               char *text, size_t capacity) {
-    char unused[1];
-    return draco_rules_priv_check(rule->ctx, n, f, code, text ? text : unused,
-                                  text ? capacity : sizeof unused);
+    char line[256] = "";
+    draco_status status = draco_rules_priv_check(rule->ctx, n, f, code, line, sizeof line);
+    size_t length = draco_rules_priv_min(strlen(line), capacity ? capacity - 1 : 0);
+    if (text && capacity > 0) {
+        memcpy(text, line, length);
+        text[length] = 0;
+    }
+    return status;
 }
 
 DRACO_RULES_API const char *draco_rule_explain(const draco_rule *rule) {
