@@ -3,8 +3,7 @@
    after each pooling and after the first fully connected layer.
 
    #define DRACO_LENET_IMPLEMENTATION in one .c file before including it (or DRACO_LENET_STATIC for a private
-   copy); one file of the program has DRACO_IMPLEMENTATION and DRACO_DATA_IMPLEMENTATION. Compile with
-   -fopenmp, link -ldnnl -lz -lm.
+   copy). Compile with -fopenmp, link -ldnnl -lz -lm.
 
        draco_lenet_config config = {&train, &test};
        draco_model model;
@@ -35,10 +34,19 @@
    LeNet.
 
    MIT licence, see the end of the file. */
+#if (defined(DRACO_LENET_IMPLEMENTATION) || defined(DRACO_LENET_STATIC)) &&                                  \
+    !defined(DRACO_DATA_IMPLEMENTATION) && !defined(DRACO_DATA_STATIC)
+#ifdef DRACO_LENET_STATIC
+#define DRACO_DATA_STATIC
+#else
+#define DRACO_DATA_IMPLEMENTATION
+#endif
+#endif
+#include "draco_dataset.h"
+
 #ifndef DRACO_LENET_H
 #define DRACO_LENET_H
 
-#include "draco_dataset.h"
 #include "draco_model.h"
 
 #define DRACO_LENET_VERSION 0x000100

@@ -28,10 +28,19 @@
    classes or numbers and for widths of 0; DRACO_E_MEMORY.
 
    MIT licence, see the end of the file. */
+#if (defined(DRACO_MLP_IMPLEMENTATION) || defined(DRACO_MLP_STATIC)) &&                                      \
+    !defined(DRACO_DATA_IMPLEMENTATION) && !defined(DRACO_DATA_STATIC)
+#ifdef DRACO_MLP_STATIC
+#define DRACO_DATA_STATIC
+#else
+#define DRACO_DATA_IMPLEMENTATION
+#endif
+#endif
+#include "draco_dataset.h"
+
 #ifndef DRACO_MLP_H
 #define DRACO_MLP_H
 
-#include "draco_dataset.h"
 #include "draco_model.h"
 
 #define DRACO_MLP_VERSION 0x000100

@@ -3,8 +3,7 @@
    pooling, one fully connected layer, softmax cross-entropy.
 
    #define DRACO_RESNET_IMPLEMENTATION in one .c file before including it (or DRACO_RESNET_STATIC for a
-   private copy); one file of the program has DRACO_IMPLEMENTATION and DRACO_DATA_IMPLEMENTATION. Compile with
-   -fopenmp, link -ldnnl -lz -lm.
+   private copy). Compile with -fopenmp, link -ldnnl -lz -lm.
 
        draco_resnet_config config = {&train, &test};
        draco_model model;
@@ -44,10 +43,19 @@
    count alone.
 
    MIT licence, see the end of the file. */
+#if (defined(DRACO_RESNET_IMPLEMENTATION) || defined(DRACO_RESNET_STATIC)) &&                                \
+    !defined(DRACO_DATA_IMPLEMENTATION) && !defined(DRACO_DATA_STATIC)
+#ifdef DRACO_RESNET_STATIC
+#define DRACO_DATA_STATIC
+#else
+#define DRACO_DATA_IMPLEMENTATION
+#endif
+#endif
+#include "draco_dataset.h"
+
 #ifndef DRACO_RESNET_H
 #define DRACO_RESNET_H
 
-#include "draco_dataset.h"
 #include "draco_model.h"
 
 #define DRACO_RESNET_VERSION 0x000100
