@@ -1,0 +1,158 @@
+/* draco_grpc.h - version 0.1.0 - transport over gRPC: workers that come and go over networks nobody trusts
+
+   Do this in ONE .c file, and link with -lgrpc -lgpr -lpthread (gRPC C core 1.51):
+       #define DRACO_GRPC_IMPLEMENTATION
+       #include "draco_grpc.h"
+   With DRACO_GRPC_STATIC defined as well it is a private copy without exported symbols.
+
+   FLOW
+     server   draco_grpc_server_open -> a draco_transport for draco_server_open -> close
+     worker   draco_grpc_worker_open -> a draco_transport for draco_worker_run  -> close
+     wire     draco.proto, one bidirectional stream per worker, hand-encoded (the bytes equal protobuf's)
+
+   A complete worker (a server differs in the config and in what it does with the transport):
+
+       draco_transport link;
+       draco_grpc_worker_config config = {.address = "server.example:7400", .index = 3, .code_id = id,
+                                          .tls = {"ca.pem", "worker-3.pem", "worker-3.key"}};
+       char why[256];
+       if (draco_grpc_worker_open(&link, &config, why, sizeof why)) { fputs(why, stderr); return 2; }
+       draco_worker_run(worker, 3, &link);
+       link.close(link.ctx);
+
+   CONTRACT
+     Identity   With TLS the certificate's one common name, worker-<k>, is the worker: it takes slot k and no
+   other. A newer connection of the same name replaces the older one. In plain text the number in the HELLO is
+   believed, first come first served; so plain text is refused off loopback and Unix-domain sockets unless
+   `insecure` is set. Order      The server's slots are for one thread. receive, submit and close of a worker
+   are for one thread. Rows       The inbox is called from inside collect and fetch, on the caller's thread;
+   no row is touched at any other time. A worker that reconnects during a round sends its answer from the
+   start; what had come before stays and the rest is appended. Snapshots  broadcast copies the request once,
+   in chunks that all workers' sends share. A chunk is freed when the last send lets go of it, so a worker
+   that hangs holds back one chunk, not a model. Absent     A worker without a connection is awaited
+   limits.start_seconds after the server opened, and limits.rejoin_seconds after it was lost; after that it is
+   absent at once. Late       Answers name their round; an old round's are read and dropped. A worker may send
+   as many bytes as it was asked for and not one more: who does is cut off. Memory     Per worker one chunk in
+   hand, one on the way, and the HTTP/2 windows (about 1 MiB). Flow control holds back the rest. A guard
+   watches the bytes that each TCP connection brings in (Linux) and shuts the one that sends more than its
+   windows allow, or that does not join in time. Errors     A refused or lost peer is no error of the run: it
+   is told to on_event, with its address. open returns DRACO_E_ARGUMENT, DRACO_E_CONFIG or DRACO_E_IO with the
+   reason in words; receive returns DRACO_E_TRANSPORT when the server stays away for give_up_seconds and
+   DRACO_E_CONFIG when it refuses the worker; explain says why. fork       Fork before the first open, or fork
+   and exec.
+
+   LIMITS  n <= DRACO_MAX_WORKERS, chunks of 1 KiB to 3 MiB (other languages' gRPC takes messages up to 4 MiB
+   by default), Unix socket paths of 107 bytes, Linux for the guard. A Unix-domain socket is for trusted
+   peers: the guard cannot see behind it.
+
+   SOURCES  gRPC over HTTP/2 (github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md), Protocol Buffers encoding
+            (protobuf.dev/programming-guides/encoding), tcp(7) for TCP_INFO.
+   LICENCE  MIT, see the end of the file. */
+#ifndef DRACO_GRPC_H
+#define DRACO_GRPC_H
+
+#include "../draco.h"
+
+#define DRACO_GRPC_VERSION 0x000100
+#ifdef DRACO_GRPC_STATIC
+#define DRACO_GRPC_API __attribute__((unused)) static
+#else
+#define DRACO_GRPC_API extern
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Names of PEM files; all NULL: plain text. */
+typedef struct draco_grpc_tls {
+    const char *ca, *certificate, *key;
+} draco_grpc_tls;
+
+/* Zero: the default. Seconds below zero: without end. */
+typedef struct draco_grpc_limits {
+    size_t message_bytes;     /* longest request or answer: 4 GiB */
+    size_t chunk_bytes;       /* longest payload of one frame: 1 MiB */
+    int connections;          /* server: sockets at once, workers included: workers + 64 */
+    double join_seconds;      /* server: from connecting to a valid HELLO: 5 */
+    double start_seconds;     /* server: to wait for all workers before the first round: 30 */
+    double rejoin_seconds;    /* server: to wait in a round for a worker that was lost: 2 */
+    double give_up_seconds;   /* worker: to look for a server that is away: 120 */
+    double keepalive_seconds; /* both: between pings; half of it again and the peer is dead: 10 */
+} draco_grpc_limits;
+
+/* One line of what happened: who joined, was lost, was refused and why. Called from any thread, not at once.
+ */
+typedef void (*draco_grpc_event_fn)(void *ctx, const char *line);
+
+typedef struct draco_grpc_server_config {
+    const char *address; /* host:port (port 0: any free), [::]:port, unix:path */
+    int workers;         /* n */
+    uint64_t code_id;    /* draco_code_id */
+    const char
+        *configuration; /* words "key=value" that a worker's must not contradict; told to each; may be NULL */
+    draco_grpc_tls tls;
+    int insecure; /* plain text off loopback: only where nobody else can listen or send */
+    draco_grpc_limits limits;
+    draco_grpc_event_fn on_event;
+    void *event_ctx;
+    const volatile int *stop; /* non-zero: give up waiting; may be NULL */
+    int server, servers;      /* several servers: this one's number and how many; 0 and 0 when alone */
+    const char *hub;          /* several servers: where server 0 listens for the others (names server-<k>) */
+} draco_grpc_server_config;
+
+typedef struct draco_grpc_worker_config {
+    const char
+        *address; /* host:port, unix:path, dns:///host:port; several servers: in their order, by comma */
+    int index;
+    uint64_t code_id;          /* 0: whatever the server uses */
+    const char *configuration; /* words "key=value"; may be NULL */
+    draco_grpc_tls tls;
+    const char *server_name; /* name in the server's certificate when it is not the host's; may be NULL */
+    int insecure;
+    draco_grpc_limits limits;
+    draco_grpc_event_fn on_event;
+    void *event_ctx;
+    const volatile int *stop; /* non-zero: give up waiting; may be NULL */
+} draco_grpc_worker_config;
+
+/* Fill in the transport, or say in `why` what is wrong (why may be NULL). */
+DRACO_GRPC_API draco_status draco_grpc_server_open(draco_transport *transport,
+                                                   const draco_grpc_server_config *config, char *why,
+                                                   size_t capacity);
+DRACO_GRPC_API draco_status draco_grpc_worker_open(draco_transport *transport,
+                                                   const draco_grpc_worker_config *config, char *why,
+                                                   size_t capacity);
+DRACO_GRPC_API int
+draco_grpc_port(const draco_transport *server); /* the port it listens on; 0: a Unix socket */
+DRACO_GRPC_API int draco_grpc_joined(const draco_transport *server); /* workers connected now */
+
+/* ---- The wire: one frame of draco.proto ---- */
+#define DRACO_GRPC_WIRE 1u     /* version of the contract */
+#define DRACO_GRPC_HEADER 128u /* no frame's fields but the payload take more */
+enum { DRACO_GRPC_HELLO = 1, DRACO_GRPC_WELCOME = 2, DRACO_GRPC_REQUEST = 3, DRACO_GRPC_REPLY = 4 };
+typedef struct draco_grpc_frame {
+    uint32_t kind, worker, version, ask, chunk;
+    uint64_t round, offset, total, code, step, params, reply, wave;
+    size_t payload_at, payload_bytes; /* payload: bytes [at, at + bytes) of the encoded frame */
+} draco_grpc_frame;
+/* Everything up to the payload, which follows it directly. Returns its bytes. */
+DRACO_GRPC_API size_t draco_grpc_frame_encode(const draco_grpc_frame *frame, uint8_t out[DRACO_GRPC_HEADER]);
+/* head: the first min(bytes, DRACO_GRPC_HEADER) bytes of a frame of `bytes` bytes. Fields in any order, the
+   payload last, unknown fields skipped. */
+DRACO_GRPC_API draco_status draco_grpc_frame_decode(draco_grpc_frame *frame, const uint8_t *head,
+                                                    size_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* DRACO_GRPC_H */
+
+#if defined(DRACO_GRPC_IMPLEMENTATION) && !defined(DRACO_GRPC_IMPLEMENTED)
+#define DRACO_GRPC_IMPLEMENTED
+#include "draco_grpc_wire.h"
+#include "draco_grpc_server.h"
+#include "draco_grpc_worker.h"
+#endif
+
+/* MIT License - Copyright (c) 2026 The Draco authors - the text stands in LICENSE */

@@ -1,0 +1,679 @@
+/* draco_grpc_peers.h - part of draco_grpc.h: the server's connections - what goes out, who may join, and the
+   guard that watches the sockets. Include draco_grpc.h instead. */
+#include "draco_grpc.h"
+
+#if defined(DRACO_GRPC_IMPLEMENTATION) && !defined(DRACO_GRPC_PEERS_PART)
+#define DRACO_GRPC_PEERS_PART
+
+#include "draco_grpc_wire.h"
+
+/* ---- Server: what goes out ---- */
+
+/* Chunks come back from gRPC on any thread, inside any gRPC call: the way home is a push with atomics only.
+ */
+typedef struct draco_grpc_priv_pool draco_grpc_priv_pool;
+typedef struct draco_grpc_priv_chunk {
+    struct draco_grpc_priv_chunk *next;
+    draco_grpc_priv_pool *pool;
+    unsigned char bytes[];
+} draco_grpc_priv_chunk;
+
+struct draco_grpc_priv_pool {
+    _Atomic(draco_grpc_priv_chunk *) returned;
+    draco_grpc_priv_chunk *idle; /* the server's own thread */
+    atomic_long users;           /* chunks under way, and the server */
+    size_t chunk_bytes;
+};
+
+static void draco_grpc_priv_pool_leave(draco_grpc_priv_pool *pool) {
+    if (atomic_fetch_sub(&pool->users, 1) != 1) return;
+    draco_grpc_priv_chunk *lists[2] = {pool->idle, atomic_exchange(&pool->returned, NULL)};
+    for (int i = 0; i < 2; i++)
+        for (draco_grpc_priv_chunk *c = lists[i], *next; c; c = next) {
+            next = c->next;
+            free(c);
+        }
+    free(pool);
+}
+
+static void draco_grpc_priv_chunk_home(void *memory) {
+    draco_grpc_priv_chunk *chunk = (draco_grpc_priv_chunk *)memory;
+    draco_grpc_priv_pool *pool = chunk->pool;
+    chunk->next = atomic_load(&pool->returned);
+    while (!atomic_compare_exchange_weak(&pool->returned, &chunk->next, chunk)) {
+    }
+    draco_grpc_priv_pool_leave(pool);
+}
+
+static draco_grpc_priv_chunk *draco_grpc_priv_chunk_take(draco_grpc_priv_pool *pool) {
+    if (!pool->idle) pool->idle = atomic_exchange(&pool->returned, NULL);
+    draco_grpc_priv_chunk *chunk = pool->idle;
+    if (chunk)
+        pool->idle = chunk->next;
+    else
+        chunk = (draco_grpc_priv_chunk *)malloc(sizeof *chunk + pool->chunk_bytes);
+    if (!chunk) return NULL;
+    chunk->pool = pool;
+    atomic_fetch_add(&pool->users, 1);
+    return chunk;
+}
+
+/* A request cut into frames, shared by all workers it goes to. */
+typedef struct draco_grpc_priv_post {
+    int refs; /* under the server's mutex */
+    int has_params;
+    uint64_t round, reply;
+    size_t frames;
+    grpc_slice *slices; /* frames x (header, payload) */
+} draco_grpc_priv_post;
+
+static void draco_grpc_priv_post_free(draco_grpc_priv_post *post) {
+    for (size_t i = 0; i < 2 * post->frames; i++) grpc_slice_unref(post->slices[i]);
+    free(post->slices);
+    free(post);
+}
+
+static void draco_grpc_priv_post_drop(draco_grpc_priv_post **post) {
+    if (*post && --(*post)->refs == 0) draco_grpc_priv_post_free(*post);
+    *post = NULL;
+}
+
+static void draco_grpc_priv_post_set(draco_grpc_priv_post **place, draco_grpc_priv_post *post) {
+    if (post) post->refs++;
+    draco_grpc_priv_post_drop(place);
+    *place = post;
+}
+
+/* Bytes [offset, offset + n) of a followed by b. */
+static void draco_grpc_priv_gather(unsigned char *out, size_t offset, size_t n, const void *a, size_t a_bytes,
+                                   const void *b) {
+    const size_t first = offset < a_bytes ? (a_bytes - offset < n ? a_bytes - offset : n) : 0;
+    if (first) memcpy(out, (const unsigned char *)a + offset, first);
+    if (n > first) memcpy(out + first, (const unsigned char *)b + (offset + first - a_bytes), n - first);
+}
+
+/* frame: all but offset, total and payload. */
+static draco_grpc_priv_post *draco_grpc_priv_post_new(draco_grpc_priv_pool *pool, draco_grpc_frame frame,
+                                                      const void *a, size_t a_bytes, const void *b,
+                                                      size_t b_bytes) {
+    const size_t total = a_bytes + b_bytes, chunk_bytes = pool->chunk_bytes;
+    const size_t frames = total ? (total + chunk_bytes - 1) / chunk_bytes : 1;
+    draco_grpc_priv_post *post = (draco_grpc_priv_post *)calloc(1, sizeof *post);
+    if (post) post->slices = (grpc_slice *)calloc(2 * frames, sizeof *post->slices);
+    if (!post || !post->slices) {
+        free(post);
+        return NULL;
+    }
+    post->refs = 1;
+    post->has_params = frame.params > 0;
+    post->round = frame.round;
+    post->reply = frame.reply;
+    frame.total = total;
+    for (size_t i = 0; i < frames; i++) {
+        draco_grpc_priv_chunk *chunk = draco_grpc_priv_chunk_take(pool);
+        if (!chunk) {
+            draco_grpc_priv_post_free(post);
+            return NULL;
+        }
+        frame.offset = i * chunk_bytes;
+        frame.payload_bytes =
+            total - frame.offset < chunk_bytes ? (size_t)(total - frame.offset) : chunk_bytes;
+        draco_grpc_priv_gather(chunk->bytes, (size_t)frame.offset, frame.payload_bytes, a, a_bytes, b);
+        uint8_t head[DRACO_GRPC_HEADER];
+        const size_t n = draco_grpc_frame_encode(&frame, head);
+        post->slices[2 * i] = grpc_slice_from_copied_buffer((const char *)head, n);
+        post->slices[2 * i + 1] = grpc_slice_new_with_user_data(chunk->bytes, frame.payload_bytes,
+                                                                draco_grpc_priv_chunk_home, chunk);
+        post->frames++;
+    }
+    return post;
+}
+
+/* ---- Server: connections ---- */
+
+typedef struct draco_grpc_priv_server draco_grpc_priv_server;
+typedef struct draco_grpc_priv_conn draco_grpc_priv_conn;
+typedef enum draco_grpc_priv_event {
+    DRACO_GRPC_PRIV_CLOSED,
+    DRACO_GRPC_PRIV_META,
+    DRACO_GRPC_PRIV_RECV,
+    DRACO_GRPC_PRIV_SEND,
+    DRACO_GRPC_PRIV_STATUS
+} draco_grpc_priv_event;
+typedef struct draco_grpc_priv_tag {
+    void *owner;
+    draco_grpc_priv_event event;
+} draco_grpc_priv_tag;
+
+/* One call. It lives until its last batch is back and nobody holds it (pending counts both). */
+struct draco_grpc_priv_conn {
+    draco_grpc_priv_server *server;
+    grpc_call *call;
+    int pending;
+    draco_grpc_priv_tag closed, meta, recv, send, status;
+    char peer[96];
+    double accepted;
+    int certified;           /* the worker its certificate names, or -1 in plain text */
+    int slot;                /* -1 before a good HELLO */
+    int gone, leaving, told; /* call over; status under way; its end is explained already */
+    double left_at;
+    int cancelling;
+    int cancelled; /* written by gRPC */
+    grpc_byte_buffer *incoming;
+    draco_grpc_priv_conn *next, *next_ready;
+    /* Sending: frame out_frame of post out is next or under way. */
+    int sending, welcomed;
+    draco_grpc_priv_post *out;
+    size_t out_frame;
+    uint64_t params_sent, sent; /* 1 + the newest round sent whole, 0 none */
+    /* What it may still send, and what it did. */
+    uint64_t credit, allowance, bytes_in, bytes_out;
+    uint64_t cursor_round, cursor; /* bytes of this round's answer that came on this connection */
+};
+
+typedef struct draco_grpc_priv_slot {
+    draco_grpc_priv_conn *conn;          /* who holds it now, or NULL */
+    double lost_at;                      /* -HUGE_VAL: never joined */
+    draco_grpc_priv_post *params, *want; /* the newest request with parameters, and the newest of all */
+    /* The round being collected; touched by the collecting thread only. */
+    unsigned char *row;
+    size_t received;
+    int ended;
+} draco_grpc_priv_slot;
+
+typedef struct draco_grpc_priv_socket { /* the guard's note of one TCP connection */
+    int fd;
+    ino_t inode;
+    char peer[96];
+    double since;   /* it has not been a worker's since */
+    int was_joined; /* 1 a worker's, 2 was one: leaves in peace */
+    int shut;
+    draco_grpc_priv_conn *conn;
+    uint64_t base; /* bytes that came before conn */
+} draco_grpc_priv_socket;
+
+struct draco_grpc_priv_server {
+    draco_grpc_limits limits;
+    draco_grpc_priv_journal journal;
+    int workers, tls, port, started;
+    uint64_t code_id;
+    char *configuration;
+    const volatile int *stop;
+    int servers, first; /* first: the number in the name of slot 0 */
+    const char *role;   /* "worker", or "server" on the line between servers */
+    double opened;
+    grpc_server *server;
+    grpc_completion_queue *queue, *accept_queue;
+    pthread_t io, guard, acceptor;
+    int threads; /* how many of these three run */
+    int bound;
+    draco_grpc_priv_tag down_tag;
+    pthread_mutex_t mutex; /* everything below; never held across a call of gRPC */
+    pthread_cond_t changed;
+    int closing, down;
+    draco_grpc_priv_pool *pool;
+    draco_grpc_priv_slot *slots;
+    draco_grpc_priv_conn *conns;
+    draco_grpc_priv_conn *ready, **ready_end; /* connections with a message for collect */
+    draco_grpc_priv_post *welcome;
+    draco_grpc_priv_socket *sockets; /* the guard's own */
+    int socket_count;
+    draco_transport hub;       /* between servers */
+    uint64_t exchanges, waves; /* requests between servers; requests to all workers */
+};
+
+static void draco_grpc_priv_conn_free(draco_grpc_priv_conn *c) {
+    if (c->incoming) grpc_byte_buffer_destroy(c->incoming);
+    if (c->call) grpc_call_unref(c->call);
+    free(c);
+}
+
+/* Let go of a hold; the last one ends the connection's life. */
+static void draco_grpc_priv_release(draco_grpc_priv_conn *c) {
+    draco_grpc_priv_server *s = c->server;
+    pthread_mutex_lock(&s->mutex);
+    const int last = --c->pending == 0;
+    if (last) {
+        draco_grpc_priv_conn **at = &s->conns;
+        while (*at != c) at = &(*at)->next;
+        *at = c->next;
+        draco_grpc_priv_post_drop(&c->out);
+        for (int i = 0; i < s->socket_count; i++)
+            if (s->sockets[i].conn == c) s->sockets[i].conn = NULL;
+        pthread_cond_broadcast(&s->changed);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    if (last) draco_grpc_priv_conn_free(c);
+}
+
+static int draco_grpc_priv_hold(draco_grpc_priv_conn *c) { /* under the mutex */
+    if (c) c->pending++;
+    return c != NULL;
+}
+
+/* Start one batch for which the caller took a hold; its completion lets go. */
+static int draco_grpc_priv_batch(draco_grpc_priv_conn *c, const grpc_op *ops, size_t count,
+                                 draco_grpc_priv_tag *tag) {
+    if (grpc_call_start_batch(c->call, ops, count, tag, NULL) == GRPC_CALL_OK) return 1;
+    draco_grpc_priv_release(c);
+    return 0;
+}
+
+static void draco_grpc_priv_listen(draco_grpc_priv_conn *c) {
+    pthread_mutex_lock(&c->server->mutex);
+    const int go = !c->gone && !c->leaving && draco_grpc_priv_hold(c);
+    pthread_mutex_unlock(&c->server->mutex);
+    if (!go) return;
+    grpc_op op;
+    memset(&op, 0, sizeof op);
+    op.op = GRPC_OP_RECV_MESSAGE;
+    op.data.recv_message.recv_message = &c->incoming;
+    draco_grpc_priv_batch(c, &op, 1, &c->recv);
+}
+
+/* End a call with a status. */
+static void draco_grpc_priv_dismiss(draco_grpc_priv_conn *c, grpc_status_code code, const char *text) {
+    pthread_mutex_lock(&c->server->mutex);
+    const int go = !c->gone && !c->leaving && draco_grpc_priv_hold(c);
+    if (go) {
+        c->leaving = 1;
+        c->left_at = draco_grpc_priv_now();
+    }
+    if (c->slot >= 0 && c->server->slots[c->slot].conn == c) {
+        c->server->slots[c->slot].conn = NULL;
+        c->server->slots[c->slot].lost_at = draco_grpc_priv_now();
+        pthread_cond_broadcast(&c->server->changed);
+    }
+    pthread_mutex_unlock(&c->server->mutex);
+    if (!go) return;
+    grpc_slice details = grpc_slice_from_copied_string(text);
+    grpc_op op;
+    memset(&op, 0, sizeof op);
+    op.op = GRPC_OP_SEND_STATUS_FROM_SERVER;
+    op.data.send_status_from_server.status = code;
+    op.data.send_status_from_server.status_details = &details;
+    draco_grpc_priv_batch(c, &op, 1, &c->status);
+    grpc_slice_unref(details);
+}
+
+/* Name the peer, say why, and end its call. */
+static void draco_grpc_priv_refuse(draco_grpc_priv_conn *c, grpc_status_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void draco_grpc_priv_refuse(draco_grpc_priv_conn *c, grpc_status_code code, const char *format, ...) {
+    char why[320];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, sizeof why, format, args);
+    va_end(args);
+    c->told = 1;
+    if (c->slot >= 0)
+        draco_grpc_priv_say(&c->server->journal, "refused %s %d (%s): %s", c->server->role,
+                            c->slot + c->server->first, c->peer, why);
+    else
+        draco_grpc_priv_say(&c->server->journal, "refused %s: %s", c->peer, why);
+    draco_grpc_priv_dismiss(c, code, why);
+}
+
+/* Which post goes on, under the mutex: the welcome, then the newest parameters, then the newest request. */
+static draco_grpc_priv_post *draco_grpc_priv_next_post(draco_grpc_priv_conn *c) {
+    const draco_grpc_priv_slot *slot = &c->server->slots[c->slot];
+    if (!c->welcomed) return c->server->welcome;
+    if (slot->params && slot->params->round >= c->params_sent) return slot->params;
+    if (slot->want && slot->want->round >= c->sent) return slot->want;
+    return NULL;
+}
+
+static void draco_grpc_priv_frame_sent(draco_grpc_priv_conn *c) { /* under the mutex */
+    draco_grpc_priv_post *out = c->out;
+    if (!out || ++c->out_frame < out->frames) return;
+    if (out == c->server->welcome)
+        c->welcomed = 1;
+    else {
+        if (out->has_params) c->params_sent = out->round + 1;
+        if (out->round + 1 > c->sent) c->sent = out->round + 1;
+        pthread_cond_broadcast(&c->server->changed);
+    }
+    draco_grpc_priv_post_drop(&c->out);
+}
+
+/* Send the next frame, if there is one and none is under way. */
+static void draco_grpc_priv_pump(draco_grpc_priv_conn *c) {
+    draco_grpc_priv_server *s = c->server;
+    pthread_mutex_lock(&s->mutex);
+    draco_grpc_priv_post *next = NULL;
+    if (!c->sending && !c->gone && !c->leaving && c->slot >= 0 && s->slots[c->slot].conn == c)
+        next = draco_grpc_priv_next_post(c);
+    if (!next) {
+        pthread_mutex_unlock(&s->mutex);
+        return;
+    }
+    if (next != c->out) { /* something newer: what was left of the old is not worth sending */
+        draco_grpc_priv_post_set(&c->out, next);
+        c->out_frame = 0;
+        /* Four answers' worth may pile up, frames and their headers counted. */
+        const uint64_t allowance = next->reply + next->reply / 8 + 65536;
+        if (allowance > c->allowance) c->allowance = allowance;
+        c->credit += allowance;
+        if (c->credit > 4 * c->allowance) c->credit = 4 * c->allowance;
+    }
+    grpc_slice slices[2];
+    for (int i = 0; i < 2; i++) slices[i] = grpc_slice_ref(next->slices[2 * c->out_frame + (size_t)i]);
+    c->bytes_out += GRPC_SLICE_LENGTH(slices[1]);
+    c->sending = 1;
+    draco_grpc_priv_hold(c);
+    pthread_mutex_unlock(&s->mutex);
+
+    grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(slices, 2);
+    grpc_op op;
+    memset(&op, 0, sizeof op);
+    op.op = GRPC_OP_SEND_MESSAGE;
+    op.data.send_message.send_message = buffer;
+    draco_grpc_priv_batch(c, &op, 1, &c->send);
+    grpc_byte_buffer_destroy(buffer);
+    for (int i = 0; i < 2; i++) grpc_slice_unref(slices[i]);
+}
+
+/* ---- Server: who may join ---- */
+
+static char *draco_grpc_priv_word(const char **at, const char *end, size_t *n) {
+    while (*at < end && strchr(" \t\r\n,;", **at)) ++*at;
+    const char *word = *at;
+    while (*at < end && !strchr(" \t\r\n,;", **at)) ++*at;
+    *n = (size_t)(*at - word);
+    return (char *)(uintptr_t)word;
+}
+
+/* The first word "key=value" of theirs whose key ours has with another value, put in words. */
+static int draco_grpc_priv_mismatch(const char *ours, const char *theirs, size_t theirs_bytes, char *why,
+                                    size_t capacity) {
+    const char *at = theirs, *end = theirs + theirs_bytes;
+    size_t n, m;
+    for (char *word; word = draco_grpc_priv_word(&at, end, &n), n > 0;) {
+        const char *equal = (const char *)memchr(word, '=', n);
+        const size_t key = equal ? (size_t)(equal - word) + 1 : n;
+        const char *scan = ours, *stop = ours + strlen(ours);
+        for (char *mine; mine = draco_grpc_priv_word(&scan, stop, &m), m > 0;) {
+            if (m < key || memcmp(mine, word, key) || (m == n && !memcmp(mine, word, n))) continue;
+            snprintf(why, capacity, "the configurations differ: %.*s there, %.*s here",
+                     (int)(n < 100 ? n : 100), word, (int)(m < 100 ? m : 100), mine);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* The number in the certificate's one common name <role>-<k>; -1: plain text; -2: not one of ours. */
+static int draco_grpc_priv_identity(const draco_grpc_priv_server *s, grpc_call *call, char *name,
+                                    size_t capacity) {
+    name[0] = 0;
+    if (!s->tls) return -1;
+    int number = -2, names = 0, secure = 0;
+    const size_t prefix = strlen(s->role);
+    grpc_auth_context *auth = grpc_call_auth_context(call);
+    grpc_auth_property_iterator it = grpc_auth_context_property_iterator(auth);
+    for (const grpc_auth_property *p; (p = grpc_auth_property_iterator_next(&it));) {
+        if (!strcmp(p->name, GRPC_TRANSPORT_SECURITY_TYPE_PROPERTY_NAME))
+            secure = p->value_length == 3 && !memcmp(p->value, GRPC_SSL_TRANSPORT_SECURITY_TYPE, 3);
+        if (strcmp(p->name, GRPC_X509_CN_PROPERTY_NAME)) continue;
+        names++;
+        snprintf(name, capacity, "%.*s", (int)(p->value_length < 64 ? p->value_length : 64), p->value);
+        char expected[64];
+        const long named =
+            strlen(name) > prefix + 1 && strlen(name) < prefix + 8 ? strtol(name + prefix + 1, NULL, 10) : -1;
+        const long k = named - s->first;
+        snprintf(expected, sizeof expected, "%s-%ld", s->role,
+                 named); /* one spelling, no NUL, no signs, no zeros ahead */
+        if (k >= 0 && k < s->workers && strlen(expected) == p->value_length &&
+            !memcmp(expected, p->value, p->value_length))
+            number = (int)k;
+    }
+    grpc_auth_context_release(auth);
+    return secure && names == 1 ? number : -2;
+}
+
+/* The first message of a call, on the I/O thread. */
+static void draco_grpc_priv_hello(draco_grpc_priv_conn *c, grpc_byte_buffer *buffer) {
+    draco_grpc_priv_server *s = c->server;
+    draco_grpc_frame f;
+    if (draco_grpc_priv_open(buffer, &f) || f.kind != DRACO_GRPC_HELLO) {
+        draco_grpc_priv_refuse(c, GRPC_STATUS_INVALID_ARGUMENT, "the first message is no HELLO of draco.v1");
+        return;
+    }
+    char why[300] = "";
+    char *text = (char *)malloc(f.payload_bytes + 1);
+    if (text) draco_grpc_priv_copy(buffer, f.payload_at, text, f.payload_bytes);
+    grpc_status_code code = GRPC_STATUS_OK;
+    if (!text) {
+        code = GRPC_STATUS_RESOURCE_EXHAUSTED;
+        snprintf(why, sizeof why, "no memory");
+    } else if (f.version != DRACO_GRPC_WIRE) {
+        code = GRPC_STATUS_INVALID_ARGUMENT;
+        snprintf(why, sizeof why, "it speaks version %u of the contract, this server version %u", f.version,
+                 DRACO_GRPC_WIRE);
+    } else if (f.worker >= (uint32_t)s->workers) {
+        code = GRPC_STATUS_INVALID_ARGUMENT;
+        snprintf(why, sizeof why, "it claims to be %s %u; there are 0 to %d", s->role, f.worker,
+                 s->workers - 1);
+    } else if (c->certified >= 0 && f.worker != (uint32_t)c->certified) {
+        code = GRPC_STATUS_PERMISSION_DENIED;
+        snprintf(why, sizeof why, "its certificate is %s-%d's but it claims to be %s %u", s->role,
+                 c->certified + s->first, s->role, f.worker + (uint32_t)s->first);
+    } else if (f.code && f.code != s->code_id) {
+        code = GRPC_STATUS_INVALID_ARGUMENT;
+        snprintf(why, sizeof why, "%s %u uses code %016llx, this server %016llx", s->role, f.worker,
+                 (unsigned long long)f.code, (unsigned long long)s->code_id);
+        draco_grpc_priv_mismatch(s->configuration, text, f.payload_bytes, why, sizeof why);
+    } else if (draco_grpc_priv_mismatch(s->configuration, text, f.payload_bytes, why, sizeof why))
+        code = GRPC_STATUS_INVALID_ARGUMENT;
+    free(text);
+    if (code != GRPC_STATUS_OK) {
+        draco_grpc_priv_refuse(c, code, "%s", why);
+        return;
+    }
+
+    pthread_mutex_lock(&s->mutex);
+    draco_grpc_priv_slot *slot = &s->slots[f.worker];
+    draco_grpc_priv_conn *old = slot->conn;
+    const int taken = old && c->certified < 0, closing = s->closing;
+    if (!taken && !closing) {
+        draco_grpc_priv_hold(old);
+        c->slot = (int)f.worker;
+        slot->conn = c;
+        pthread_cond_broadcast(&s->changed);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    if (closing)
+        draco_grpc_priv_dismiss(c, GRPC_STATUS_UNAVAILABLE, "the server is closing");
+    else if (taken)
+        draco_grpc_priv_refuse(c, GRPC_STATUS_ALREADY_EXISTS, "%s %u is already there", s->role, f.worker);
+    else {
+        draco_grpc_priv_say(&s->journal, "%s %u joined from %s", s->role, f.worker + (uint32_t)s->first,
+                            c->peer);
+        if (old) {
+            old->told = 1;
+            draco_grpc_priv_dismiss(old, GRPC_STATUS_ABORTED,
+                                    "replaced by a newer connection of the same name");
+            draco_grpc_priv_release(old);
+        }
+        draco_grpc_priv_pump(c);
+        draco_grpc_priv_listen(c);
+    }
+}
+
+/* ---- Server: the guard. gRPC tests the length of a message after it took it in, so the sockets are watched.
+ * ---- */
+
+#define DRACO_GRPC_PRIV_SLACK                                                                                \
+    (10u << 20) /* what HTTP/2 windows and buffers may hold beyond what was read                             \
+                 */
+#define DRACO_GRPC_PRIV_STRANGER (256u << 10) /* bytes before a HELLO: handshake, certificates, settings */
+
+/* The peer as gRPC writes it; 0: not a TCP connection of this port. */
+static int draco_grpc_priv_peer_of(int fd, int port, char *peer, size_t capacity) {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_storage room;
+    } a;
+    socklen_t n = sizeof a;
+    if (getsockname(fd, &a.any, &n)) return 0;
+    const int local = a.any.sa_family == AF_INET    ? ntohs(a.v4.sin_port)
+                      : a.any.sa_family == AF_INET6 ? ntohs(a.v6.sin6_port)
+                                                    : -1;
+    n = sizeof a;
+    if (local != port || getpeername(fd, &a.any, &n)) return 0;
+    char text[64];
+    if (a.any.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &a.v4.sin_addr, text, sizeof text);
+        snprintf(peer, capacity, "ipv4:%s:%d", text, ntohs(a.v4.sin_port));
+    } else if (IN6_IS_ADDR_V4MAPPED(&a.v6.sin6_addr)) {
+        inet_ntop(AF_INET, a.v6.sin6_addr.s6_addr + 12, text, sizeof text);
+        snprintf(peer, capacity, "ipv4:%s:%d", text, ntohs(a.v6.sin6_port));
+    } else {
+        inet_ntop(AF_INET6, &a.v6.sin6_addr, text, sizeof text);
+        snprintf(peer, capacity, "ipv6:%%5B%s%%5D:%d", text, ntohs(a.v6.sin6_port));
+    }
+    return 1;
+}
+
+/* Is the descriptor still the connection that was noted? */
+static int draco_grpc_priv_same_socket(const draco_grpc_priv_socket *k) {
+    struct stat st;
+    return fstat(k->fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino == k->inode;
+}
+
+static void draco_grpc_priv_shut_peer(draco_grpc_priv_server *s, const char *peer) {
+    pthread_mutex_lock(&s->mutex);
+    for (int i = 0; i < s->socket_count; i++)
+        if (!strcmp(s->sockets[i].peer, peer) && draco_grpc_priv_same_socket(&s->sockets[i]))
+            shutdown(s->sockets[i].fd, SHUT_RDWR);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+/* Note the connections that are new; shut what exceeds the limit. Under the mutex. */
+static int draco_grpc_priv_scan(draco_grpc_priv_server *s, char *shut, size_t capacity) {
+    int over = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    if (!dir) return 0;
+    for (struct dirent *e; (e = readdir(dir));) {
+        draco_grpc_priv_socket k;
+        memset(&k, 0, sizeof k);
+        k.fd = atoi(e->d_name);
+        struct stat st;
+        if (e->d_name[0] == '.' || fstat(k.fd, &st) || !S_ISSOCK(st.st_mode)) continue;
+        k.inode = st.st_ino;
+        int known = 0;
+        for (int i = 0; i < s->socket_count && !known; i++)
+            known = s->sockets[i].fd == k.fd && s->sockets[i].inode == k.inode;
+        if (known || !draco_grpc_priv_peer_of(k.fd, s->port, k.peer, sizeof k.peer)) continue;
+        k.since = draco_grpc_priv_now();
+        if (s->socket_count < s->limits.connections)
+            s->sockets[s->socket_count++] = k;
+        else if (draco_grpc_priv_same_socket(&k) && !shutdown(k.fd, SHUT_RDWR)) {
+            over++;
+            snprintf(shut, capacity, "%s", k.peer);
+        }
+    }
+    closedir(dir);
+    return over;
+}
+
+/* What is wrong with this connection, or NULL. Under the mutex. */
+static const char *draco_grpc_priv_judge(draco_grpc_priv_server *s, draco_grpc_priv_socket *k, double now) {
+    struct tcp_info info;
+    socklen_t n = sizeof info;
+    memset(&info, 0, sizeof info);
+    if (getsockopt(k->fd, IPPROTO_TCP, TCP_INFO, &info, &n)) return NULL;
+    const uint64_t bytes = info.tcpi_bytes_received;
+    if (k->conn && (k->conn->gone || k->conn->leaving)) k->conn = NULL;
+    for (draco_grpc_priv_conn *c = s->conns; c && !k->conn; c = c->next)
+        if (c->slot >= 0 && !c->gone && !c->leaving && !strcmp(c->peer, k->peer)) {
+            k->conn = c;
+            k->base = bytes < DRACO_GRPC_PRIV_STRANGER ? 0 : bytes;
+        }
+    if (!k->conn) {
+        if (k->was_joined == 1) { /* just left: it may come back on the same connection */
+            k->was_joined = 2;
+            k->since = now;
+            k->base = bytes;
+        }
+        if (now - k->since > s->limits.join_seconds) return k->was_joined ? "" : "it did not join in time";
+        return bytes - k->base > DRACO_GRPC_PRIV_STRANGER
+                   ? (k->was_joined ? "" : "too many bytes before a HELLO")
+                   : NULL;
+    }
+    k->was_joined = 1;
+    const draco_grpc_priv_conn *c = k->conn;
+    /* TLS records and HTTP/2 frames add under 1%, acknowledgements of what we send less, pings 20 bytes a
+     * second. */
+    const uint64_t allowed = DRACO_GRPC_PRIV_SLACK + c->bytes_in + c->bytes_in / 32 + c->bytes_out / 64 +
+                             (uint64_t)(1024 * (now - c->accepted));
+    return bytes - k->base > allowed ? "it sends more than its windows allow" : NULL;
+}
+
+/* Calls that do not get on: no HELLO in time, or a status that the peer does not take. */
+static draco_grpc_priv_conn *draco_grpc_priv_overdue(draco_grpc_priv_server *s, double now) {
+    for (draco_grpc_priv_conn *c = s->conns; c; c = c->next)
+        if (!c->gone && !c->cancelling && (c->slot < 0 || c->leaving) &&
+            now - (c->leaving ? c->left_at : c->accepted) > s->limits.join_seconds) {
+            c->cancelling = 1;
+            draco_grpc_priv_hold(c);
+            return c;
+        }
+    return NULL;
+}
+
+/* Find one culprit, shut it and say so; 0 when all is well. */
+static int draco_grpc_priv_watch(draco_grpc_priv_server *s, int scan) {
+    char line[240] = "", peer[96] = "";
+    int found = 0;
+    const double now = draco_grpc_priv_now();
+    pthread_mutex_lock(&s->mutex);
+    if (scan && draco_grpc_priv_scan(s, peer, sizeof peer))
+        snprintf(line, sizeof line, "refused %s: %d connections are the limit", peer, s->limits.connections);
+    for (int i = 0; i < s->socket_count && !found; i++) {
+        draco_grpc_priv_socket *k = &s->sockets[i];
+        if (!draco_grpc_priv_same_socket(k)) {
+            *k = s->sockets[--s->socket_count];
+            i--;
+            continue;
+        }
+        const char *wrong = k->shut ? NULL : draco_grpc_priv_judge(s, k, now);
+        if (!wrong) continue;
+        found = k->shut = 1;
+        if (*wrong && k->conn)
+            snprintf(line, sizeof line, "cut %s %d (%s): %s", s->role, k->conn->slot + s->first, k->peer,
+                     wrong);
+        else if (*wrong)
+            snprintf(line, sizeof line, "refused %s: %s", k->peer, wrong);
+        shutdown(k->fd, SHUT_RDWR);
+    }
+    draco_grpc_priv_conn *late = found ? NULL : draco_grpc_priv_overdue(s, now);
+    pthread_mutex_unlock(&s->mutex);
+    if (*line) draco_grpc_priv_say(&s->journal, "%s", line);
+    if (late) {
+        if (late->slot < 0 && !late->leaving)
+            draco_grpc_priv_say(&s->journal, "refused %s: no HELLO in time", late->peer);
+        grpc_call_cancel(late->call, NULL);
+        draco_grpc_priv_release(late);
+    }
+    return found || late;
+}
+
+static void *draco_grpc_priv_guard_main(void *arg) {
+    draco_grpc_priv_server *s = (draco_grpc_priv_server *)arg;
+    const struct timespec pause = {0, 5000000};
+    for (int tick = 0;; tick = (tick + 1) % 8) {
+        pthread_mutex_lock(&s->mutex);
+        const int stop = s->down;
+        pthread_mutex_unlock(&s->mutex);
+        if (stop) return NULL;
+        if (draco_grpc_priv_watch(s, tick == 0)) continue;
+        nanosleep(&pause, NULL);
+    }
+}
+
+#endif /* DRACO_GRPC_PEERS_PART */
+
+/* MIT License - Copyright (c) 2026 The Draco authors - the text stands in LICENSE */

@@ -1,0 +1,812 @@
+/* draco_grpc_server.h - part of draco_grpc.h: the server's threads, rounds, opening and closing. Include
+   draco_grpc.h instead. */
+#include "draco_grpc.h"
+
+#if defined(DRACO_GRPC_IMPLEMENTATION) && !defined(DRACO_GRPC_SERVER_PART)
+#define DRACO_GRPC_SERVER_PART
+
+#include "draco_grpc_peers.h"
+#include "draco_grpc_worker.h" /* servers among themselves: the others are workers of server 0 */
+
+/* ---- Server: threads ---- */
+
+static void draco_grpc_priv_received(draco_grpc_priv_conn *c, int good) {
+    draco_grpc_priv_server *s = c->server;
+    grpc_byte_buffer *buffer = c->incoming;
+    if (!good || !buffer) { /* nothing more comes: the peer has left */
+        draco_grpc_priv_dismiss(c, GRPC_STATUS_OK, "");
+        draco_grpc_priv_release(c);
+        return;
+    }
+    pthread_mutex_lock(&s->mutex);
+    c->bytes_in += grpc_byte_buffer_length(buffer);
+    const int known = c->slot >= 0 && !s->closing;
+    if (known) { /* collect reads it and lets go */
+        c->next_ready = NULL;
+        *s->ready_end = c;
+        s->ready_end = &c->next_ready;
+        pthread_cond_broadcast(&s->changed);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    if (known) return;
+    c->incoming = NULL;
+    if (c->slot < 0) draco_grpc_priv_hello(c, buffer);
+    grpc_byte_buffer_destroy(buffer);
+    draco_grpc_priv_release(c);
+}
+
+static void draco_grpc_priv_closed(draco_grpc_priv_conn *c) {
+    draco_grpc_priv_server *s = c->server;
+    pthread_mutex_lock(&s->mutex);
+    c->gone = 1;
+    const int was_worker = c->slot >= 0 && !c->told && !s->closing;
+    if (c->slot >= 0 && s->slots[c->slot].conn == c) {
+        s->slots[c->slot].conn = NULL;
+        s->slots[c->slot].lost_at = draco_grpc_priv_now();
+    }
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->mutex);
+    if (was_worker && c->cancelled)
+        draco_grpc_priv_say(&s->journal,
+                            "lost %s %d (%s): the connection broke, or a frame was longer than the limit",
+                            s->role, c->slot + s->first, c->peer);
+    else if (was_worker)
+        draco_grpc_priv_say(&s->journal, "%s %d (%s) left", s->role, c->slot + s->first, c->peer);
+}
+
+static void *draco_grpc_priv_io_main(void *arg) {
+    draco_grpc_priv_server *s = (draco_grpc_priv_server *)arg;
+    for (;;) {
+        grpc_event e = grpc_completion_queue_next(s->queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
+        if (e.type == GRPC_QUEUE_SHUTDOWN) return NULL;
+        draco_grpc_priv_tag *tag = (draco_grpc_priv_tag *)e.tag;
+        if (tag->owner == s) { /* the server is down */
+            pthread_mutex_lock(&s->mutex);
+            s->down = 1;
+            pthread_cond_broadcast(&s->changed);
+            pthread_mutex_unlock(&s->mutex);
+            continue;
+        }
+        draco_grpc_priv_conn *c = (draco_grpc_priv_conn *)tag->owner;
+        switch (tag->event) {
+        case DRACO_GRPC_PRIV_RECV:
+            draco_grpc_priv_received(c, e.success);
+            continue;
+        case DRACO_GRPC_PRIV_CLOSED:
+            draco_grpc_priv_closed(c);
+            break;
+        case DRACO_GRPC_PRIV_SEND:
+            pthread_mutex_lock(&s->mutex);
+            c->sending = 0;
+            if (e.success) draco_grpc_priv_frame_sent(c);
+            pthread_mutex_unlock(&s->mutex);
+            if (e.success) draco_grpc_priv_pump(c);
+            break;
+        case DRACO_GRPC_PRIV_META:
+        case DRACO_GRPC_PRIV_STATUS:
+            break;
+        }
+        draco_grpc_priv_release(c);
+    }
+}
+
+/* A new call: its identity is settled before any message of it is read. */
+static void draco_grpc_priv_accept(draco_grpc_priv_server *s, grpc_call *call,
+                                   const grpc_call_details *details) {
+    draco_grpc_priv_conn *c = (draco_grpc_priv_conn *)calloc(1, sizeof *c);
+    if (!c) {
+        grpc_call_cancel(call, NULL);
+        grpc_call_unref(call);
+        return;
+    }
+    draco_grpc_priv_tag *tags[5] = {&c->closed, &c->meta, &c->recv, &c->send, &c->status};
+    for (int i = 0; i < 5; i++) {
+        tags[i]->owner = c;
+        tags[i]->event = (draco_grpc_priv_event)i;
+    }
+    c->server = s;
+    c->call = call;
+    c->slot = -1;
+    c->accepted = draco_grpc_priv_now();
+    char *peer = grpc_call_get_peer(call);
+    snprintf(c->peer, sizeof c->peer, "%s", peer);
+    gpr_free(peer);
+    char name[80];
+    c->certified = draco_grpc_priv_identity(s, call, name, sizeof name);
+
+    pthread_mutex_lock(&s->mutex);
+    int calls = 0, same_peer = 0;
+    for (const draco_grpc_priv_conn *o = s->conns; o; o = o->next) {
+        calls++;
+        same_peer += strncmp(c->peer, "unix:", 5) && !strcmp(o->peer, c->peer);
+    }
+    c->next = s->conns;
+    s->conns = c;
+    c->pending = 3; /* this function's hold, closed, meta */
+    pthread_mutex_unlock(&s->mutex);
+
+    grpc_op op;
+    memset(&op, 0, sizeof op);
+    op.op = GRPC_OP_RECV_CLOSE_ON_SERVER;
+    op.data.recv_close_on_server.cancelled = &c->cancelled;
+    draco_grpc_priv_batch(c, &op, 1, &c->closed);
+    memset(&op, 0, sizeof op);
+    op.op = GRPC_OP_SEND_INITIAL_METADATA;
+    draco_grpc_priv_batch(c, &op, 1, &c->meta);
+
+    if (grpc_slice_str_cmp(details->method, DRACO_GRPC_PRIV_METHOD))
+        draco_grpc_priv_refuse(c, GRPC_STATUS_UNIMPLEMENTED, "it asked for another method than %s",
+                               DRACO_GRPC_PRIV_METHOD);
+    else if (c->certified == -2)
+        draco_grpc_priv_refuse(c, GRPC_STATUS_PERMISSION_DENIED,
+                               "its certificate's name \"%s\" is not one of %s-%d to %s-%d", name, s->role,
+                               s->first, s->role, s->first + s->workers - 1);
+    else if (calls >= s->limits.connections)
+        draco_grpc_priv_refuse(c, GRPC_STATUS_RESOURCE_EXHAUSTED, "there are %d connections already", calls);
+    else if (same_peer > 4) {
+        draco_grpc_priv_refuse(c, GRPC_STATUS_RESOURCE_EXHAUSTED, "it opens call upon call");
+        draco_grpc_priv_shut_peer(s, c->peer);
+    } else
+        draco_grpc_priv_listen(c);
+    draco_grpc_priv_release(c);
+}
+
+static void *draco_grpc_priv_acceptor_main(void *arg) {
+    draco_grpc_priv_server *s = (draco_grpc_priv_server *)arg;
+    for (;;) {
+        grpc_call *call = NULL;
+        grpc_call_details details;
+        grpc_metadata_array metadata;
+        grpc_call_details_init(&details);
+        grpc_metadata_array_init(&metadata);
+        int good = grpc_server_request_call(s->server, &call, &details, &metadata, s->queue, s->accept_queue,
+                                            s) == GRPC_CALL_OK;
+        if (good)
+            good =
+                grpc_completion_queue_next(s->accept_queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL).success;
+        if (good) draco_grpc_priv_accept(s, call, &details);
+        grpc_metadata_array_destroy(&metadata);
+        grpc_call_details_destroy(&details);
+        if (!good) return NULL;
+    }
+}
+
+/* ---- Server: the transport's slots ---- */
+
+/* Wait for news, awake five times a second to look at the stop flag. */
+static int draco_grpc_priv_news(draco_grpc_priv_server *s, double until) {
+    const double tick = draco_grpc_priv_now() + 0.2;
+    draco_grpc_priv_wait(&s->changed, &s->mutex, s->stop && tick < until ? tick : until);
+    return s->stop && *s->stop;
+}
+
+static void draco_grpc_priv_pump_all(draco_grpc_priv_server *s) {
+    for (int i = 0; i < s->workers; i++) {
+        pthread_mutex_lock(&s->mutex);
+        draco_grpc_priv_conn *c = s->slots[i].conn;
+        const int held = draco_grpc_priv_hold(c);
+        pthread_mutex_unlock(&s->mutex);
+        if (!held) continue;
+        draco_grpc_priv_pump(c);
+        draco_grpc_priv_release(c);
+    }
+}
+
+/* Before the first round: until all are there, or time is up. */
+static draco_status draco_grpc_priv_await_start(draco_grpc_priv_server *s) {
+    const double until = s->opened + s->limits.start_seconds;
+    pthread_mutex_lock(&s->mutex);
+    int stopped = 0;
+    for (int missing = 1; missing && !stopped && draco_grpc_priv_now() < until;) {
+        missing = 0;
+        for (int i = 0; i < s->workers; i++) missing += !s->slots[i].conn;
+        if (missing) stopped = draco_grpc_priv_news(s, until);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    s->started = !stopped;
+    return stopped ? DRACO_E_STOPPED : DRACO_OK;
+}
+
+/* Hand a request to the workers with whom[i] != 0 (NULL: all). */
+static draco_status draco_grpc_priv_send(draco_grpc_priv_server *s, const draco_request *request,
+                                         const unsigned char *whom) {
+    const size_t params_bytes = request->params ? sizeof(float) * request->params_count : 0;
+    if (request->params_count > s->limits.message_bytes / sizeof(float) ||
+        request->extra_bytes > s->limits.message_bytes - params_bytes ||
+        request->reply_bytes > s->limits.message_bytes) {
+        draco_grpc_priv_say(&s->journal, "a message is longer than the limit of %zu bytes",
+                            s->limits.message_bytes);
+        return DRACO_E_ARGUMENT;
+    }
+    draco_grpc_frame f;
+    memset(&f, 0, sizeof f);
+    f.kind = DRACO_GRPC_REQUEST;
+    f.version = DRACO_GRPC_WIRE;
+    f.code = s->code_id;
+    f.ask = (uint32_t)request->ask;
+    f.round = request->round;
+    f.step = request->step;
+    f.params = params_bytes / sizeof(float);
+    f.reply = request->reply_bytes;
+    f.wave = whom ? 0 : ++s->waves;
+    draco_grpc_priv_post *post = draco_grpc_priv_post_new(
+        s->pool, f, request->params, params_bytes, request->extra, request->extra ? request->extra_bytes : 0);
+    if (!post) return DRACO_E_MEMORY;
+    pthread_mutex_lock(&s->mutex);
+    for (int i = 0; i < s->workers; i++) {
+        if (whom && !whom[i]) continue;
+        draco_grpc_priv_post_set(&s->slots[i].want, post);
+        if (params_bytes) draco_grpc_priv_post_set(&s->slots[i].params, post);
+    }
+    draco_grpc_priv_post_drop(&post);
+    pthread_mutex_unlock(&s->mutex);
+    draco_grpc_priv_pump_all(s);
+    return DRACO_OK;
+}
+
+static draco_status draco_grpc_priv_broadcast(void *ctx, const draco_request *request) {
+    draco_grpc_priv_server *s = (draco_grpc_priv_server *)ctx;
+    const draco_status status = s->started ? DRACO_OK : draco_grpc_priv_await_start(s);
+    return status ? status : draco_grpc_priv_send(s, request, NULL);
+}
+
+#define DRACO_GRPC_PRIV_LAST_ROUND 2.0 /* seconds that a round may go on after the stop flag went up */
+
+/* One collection: who is still expected, and whether it is enough. */
+typedef struct draco_grpc_priv_round {
+    draco_grpc_priv_server *s;
+    const draco_request *request;
+    const draco_inbox *inbox;
+    int left, enough;
+} draco_grpc_priv_round;
+
+static void draco_grpc_priv_end(draco_grpc_priv_round *r, int worker, draco_verdict verdict) {
+    r->s->slots[worker].ended = 1;
+    r->s->slots[worker].row = NULL;
+    r->left--;
+    if (r->inbox->end(r->inbox->ctx, worker, verdict) == DRACO_OK) r->enough = 1;
+}
+
+/* What is wrong with a frame, whatever the round; NULL: nothing. */
+static const char *draco_grpc_priv_misbehaves(draco_grpc_priv_conn *c, const draco_grpc_frame *f,
+                                              draco_status form) {
+    if (form != DRACO_OK || f->kind != DRACO_GRPC_REPLY) return "a message that is no REPLY of draco.v1";
+    if (f->version != DRACO_GRPC_WIRE) return "another version of the contract";
+    if (f->worker != (uint32_t)c->slot) return "it answers in another worker's name";
+    if (f->code != c->server->code_id) return "another code";
+    if (f->offset > f->total || f->payload_bytes > f->total - f->offset)
+        return "a payload past the end of the answer";
+    const uint64_t cost = f->payload_bytes + 64;
+    if (c->credit < cost) return "more bytes than it was asked for";
+    c->credit -= cost;
+    return NULL;
+}
+
+/* Take in the payload of a frame of this round. 0: it does not fit in where it should. */
+static int draco_grpc_priv_take(draco_grpc_priv_round *r, draco_grpc_priv_conn *c, const draco_grpc_frame *f,
+                                grpc_byte_buffer *buffer) {
+    draco_grpc_priv_slot *slot = &r->s->slots[c->slot];
+    if (c->cursor_round != f->round || f->offset == 0) {
+        c->cursor_round = f->round;
+        c->cursor = 0;
+    }
+    if (f->step != r->request->step || f->total != r->request->reply_bytes || f->offset != c->cursor)
+        return 0;
+    c->cursor += f->payload_bytes;
+    if (!slot->row && r->request->reply_bytes) {
+        slot->row = (unsigned char *)r->inbox->row(r->inbox->ctx, c->slot);
+        if (!slot->row) { /* not wanted */
+            slot->ended = 1;
+            r->left--;
+            return 1;
+        }
+    }
+    /* After a reconnection the answer comes from its start again; what is there stays. */
+    if (c->cursor > slot->received) {
+        const size_t skip = (size_t)(slot->received - f->offset), n = (size_t)c->cursor - slot->received;
+        draco_grpc_priv_copy(buffer, f->payload_at + skip, slot->row + slot->received, n);
+        r->inbox->chunk(r->inbox->ctx, c->slot, slot->received, n);
+        slot->received += n;
+    }
+    if (slot->received == r->request->reply_bytes) draco_grpc_priv_end(r, c->slot, DRACO_UNDECIDED);
+    return 1;
+}
+
+/* One message of a worker, on the collecting thread. */
+static void draco_grpc_priv_read(draco_grpc_priv_round *r, draco_grpc_priv_conn *c,
+                                 grpc_byte_buffer *buffer) {
+    draco_grpc_priv_slot *slot = &r->s->slots[c->slot];
+    draco_grpc_frame f;
+    memset(&f, 0, sizeof f);
+    const draco_status form = draco_grpc_priv_open(buffer, &f);
+    const char *wrong = draco_grpc_priv_misbehaves(c, &f, form);
+    if (!wrong && f.round > r->request->round) wrong = "an answer to a request that was never made";
+    if (wrong) {
+        if (!slot->ended) draco_grpc_priv_end(r, c->slot, DRACO_MALFORMED);
+        draco_grpc_priv_refuse(c, GRPC_STATUS_INVALID_ARGUMENT, "%s", wrong);
+        return;
+    }
+    if (slot->ended || f.round < r->request->round) return; /* late, or more than one answer */
+    if (!draco_grpc_priv_take(r, c, &f, buffer)) {
+        draco_grpc_priv_say(
+            &r->s->journal,
+            "%s %d (%s) answers round %llu with %llu bytes of step %llu: %zu of step %llu were asked for",
+            r->s->role, c->slot + r->s->first, c->peer, (unsigned long long)f.round,
+            (unsigned long long)f.total, (unsigned long long)f.step, r->request->reply_bytes,
+            (unsigned long long)r->request->step);
+        draco_grpc_priv_end(r, c->slot, DRACO_MALFORMED);
+    }
+}
+
+/* Who has no connection and is not awaited any more is absent. Returns when to look again. Under the mutex,
+   which is given up while the inbox is told. */
+static double draco_grpc_priv_absent(draco_grpc_priv_round *r) {
+    draco_grpc_priv_server *s = r->s;
+    double again = HUGE_VAL;
+    for (int i = 0; i < s->workers; i++) {
+        const draco_grpc_priv_slot *slot = &s->slots[i];
+        if (slot->ended || slot->conn) continue;
+        const double until = slot->lost_at + s->limits.rejoin_seconds;
+        if (until <= draco_grpc_priv_now()) {
+            pthread_mutex_unlock(&s->mutex);
+            draco_grpc_priv_end(r, i, DRACO_ABSENT);
+            pthread_mutex_lock(&s->mutex);
+        } else if (until < again)
+            again = until;
+    }
+    return again;
+}
+
+static draco_grpc_priv_conn *draco_grpc_priv_pop(draco_grpc_priv_server *s) { /* under the mutex */
+    draco_grpc_priv_conn *c = s->ready;
+    if (!c) return NULL;
+    s->ready = c->next_ready;
+    if (!s->ready) s->ready_end = &s->ready;
+    return c;
+}
+
+static draco_status draco_grpc_priv_collect_from(draco_grpc_priv_server *s, const draco_request *request,
+                                                 const unsigned char *whom, double seconds,
+                                                 const draco_inbox *inbox) {
+    draco_grpc_priv_round round = {s, request, inbox, 0, 0};
+    double until = seconds < 0 ? HUGE_VAL : draco_grpc_priv_now() + seconds;
+    int late = 0, stopping = 0;
+    for (int i = 0; i < s->workers; i++) {
+        s->slots[i].ended = whom && !whom[i];
+        s->slots[i].row = NULL;
+        s->slots[i].received = 0;
+        round.left += !s->slots[i].ended;
+    }
+    pthread_mutex_lock(&s->mutex);
+    while (round.left && !round.enough && !late) {
+        draco_grpc_priv_conn *c = draco_grpc_priv_pop(s);
+        const int current = c && (!s->slots[c->slot].conn || s->slots[c->slot].conn == c);
+        late = draco_grpc_priv_now() >= until;
+        if (!c) {
+            const double again = draco_grpc_priv_absent(&round);
+            if (!round.left || round.enough || late || s->ready) continue;
+            if (draco_grpc_priv_news(s, again < until ? again : until) && !stopping) {
+                stopping = 1; /* a round that is under way may still end well */
+                until = fmin(until, draco_grpc_priv_now() + DRACO_GRPC_PRIV_LAST_ROUND);
+            }
+            continue;
+        }
+        pthread_mutex_unlock(&s->mutex);
+        grpc_byte_buffer *buffer = c->incoming;
+        c->incoming = NULL;
+        if (current) draco_grpc_priv_read(&round, c, buffer);
+        grpc_byte_buffer_destroy(buffer);
+        draco_grpc_priv_listen(c);
+        draco_grpc_priv_release(c);
+        pthread_mutex_lock(&s->mutex);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return !round.left || round.enough ? DRACO_OK : stopping ? DRACO_E_STOPPED : DRACO_MORE;
+}
+
+static draco_status draco_grpc_priv_collect(void *ctx, const draco_request *request, double seconds,
+                                            const draco_inbox *inbox) {
+    return draco_grpc_priv_collect_from((draco_grpc_priv_server *)ctx, request, NULL, seconds, inbox);
+}
+
+static draco_status draco_grpc_priv_fetch(void *ctx, const draco_request *request, const unsigned char *whom,
+                                          double seconds, const draco_inbox *inbox) {
+    draco_grpc_priv_server *s = (draco_grpc_priv_server *)ctx;
+    const draco_status status = draco_grpc_priv_send(s, request, whom);
+    return status ? status : draco_grpc_priv_collect_from(s, request, whom, seconds, inbox);
+}
+
+static const char *draco_grpc_priv_server_explain(void *ctx) {
+    return draco_grpc_priv_last(&((draco_grpc_priv_server *)ctx)->journal);
+}
+
+/* Tell everyone that the run is over, and give the word a moment to get out. */
+static void draco_grpc_priv_farewell(draco_grpc_priv_server *s) {
+    draco_grpc_frame f;
+    memset(&f, 0, sizeof f);
+    f.kind = DRACO_GRPC_REQUEST;
+    f.version = DRACO_GRPC_WIRE;
+    f.code = s->code_id;
+    f.ask = DRACO_ASK_STOP;
+    f.round = UINT64_MAX - 1;
+    draco_grpc_priv_post *stop = draco_grpc_priv_post_new(s->pool, f, NULL, 0, NULL, 0);
+    if (!stop) return;
+    pthread_mutex_lock(&s->mutex);
+    s->closing = 1;
+    for (int i = 0; i < s->workers; i++) {
+        draco_grpc_priv_post_drop(&s->slots[i].params);
+        draco_grpc_priv_post_set(&s->slots[i].want, stop);
+    }
+    draco_grpc_priv_post_drop(&stop);
+    pthread_mutex_unlock(&s->mutex);
+    draco_grpc_priv_pump_all(s);
+    const double until = draco_grpc_priv_now() + 1;
+    pthread_mutex_lock(&s->mutex);
+    for (int waiting = 1; waiting && draco_grpc_priv_now() < until;) {
+        waiting = 0;
+        for (int i = 0; i < s->workers; i++)
+            waiting += s->slots[i].conn && s->slots[i].conn->sent != f.round + 1;
+        if (waiting) draco_grpc_priv_wait(&s->changed, &s->mutex, until);
+    }
+    for (draco_grpc_priv_conn *c; (c = draco_grpc_priv_pop(s));) { /* answers that nobody waits for */
+        pthread_mutex_unlock(&s->mutex);
+        draco_grpc_priv_release(c);
+        pthread_mutex_lock(&s->mutex);
+    }
+    pthread_mutex_unlock(&s->mutex);
+}
+
+static void draco_grpc_priv_dismiss_all(draco_grpc_priv_server *s) {
+    for (;;) {
+        pthread_mutex_lock(&s->mutex);
+        draco_grpc_priv_conn *c = s->conns;
+        while (c && (c->leaving || c->gone)) c = c->next;
+        const int held = draco_grpc_priv_hold(c);
+        pthread_mutex_unlock(&s->mutex);
+        if (!held) return;
+        draco_grpc_priv_dismiss(c, GRPC_STATUS_OK, "");
+        draco_grpc_priv_release(c);
+    }
+}
+
+/* End gRPC's server: 2 seconds of grace, then every call is cancelled. */
+static void draco_grpc_priv_server_down(draco_grpc_priv_server *s) {
+    grpc_server_shutdown_and_notify(s->server, s->queue, &s->down_tag);
+    if (!s->threads) { /* opening failed: nobody else reads the queue */
+        grpc_completion_queue_next(s->queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
+        return;
+    }
+    const double until = draco_grpc_priv_now() + 2;
+    pthread_mutex_lock(&s->mutex);
+    while (!s->down && draco_grpc_priv_now() < until) draco_grpc_priv_wait(&s->changed, &s->mutex, until);
+    if (!s->down) {
+        pthread_mutex_unlock(&s->mutex);
+        grpc_server_cancel_all_calls(s->server);
+        pthread_mutex_lock(&s->mutex);
+    }
+    while (!s->down || s->conns) draco_grpc_priv_wait(&s->changed, &s->mutex, HUGE_VAL);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+/* Free what there is, however far opening went. */
+static void draco_grpc_priv_server_free(draco_grpc_priv_server *s) {
+    if (s->bound) draco_grpc_priv_server_down(s);
+    if (s->threads > 1) pthread_join(s->guard, NULL);
+    if (s->threads > 2) pthread_join(s->acceptor, NULL); /* before the server that it asks for calls */
+    if (s->server) grpc_server_destroy(s->server);
+    draco_grpc_priv_queue_end(s->accept_queue, NULL);
+    draco_grpc_priv_queue_end(s->queue, s->threads ? &s->io : NULL);
+    for (int i = 0; s->slots && i < s->workers; i++) {
+        draco_grpc_priv_post_drop(&s->slots[i].params);
+        draco_grpc_priv_post_drop(&s->slots[i].want);
+    }
+    draco_grpc_priv_post_drop(&s->welcome);
+    grpc_shutdown_blocking();
+    if (s->pool) draco_grpc_priv_pool_leave(s->pool);
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->mutex);
+    pthread_mutex_destroy(&s->journal.mutex);
+    free(s->slots);
+    free(s->sockets);
+    free(s->configuration);
+    free(s);
+}
+
+static draco_status draco_grpc_priv_server_close(void *ctx) {
+    draco_grpc_priv_server *s = (draco_grpc_priv_server *)ctx;
+    if (s->hub.close) s->hub.close(s->hub.ctx);
+    draco_grpc_priv_farewell(s);
+    draco_grpc_priv_dismiss_all(s);
+    draco_grpc_priv_server_free(s);
+    return DRACO_OK;
+}
+
+static grpc_server_credentials *draco_grpc_priv_server_credentials(const draco_grpc_priv_pem *pem) {
+    if (!pem->ca) return grpc_insecure_server_credentials_create();
+    grpc_ssl_pem_key_cert_pair pair = {pem->key, pem->certificate};
+    grpc_ssl_server_certificate_config *certificates =
+        grpc_ssl_server_certificate_config_create(pem->ca, &pair, 1);
+    return grpc_ssl_server_credentials_create_with_options(
+        grpc_ssl_server_credentials_create_options_using_config(
+            GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY, certificates));
+}
+
+/* Create gRPC's server and bind it. */
+static draco_status draco_grpc_priv_bind(draco_grpc_priv_server *s, const char *address,
+                                         const draco_grpc_priv_pem *pem, char *why, size_t capacity) {
+    draco_grpc_priv_args a;
+    draco_grpc_priv_common_args(&a, &s->limits, s->limits.chunk_bytes);
+    draco_grpc_priv_arg(&a, GRPC_ARG_MAX_CONCURRENT_STREAMS, 1);
+    draco_grpc_priv_arg(&a, GRPC_ARG_ALLOW_REUSEPORT, 0);
+    draco_grpc_priv_arg(&a, GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                        (int)fmin(1e9, 1e3 * s->limits.join_seconds));
+    draco_grpc_priv_arg(&a, GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
+    draco_grpc_priv_arg(&a, GRPC_ARG_HTTP2_MAX_PING_STRIKES, 8);
+    grpc_resource_quota *quota = grpc_resource_quota_create("draco");
+    grpc_resource_quota_resize(quota, ((size_t)64 << 20) + 16 * s->limits.chunk_bytes * (size_t)s->workers);
+    grpc_arg *arg = &a.arg[a.args.num_args++];
+    arg->type = GRPC_ARG_POINTER;
+    arg->key = (char *)(uintptr_t)GRPC_ARG_RESOURCE_QUOTA;
+    arg->value.pointer.p = quota;
+    arg->value.pointer.vtable = grpc_resource_quota_arg_vtable();
+    s->server = grpc_server_create(&a.args, NULL);
+    grpc_resource_quota_unref(quota);
+
+    s->queue = grpc_completion_queue_create_for_next(NULL);
+    grpc_completion_queue_attributes attributes;
+    memset(&attributes, 0, sizeof attributes);
+    attributes.version = 1;
+    attributes.cq_completion_type = GRPC_CQ_NEXT;
+    attributes.cq_polling_type = GRPC_CQ_NON_POLLING;
+    s->accept_queue =
+        grpc_completion_queue_create(grpc_completion_queue_factory_lookup(&attributes), &attributes, NULL);
+    grpc_server_register_completion_queue(s->server, s->queue, NULL);
+    grpc_server_register_completion_queue(s->server, s->accept_queue, NULL);
+    grpc_server_credentials *credentials = draco_grpc_priv_server_credentials(pem);
+    const int port = credentials ? grpc_server_add_http2_port(s->server, address, credentials) : 0;
+    if (credentials) grpc_server_credentials_release(credentials);
+    s->port = strncmp(address, "unix:", 5) ? port : 0;
+    s->bound = port != 0;
+    if (port) return DRACO_OK;
+    return draco_grpc_priv_fail(why, capacity, DRACO_E_IO,
+                                "cannot listen on %s: the address is in use or not this machine's%s", address,
+                                pem->ca ? ", or the certificate and the key do not belong together" : "");
+}
+
+static draco_status draco_grpc_priv_server_new(draco_grpc_priv_server **server,
+                                               const draco_grpc_server_config *config, const char *role,
+                                               char *why, size_t capacity) {
+    if (!config->address || config->workers < 1 || config->workers > DRACO_MAX_WORKERS)
+        return draco_grpc_priv_fail(why, capacity, DRACO_E_ARGUMENT,
+                                    "a server needs an address and 1 to %d workers", DRACO_MAX_WORKERS);
+    draco_grpc_limits limits = config->limits;
+    draco_grpc_priv_pem pem;
+    draco_status status = draco_grpc_priv_limits(&limits, config->workers, why, capacity);
+    if (status) return status;
+    if ((status = draco_grpc_priv_pem_read(&pem, &config->tls, why, capacity))) return status;
+    if ((status = draco_grpc_priv_plain_allowed(config->address, &pem, config->insecure, why, capacity)))
+        return status;
+
+    draco_grpc_priv_server *s = (draco_grpc_priv_server *)calloc(1, sizeof *s);
+    if (!s) {
+        draco_grpc_priv_pem_free(&pem);
+        return DRACO_E_MEMORY;
+    }
+    grpc_init();
+    pthread_mutex_init(&s->mutex, NULL);
+    pthread_mutex_init(&s->journal.mutex, NULL);
+    draco_grpc_priv_cond_init(&s->changed);
+    s->journal.on_event = config->on_event;
+    s->journal.ctx = config->event_ctx;
+    s->limits = limits;
+    s->workers = config->workers;
+    s->tls = pem.ca != NULL;
+    s->code_id = config->code_id;
+    s->role = role;
+    s->first = !strcmp(role, "server");
+    s->stop = config->stop;
+    s->down_tag.owner = s;
+    s->opened = draco_grpc_priv_now();
+    s->ready_end = &s->ready;
+    s->configuration = strdup(config->configuration ? config->configuration : "");
+    s->slots = (draco_grpc_priv_slot *)calloc((size_t)s->workers, sizeof *s->slots);
+    s->sockets = (draco_grpc_priv_socket *)calloc((size_t)limits.connections, sizeof *s->sockets);
+    s->pool = (draco_grpc_priv_pool *)calloc(1, sizeof *s->pool);
+    draco_grpc_frame f;
+    memset(&f, 0, sizeof f);
+    f.kind = DRACO_GRPC_WELCOME;
+    f.version = DRACO_GRPC_WIRE;
+    f.code = s->code_id;
+    f.chunk = (uint32_t)limits.chunk_bytes;
+    if (s->pool) {
+        atomic_init(&s->pool->users, 1);
+        s->pool->chunk_bytes = limits.chunk_bytes;
+        if (s->configuration && strlen(s->configuration) <= limits.chunk_bytes)
+            s->welcome =
+                draco_grpc_priv_post_new(s->pool, f, s->configuration, strlen(s->configuration), NULL, 0);
+    }
+    if (!s->slots || !s->sockets || !s->welcome)
+        status = draco_grpc_priv_fail(why, capacity, DRACO_E_MEMORY, "no memory for %d workers", s->workers);
+    for (int i = 0; s->slots && i < s->workers; i++) s->slots[i].lost_at = -HUGE_VAL;
+    if (!status) status = draco_grpc_priv_bind(s, config->address, &pem, why, capacity);
+    draco_grpc_priv_pem_free(&pem);
+    if (status) {
+        draco_grpc_priv_server_free(s);
+        return status;
+    }
+    grpc_server_start(s->server);
+    s->threads += !pthread_create(&s->io, NULL, draco_grpc_priv_io_main, s);
+    s->threads += s->threads == 1 && !pthread_create(&s->guard, NULL, draco_grpc_priv_guard_main, s);
+    s->threads += s->threads == 2 && !pthread_create(&s->acceptor, NULL, draco_grpc_priv_acceptor_main, s);
+    if (s->threads < 3) {
+        draco_grpc_priv_server_free(s);
+        return draco_grpc_priv_fail(why, capacity, DRACO_E_MEMORY, "no threads to be had");
+    }
+    *server = s;
+    return DRACO_OK;
+}
+
+/* ---- Several servers: server 0 is the hub, to which the others are what workers are to a server ---- */
+
+typedef struct draco_grpc_priv_hub_rows {
+    unsigned char *all;
+    size_t bytes;
+    int whole; /* answers that came whole */
+} draco_grpc_priv_hub_rows;
+
+static void *draco_grpc_priv_hub_row(void *ctx, int worker) {
+    draco_grpc_priv_hub_rows *rows = (draco_grpc_priv_hub_rows *)ctx;
+    return rows->all + (size_t)worker * rows->bytes;
+}
+
+static void draco_grpc_priv_hub_chunk(void *ctx, int worker, size_t offset, size_t n) {
+    (void)ctx;
+    (void)worker;
+    (void)offset;
+    (void)n;
+}
+
+static draco_status draco_grpc_priv_hub_end(void *ctx, int worker, draco_verdict verdict) {
+    draco_grpc_priv_hub_rows *rows = (draco_grpc_priv_hub_rows *)ctx;
+    (void)worker;
+    rows->whole += verdict == DRACO_UNDECIDED;
+    return DRACO_MORE;
+}
+
+/* The hub asks for everybody's bytes, puts its own in front, and tells everybody all of them. */
+static draco_status draco_grpc_priv_exchange_as_hub(draco_grpc_priv_server *s, const void *mine, size_t bytes,
+                                                    void *all) {
+    draco_transport *hub = &s->hub;
+    draco_grpc_priv_hub_rows rows = {(unsigned char *)all + bytes, bytes, 0};
+    const draco_inbox inbox = {sizeof inbox, &rows, draco_grpc_priv_hub_row, draco_grpc_priv_hub_chunk,
+                               draco_grpc_priv_hub_end};
+    draco_request r;
+    memset(&r, 0, sizeof r);
+    r.ask = DRACO_ASK_MESSAGE;
+    r.round = ++s->exchanges;
+    r.reply_bytes = bytes;
+    memcpy(all, mine, bytes);
+    draco_status status = hub->broadcast(hub->ctx, &r);
+    if (!status) status = hub->collect(hub->ctx, &r, s->limits.give_up_seconds, &inbox);
+    if (!status && rows.whole < hub->workers) status = DRACO_E_TRANSPORT;
+    if (status) return status == DRACO_MORE ? DRACO_E_TIMEOUT : status;
+    r.ask = DRACO_ASK_BODY;
+    r.round = ++s->exchanges;
+    r.reply_bytes = 0;
+    r.extra = all;
+    r.extra_bytes = bytes * (size_t)(hub->workers + 1);
+    rows.whole = 0;
+    status = hub->broadcast(hub->ctx, &r); /* the empty answers say that it came */
+    if (!status) status = hub->collect(hub->ctx, &r, s->limits.give_up_seconds, &inbox);
+    if (!status && rows.whole < hub->workers) status = DRACO_E_TRANSPORT;
+    return status == DRACO_MORE ? DRACO_E_TIMEOUT : status;
+}
+
+static draco_status draco_grpc_priv_exchange_with_hub(draco_transport *hub, const void *mine, size_t bytes,
+                                                      void *all, int servers) {
+    draco_request r;
+    draco_status status = hub->receive(hub->ctx, &r);
+    if (!status && (r.ask != DRACO_ASK_MESSAGE || r.reply_bytes != bytes))
+        status = r.ask == DRACO_ASK_STOP ? DRACO_E_TRANSPORT : DRACO_E_CONFIG;
+    if (!status) status = hub->submit(hub->ctx, &r, mine, bytes);
+    if (!status) status = hub->receive(hub->ctx, &r);
+    if (!status && (r.ask != DRACO_ASK_BODY || r.extra_bytes != bytes * (size_t)servers))
+        status = r.ask == DRACO_ASK_STOP ? DRACO_E_TRANSPORT : DRACO_E_CONFIG;
+    if (status) return status;
+    memcpy(all, r.extra, r.extra_bytes);
+    return hub->submit(hub->ctx, &r, all, 0);
+}
+
+static draco_status draco_grpc_priv_exchange(void *ctx, const void *mine, size_t bytes, void *all) {
+    draco_grpc_priv_server *s = (draco_grpc_priv_server *)ctx;
+    const draco_status status = s->hub.receive
+                                    ? draco_grpc_priv_exchange_with_hub(&s->hub, mine, bytes, all, s->servers)
+                                    : draco_grpc_priv_exchange_as_hub(s, mine, bytes, all);
+    if (status) draco_grpc_priv_say(&s->journal, "between servers: %s", s->hub.explain(s->hub.ctx));
+    return status;
+}
+
+static void draco_grpc_priv_server_slots(draco_transport *transport, draco_grpc_priv_server *s) {
+    memset(transport, 0, sizeof *transport);
+    transport->size = sizeof *transport;
+    transport->name = "grpc";
+    transport->ctx = s;
+    transport->workers = s->workers;
+    transport->broadcast = draco_grpc_priv_broadcast;
+    transport->collect = draco_grpc_priv_collect;
+    transport->fetch = draco_grpc_priv_fetch;
+    transport->close = draco_grpc_priv_server_close;
+    transport->explain = draco_grpc_priv_server_explain;
+}
+
+/* Server 0 listens for the others, the others call it. */
+static draco_status draco_grpc_priv_hub_open(draco_grpc_priv_server *s,
+                                             const draco_grpc_server_config *config, char *why,
+                                             size_t capacity) {
+    if (!config->hub)
+        return draco_grpc_priv_fail(why, capacity, DRACO_E_ARGUMENT,
+                                    "several servers need the address of their hub");
+    if (config->server > 0) {
+        draco_grpc_worker_config peer;
+        memset(&peer, 0, sizeof peer);
+        peer.address = config->hub;
+        peer.index = config->server - 1;
+        peer.code_id = config->code_id;
+        peer.configuration = config->configuration;
+        peer.tls = config->tls;
+        peer.insecure = config->insecure;
+        peer.limits = config->limits;
+        peer.on_event = config->on_event;
+        peer.event_ctx = config->event_ctx;
+        peer.stop = config->stop;
+        return draco_grpc_worker_open(&s->hub, &peer, why, capacity);
+    }
+    draco_grpc_server_config mine = *config;
+    draco_grpc_priv_server *hub = NULL;
+    mine.address = config->hub;
+    mine.workers = config->servers - 1;
+    mine.limits.connections = 0;
+    const draco_status status = draco_grpc_priv_server_new(&hub, &mine, "server", why, capacity);
+    if (status) return status;
+    draco_grpc_priv_server_slots(&s->hub, hub);
+    return DRACO_OK;
+}
+
+DRACO_GRPC_API draco_status draco_grpc_server_open(draco_transport *transport,
+                                                   const draco_grpc_server_config *config, char *why,
+                                                   size_t capacity) {
+    draco_grpc_priv_server *s = NULL;
+    if (config->servers < 0 || config->server < 0 ||
+        (config->servers > 1 && config->server >= config->servers))
+        return draco_grpc_priv_fail(why, capacity, DRACO_E_ARGUMENT, "there is no server %d of %d",
+                                    config->server, config->servers);
+    draco_status status = draco_grpc_priv_server_new(&s, config, "worker", why, capacity);
+    if (status) return status;
+    s->servers = config->servers;
+    if (config->servers > 1 && (status = draco_grpc_priv_hub_open(s, config, why, capacity))) {
+        draco_grpc_priv_server_close(s);
+        return status;
+    }
+    draco_grpc_priv_server_slots(transport, s);
+    transport->server = config->server;
+    transport->servers = config->servers;
+    if (config->servers > 1) transport->exchange = draco_grpc_priv_exchange;
+    return DRACO_OK;
+}
+
+DRACO_GRPC_API int draco_grpc_port(const draco_transport *server) {
+    return ((const draco_grpc_priv_server *)server->ctx)->port;
+}
+
+DRACO_GRPC_API int draco_grpc_joined(const draco_transport *server) {
+    draco_grpc_priv_server *s = (draco_grpc_priv_server *)server->ctx;
+    int joined = 0;
+    pthread_mutex_lock(&s->mutex);
+    for (int i = 0; i < s->workers; i++) joined += s->slots[i].conn != NULL;
+    pthread_mutex_unlock(&s->mutex);
+    return joined;
+}
+
+#endif /* DRACO_GRPC_SERVER_PART */
+
+/* MIT License - Copyright (c) 2026 The Draco authors - the text stands in LICENSE */

@@ -1,0 +1,461 @@
+/* draco_grpc_wire.h - part of draco_grpc.h: the frames of draco.proto, and what both ends need. Include
+   draco_grpc.h instead. */
+#include "draco_grpc.h"
+
+#if defined(DRACO_GRPC_IMPLEMENTATION) && !defined(DRACO_GRPC_WIRE_PART)
+#define DRACO_GRPC_WIRE_PART
+
+#include <grpc/byte_buffer.h>
+#include <grpc/byte_buffer_reader.h>
+#include <grpc/grpc.h>
+#include <grpc/grpc_security.h>
+#include <grpc/slice.h>
+#include <grpc/support/alloc.h>
+#include <grpc/support/log.h>
+#include <grpc/support/time.h>
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <linux/tcp.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DRACO_GRPC_PRIV_METHOD "/draco.v1.ParameterServer/Train"
+
+/* ---- The wire ---- */
+
+static size_t draco_grpc_priv_put_varint(uint8_t *out, uint64_t v) {
+    size_t n = 0;
+    for (; v >= 128; v >>= 7) out[n++] = (uint8_t)(v | 128);
+    out[n++] = (uint8_t)v;
+    return n;
+}
+
+static size_t draco_grpc_priv_put_uint(uint8_t *out, unsigned field, uint64_t v) {
+    if (!v) return 0; /* proto3 leaves zeros out */
+    out[0] = (uint8_t)(field << 3);
+    return 1 + draco_grpc_priv_put_varint(out + 1, v);
+}
+
+static size_t draco_grpc_priv_put_fixed(uint8_t *out, unsigned field, uint64_t v) {
+    if (!v) return 0;
+    out[0] = (uint8_t)(field << 3 | 1);
+    for (int i = 0; i < 8; i++) out[1 + i] = (uint8_t)(v >> (8 * i));
+    return 9;
+}
+
+DRACO_GRPC_API size_t draco_grpc_frame_encode(const draco_grpc_frame *f, uint8_t out[DRACO_GRPC_HEADER]) {
+    size_t n = 0;
+    n += draco_grpc_priv_put_uint(out + n, 1, f->kind);
+    n += draco_grpc_priv_put_uint(out + n, 2, f->worker);
+    n += draco_grpc_priv_put_fixed(out + n, 3, f->round);
+    n += draco_grpc_priv_put_fixed(out + n, 4, f->offset);
+    n += draco_grpc_priv_put_fixed(out + n, 5, f->total);
+    n += draco_grpc_priv_put_uint(out + n, 6, f->version);
+    n += draco_grpc_priv_put_fixed(out + n, 7, f->code);
+    n += draco_grpc_priv_put_fixed(out + n, 8, f->step);
+    n += draco_grpc_priv_put_uint(out + n, 9, f->ask);
+    n += draco_grpc_priv_put_fixed(out + n, 10, f->params);
+    n += draco_grpc_priv_put_fixed(out + n, 11, f->reply);
+    n += draco_grpc_priv_put_uint(out + n, 12, f->chunk);
+    n += draco_grpc_priv_put_fixed(out + n, 13, f->wave);
+    if (f->payload_bytes) {
+        out[n++] = 15 << 3 | 2;
+        n += draco_grpc_priv_put_varint(out + n, f->payload_bytes);
+    }
+    return n;
+}
+
+/* Reading stays inside [at, end); a field that does not fit is malformed. */
+typedef struct draco_grpc_priv_reader {
+    const uint8_t *bytes;
+    size_t at, end;
+} draco_grpc_priv_reader;
+
+static int draco_grpc_priv_get_varint(draco_grpc_priv_reader *r, uint64_t *v) {
+    *v = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+        if (r->at >= r->end) return 0;
+        const uint8_t byte = r->bytes[r->at++];
+        if (shift == 63 && byte > 1) return 0;
+        *v |= (uint64_t)(byte & 127) << shift;
+        if (byte < 128) return 1;
+    }
+    return 0;
+}
+
+static int draco_grpc_priv_get_fixed(draco_grpc_priv_reader *r, size_t bytes, uint64_t *v) {
+    if (r->end - r->at < bytes) return 0;
+    *v = 0;
+    for (size_t i = 0; i < bytes; i++) *v |= (uint64_t)r->bytes[r->at + i] << (8 * i);
+    r->at += bytes;
+    return 1;
+}
+
+static void draco_grpc_priv_set(draco_grpc_frame *f, uint64_t field, uint64_t v) {
+    switch (field) {
+    case 1:
+        f->kind = (uint32_t)v;
+        break;
+    case 2:
+        f->worker = (uint32_t)v;
+        break;
+    case 3:
+        f->round = v;
+        break;
+    case 4:
+        f->offset = v;
+        break;
+    case 5:
+        f->total = v;
+        break;
+    case 6:
+        f->version = (uint32_t)v;
+        break;
+    case 7:
+        f->code = v;
+        break;
+    case 8:
+        f->step = v;
+        break;
+    case 9:
+        f->ask = (uint32_t)v;
+        break;
+    case 10:
+        f->params = v;
+        break;
+    case 11:
+        f->reply = v;
+        break;
+    case 12:
+        f->chunk = (uint32_t)v;
+        break;
+    case 13:
+        f->wave = v;
+        break;
+    default:
+        break; /* a later version's field */
+    }
+}
+
+/* The wire type of each field of the contract. */
+static int draco_grpc_priv_form_is_right(uint64_t field, unsigned form) {
+    switch (field) {
+    case 1:
+    case 2:
+    case 6:
+    case 9:
+    case 12:
+        return form == 0;
+    case 3:
+    case 4:
+    case 5:
+    case 7:
+    case 8:
+    case 10:
+    case 11:
+    case 13:
+        return form == 1;
+    case 15:
+        return form == 2;
+    default:
+        return form == 0 || form == 1 || form == 2 || form == 5;
+    }
+}
+
+DRACO_GRPC_API draco_status draco_grpc_frame_decode(draco_grpc_frame *frame, const uint8_t *head,
+                                                    size_t bytes) {
+    draco_grpc_priv_reader r = {head, 0, bytes < DRACO_GRPC_HEADER ? bytes : DRACO_GRPC_HEADER};
+    draco_grpc_frame f;
+    memset(&f, 0, sizeof f);
+    f.payload_at = bytes;
+    while (r.at < bytes) {
+        uint64_t tag, v;
+        if (!draco_grpc_priv_get_varint(&r, &tag)) return DRACO_E_MALFORMED;
+        const uint64_t field = tag >> 3;
+        const unsigned form = (unsigned)(tag & 7);
+        if (field == 0 || !draco_grpc_priv_form_is_right(field, form)) return DRACO_E_MALFORMED;
+        if (form == 0   ? !draco_grpc_priv_get_varint(&r, &v)
+            : form == 1 ? !draco_grpc_priv_get_fixed(&r, 8, &v)
+            : form == 5 ? !draco_grpc_priv_get_fixed(&r, 4, &v)
+                        : !draco_grpc_priv_get_varint(&r, &v))
+            return DRACO_E_MALFORMED;
+        if (field == 15) {
+            if (v != bytes - r.at) return DRACO_E_MALFORMED; /* the payload ends with the frame */
+            f.payload_at = r.at;
+            f.payload_bytes = (size_t)v;
+            break;
+        }
+        if (form == 2) {
+            if (v > r.end - r.at) return DRACO_E_MALFORMED;
+            r.at += (size_t)v;
+        } else {
+            if (form == 0 && field <= 12 && v > UINT32_MAX) return DRACO_E_MALFORMED;
+            draco_grpc_priv_set(&f, field, v);
+        }
+    }
+    *frame = f;
+    return DRACO_OK;
+}
+
+/* The frame that a byte buffer holds; compressed messages are none of ours. */
+static draco_status draco_grpc_priv_open(grpc_byte_buffer *buffer, draco_grpc_frame *frame) {
+    if (buffer->type != GRPC_BB_RAW || buffer->data.raw.compression != GRPC_COMPRESS_NONE)
+        return DRACO_E_MALFORMED;
+    uint8_t head[DRACO_GRPC_HEADER];
+    size_t have = 0;
+    grpc_byte_buffer_reader reader;
+    grpc_slice *slice;
+    if (!grpc_byte_buffer_reader_init(&reader, buffer)) return DRACO_E_MALFORMED;
+    while (have < sizeof head && grpc_byte_buffer_reader_peek(&reader, &slice)) {
+        size_t n = GRPC_SLICE_LENGTH(*slice);
+        if (n > sizeof head - have) n = sizeof head - have;
+        memcpy(head + have, GRPC_SLICE_START_PTR(*slice), n);
+        have += n;
+    }
+    grpc_byte_buffer_reader_destroy(&reader);
+    return draco_grpc_frame_decode(frame, head, grpc_byte_buffer_length(buffer));
+}
+
+/* out[0..n) = bytes skip.. of the buffer, which holds at least skip + n. */
+static void draco_grpc_priv_copy(grpc_byte_buffer *buffer, size_t skip, void *out, size_t n) {
+    grpc_byte_buffer_reader reader;
+    grpc_slice *slice;
+    unsigned char *to = (unsigned char *)out;
+    if (!n || !grpc_byte_buffer_reader_init(&reader, buffer)) return;
+    while (n && grpc_byte_buffer_reader_peek(&reader, &slice)) {
+        const size_t length = GRPC_SLICE_LENGTH(*slice);
+        if (skip >= length) {
+            skip -= length;
+            continue;
+        }
+        const size_t take = length - skip < n ? length - skip : n;
+        memcpy(to, GRPC_SLICE_START_PTR(*slice) + skip, take);
+        to += take;
+        n -= take;
+        skip = 0;
+    }
+    grpc_byte_buffer_reader_destroy(&reader);
+}
+
+/* ---- What both ends need ---- */
+
+static double draco_grpc_priv_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Wait for a signal, but not past `until` (HUGE_VAL: as long as it takes). */
+static void draco_grpc_priv_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, double until) {
+    if (until > 1e15) {
+        pthread_cond_wait(cond, mutex);
+        return;
+    }
+    struct timespec t;
+    t.tv_sec = (time_t)until;
+    t.tv_nsec = (long)(1e9 * (until - (double)t.tv_sec));
+    pthread_cond_timedwait(cond, mutex, &t);
+}
+
+static void draco_grpc_priv_cond_init(pthread_cond_t *cond) {
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+static draco_status draco_grpc_priv_fail(char *why, size_t capacity, draco_status status, const char *format,
+                                         ...) __attribute__((format(printf, 4, 5)));
+static draco_status draco_grpc_priv_fail(char *why, size_t capacity, draco_status status, const char *format,
+                                         ...) {
+    if (why && capacity) {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(why, capacity, format, args);
+        va_end(args);
+    }
+    return status;
+}
+
+/* What happened last, for explain, and the user's callback. */
+typedef struct draco_grpc_priv_journal {
+    pthread_mutex_t mutex;
+    char last[512], shown[512];
+    draco_grpc_event_fn on_event;
+    void *ctx;
+} draco_grpc_priv_journal;
+
+static void draco_grpc_priv_say(draco_grpc_priv_journal *journal, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void draco_grpc_priv_say(draco_grpc_priv_journal *journal, const char *format, ...) {
+    char line[sizeof journal->last];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    for (char *c = line; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 127) *c = ' '; /* a peer's words must not steer a terminal */
+    pthread_mutex_lock(&journal->mutex);
+    memcpy(journal->last, line, sizeof line);
+    if (journal->on_event) journal->on_event(journal->ctx, line);
+    pthread_mutex_unlock(&journal->mutex);
+}
+
+static const char *draco_grpc_priv_last(draco_grpc_priv_journal *journal) {
+    pthread_mutex_lock(&journal->mutex);
+    memcpy(journal->shown, journal->last, sizeof journal->shown);
+    pthread_mutex_unlock(&journal->mutex);
+    return journal->shown;
+}
+
+static double draco_grpc_priv_seconds(double seconds, double otherwise) {
+    return seconds < 0 ? HUGE_VAL : seconds > 0 ? seconds : otherwise;
+}
+
+static draco_status draco_grpc_priv_limits(draco_grpc_limits *l, int workers, char *why, size_t capacity) {
+    if (!l->message_bytes) l->message_bytes = (size_t)4 << 30;
+    if (!l->chunk_bytes) l->chunk_bytes = 1 << 20;
+    if (!l->connections) l->connections = workers + 64;
+    l->join_seconds = draco_grpc_priv_seconds(l->join_seconds, 5);
+    l->start_seconds = draco_grpc_priv_seconds(l->start_seconds, 30);
+    l->rejoin_seconds = draco_grpc_priv_seconds(l->rejoin_seconds, 2);
+    l->give_up_seconds = draco_grpc_priv_seconds(l->give_up_seconds, 120);
+    if (l->keepalive_seconds <= 0) l->keepalive_seconds = 10;
+    if (l->keepalive_seconds > 1e6) l->keepalive_seconds = 1e6;
+    if (l->chunk_bytes < 1024 || l->chunk_bytes > 3 << 20)
+        return draco_grpc_priv_fail(why, capacity, DRACO_E_ARGUMENT,
+                                    "chunks must have 1 KiB to 3 MiB, not %zu bytes", l->chunk_bytes);
+    if (l->connections < workers)
+        return draco_grpc_priv_fail(why, capacity, DRACO_E_ARGUMENT,
+                                    "%d connections are too few for %d workers", l->connections, workers);
+    return DRACO_OK;
+}
+
+/* A whole small file as text, from malloc. */
+static char *draco_grpc_priv_file(const char *name, char *why, size_t capacity) {
+    FILE *file = fopen(name, "rb");
+    char *text = file ? (char *)calloc(1, (1 << 20) + 1) : NULL;
+    const size_t n = text ? fread(text, 1, (1 << 20) + 1, file) : 0;
+    if (!file)
+        draco_grpc_priv_fail(why, capacity, DRACO_E_IO, "%s: %s", name, strerror(errno));
+    else if (!text)
+        draco_grpc_priv_fail(why, capacity, DRACO_E_MEMORY, "%s: no memory", name);
+    else if (n == 0 || n > 1 << 20 || ferror(file) || !strstr(text, "-----BEGIN ")) {
+        draco_grpc_priv_fail(why, capacity, DRACO_E_IO, "%s: not a PEM file", name);
+        free(text);
+        text = NULL;
+    }
+    if (file) fclose(file);
+    return text;
+}
+
+typedef struct draco_grpc_priv_pem {
+    char *ca, *certificate, *key;
+} draco_grpc_priv_pem;
+
+static void draco_grpc_priv_pem_free(draco_grpc_priv_pem *pem) {
+    free(pem->ca);
+    free(pem->certificate);
+    free(pem->key);
+}
+
+static draco_status draco_grpc_priv_pem_read(draco_grpc_priv_pem *pem, const draco_grpc_tls *tls, char *why,
+                                             size_t capacity) {
+    memset(pem, 0, sizeof *pem);
+    if (!tls->ca && !tls->certificate && !tls->key) return DRACO_OK;
+    if (!tls->ca || !tls->certificate || !tls->key)
+        return draco_grpc_priv_fail(why, capacity, DRACO_E_ARGUMENT,
+                                    "TLS needs all three: the CA's certificate, a certificate and its key");
+    pem->ca = draco_grpc_priv_file(tls->ca, why, capacity);
+    pem->certificate = pem->ca ? draco_grpc_priv_file(tls->certificate, why, capacity) : NULL;
+    pem->key = pem->certificate ? draco_grpc_priv_file(tls->key, why, capacity) : NULL;
+    if (pem->key) return DRACO_OK;
+    draco_grpc_priv_pem_free(pem);
+    return DRACO_E_IO;
+}
+
+/* May this address be spoken to in plain text? */
+static int draco_grpc_priv_is_local(const char *address) {
+    if (!strncmp(address, "unix:", 5)) return 1;
+    const char *scheme[] = {"dns:///", "dns:", "ipv4:", "ipv6:"};
+    for (size_t i = 0; i < sizeof scheme / sizeof *scheme; i++)
+        if (!strncmp(address, scheme[i], strlen(scheme[i]))) {
+            address += strlen(scheme[i]);
+            break;
+        }
+    if (!strncmp(address, "localhost:", 10) || !strncmp(address, "[::1]:", 6)) return 1;
+    char host[32];
+    const size_t n = strcspn(address, ":");
+    struct in_addr ip;
+    if (n >= sizeof host) return 0;
+    memcpy(host, address, n);
+    host[n] = 0;
+    return inet_pton(AF_INET, host, &ip) == 1 && ntohl(ip.s_addr) >> 24 == 127;
+}
+
+static draco_status draco_grpc_priv_plain_allowed(const char *address, const draco_grpc_priv_pem *pem,
+                                                  int insecure, char *why, size_t capacity) {
+    if (pem->ca || insecure || draco_grpc_priv_is_local(address)) return DRACO_OK;
+    return draco_grpc_priv_fail(
+        why, capacity, DRACO_E_ARGUMENT,
+        "%s is not on this machine: give a CA, a certificate and a key (plain text is for "
+        "loopback and Unix-domain sockets)",
+        address);
+}
+
+/* Channel arguments are collected in a fixed table. */
+typedef struct draco_grpc_priv_args {
+    grpc_arg arg[32];
+    grpc_channel_args args;
+} draco_grpc_priv_args;
+
+static void draco_grpc_priv_arg(draco_grpc_priv_args *a, const char *key, int value) {
+    grpc_arg *arg = &a->arg[a->args.num_args++];
+    arg->type = GRPC_ARG_INTEGER;
+    arg->key = (char *)(uintptr_t)key;
+    arg->value.integer = value;
+}
+
+static void draco_grpc_priv_common_args(draco_grpc_priv_args *a, const draco_grpc_limits *l,
+                                        size_t chunk_bytes) {
+    memset(a, 0, sizeof *a);
+    a->args.args = a->arg;
+    draco_grpc_priv_arg(a, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)(chunk_bytes + DRACO_GRPC_HEADER));
+    draco_grpc_priv_arg(a, GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1);
+    draco_grpc_priv_arg(a, GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0);
+    draco_grpc_priv_arg(a, GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+    draco_grpc_priv_arg(a, GRPC_ARG_ENABLE_CHANNELZ, 0);
+    draco_grpc_priv_arg(a, GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    draco_grpc_priv_arg(a, GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 1 << 20);
+    draco_grpc_priv_arg(a, GRPC_ARG_KEEPALIVE_TIME_MS, (int)(1e3 * l->keepalive_seconds));
+    draco_grpc_priv_arg(a, GRPC_ARG_KEEPALIVE_TIMEOUT_MS, (int)(5e2 * l->keepalive_seconds));
+    draco_grpc_priv_arg(a, GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    draco_grpc_priv_arg(a, GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+}
+
+/* End a completion queue, after its reader (NULL: none). */
+static void draco_grpc_priv_queue_end(grpc_completion_queue *queue, pthread_t *reader) {
+    if (!queue) return;
+    grpc_completion_queue_shutdown(queue);
+    if (reader) pthread_join(*reader, NULL);
+    while (!reader && grpc_completion_queue_next(queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL).type !=
+                          GRPC_QUEUE_SHUTDOWN) {
+    }
+    grpc_completion_queue_destroy(queue);
+}
+
+#endif /* DRACO_GRPC_WIRE_PART */
+
+/* MIT License - Copyright (c) 2026 The Draco authors - the text stands in LICENSE */

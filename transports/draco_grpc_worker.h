@@ -1,0 +1,773 @@
+/* draco_grpc_worker.h - part of draco_grpc.h: the worker's end. Include draco_grpc.h instead. */
+#include "draco_grpc.h"
+
+#if defined(DRACO_GRPC_IMPLEMENTATION) && !defined(DRACO_GRPC_WORKER_PART)
+#define DRACO_GRPC_WORKER_PART
+
+#include "draco_grpc_wire.h"
+
+/* ---- Worker ---- */
+
+#define DRACO_GRPC_PRIV_QUEUE 8
+
+typedef struct draco_grpc_priv_worker draco_grpc_priv_worker;
+
+/* The line to one server. Its I/O runs on the worker's I/O thread; all under the worker's mutex but the
+   buffer that a request is being built in, which is the I/O thread's. */
+typedef struct draco_grpc_priv_link {
+    draco_grpc_priv_worker *worker;
+    char *target;
+    grpc_channel *channel;
+    grpc_call *call;
+    int pending;
+    draco_grpc_priv_tag tags[5], half; /* by event: status, start, recv, send, meta */
+    grpc_metadata_array initial, trailing;
+    grpc_status_code code;
+    grpc_slice details;
+    grpc_byte_buffer *incoming;
+    int joined, stopped, told;
+    double retry_at, delay, away_since;
+    char reason[320];
+    uint64_t code_id, epoch; /* epoch: counts connections */
+    size_t chunk;
+    /* Requests that came whole, oldest first; parameters stand in buffers[!held] until their request is
+     * taken. */
+    draco_request queue[DRACO_GRPC_PRIV_QUEUE];
+    uint64_t wave[DRACO_GRPC_PRIV_QUEUE], build_wave; /* 0: a request to this worker alone */
+    int queued;
+    float *buffers[2];
+    size_t capacity[2];
+    int held;
+    uint64_t newest; /* round of the newest parameters that began to arrive */
+    draco_request build;
+    size_t total, got;
+    int building;
+    /* The request that the caller works on. */
+    draco_request taken;
+    uint64_t taken_epoch;
+    int sending;
+    size_t sent;
+} draco_grpc_priv_link;
+
+struct draco_grpc_priv_worker {
+    draco_grpc_limits limits;
+    draco_grpc_priv_journal journal;
+    draco_grpc_tls tls;
+    int index, links, closing, thread_runs;
+    uint64_t code_id;
+    char *configuration;
+    const volatile int *stop;
+    grpc_completion_queue *queue;
+    pthread_t io;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    draco_status fatal;
+    draco_grpc_priv_link *link;
+    int asker;            /* whose request the caller works on: a link's, -1 that of all */
+    void *whole, *extras; /* several servers: what they sent, one after the other */
+    size_t whole_capacity, extras_capacity;
+    /* Slices of the caller's reply that gRPC still holds. Its own mutex: gRPC lets go from inside any call.
+     */
+    pthread_mutex_t slice_mutex;
+    pthread_cond_t slice_changed;
+    int slices;
+};
+
+static void draco_grpc_priv_request_free(draco_request *r) {
+    free((void *)(uintptr_t)r->extra);
+    r->extra = NULL;
+}
+
+static void draco_grpc_priv_flush(draco_grpc_priv_link *l) { /* under the mutex */
+    for (int i = 0; i < l->queued; i++) draco_grpc_priv_request_free(&l->queue[i]);
+    l->queued = 0;
+}
+
+static void draco_grpc_priv_shift(draco_grpc_priv_link *l) { /* under the mutex: forget queue[0] */
+    l->queued--;
+    memmove(l->queue, l->queue + 1, (size_t)l->queued * sizeof *l->queue);
+    memmove(l->wave, l->wave + 1, (size_t)l->queued * sizeof *l->wave);
+}
+
+static grpc_byte_buffer *draco_grpc_priv_hello_frame(const draco_grpc_priv_worker *w) {
+    draco_grpc_frame f;
+    uint8_t head[DRACO_GRPC_HEADER];
+    memset(&f, 0, sizeof f);
+    f.kind = DRACO_GRPC_HELLO;
+    f.worker = (uint32_t)w->index;
+    f.version = DRACO_GRPC_WIRE;
+    f.code = w->code_id;
+    f.payload_bytes = f.total = strlen(w->configuration);
+    const size_t n = draco_grpc_frame_encode(&f, head);
+    grpc_slice slices[2] = {grpc_slice_from_copied_buffer((const char *)head, n),
+                            grpc_slice_from_copied_string(w->configuration)};
+    grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(slices, 2);
+    for (int i = 0; i < 2; i++) grpc_slice_unref(slices[i]);
+    return buffer;
+}
+
+/* The caller holds the call, so this never ends it. */
+static void draco_grpc_priv_link_batch(draco_grpc_priv_link *l, const grpc_op *ops, size_t count,
+                                       draco_grpc_priv_tag *tag) {
+    pthread_mutex_lock(&l->worker->mutex);
+    l->pending++;
+    pthread_mutex_unlock(&l->worker->mutex);
+    if (grpc_call_start_batch(l->call, ops, count, tag, NULL) == GRPC_CALL_OK) return;
+    pthread_mutex_lock(&l->worker->mutex);
+    l->pending--;
+    pthread_mutex_unlock(&l->worker->mutex);
+}
+
+static void draco_grpc_priv_link_listen(draco_grpc_priv_link *l) {
+    grpc_op op;
+    memset(&op, 0, sizeof op);
+    op.op = GRPC_OP_RECV_MESSAGE;
+    op.data.recv_message.recv_message = &l->incoming;
+    draco_grpc_priv_link_batch(l, &op, 1, &l->tags[DRACO_GRPC_PRIV_RECV]);
+}
+
+/* Knock at the server: one call, its HELLO, and everything that is to be received. */
+static void draco_grpc_priv_link_call(draco_grpc_priv_link *l) {
+    grpc_slice method = grpc_slice_from_static_string(DRACO_GRPC_PRIV_METHOD);
+    grpc_call *call = grpc_channel_create_call(l->channel, NULL, GRPC_PROPAGATE_DEFAULTS, l->worker->queue,
+                                               method, NULL, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
+    pthread_mutex_lock(&l->worker->mutex);
+    l->call = call;
+    pthread_mutex_unlock(&l->worker->mutex);
+    grpc_metadata_array_init(&l->initial);
+    grpc_metadata_array_init(&l->trailing);
+    l->details = grpc_empty_slice();
+    grpc_op ops[2];
+    memset(ops, 0, sizeof ops);
+    ops[0].op = GRPC_OP_RECV_STATUS_ON_CLIENT;
+    ops[0].data.recv_status_on_client.trailing_metadata = &l->trailing;
+    ops[0].data.recv_status_on_client.status = &l->code;
+    ops[0].data.recv_status_on_client.status_details = &l->details;
+    draco_grpc_priv_link_batch(l, ops, 1, &l->tags[DRACO_GRPC_PRIV_CLOSED]);
+    grpc_byte_buffer *hello = draco_grpc_priv_hello_frame(l->worker);
+    memset(ops, 0, sizeof ops);
+    ops[0].op = GRPC_OP_SEND_INITIAL_METADATA;
+    ops[1].op = GRPC_OP_SEND_MESSAGE;
+    ops[1].data.send_message.send_message = hello;
+    draco_grpc_priv_link_batch(l, ops, 2, &l->tags[DRACO_GRPC_PRIV_STATUS]);
+    grpc_byte_buffer_destroy(hello);
+    memset(ops, 0, sizeof ops);
+    ops[0].op = GRPC_OP_RECV_INITIAL_METADATA;
+    ops[0].data.recv_initial_metadata.recv_initial_metadata = &l->initial;
+    draco_grpc_priv_link_batch(l, ops, 1, &l->tags[DRACO_GRPC_PRIV_META]);
+    draco_grpc_priv_link_listen(l);
+}
+
+static void draco_grpc_priv_give_up(draco_grpc_priv_worker *w, draco_status status) {
+    pthread_mutex_lock(&w->mutex);
+    if (!w->fatal) w->fatal = status;
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+static int draco_grpc_priv_on_welcome(draco_grpc_priv_link *l, const draco_grpc_frame *f) {
+    draco_grpc_priv_worker *w = l->worker;
+    if (f->version != DRACO_GRPC_WIRE || (w->code_id && f->code != w->code_id) || f->chunk < 1) return 0;
+    pthread_mutex_lock(&w->mutex);
+    l->joined = 1;
+    l->told = 0;
+    l->code_id = f->code;
+    l->chunk = f->chunk < w->limits.chunk_bytes ? f->chunk : w->limits.chunk_bytes;
+    l->delay = 0;
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->mutex);
+    draco_grpc_priv_say(&w->journal, "joined %s as number %d", l->target, w->index);
+    return 1;
+}
+
+/* The first frame of a request: make room. 0: it cannot be. */
+static int draco_grpc_priv_build(draco_grpc_priv_link *l, const draco_grpc_frame *f) {
+    draco_grpc_priv_worker *w = l->worker;
+    const uint64_t limit = w->limits.message_bytes;
+    l->building = 0;
+    draco_grpc_priv_request_free(&l->build);
+    if (f->total > limit || f->params > f->total / sizeof(float) || f->reply > limit) return 0;
+    draco_request r;
+    memset(&r, 0, sizeof r);
+    r.ask = (draco_ask)f->ask;
+    r.round = f->round;
+    r.step = f->step;
+    r.params_count = (size_t)f->params;
+    r.reply_bytes = (size_t)f->reply;
+    r.extra_bytes = (size_t)(f->total - sizeof(float) * f->params);
+    if (r.params_count) { /* what waits in the buffer is stale now */
+        pthread_mutex_lock(&w->mutex);
+        draco_grpc_priv_flush(l);
+        l->newest = r.round;
+        const int spare = !l->held;
+        pthread_mutex_unlock(&w->mutex);
+        if (l->capacity[spare] < r.params_count) {
+            free(l->buffers[spare]);
+            l->buffers[spare] = (float *)aligned_alloc(64, (r.params_count * sizeof(float) + 63) / 64 * 64);
+            l->capacity[spare] = l->buffers[spare] ? r.params_count : 0;
+        }
+        r.params = l->buffers[spare];
+    }
+    if (r.extra_bytes) r.extra = malloc(r.extra_bytes);
+    if ((r.params_count && !r.params) || (r.extra_bytes && !r.extra)) {
+        free((void *)(uintptr_t)r.extra);
+        draco_grpc_priv_give_up(w, DRACO_E_MEMORY);
+        return 0;
+    }
+    l->build = r;
+    l->build_wave = f->wave;
+    l->total = (size_t)f->total;
+    l->got = 0;
+    l->building = 1;
+    return 1;
+}
+
+static int draco_grpc_priv_on_request(draco_grpc_priv_link *l, const draco_grpc_frame *f,
+                                      grpc_byte_buffer *buffer) {
+    draco_grpc_priv_worker *w = l->worker;
+    if (f->version != DRACO_GRPC_WIRE || f->code != l->code_id || !l->joined) return 0;
+    if (f->ask == DRACO_ASK_STOP) {
+        pthread_mutex_lock(&w->mutex);
+        l->stopped = 1;
+        pthread_cond_broadcast(&w->changed);
+        pthread_mutex_unlock(&w->mutex);
+        return 1;
+    }
+    if (f->offset == 0 && !draco_grpc_priv_build(l, f)) return 0;
+    if (!l->building || f->round != l->build.round || f->total != l->total || f->offset != l->got ||
+        f->payload_bytes > l->total - l->got)
+        return 0;
+    const size_t params_bytes = l->build.params_count * sizeof(float), end = l->got + f->payload_bytes;
+    const size_t first = l->got < params_bytes ? (end < params_bytes ? end : params_bytes) - l->got : 0;
+    draco_grpc_priv_copy(buffer, f->payload_at, (unsigned char *)(uintptr_t)l->build.params + l->got, first);
+    if (f->payload_bytes > first)
+        draco_grpc_priv_copy(buffer, f->payload_at + first,
+                             (unsigned char *)(uintptr_t)l->build.extra + (l->got + first - params_bytes),
+                             f->payload_bytes - first);
+    l->got = end;
+    if (end < l->total) return 1;
+    pthread_mutex_lock(&w->mutex);
+    if (l->queued == DRACO_GRPC_PRIV_QUEUE) {
+        draco_grpc_priv_request_free(&l->queue[0]);
+        draco_grpc_priv_shift(l);
+    }
+    l->wave[l->queued] = l->build_wave;
+    l->queue[l->queued++] = l->build;
+    l->build.extra = NULL;
+    l->building = 0;
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->mutex);
+    return 1;
+}
+
+static void draco_grpc_priv_link_received(draco_grpc_priv_link *l, int good) {
+    grpc_byte_buffer *buffer = l->incoming;
+    l->incoming = NULL;
+    if (good && buffer) {
+        draco_grpc_frame f;
+        memset(&f, 0, sizeof f);
+        int fine = draco_grpc_priv_open(buffer, &f) == DRACO_OK;
+        if (fine && f.kind == DRACO_GRPC_WELCOME)
+            fine = draco_grpc_priv_on_welcome(l, &f);
+        else if (fine)
+            fine = f.kind == DRACO_GRPC_REQUEST && draco_grpc_priv_on_request(l, &f, buffer);
+        if (!fine)
+            grpc_call_cancel_with_status(l->call, GRPC_STATUS_INTERNAL,
+                                         "the server's bytes are not what draco.v1 says, or too many", NULL);
+        draco_grpc_priv_link_listen(l);
+    }
+    if (buffer) grpc_byte_buffer_destroy(buffer);
+}
+
+/* Does this status say that knocking again is of no use? */
+static int draco_grpc_priv_is_final(grpc_status_code code) {
+    return code == GRPC_STATUS_PERMISSION_DENIED || code == GRPC_STATUS_INVALID_ARGUMENT ||
+           code == GRPC_STATUS_UNAUTHENTICATED || code == GRPC_STATUS_UNIMPLEMENTED ||
+           code == GRPC_STATUS_ABORTED;
+}
+
+/* The call has ended and nothing of it is under way: learn why, and when to try again. */
+static void draco_grpc_priv_link_ended(draco_grpc_priv_link *l) {
+    draco_grpc_priv_worker *w = l->worker;
+    char *text = grpc_slice_to_c_string(l->details);
+    const double now = draco_grpc_priv_now();
+    pthread_mutex_lock(&w->mutex);
+    const int was_joined = l->joined;
+    if (was_joined) l->away_since = now;
+    l->joined = l->building = l->sending = 0;
+    l->epoch++;
+    draco_grpc_priv_flush(l);
+    draco_grpc_priv_request_free(&l->build);
+    const int refused =
+        w->tls.ca && !was_joined && l->code == GRPC_STATUS_UNAVAILABLE && strstr(text, "ocket closed");
+    snprintf(l->reason, sizeof l->reason, "%.200s%s", *text ? text : "the connection was lost",
+             refused ? " (it may have refused this worker's certificate: its own log says)" : "");
+    if (l->code == GRPC_STATUS_OK && was_joined) l->stopped = 1;
+    const int final = draco_grpc_priv_is_final(l->code), tell = !l->stopped && !w->closing && !l->told;
+    if (final && !w->fatal) w->fatal = DRACO_E_CONFIG;
+    l->told = 1;
+    l->delay = l->delay < 0.2 ? 0.2 : fmin(2, 1.6 * l->delay);
+    l->retry_at = now + l->delay * (0.8 + 0.05 * (w->index % 8)); /* not all at the same moment */
+    pthread_mutex_unlock(&w->mutex);
+    gpr_free(text);
+    grpc_slice_unref(l->details);
+    grpc_metadata_array_destroy(&l->initial);
+    grpc_metadata_array_destroy(&l->trailing);
+    grpc_call_unref(l->call);
+    if (tell)
+        draco_grpc_priv_say(&w->journal, "%s: %s%s", l->target, l->reason, final ? "" : "; trying again");
+    pthread_mutex_lock(&w->mutex);
+    l->call = NULL; /* from here on a new call may begin */
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+/* Let go of a hold on the call; the last one ends it. */
+static void draco_grpc_priv_link_release(draco_grpc_priv_link *l) {
+    pthread_mutex_lock(&l->worker->mutex);
+    const int ended = --l->pending == 0;
+    pthread_cond_broadcast(&l->worker->changed);
+    pthread_mutex_unlock(&l->worker->mutex);
+    if (ended) draco_grpc_priv_link_ended(l);
+}
+
+static int draco_grpc_priv_link_wants_call(const draco_grpc_priv_link *l) { /* under the mutex */
+    return !l->call && !l->stopped && !l->worker->closing && !l->worker->fatal;
+}
+
+/* Call where it is time to; returns when to come again. */
+static double draco_grpc_priv_call_due(draco_grpc_priv_worker *w) {
+    double next = draco_grpc_priv_now() + 1;
+    for (int i = 0; i < w->links; i++) {
+        draco_grpc_priv_link *l = &w->link[i];
+        pthread_mutex_lock(&w->mutex);
+        const int wants = draco_grpc_priv_link_wants_call(l);
+        const int due = wants && l->retry_at <= draco_grpc_priv_now();
+        if (wants && !due && l->retry_at < next) next = l->retry_at;
+        if (due) l->pending++; /* a call that is being started has not ended */
+        pthread_mutex_unlock(&w->mutex);
+        if (!due) continue;
+        draco_grpc_priv_link_call(l);
+        draco_grpc_priv_link_release(l);
+    }
+    return next;
+}
+
+static void *draco_grpc_priv_worker_main(void *arg) {
+    draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)arg;
+    for (;;) {
+        const double wait = draco_grpc_priv_call_due(w) - draco_grpc_priv_now();
+        const gpr_timespec until = gpr_time_add(
+            gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_micros((int64_t)(1e6 * fmax(0, wait)), GPR_TIMESPAN));
+        grpc_event e = grpc_completion_queue_next(w->queue, until, NULL);
+        if (e.type == GRPC_QUEUE_SHUTDOWN) return NULL;
+        if (e.type == GRPC_QUEUE_TIMEOUT) continue;
+        draco_grpc_priv_tag *tag = (draco_grpc_priv_tag *)e.tag;
+        draco_grpc_priv_link *l = (draco_grpc_priv_link *)tag->owner;
+        if (tag->event == DRACO_GRPC_PRIV_RECV) draco_grpc_priv_link_received(l, e.success);
+        if (tag->event == DRACO_GRPC_PRIV_SEND) {
+            pthread_mutex_lock(&w->mutex);
+            l->sending = 0;
+            pthread_mutex_unlock(&w->mutex);
+        }
+        draco_grpc_priv_link_release(l);
+    }
+}
+
+/* Which links' first requests are to be handed up: the number of one that asks alone, -1 for all of them
+   together, -2 for none yet. What the other servers are past is forgotten. Under the mutex. */
+static int draco_grpc_priv_aligned(draco_grpc_priv_worker *w) {
+    uint64_t newest = 0;
+    int aligned = 1;
+    for (int i = 0; i < w->links; i++) {
+        const draco_grpc_priv_link *l = &w->link[i];
+        if (l->queued && l->wave[0] == 0) return i;
+        if (l->queued && l->wave[0] > newest) newest = l->wave[0];
+    }
+    for (int i = 0; i < w->links; i++) {
+        draco_grpc_priv_link *l = &w->link[i];
+        while (l->queued && l->wave[0] && l->wave[0] < newest) {
+            if (l->queue[0].params) l->held = !l->held;
+            draco_grpc_priv_request_free(&l->queue[0]);
+            draco_grpc_priv_shift(l);
+        }
+        aligned &= l->queued && l->wave[0] == newest;
+    }
+    return aligned ? -1 : -2;
+}
+
+static void draco_grpc_priv_take_request(draco_grpc_priv_link *l) { /* under the mutex */
+    l->taken = l->queue[0];
+    l->taken_epoch = l->epoch;
+    draco_grpc_priv_shift(l);
+    if (l->taken.params) l->held = !l->held;
+}
+
+/* Several servers' parts one after the other in memory that grows as needed. */
+static void *draco_grpc_priv_join_parts(const draco_grpc_priv_worker *w, int extra, void **memory,
+                                        size_t *capacity, size_t bytes) {
+    if (*capacity < bytes) {
+        free(*memory);
+        *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
+        *capacity = *memory ? bytes : 0;
+        if (!*memory) return NULL;
+    }
+    unsigned char *to = (unsigned char *)*memory;
+    for (int i = 0; i < w->links; i++) {
+        const draco_request *r = &w->link[i].taken;
+        const size_t n = extra ? r->extra_bytes : r->params_count * sizeof(float);
+        if (n) memcpy(to, extra ? r->extra : (const void *)r->params, n);
+        to += n;
+    }
+    return *memory;
+}
+
+/* One request out of those of all servers. */
+static draco_status draco_grpc_priv_merge(draco_grpc_priv_worker *w, draco_request *request) {
+    *request = w->link[0].taken;
+    request->server = -1;
+    for (int i = 1; i < w->links; i++) {
+        const draco_request *r = &w->link[i].taken;
+        if (r->ask != request->ask || r->step != request->step || !r->params != !request->params) {
+            draco_grpc_priv_say(&w->journal, "%s and %s ask for different things: they are not of one run",
+                                w->link[0].target, w->link[i].target);
+            return DRACO_E_CONFIG;
+        }
+        request->params_count += r->params_count;
+        request->extra_bytes += r->extra_bytes;
+        request->reply_bytes += r->reply_bytes;
+    }
+    if (w->links == 1) return DRACO_OK;
+    if (request->params)
+        request->params = (const float *)draco_grpc_priv_join_parts(w, 0, &w->whole, &w->whole_capacity,
+                                                                    request->params_count * sizeof(float));
+    request->extra = request->extra_bytes ? draco_grpc_priv_join_parts(w, 1, &w->extras, &w->extras_capacity,
+                                                                       request->extra_bytes)
+                                          : NULL;
+    const int lacking =
+        (request->params_count && !request->params) || (request->extra_bytes && !request->extra);
+    return lacking ? DRACO_E_MEMORY : DRACO_OK;
+}
+
+static int draco_grpc_priv_any_stopped(const draco_grpc_priv_worker *w) {
+    for (int i = 0; i < w->links; i++)
+        if (w->link[i].stopped) return 1;
+    return 0;
+}
+
+/* Has a server been away for too long? Says so. Under the mutex. */
+static int draco_grpc_priv_forsaken(draco_grpc_priv_worker *w) {
+    for (int i = 0; i < w->links; i++) {
+        draco_grpc_priv_link *l = &w->link[i];
+        if (l->joined || draco_grpc_priv_now() - l->away_since <= w->limits.give_up_seconds) continue;
+        draco_grpc_priv_say(&w->journal, "%s has been away for %.0f s: %s", l->target,
+                            w->limits.give_up_seconds, *l->reason ? l->reason : "no answer");
+        return 1;
+    }
+    return 0;
+}
+
+static draco_status draco_grpc_priv_receive(void *ctx, draco_request *request) {
+    draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)ctx;
+    draco_status status = DRACO_OK;
+    for (int i = 0; i < w->links; i++) draco_grpc_priv_request_free(&w->link[i].taken);
+    pthread_mutex_lock(&w->mutex);
+    for (;;) {
+        if (draco_grpc_priv_any_stopped(w)) {
+            memset(request, 0, sizeof *request);
+            request->ask = DRACO_ASK_STOP;
+            break;
+        }
+        w->asker = draco_grpc_priv_aligned(w);
+        if (w->asker != -2) {
+            for (int i = 0; i < w->links; i++)
+                if (w->asker < 0 || w->asker == i) draco_grpc_priv_take_request(&w->link[i]);
+            pthread_mutex_unlock(&w->mutex);
+            if (w->asker < 0) return draco_grpc_priv_merge(w, request);
+            *request = w->link[w->asker].taken;
+            request->server = w->links > 1 ? w->asker : -1;
+            return DRACO_OK;
+        }
+        if (!w->fatal && draco_grpc_priv_forsaken(w)) w->fatal = DRACO_E_TRANSPORT;
+        status = w->stop && *w->stop ? DRACO_E_STOPPED : w->fatal;
+        if (status) break;
+        draco_grpc_priv_wait(&w->changed, &w->mutex, draco_grpc_priv_now() + 0.2);
+    }
+    pthread_mutex_unlock(&w->mutex);
+    return status;
+}
+
+static void draco_grpc_priv_slice_done(void *arg) {
+    draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)arg;
+    pthread_mutex_lock(&w->slice_mutex);
+    w->slices--;
+    pthread_cond_signal(&w->slice_changed);
+    pthread_mutex_unlock(&w->slice_mutex);
+}
+
+/* Send the next frame of this link's share. */
+static void draco_grpc_priv_send_reply(draco_grpc_priv_link *l, const unsigned char *reply, size_t bytes) {
+    draco_grpc_priv_worker *w = l->worker;
+    draco_grpc_frame f;
+    uint8_t head[DRACO_GRPC_HEADER];
+    memset(&f, 0, sizeof f);
+    f.kind = DRACO_GRPC_REPLY;
+    f.worker = (uint32_t)w->index;
+    f.version = DRACO_GRPC_WIRE;
+    f.code = l->code_id;
+    f.ask = (uint32_t)l->taken.ask;
+    f.round = l->taken.round;
+    f.step = l->taken.step;
+    f.total = bytes;
+    f.offset = l->sent;
+    f.payload_bytes = bytes - l->sent < l->chunk ? bytes - l->sent : l->chunk;
+    const size_t n = draco_grpc_frame_encode(&f, head);
+    pthread_mutex_lock(&w->slice_mutex);
+    w->slices++;
+    pthread_mutex_unlock(&w->slice_mutex);
+    /* The caller's bytes go out as they are; submit waits until gRPC has let go of them. */
+    grpc_slice slices[2] = {grpc_slice_from_copied_buffer((const char *)head, n),
+                            grpc_slice_new_with_user_data((void *)(uintptr_t)(reply + l->sent),
+                                                          f.payload_bytes, draco_grpc_priv_slice_done, w)};
+    l->sent += f.payload_bytes;
+    grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(slices, 2);
+    grpc_op op;
+    memset(&op, 0, sizeof op);
+    op.op = GRPC_OP_SEND_MESSAGE;
+    op.data.send_message.send_message = buffer;
+    if (grpc_call_start_batch(l->call, &op, 1, &l->tags[DRACO_GRPC_PRIV_SEND], NULL) != GRPC_CALL_OK) {
+        pthread_mutex_lock(&w->mutex);
+        l->sending = 0;
+        pthread_mutex_unlock(&w->mutex);
+        draco_grpc_priv_link_release(l);
+    }
+    grpc_byte_buffer_destroy(buffer);
+    for (int i = 0; i < 2; i++) grpc_slice_unref(slices[i]);
+}
+
+/* Does this link still want bytes of the answer? An answer to a server that is gone, or that has begun to
+   send newer parameters, is dropped. Under the mutex. */
+static int draco_grpc_priv_link_wants_reply(const draco_grpc_priv_link *l, int first) {
+    return l->joined && l->epoch == l->taken_epoch && !l->stopped && l->newest <= l->taken.round &&
+           (first || l->sent < l->taken.reply_bytes);
+}
+
+/* Send the next frame to every server that can take one; 0 when nothing is left and nothing is under way. */
+static int draco_grpc_priv_submit_some(draco_grpc_priv_worker *w, const void *reply, size_t bytes,
+                                       int first) {
+    size_t at = 0;
+    int busy = 0;
+    for (int i = 0; i < w->links; i++) {
+        draco_grpc_priv_link *l = &w->link[i];
+        if (w->asker >= 0 && w->asker != i) continue;
+        const size_t left = bytes - at, part = w->asker >= 0 || w->links == 1 ? left : l->taken.reply_bytes;
+        const size_t share = part < left ? part : left; /* a short answer: the last servers miss the rest */
+        pthread_mutex_lock(&w->mutex);
+        const int go =
+            !l->sending && draco_grpc_priv_link_wants_reply(l, first) && (first || l->sent < share);
+        if (go) {
+            l->sending = 1;
+            l->pending++;
+        }
+        busy |= l->sending;
+        pthread_mutex_unlock(&w->mutex);
+        if (go) draco_grpc_priv_send_reply(l, share ? (const unsigned char *)reply + at : NULL, share);
+        at += share;
+    }
+    return busy;
+}
+
+/* Until the server has taken a frame, or one fifth of a second. */
+static void draco_grpc_priv_submit_wait(draco_grpc_priv_worker *w) {
+    pthread_mutex_lock(&w->mutex);
+    int all_busy = 1;
+    for (int i = 0; i < w->links; i++)
+        all_busy &= w->link[i].sending || !draco_grpc_priv_link_wants_reply(&w->link[i], 0);
+    if (all_busy) draco_grpc_priv_wait(&w->changed, &w->mutex, draco_grpc_priv_now() + 0.2);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+/* reply NULL: "I cannot answer", an empty answer where bytes were asked for. */
+static draco_status draco_grpc_priv_submit(void *ctx, const draco_request *request, const void *reply,
+                                           size_t bytes) {
+    draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)ctx;
+    (void)request;
+    for (int i = 0; i < w->links; i++) w->link[i].sent = 0;
+    for (int first = 1; draco_grpc_priv_submit_some(w, reply, reply ? bytes : 0, first); first = 0)
+        draco_grpc_priv_submit_wait(w);
+    pthread_mutex_lock(&w->slice_mutex);
+    while (w->slices) pthread_cond_wait(&w->slice_changed, &w->slice_mutex);
+    pthread_mutex_unlock(&w->slice_mutex);
+    return DRACO_OK;
+}
+
+static const char *draco_grpc_priv_worker_explain(void *ctx) {
+    return draco_grpc_priv_last(&((draco_grpc_priv_worker *)ctx)->journal);
+}
+
+/* Take leave: the server answers with OK; who does not answer within a second is left. */
+static void draco_grpc_priv_link_close(draco_grpc_priv_link *l) {
+    draco_grpc_priv_worker *w = l->worker;
+    const double until = draco_grpc_priv_now() + 1;
+    pthread_mutex_lock(&w->mutex);
+    const int active = l->call != NULL;
+    if (active) l->pending++; /* the call stays while we use it */
+    pthread_mutex_unlock(&w->mutex);
+    if (!active) return;
+    grpc_op op;
+    memset(&op, 0, sizeof op);
+    op.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT;
+    draco_grpc_priv_link_batch(l, &op, 1, &l->half);
+    pthread_mutex_lock(&w->mutex);
+    while (l->pending > 1 && draco_grpc_priv_now() < until)
+        draco_grpc_priv_wait(&w->changed, &w->mutex, until);
+    pthread_mutex_unlock(&w->mutex);
+    grpc_call_cancel(l->call, NULL);
+    pthread_mutex_lock(&w->mutex);
+    while (l->pending > 1) draco_grpc_priv_wait(&w->changed, &w->mutex, HUGE_VAL);
+    pthread_mutex_unlock(&w->mutex);
+    draco_grpc_priv_link_release(l);
+}
+
+static draco_status draco_grpc_priv_worker_close(void *ctx) {
+    draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)ctx;
+    pthread_mutex_lock(&w->mutex);
+    w->closing = 1;
+    pthread_mutex_unlock(&w->mutex);
+    for (int i = 0; i < w->links; i++) {
+        draco_grpc_priv_link *l = &w->link[i];
+        if (w->thread_runs) draco_grpc_priv_link_close(l);
+        if (l->channel) grpc_channel_destroy(l->channel);
+        draco_grpc_priv_flush(l);
+        draco_grpc_priv_request_free(&l->taken);
+        free(l->buffers[0]);
+        free(l->buffers[1]);
+        free(l->target);
+    }
+    draco_grpc_priv_queue_end(w->queue, w->thread_runs ? &w->io : NULL);
+    grpc_shutdown_blocking();
+    pthread_cond_destroy(&w->changed);
+    pthread_cond_destroy(&w->slice_changed);
+    pthread_mutex_destroy(&w->mutex);
+    pthread_mutex_destroy(&w->slice_mutex);
+    pthread_mutex_destroy(&w->journal.mutex);
+    free(w->configuration);
+    free(w->whole);
+    free(w->extras);
+    free(w->link);
+    free(w);
+    return DRACO_OK;
+}
+
+static draco_status draco_grpc_priv_link_open(draco_grpc_priv_link *l, const draco_grpc_worker_config *config,
+                                              const draco_grpc_priv_pem *pem, char *why, size_t capacity) {
+    const draco_status status =
+        draco_grpc_priv_plain_allowed(l->target, pem, config->insecure, why, capacity);
+    if (status) return status;
+    draco_grpc_priv_args a;
+    draco_grpc_priv_common_args(&a, &l->worker->limits,
+                                (size_t)3 << 20); /* the longest chunk a server may choose */
+    draco_grpc_priv_arg(&a, GRPC_ARG_ENABLE_RETRIES, 0);
+    draco_grpc_priv_arg(&a, GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    draco_grpc_priv_arg(&a, GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
+    draco_grpc_priv_arg(&a, GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
+    draco_grpc_priv_arg(&a, GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+    draco_grpc_priv_arg(&a, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    if (config->server_name && pem->ca) {
+        grpc_arg *arg = &a.arg[a.args.num_args++];
+        arg->type = GRPC_ARG_STRING;
+        arg->key = (char *)(uintptr_t)GRPC_SSL_TARGET_NAME_OVERRIDE_ARG;
+        arg->value.string = (char *)(uintptr_t)config->server_name;
+    }
+    grpc_ssl_pem_key_cert_pair pair = {pem->key, pem->certificate};
+    grpc_channel_credentials *credentials = pem->ca ? grpc_ssl_credentials_create(pem->ca, &pair, NULL, NULL)
+                                                    : grpc_insecure_credentials_create();
+    l->channel = credentials ? grpc_channel_create(l->target, credentials, &a.args) : NULL;
+    if (credentials) grpc_channel_credentials_release(credentials);
+    return l->channel ? DRACO_OK
+                      : draco_grpc_priv_fail(why, capacity, DRACO_E_ARGUMENT,
+                                             "%s: the address or the TLS files are bad", l->target);
+}
+
+static int draco_grpc_priv_split(draco_grpc_priv_worker *w, const char *addresses) {
+    int count = 1;
+    for (const char *c = addresses; *c; c++) count += *c == ',';
+    w->link = (draco_grpc_priv_link *)calloc((size_t)count, sizeof *w->link);
+    if (!w->link) return 0;
+    w->links = count;
+    for (int i = 0; i < count; i++) {
+        draco_grpc_priv_link *l = &w->link[i];
+        const size_t n = strcspn(addresses, ",");
+        l->target = strndup(addresses, n);
+        if (!l->target) return 0;
+        addresses += n + (addresses[n] == ',');
+        l->worker = w;
+        l->away_since = draco_grpc_priv_now();
+        for (int e = 0; e < 5; e++) {
+            l->tags[e].owner = l;
+            l->tags[e].event = (draco_grpc_priv_event)e;
+        }
+        l->half.owner = l;
+        l->half.event = DRACO_GRPC_PRIV_META;
+    }
+    return 1;
+}
+
+DRACO_GRPC_API draco_status draco_grpc_worker_open(draco_transport *transport,
+                                                   const draco_grpc_worker_config *config, char *why,
+                                                   size_t capacity) {
+    if (!config->address || !*config->address || config->index < 0 || config->index >= DRACO_MAX_WORKERS)
+        return draco_grpc_priv_fail(why, capacity, DRACO_E_ARGUMENT,
+                                    "a worker needs an address and a number 0 to %d", DRACO_MAX_WORKERS - 1);
+    draco_grpc_limits limits = config->limits;
+    draco_grpc_priv_pem pem;
+    draco_status status = draco_grpc_priv_limits(&limits, 0, why, capacity);
+    if (status) return status;
+    if ((status = draco_grpc_priv_pem_read(&pem, &config->tls, why, capacity))) return status;
+    draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)calloc(1, sizeof *w);
+    if (!w) {
+        draco_grpc_priv_pem_free(&pem);
+        return DRACO_E_MEMORY;
+    }
+    grpc_init();
+    pthread_mutex_init(&w->mutex, NULL);
+    pthread_mutex_init(&w->slice_mutex, NULL);
+    pthread_mutex_init(&w->journal.mutex, NULL);
+    draco_grpc_priv_cond_init(&w->changed);
+    draco_grpc_priv_cond_init(&w->slice_changed);
+    w->limits = limits;
+    w->journal.on_event = config->on_event;
+    w->journal.ctx = config->event_ctx;
+    w->tls = config->tls;
+    w->index = config->index;
+    w->code_id = config->code_id;
+    w->stop = config->stop;
+    w->configuration = strdup(config->configuration ? config->configuration : "");
+    w->queue = grpc_completion_queue_create_for_next(NULL);
+    if (!w->configuration || !draco_grpc_priv_split(w, config->address)) status = DRACO_E_MEMORY;
+    for (int i = 0; !status && i < w->links; i++)
+        status = draco_grpc_priv_link_open(&w->link[i], config, &pem, why, capacity);
+    draco_grpc_priv_pem_free(&pem);
+    if (!status) {
+        w->thread_runs = !pthread_create(&w->io, NULL, draco_grpc_priv_worker_main, w);
+        if (!w->thread_runs)
+            status = draco_grpc_priv_fail(why, capacity, DRACO_E_MEMORY, "no thread to be had");
+    }
+    if (status) {
+        draco_grpc_priv_worker_close(w);
+        return status;
+    }
+    memset(transport, 0, sizeof *transport);
+    transport->size = sizeof *transport;
+    transport->name = "grpc";
+    transport->ctx = w;
+    transport->receive = draco_grpc_priv_receive;
+    transport->submit = draco_grpc_priv_submit;
+    transport->close = draco_grpc_priv_worker_close;
+    transport->explain = draco_grpc_priv_worker_explain;
+    return DRACO_OK;
+}
+
+#endif /* DRACO_GRPC_WORKER_PART */
+
+/* MIT License - Copyright (c) 2026 The Draco authors - the text stands in LICENSE */
