@@ -278,6 +278,7 @@ typedef struct draco_trainer {
     float *sum;    /* model->dim floats of scratch */
     size_t batch;
     uint64_t first_step, steps; /* first_step > 0 when resumed */
+    uint64_t first_update;      /* updates made before, when resumed */
     draco_policy policy;
     int retries;              /* of one step, under DRACO_POLICY_RETRY; then the run stops */
     const volatile int *stop; /* non-zero: stop after the round; may be NULL */
@@ -1010,7 +1011,7 @@ static draco_status draco_priv_locate(draco_server *s) {
 }
 
 /* The first group without a winner, in words: what a person needs to find the machines. */
-static void draco_priv_explain_group(draco_server *s, const char *what) {
+static void draco_priv_explain_group(draco_server *s, draco_status status, const char *what) {
     int g = s->out.report.group, i, j, came = 0, best = 0, room = (int)sizeof s->out.text, used;
     if (g < 0 || g >= s->groups) return;
     for (i = 0; i < s->n; i++) {
@@ -1023,9 +1024,13 @@ static void draco_priv_explain_group(draco_server *s, const char *what) {
                              s->token_bytes) == 0;
         if (copies > best) best = copies;
     }
-    used =
-        snprintf(s->out.text, (size_t)room, "group %d: %d of %d %s came, at most %d agree, %d must; workers",
-                 g, came, s->group_size[g], what, best, s->c.code.s + 1);
+    if (status == DRACO_E_AMBIGUOUS)
+        used = snprintf(s->out.text, (size_t)room, "group %d: two values have %d or more equal %s; workers",
+                        g, s->c.code.s + 1, what);
+    else
+        used = snprintf(s->out.text, (size_t)room,
+                        "group %d: %d of %d %s came, at most %d agree, %d must; workers", g, came,
+                        s->group_size[g], what, best, s->c.code.s + 1);
     for (i = 0; i < s->n && used > 0 && used < room; i++)
         if (draco_code_group(&s->c.code, i) == g)
             used += snprintf(s->out.text + used, (size_t)(room - used), " %d", i);
@@ -1043,7 +1048,7 @@ static draco_status draco_priv_plain_round(draco_server *s, uint64_t step, const
     status = draco_priv_ask(s, &request, NULL);
     if (status < 0) return status;
     status = draco_priv_locate(s);
-    if (status == DRACO_E_NO_MAJORITY) draco_priv_explain_group(s, "messages");
+    if (status < 0) draco_priv_explain_group(s, status, "messages");
     if (status < 0 || status == DRACO_MORE) return status;
     return draco_priv_combine(s, NULL, sum) < 0 ? DRACO_E_RANGE : status;
 }
@@ -1245,7 +1250,7 @@ static draco_status draco_priv_digest_round(draco_server *s, uint64_t step, cons
     if (status >= 0) status = draco_priv_merge_digests(s);
     if (status < 0) return status;
     status = draco_priv_close_boxes(s);
-    if (status == DRACO_E_NO_MAJORITY) draco_priv_explain_group(s, "digests");
+    if (status < 0) draco_priv_explain_group(s, status, "digests");
     if (status < 0) return status;
     status = draco_priv_join_verdicts(s, draco_priv_fetch_bodies(s, step), s->verdicts);
     if (status == DRACO_E_NO_MAJORITY && !s->out.text[0])
@@ -1700,7 +1705,7 @@ DRACO_API draco_status draco_train(draco_trainer *t) {
             if (status < 0 || stop) return status < 0 ? status : DRACO_E_STOPPED;
             status = draco_server_round(t->server, step, t->params, t->sum, &round);
             if (status >= 0) {
-                draco_status updated = draco_priv_update(t, step, &score);
+                draco_status updated = draco_priv_update(t, t->first_update + t->updates, &score);
                 if (updated < 0) return updated;
                 t->updates++;
             }

@@ -87,22 +87,65 @@ static draco_status train_evaluate(train_run *run, uint64_t step) {
     return status;
 }
 
-static draco_status train_save(train_run *run, uint64_t next_step) {
-    draco_data_error error;
+/* Several servers: each keeps the optimizer's state of its own shard, so each has a file. */
+static void train_checkpoint_path(const train_run *run, const char *path, char *own, size_t capacity) {
+    if (run->transport.servers > 1)
+        snprintf(own, capacity, "%s.%d", path, run->transport.server);
+    else
+        snprintf(own, capacity, "%s", path);
+}
+
+static draco_checkpoint train_checkpoint(const train_run *run) {
+    const train_setup *s = &run->setup;
     draco_checkpoint c;
-    char path[4096];
+    memset(&c, 0, sizeof c);
+    c.seed = (uint64_t)run->o->seed;
+    c.code_id = draco_code_id(&s->code);
+    c.dim = s->model.dim;
+    c.parameters = s->model.parameters;
+    c.state_per_parameter = s->optimizer.state_per_parameter;
+    c.server = (uint64_t)run->transport.server;
+    c.servers = (uint64_t)run->transport.servers;
+    snprintf(c.model, sizeof c.model, "%.31s", run->o->model);
+    snprintf(c.optimizer, sizeof c.optimizer, "%.31s", run->o->optimizer);
+    snprintf(c.data, sizeof c.data, "%.31s", s->data_name);
+    c.params = run->params;
+    c.state = c.state_per_parameter ? run->state : NULL;
+    return c;
+}
+
+static draco_status train_save(train_run *run, uint64_t next_step) {
+    draco_checkpoint c = train_checkpoint(run);
+    char path[4096], why[512];
     draco_status status = draco_server_gather(run->server, run->params);
     if (status < 0) return status;
-    /* Several servers: each keeps the optimizer's state of its own shard, so each writes a file. */
-    snprintf(path, sizeof path, run->transport.servers > 1 ? "%s.%d" : "%s", run->o->checkpoint,
-             run->transport.server);
-    train_fill_checkpoint(&c, run->o, &run->setup, run->params, run->state, next_step);
-    status = draco_checkpoint_write(path, &c, &error);
+    c.step = next_step;
+    c.updates = run->trainer.first_update + run->trainer.updates;
+    train_checkpoint_path(run, run->o->checkpoint, path, sizeof path);
+    status = draco_checkpoint_write(path, &c, why, sizeof why);
     if (status < 0) {
         train_screen_clear(&run->screen);
-        fprintf(stderr, "draco-train: %s\n", error.text);
+        fprintf(stderr, "draco-train: %s\n", why);
     }
     return status;
+}
+
+static int train_resume(train_run *run) {
+    draco_checkpoint c = train_checkpoint(run), wanted = c;
+    char path[4096], why[512];
+    train_checkpoint_path(run, run->o->resume, path, sizeof path);
+    if (draco_checkpoint_read(path, &c, why, sizeof why) < 0) {
+        fprintf(stderr, "draco-train: %s\n", why);
+        return 2;
+    }
+    if (c.seed != wanted.seed || c.code_id != wanted.code_id) {
+        fprintf(stderr, "draco-train: %s: was made with another %s\n", path,
+                c.seed != wanted.seed ? "seed" : "code");
+        return 2;
+    }
+    run->first_step = c.step;
+    run->trainer.first_update = c.updates;
+    return 0;
 }
 
 /* Compare the verdicts with the truth, which only a simulated attack knows. */
@@ -251,10 +294,7 @@ static int train_open_vectors(train_run *run) {
         fprintf(stderr, "draco-train: the model could not be initialised\n");
         return 1;
     }
-    if (run->o->resume)
-        return train_resume(run->o, &run->setup, run->transport.servers > 1 ? run->transport.server : -1,
-                            run->params, run->state, &run->first_step);
-    return 0;
+    return run->o->resume ? train_resume(run) : 0;
 }
 
 /* Do all workers compute the same bits? Replicas that do not are told so before they outvote each other. */

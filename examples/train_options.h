@@ -16,7 +16,7 @@
 
 typedef struct train_options {
     const char *model, *data, *data_dir, *word2vec;
-    double held_out;
+    double held_out, l2;
     long train_samples, test_samples;
     const char *code, *field, *support, *rule;
     long workers, adversaries, stragglers, rule_f;
@@ -125,6 +125,8 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
          "generated data: training samples"},
         {"test-samples", TRAIN_LONG, &o->test_samples, 0, TRAIN_MANY, NULL, "N",
          "generated data: test samples"},
+        {"l2", TRAIN_REAL, &o->l2, 0, 1e6, NULL, "L2",
+         "svm, logistic, softmax, linear: weight of the l2 term"},
         {"word2vec", TRAIN_TEXT, &o->word2vec, 0, 0, NULL, "FILE",
          "textcnn: start from these word vectors (binary)"},
 

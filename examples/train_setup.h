@@ -88,34 +88,35 @@ static int train_wrong_data(const train_options *o, const train_setup *s) {
 }
 
 static draco_status train_open_linear(const train_options *o, train_setup *s, draco_linear_kind kind) {
-    draco_linear_config config = {.kind = kind, .train = &s->train, .test = &s->test, .weight_decay = 0};
-    (void)o;
+    draco_linear_config config = {
+        .kind = kind, .train = &s->train, .test = &s->test, .l2 = (float)o->l2, .positive = 1};
     s->close_model = draco_linear_close;
     return draco_linear_open(&s->model, &config);
 }
 
 static draco_status train_open_named(const train_options *o, train_setup *s) {
     draco_status status = DRACO_E_ARGUMENT;
+    size_t samples = ((size_t)o->batch + (size_t)s->code.parts - 1) / (size_t)s->code.parts; /* of a part */
     if (strcmp(o->model, "fc") == 0) {
         draco_mlp_config config = {&s->train, &s->test, 2, {800, 500}};
         status = draco_mlp_open(&s->model, &config);
         s->close_model = draco_mlp_close;
-        if (status >= 0) s->memory = draco_mlp_memory(&s->model);
+        if (status >= 0) s->memory = draco_mlp_memory(&s->model, samples);
     } else if (strcmp(o->model, "lenet") == 0) {
         draco_lenet_config config = {&s->train, &s->test};
         status = draco_lenet_open(&s->model, &config);
         s->close_model = draco_lenet_close;
-        if (status >= 0) s->memory = draco_lenet_memory(&s->model);
+        if (status >= 0) s->memory = draco_lenet_memory(&s->model, samples);
     } else if (strcmp(o->model, "resnet18") == 0) {
         draco_resnet_config config = {.train = &s->train, .test = &s->test};
         status = draco_resnet_open(&s->model, &config);
         s->close_model = draco_resnet_close;
-        if (status >= 0) s->memory = draco_resnet_memory(&s->model);
+        if (status >= 0) s->memory = draco_resnet_memory(&s->model, samples);
     } else if (strcmp(o->model, "textcnn") == 0) {
         draco_textcnn_config config = {.train = &s->train, .test = &s->test};
         status = draco_textcnn_open(&s->model, &config);
         s->close_model = draco_textcnn_close;
-        if (status >= 0) s->memory = draco_textcnn_memory(&s->model);
+        if (status >= 0) s->memory = draco_textcnn_memory(&s->model, samples);
     } else if (strcmp(o->model, "kmeans") == 0) {
         draco_kmeans_config config = {.train = &s->train, .test = &s->test, .centres = 10};
         status = draco_kmeans_open(&s->model, &config);
@@ -124,7 +125,7 @@ static draco_status train_open_named(const train_options *o, train_setup *s) {
         draco_linear_kind kind = DRACO_LINEAR_SOFTMAX;
         if (strcmp(o->model, "logistic") == 0) kind = DRACO_LINEAR_LOGISTIC;
         if (strcmp(o->model, "svm") == 0) kind = DRACO_LINEAR_SVM;
-        if (strcmp(o->model, "linear") == 0) kind = DRACO_LINEAR_REGRESSION;
+        if (strcmp(o->model, "linear") == 0) kind = DRACO_LINEAR_LEAST_SQUARES;
         status = train_open_linear(o, s, kind);
     }
     return status;

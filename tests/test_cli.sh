@@ -1,0 +1,155 @@
+#!/bin/sh
+# The trainer's command line: wrong input is one line on stderr, exit code 2 and no file; runs end as they should.
+train=${BUILD:-build}/draco-train
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+number=0
+
+report() { # CODE TEXT
+    number=$((number + 1))
+    if [ "$1" -eq 0 ]; then echo "ok $number - $2"; else echo "not ok $number - $2"; fi
+}
+
+# Refused: exit code 2, one line on stderr that names the culprit, no file written.
+refused() { # PATTERN TEXT OPTION...
+    pattern=$1
+    text=$2
+    shift 2
+    rm -f "$dir/metrics" "$dir/plot.svg" "$dir/params"
+    "$train" --metrics="$dir/metrics" --plot="$dir/plot.svg" --params="$dir/params" "$@" >"$dir/out" 2>"$dir/err"
+    code=$?
+    lines=$(wc -l <"$dir/err")
+    if [ $code -eq 2 ] && [ "$lines" -eq 1 ] && grep -q -- "$pattern" "$dir/err" && [ ! -e "$dir/metrics" ] &&
+        [ ! -e "$dir/plot.svg" ] && [ ! -e "$dir/params" ]; then
+        report 0 "$text"
+    else
+        report 1 "$text"
+        echo "# exit code $code, stderr:"
+        sed 's/^/# /' "$dir/err"
+    fi
+}
+
+small="--data=digits --train-samples=600 --test-samples=100 --model=softmax --batch=30 --threads=1"
+
+refused 'unknown option' "an unknown option" --colour=blue
+refused 'missing after' "an option without its value" --workers
+refused 'whole number' "a number that is none" --workers=many
+refused 'out of range' "s < 0" --adversaries=-1
+refused 'n >= r' "n < r" --workers=4 --adversaries=2
+refused 'cannot be dealt' "a batch smaller than the parts" --data=digits --workers=15 --code=cyclic --batch=10
+refused 'unknown name' "an unknown model" --model=perceptron9
+refused 'unknown name' "an unknown code" --code=hamming
+refused 'no rule' "an unknown rule" --data=digits --rule=wisdom
+refused 'unknown' "an unknown attack" --data=digits --attack=bribe
+refused 'go with --code=repetition' "digests with a cyclic code" --code=cyclic --digest-first
+refused 'more than' "more liars than workers" --workers=5 --adversaries=2 --liars=6
+refused 'what is' "a word that is no option" somewhere
+refused 'nowhere' "a data folder that is not there" --data=mnist --data-dir="$dir/nowhere"
+# shellcheck disable=SC2086
+refused 'not-there' "a checkpoint that is not there" $small --resume="$dir/not-there"
+# shellcheck disable=SC2086
+refused 'GiB' "a run that does not fit into memory" $small --model=fc --workers=4000 --adversaries=1 --rule=mean --batch=4000 --share-parts --threads=4000
+
+# IDX files, 20 images of 28 x 28.
+bytes() { # COUNT: that many zeros
+    head -c "$1" /dev/zero
+}
+images() { # FILE COUNT
+    { printf '\000\000\010\003\000\000\000\024\000\000\000\034\000\000\000\034'; bytes "$2"; } >"$1"
+}
+labels() { # FILE COUNT
+    { printf '\000\000\010\001\000\000\000\024'; bytes "$2"; } >"$1"
+}
+idx() { # a folder with good files
+    rm -rf "$dir/idx"
+    mkdir -p "$dir/idx"
+    for part in train t10k; do
+        images "$dir/idx/$part-images-idx3-ubyte" 15680
+        labels "$dir/idx/$part-labels-idx1-ubyte" 20
+    done
+}
+bad_idx() { # PATTERN TEXT
+    refused "$1" "$2" --data=mnist --data-dir="$dir/idx" --model=softmax --batch=30 --steps=1
+}
+
+idx
+images "$dir/idx/train-images-idx3-ubyte" 15000
+bad_idx 'train-images-idx3-ubyte' "a truncated IDX file"
+idx
+: >"$dir/idx/train-images-idx3-ubyte"
+bad_idx 'train-images-idx3-ubyte' "an empty IDX file"
+idx
+mv "$dir/idx/train-images-idx3-ubyte" "$dir/idx/x"
+mv "$dir/idx/train-labels-idx1-ubyte" "$dir/idx/train-images-idx3-ubyte"
+mv "$dir/idx/x" "$dir/idx/train-labels-idx1-ubyte"
+bad_idx 'train-images-idx3-ubyte' "swapped IDX files"
+idx
+printf '\000\000\010\003\177\377\377\377\177\377\377\377\177\377\377\377' >"$dir/idx/train-images-idx3-ubyte"
+bad_idx 'train-images-idx3-ubyte' "an IDX file whose sizes overflow"
+idx
+images "$dir/idx/train-images-idx3-ubyte" 15681
+bad_idx 'train-images-idx3-ubyte' "an IDX file with a byte too many"
+idx
+printf '\000\000\010\001\000\000\000\024\377' >"$dir/idx/train-labels-idx1-ubyte"
+bytes 19 >>"$dir/idx/train-labels-idx1-ubyte"
+bad_idx 'train-labels-idx1-ubyte' "a label out of range"
+idx
+gzip "$dir/idx/train-images-idx3-ubyte"
+head -c 20 "$dir/idx/train-images-idx3-ubyte.gz" >"$dir/idx/cut" && mv "$dir/idx/cut" "$dir/idx/train-images-idx3-ubyte.gz"
+bad_idx 'train-images-idx3-ubyte.gz' "a truncated gzip file"
+if [ "$(id -u)" -ne 0 ]; then
+    idx
+    chmod 000 "$dir/idx/train-images-idx3-ubyte"
+    bad_idx 'ermission' "a file that may not be read"
+else
+    idx
+    rm "$dir/idx/train-images-idx3-ubyte"
+    mkdir "$dir/idx/train-images-idx3-ubyte"
+    bad_idx 'train-images-idx3-ubyte' "a folder in the place of a file"
+fi
+
+# shellcheck disable=SC2086
+"$train" --help | grep -q -- '--adversaries=S' && "$train" --version | grep -q '^draco-train [0-9]'
+report $? "--help and --version"
+
+# shellcheck disable=SC2086
+"$train" $small --steps=12 --metrics="$dir/a" --params="$dir/pa" --plot="$dir/a.svg" --progress=plain >"$dir/out" 2>&1
+report $? "a run ends with exit code 0"
+grep -q 'lies 24, caught 24, honest workers blamed 0' "$dir/out"
+report $? "every liar of every step is named, and nobody else"
+[ "$(grep -c '"event":"step"' "$dir/a")" -eq 12 ] && grep -q '"event":"end"' "$dir/a"
+report $? "metrics have a line for every step"
+[ -s "$dir/a.svg" ] && grep -q '<svg' "$dir/a.svg"
+report $? "a plot is drawn"
+
+# shellcheck disable=SC2086
+"$train" $small --steps=12 --attack=none --params="$dir/pb" --progress=none && cmp -s "$dir/pa" "$dir/pb"
+report $? "the model is the same bytes without liars"
+
+# shellcheck disable=SC2086
+"$train" $small --steps=5 --optimizer=adam --checkpoint="$dir/c" --progress=none &&
+    "$train" $small --steps=7 --optimizer=adam --resume="$dir/c" --params="$dir/pc" --progress=none &&
+    "$train" $small --steps=12 --optimizer=adam --params="$dir/pd" --progress=none && cmp -s "$dir/pc" "$dir/pd"
+report $? "a resumed run makes the same bytes as one that was not stopped"
+
+# shellcheck disable=SC2086
+"$train" $small --steps=5 --attack=gaussian --who=worst --liars=3 --policy=stop --metrics="$dir/b" --progress=plain \
+    >"$dir/out" 2>"$dir/err"
+[ $? -eq 1 ] && grep -q 'group [0-9]*: .* workers' "$dir/err"
+report $? "a round that cannot be decoded ends the run with exit code 1 and names the group"
+
+# shellcheck disable=SC2086
+"$train" $small --steps=1000000 --checkpoint="$dir/stopped" --progress=none 2>"$dir/err" &
+child=$!
+sleep 2
+kill -INT $child
+wait $child
+[ $? -eq 130 ] && [ -s "$dir/stopped" ] && grep -q 'stopped after the round' "$dir/err"
+report $? "an interrupt ends the run after the round, with a checkpoint"
+
+for list in --rule=list --attack=list --isa=list; do
+    "$train" $list | grep -q . || report 1 "$list"
+done
+report 0 "lists of rules, attacks and instruction sets"
+
+echo "1..$number"
