@@ -1,3 +1,147 @@
+/* draco_vote.h - version 0.1.0 - votes over the messages of workers that may lie
+ *
+ * Do this in one .c file:
+ *
+ *     #define DRACO_VOTE_IMPLEMENTATION
+ *     #include "draco_vote.h"
+ *
+ * and include the header alone everywhere else. DRACO_VOTE_STATIC, defined as well, makes a private copy.
+ *
+ * program: three workers computed the same four numbers, and one of them lies
+ *
+ *     #define DRACO_VOTE_IMPLEMENTATION
+ *     #include "draco_vote.h"
+ *     #include <stdio.h>
+ *
+ *     int main(void) {
+ *         float a[4] = {1, 2, 3, 4}, b[4] = {1, 2, -300, 4}, c[4] = {1, 2, 3, 4};
+ *         const void *ballots[3];
+ *         draco_verdict verdicts[3] = {DRACO_UNDECIDED, DRACO_UNDECIDED, DRACO_UNDECIDED};
+ *         size_t winner = 0, i;
+ *         draco_status status;
+ *         ballots[0] = a;
+ *         ballots[1] = b;
+ *         ballots[2] = c;
+ *         status = draco_vote_exact(ballots, 3, sizeof a, 2, &winner, verdicts);
+ *         if (status != DRACO_OK) {
+ *             fprintf(stderr, "%s\n", draco_status_text(status));
+ *             return 1;
+ *         }
+ *         printf("worker %u has it right\n", (unsigned)winner);
+ *         for (i = 0; i < 3; i++) printf("worker %u %s\n", (unsigned)i, draco_verdict_text(verdicts[i]));
+ *         return verdicts[1] != DRACO_BLAMED;
+ *     }
+ * end of program
+ *
+ * THE FLOW
+ *
+ * Of n workers that should send the same message at most s lie. A value that s + 1 of them sent was sent by
+ * at least one honest worker, so it is the right one: `quorum` is always s + 1. It takes n >= 2s + 1 messages
+ * to be sure that the honest ones reach it. There are three ways to vote, and one rule:
+ *
+ *     all messages in memory      draco_vote_exact      reads every byte once
+ *     messages as they arrive     draco_fingerprint_*   reads every byte once, in any chunks, on any thread,
+ *                                 then draco_box_*      votes on 16-byte fingerprints (or on digests)
+ *     replicas that differ by     draco_vote_tolerant   reads most bytes once
+ *     rounding
+ *
+ *     seed -> key;   begin, add, add, ... (merge)  finish -> token;   cast, cast, ... -> decided;   close
+ *
+ * EXACT VOTE
+ *
+ * Ballots are compared as bytes: NaN equals NaN of the same bits, -0 differs from 0. The winner is given by
+ * its index, the lowest that holds the winning value, and nothing is copied. Every ballot is judged: AGREES,
+ * BLAMED, or ABSENT where ballots[i] is NULL. A value without a quorum is never chosen:
+ *     DRACO_E_NO_MAJORITY  no value has a quorum: too many lie or are missing
+ *     DRACO_E_AMBIGUOUS    two values have one: more than s workers lie, and no vote can tell which
+ *
+ * FINGERPRINT
+ *
+ * A message is cut into blocks of 1 KiB. A block of 32-bit words m_0, m_1, ... has the NH value
+ *
+ *     h = sum over i of ((m_2i + k_2i) mod 2^32) * ((m_2i+1 + k_2i+1) mod 2^32)   mod 2^64
+ *
+ * whose halves are joined to v = low + y * high, and the blocks v_1 ... v_B of a message of L bytes to
+ *
+ *     L + v_1 x + v_2 x^2 + ... + v_B x^B   mod 2^61 - 1;
+ *
+ * keys k, y, x are secret. This is done twice, with independent keys. An odd piece at the end is filled with
+ * zeros to a pair of words. A sum has no order: ranges that begin at multiples of DRACO_FINGERPRINT_BLOCK are
+ * fingerprinted apart, on any thread, and merged in any order to the same value as the whole.
+ *
+ * Bound. Let two different messages of at most B blocks be chosen without knowledge of the key. If their
+ * lengths differ, the difference of the polynomials has a constant term, so it is not zero and has at most
+ * B roots. If not, some block differs, and NH maps the two of it to the same h with a chance of at most
+ * 2^-32 (theorem of Black et al. for equal lengths); if it does not, one y at most makes the two v equal; if
+ * it does not, again at most B points x are roots. A residue is hit with a chance of at most 2^-61, zero with
+ * twice that. Together: at most 2^-32 + (B + 3) 2^-61 for one key, and for both
+ *
+ *     (2^-32 + (B + 3) 2^-61)^2   < 2^-63 up to 64 GiB, < 2^-62 up to 256 GiB a message,
+ *
+ * and n (n - 1) / 2 times that for any two of n messages. It holds only for messages chosen without knowledge
+ * of the key: take a fresh seed every round from draco_seed_random, keep it, the key and the values on the
+ * server, and let nobody see which fingerprints collide. Who may see values needs a digest (below).
+ *
+ * BALLOT BOX
+ *
+ * One token of token_bytes per voter, compared as bytes, in any order. cast says DRACO_OK as soon as a token
+ * has a quorum, DRACO_MORE before, and DRACO_E_AMBIGUOUS once a second token has one as well; whoever comes
+ * later is still judged at close. Nobody votes twice: a second cast, like an unknown voter, is
+ * DRACO_E_ARGUMENT and changes nothing. box.decided is the lowest voter so far with the winning token, else
+ * n. close gives the same result whatever the order; who neither voted nor was spoilt is ABSENT. When the
+ * vote is over digests (draco_digest_fn) and only one body is fetched, the caller compares its digest with
+ * the token.
+ *
+ * TOLERANT VOTE
+ *
+ * Ballot j agrees with candidate i when in every coordinate |a - b| <= abs_tol + rel_tol * |a|, a the
+ * candidate's and b the ballot's, computed in double: measured at the candidate, symmetric only for
+ * rel_tol = 0. NaN and infinities agree with nothing, not even with themselves; -0 agrees with 0. The
+ * winner is the lowest candidate with which a quorum of ballots agrees, itself included: each with the
+ * winner, not a chain of neighbours. The verdicts are relative to it:
+ *
+ *     AGREES               within the tolerance of the winner
+ *     BLAMED               not, and no quorum agrees with this ballot either
+ *     UNDECIDED            not, but a quorum agrees with it: one of the two lies, and nothing says which
+ *     DRACO_E_NO_MAJORITY  no candidate has a quorum
+ *     DRACO_E_AMBIGUOUS    two candidates have quorums without a common member, and no candidate has all
+ *                          but s of the ballots on its side: more than s lie
+ *
+ * Promise: if at most s lie, and the honest ballots agree with each other and are s + 1 or more, the vote is
+ * decided, no honest worker is BLAMED, and at least one honest ballot b is within abs_tol + rel_tol * |a| of
+ * the winner a in every coordinate. What an adversary can still do: be the winner, and so move every
+ * coordinate by up to that much from an honest value, to the side it likes, in every round. So take the
+ * tolerance from the rounding that is there, not from what would be bearable.
+ *
+ * CONTRACT
+ *
+ * Memory is the caller's: nothing is allocated, and pointers are kept only by draco_box (its memory, aligned
+ * for draco_verdict, until close). A vote takes some 12 KiB of stack. Sizes are in bytes, d in floats.
+ * Functions have no state: any thread may call them on different objects, and a key may be read by all.
+ * Results depend on the ballots alone, not on threads, chunks or order of arrival, and the AVX-512, AVX2
+ * and plain kernels give the same bits. After an error the outputs are untouched; winner and verdicts may
+ * be NULL.
+ *
+ * LIMITS
+ *
+ * At most DRACO_VOTE_MAX (4096) ballots in draco_vote_exact and draco_vote_tolerant; the box has no limit.
+ * rel_tol < 1: at 1 a candidate far away would have everybody in agreement. The tolerant vote reads the
+ * ballots once for a winner found at once, and again for each candidate that is refuted only late: up to n
+ * times. Fingerprint values of big-endian and little-endian machines differ; no value leaves its machine.
+ *
+ * MACROS
+ *
+ * DRACO_VOTE_IMPLEMENTATION, DRACO_VOTE_STATIC as above; DRACO_VOTE_VERSION: 0x00MMmmpp;
+ * DRACO_VOTE_NO_SIMD: only the plain kernels; DRACO_VOTE_MAX: the most ballots.
+ *
+ * SOURCES
+ *
+ * Majority of replicas for distributed training: Chen, Wang, Charles, Papailiopoulos, "DRACO:
+ * Byzantine-resilient distributed training via redundant gradients", ICML 2018. NH: Black, Halevi, Krawczyk,
+ * Krovetz, Rogaway, "UMAC: fast and secure message authentication", CRYPTO 1999; Krovetz, RFC 4418.
+ * Polynomial hashing: Carter and Wegman, "Universal classes of hash functions", 1979. ChaCha20: RFC 8439.
+ *
+ * Licence: MIT, at the end of this file. */
 #ifndef DRACO_VOTE_H
 #define DRACO_VOTE_H
 
@@ -168,59 +312,30 @@ extern "C" {
 #endif
 
 DRACO_VOTE_API const char *draco_status_text(draco_status status) {
-    switch (status) {
-    case DRACO_OK:
-        return "good";
-    case DRACO_MORE:
-        return "waiting for more messages";
-    case DRACO_UNVERIFIED:
-        return "decoded, with no redundancy left to check the result";
-    case DRACO_E_ARGUMENT:
-        return "an argument is out of its range";
-    case DRACO_E_NO_MAJORITY:
-        return "no value has enough equal copies to outvote the liars";
-    case DRACO_E_TOO_MANY_MISSING:
-        return "more messages are missing than the code carries";
-    case DRACO_E_AMBIGUOUS:
-        return "more liars than the code carries: their messages cannot be told apart";
-    case DRACO_E_MALFORMED:
-        return "bytes that are not what they should be";
-    case DRACO_E_MEMORY:
-        return "out of memory";
-    case DRACO_E_RANDOM:
-        return "the system gave no random bytes";
-    case DRACO_E_RANGE:
-        return "a value that cannot be represented (NaN, infinite or too large)";
-    case DRACO_E_TRANSPORT:
-        return "the transport failed";
-    case DRACO_E_CONFIG:
-        return "the two ends are set up differently";
-    case DRACO_E_TIMEOUT:
-        return "time is up";
-    case DRACO_E_STOPPED:
-        return "stopped on request";
-    case DRACO_E_MODEL:
-        return "the model failed";
-    case DRACO_E_IO:
-        return "reading or writing failed";
-    }
+    static const char *const good[] = {"good", "waiting for more messages",
+                                       "decoded, with no redundancy left to check the result"};
+    static const char *const bad[] = {"an argument is out of its range",
+                                      "no value has enough equal copies to outvote the liars",
+                                      "more messages are missing than the code carries",
+                                      "more liars than the code carries: their messages cannot be told apart",
+                                      "bytes that are not what they should be",
+                                      "out of memory",
+                                      "the system gave no random bytes",
+                                      "a value that cannot be represented (NaN, infinite or too large)",
+                                      "the transport failed",
+                                      "the two ends are set up differently",
+                                      "time is up",
+                                      "stopped on request",
+                                      "the model failed",
+                                      "reading or writing failed"};
+    if (status >= DRACO_OK && status <= DRACO_UNVERIFIED) return good[status];
+    if (status <= DRACO_E_ARGUMENT && status >= DRACO_E_IO) return bad[-1 - (int)status];
     return "unknown status";
 }
 
 DRACO_VOTE_API const char *draco_verdict_text(draco_verdict verdict) {
-    switch (verdict) {
-    case DRACO_UNDECIDED:
-        return "undecided";
-    case DRACO_AGREES:
-        return "agrees";
-    case DRACO_BLAMED:
-        return "blamed";
-    case DRACO_ABSENT:
-        return "absent";
-    case DRACO_MALFORMED:
-        return "malformed";
-    }
-    return "unknown verdict";
+    static const char *const text[] = {"undecided", "agrees", "blamed", "absent", "malformed"};
+    return (unsigned)verdict <= DRACO_MALFORMED ? text[verdict] : "unknown verdict";
 }
 
 /* ---- Seeds ---- */
@@ -804,3 +919,8 @@ DRACO_VOTE_API draco_status draco_box_close(const draco_box *box, size_t *winner
 }
 #endif
 #endif /* DRACO_VOTE_IMPLEMENTATION */
+
+/* MIT License. Copyright (c) 2026 The Draco authors. Permission is granted, free of charge, to use, copy,
+ * modify, merge, publish, distribute, sublicense and sell this software, provided that this notice stays in
+ * all copies. It comes "as is", without warranty of any kind; the authors are not liable for any claim or
+ * damage. The full text stands in the file LICENSE. */
