@@ -187,7 +187,7 @@ typedef struct draco_grpc_priv_socket { /* the guard's note of one TCP connectio
     char peer[96];
     double since;   /* it has not been a worker's since */
     int was_joined; /* 1 a worker's, 2 was one: leaves in peace */
-    int shut;
+    int shut, told; /* told: its refusal is explained */
     draco_grpc_priv_conn *conn;
     uint64_t base; /* bytes that came before conn */
 } draco_grpc_priv_socket;
@@ -296,6 +296,13 @@ static void draco_grpc_priv_dismiss(draco_grpc_priv_conn *c, grpc_status_code co
     grpc_slice_unref(details);
 }
 
+static draco_grpc_priv_socket *draco_grpc_priv_socket_of(draco_grpc_priv_server *s,
+                                                         const char *peer) { /* under the mutex */
+    for (int i = 0; i < s->socket_count; i++)
+        if (!strcmp(s->sockets[i].peer, peer)) return &s->sockets[i];
+    return NULL;
+}
+
 /* Name the peer, say why, and end its call. */
 static void draco_grpc_priv_refuse(draco_grpc_priv_conn *c, grpc_status_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -306,6 +313,10 @@ static void draco_grpc_priv_refuse(draco_grpc_priv_conn *c, grpc_status_code cod
     vsnprintf(why, sizeof why, format, args);
     va_end(args);
     c->told = 1;
+    pthread_mutex_lock(&c->server->mutex);
+    draco_grpc_priv_socket *socket = draco_grpc_priv_socket_of(c->server, c->peer);
+    if (socket) socket->told = 1;
+    pthread_mutex_unlock(&c->server->mutex);
     if (c->slot >= 0)
         draco_grpc_priv_say(&c->server->journal, "refused %s %d (%s): %s", c->server->role,
                             c->slot + c->server->first, c->peer, why);
@@ -479,6 +490,8 @@ static void draco_grpc_priv_hello(draco_grpc_priv_conn *c, grpc_byte_buffer *buf
         draco_grpc_priv_hold(old);
         c->slot = (int)f.worker;
         slot->conn = c;
+        draco_grpc_priv_socket *socket = draco_grpc_priv_socket_of(s, c->peer);
+        if (socket) socket->was_joined = 1;
         pthread_cond_broadcast(&s->changed);
     }
     pthread_mutex_unlock(&s->mutex);
@@ -545,9 +558,8 @@ static int draco_grpc_priv_same_socket(const draco_grpc_priv_socket *k) {
 
 static void draco_grpc_priv_shut_peer(draco_grpc_priv_server *s, const char *peer) {
     pthread_mutex_lock(&s->mutex);
-    for (int i = 0; i < s->socket_count; i++)
-        if (!strcmp(s->sockets[i].peer, peer) && draco_grpc_priv_same_socket(&s->sockets[i]))
-            shutdown(s->sockets[i].fd, SHUT_RDWR);
+    draco_grpc_priv_socket *k = draco_grpc_priv_socket_of(s, peer);
+    if (k && draco_grpc_priv_same_socket(k)) shutdown(k->fd, SHUT_RDWR);
     pthread_mutex_unlock(&s->mutex);
 }
 
@@ -570,7 +582,7 @@ static int draco_grpc_priv_scan(draco_grpc_priv_server *s, char *shut, size_t ca
         k.since = draco_grpc_priv_now();
         if (s->socket_count < s->limits.connections)
             s->sockets[s->socket_count++] = k;
-        else if (draco_grpc_priv_same_socket(&k) && !shutdown(k.fd, SHUT_RDWR)) {
+        else if (shut && draco_grpc_priv_same_socket(&k) && !shutdown(k.fd, SHUT_RDWR)) {
             over++;
             snprintf(shut, capacity, "%s", k.peer);
         }
@@ -635,6 +647,9 @@ static int draco_grpc_priv_watch(draco_grpc_priv_server *s, int scan) {
     for (int i = 0; i < s->socket_count && !found; i++) {
         draco_grpc_priv_socket *k = &s->sockets[i];
         if (!draco_grpc_priv_same_socket(k)) {
+            found = !k->was_joined && !k->shut && !k->told;
+            if (found)
+                snprintf(line, sizeof line, "refused %s: it left without a HELLO of draco.v1", k->peer);
             *k = s->sockets[--s->socket_count];
             i--;
             continue;
@@ -659,6 +674,32 @@ static int draco_grpc_priv_watch(draco_grpc_priv_server *s, int scan) {
         draco_grpc_priv_release(late);
     }
     return found || late;
+}
+
+/* gRPC's words on the I/O thread: a new connection is noted at once, a failed handshake is told with its
+ * peer. */
+static void draco_grpc_priv_server_log(void *ctx, const gpr_log_func_args *line) {
+    draco_grpc_priv_server *s = (draco_grpc_priv_server *)ctx;
+    char peers[320] = "";
+    if (line->severity == GPR_LOG_SEVERITY_ERROR && !strstr(line->message, "Handshake failed")) {
+        draco_grpc_priv_say(&s->journal, "gRPC: %s", line->message);
+        return;
+    }
+    if (line->severity != GPR_LOG_SEVERITY_ERROR && !strstr(line->file, "handshaker")) return;
+    const int failed = line->severity == GPR_LOG_SEVERITY_ERROR;
+    pthread_mutex_lock(&s->mutex);
+    draco_grpc_priv_scan(s, NULL, 0);
+    for (int i = 0; i < s->socket_count && failed;
+         i++) { /* most often there is one that has not joined yet */
+        draco_grpc_priv_socket *k = &s->sockets[i];
+        if (k->was_joined || k->shut || k->told || strlen(peers) + 100 > sizeof peers) continue;
+        snprintf(peers + strlen(peers), 100, "%s%s", *peers ? " or " : "", k->peer);
+        k->told = 1;
+    }
+    pthread_mutex_unlock(&s->mutex);
+    if (failed)
+        draco_grpc_priv_say(&s->journal, "refused %s: TLS: %s", *peers ? peers : "a peer that is gone",
+                            line->message);
 }
 
 static void *draco_grpc_priv_guard_main(void *arg) {

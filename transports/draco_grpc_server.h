@@ -56,6 +56,8 @@ static void draco_grpc_priv_closed(draco_grpc_priv_conn *c) {
 
 static void *draco_grpc_priv_io_main(void *arg) {
     draco_grpc_priv_server *s = (draco_grpc_priv_server *)arg;
+    draco_grpc_priv_on_log = draco_grpc_priv_server_log;
+    draco_grpc_priv_on_log_ctx = s;
     for (;;) {
         grpc_event e = grpc_completion_queue_next(s->queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
         if (e.type == GRPC_QUEUE_SHUTDOWN) return NULL;
@@ -593,6 +595,7 @@ static draco_status draco_grpc_priv_server_new(draco_grpc_priv_server **server,
         return DRACO_E_MEMORY;
     }
     grpc_init();
+    draco_grpc_priv_hear_log();
     pthread_mutex_init(&s->mutex, NULL);
     pthread_mutex_init(&s->journal.mutex, NULL);
     draco_grpc_priv_cond_init(&s->changed);

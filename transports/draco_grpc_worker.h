@@ -353,8 +353,17 @@ static double draco_grpc_priv_call_due(draco_grpc_priv_worker *w) {
     return next;
 }
 
+/* gRPC's words on the I/O thread; failed handshakes come back as the reason of the call's end. */
+static void draco_grpc_priv_worker_log(void *ctx, const gpr_log_func_args *line) {
+    draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)ctx;
+    if (line->severity == GPR_LOG_SEVERITY_ERROR && !strstr(line->message, "Handshake failed"))
+        draco_grpc_priv_say(&w->journal, "gRPC: %s", line->message);
+}
+
 static void *draco_grpc_priv_worker_main(void *arg) {
     draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)arg;
+    draco_grpc_priv_on_log = draco_grpc_priv_worker_log;
+    draco_grpc_priv_on_log_ctx = w;
     for (;;) {
         const double wait = draco_grpc_priv_call_due(w) - draco_grpc_priv_now();
         const gpr_timespec until = gpr_time_add(
@@ -730,6 +739,7 @@ DRACO_GRPC_API draco_status draco_grpc_worker_open(draco_transport *transport,
         return DRACO_E_MEMORY;
     }
     grpc_init();
+    draco_grpc_priv_hear_log();
     pthread_mutex_init(&w->mutex, NULL);
     pthread_mutex_init(&w->slice_mutex, NULL);
     pthread_mutex_init(&w->journal.mutex, NULL);
