@@ -1,0 +1,1629 @@
+/* draco_mpi.h - v0.1 - server ranks and worker ranks on Open MPI
+
+   A transport for draco.h (see draco_transport there). K ranks of a communicator are servers, all the others
+   are workers, numbered in the order of their ranks. Who a message is from is what MPI says, never what the
+   message says.
+
+   Do this in one C file:
+       #define DRACO_MPI_IMPLEMENTATION
+       #include "transports/draco_mpi.h"
+
+   How it goes, on every rank alike:
+       draco_mpi_config config = {0};
+       config.comm = MPI_COMM_WORLD;          a communicator that is this transport's alone while it is open
+       config.dim = model.dim;
+       config.code_id = draco_code_id(&code);
+       config.text = "batch=64\nseed=1\n";    must be the same on every rank; a difference is named
+       draco_transport transport;
+       if (draco_mpi_open(&transport, &config) < 0) puts(transport.explain(transport.ctx));
+       if (draco_mpi_worker(&transport) >= 0) draco_worker_run(worker, draco_mpi_worker(&transport),
+   &transport); else ... draco_server_open, draco_train ... transport.close(transport.ctx);
+
+   The flow. A worker that is free says READY. A server that has a question for it sends a LETTER: a head,
+   then the parameters, then the small extra. The worker answers with a REPLY: a head, then slices, then READY
+   again. server  LETTER head | parameters | extra  ->  worker server  <-  REPLY head | slice | slice | ...  |
+   READY Nothing is sent to a worker that has not said READY, so a slow worker never has old letters waiting
+   for it: the next one it gets is the newest. READY also closes an answer: whoever says it with an answer
+   unfinished has sent too little, whoever says it with no answer begun will not give one, and nobody waits
+   for him.
+
+   Letters go straight from a server to each worker. MPI_Ibcast relays them through other workers: a dead one
+   takes those below it along (measured: docs/mpi.md), and a lying one could change what it passes on.
+
+   Slices are received into a few small buffers of each worker and copied into the server's row while they are
+   in the cache. MPI itself never writes into a row, so that a message which is late, or whose sender was
+   stopped in the middle and goes on an hour later, cannot touch memory that serves another by then.
+   A message longer than a buffer is never received: Open MPI 4.1 writes past the end of the receive buffer
+   when a long message is truncated. Its sender is MALFORMED and cut off for the rest of the run.
+
+   Life lines. MPI has no word for "that rank is dead", so each worker holds an idle TCP connection to each
+   server, which the kernel closes when either process ends. A dead worker is ABSENT at once, and a dead
+   server ends its workers at once. Where no connection can be made the run goes on without: a worker that let
+   DRACO_MPI_MISSES deadlines pass in a row is not waited for until it speaks again.
+
+   Several servers: the vector is cut by draco_shard. A worker's receive() hands up a question when it has it
+   from every server (fetches excepted: one server's question alone), and submit() sends each its slice.
+
+   Contract. One thread calls all slots of a transport. comm is the caller's; nothing else may be sent on it
+   between open and close. Nothing collective is called, so that a rank that died does not hang the others.
+   The transport sets MPI_ERRORS_RETURN on comm and puts the former handler back. request.params and .extra
+   are copied by broadcast and fetch. A letter that a silent worker may still read is not freed at close.
+   Errors: DRACO_E_CONFIG from open when a rank's text, code or dim differs (explain names it),
+   DRACO_E_TRANSPORT when a server is gone.
+
+   Limits. Open MPI guards no rank against another that breaks the MPI library itself or, on the same host,
+   its shared memory: liars here are programs that send wrong messages through MPI. All ranks must have the
+   same byte order. Answers and vectors may exceed 2^31 bytes; extra is limited to the shard's bytes + 64 KiB.
+
+   Sources: MPI 3.1 (matched probe, section 3.8.2); Open MPI 4.1.4. */
+#ifndef DRACO_MPI_H
+#define DRACO_MPI_H
+
+#include "../draco.h"
+#include <mpi.h>
+
+#ifndef DRACO_MPI_MISSES
+#define DRACO_MPI_MISSES 3 /* deadlines in a row after which a silent worker is not waited for */
+#endif
+#ifndef DRACO_MPI_SILENCE
+#define DRACO_MPI_SILENCE                                                                                    \
+    600 /* seconds after which a worker without a life line gives a silent server up                         \
+         */
+#endif
+#ifndef DRACO_MPI_SLICE
+#define DRACO_MPI_SLICE ((size_t)256 << 10) /* bytes of a slice of an answer */
+#endif
+
+typedef struct draco_mpi_config {
+    MPI_Comm comm;
+    int servers;             /* K; 0: 1 */
+    const int *server_ranks; /* K different ranks; NULL: 0..K-1 */
+    int workers;             /* n; 0: as many as there are */
+    size_t dim;              /* floats of the whole parameter vector; every server must have some of them */
+    uint64_t code_id;        /* draco_code_id */
+    const char *text;        /* what must be equal everywhere, in lines; NULL: nothing. Under 32 KiB */
+    double start_seconds;    /* how long open waits for all to come; 0: 60 */
+    double stop_seconds;     /* how long close waits for workers to take their leave; 0: 5 */
+    int no_lifelines;        /* non-zero: make no TCP connections */
+} draco_mpi_config;
+
+/* What this rank is: server number or -1, worker number or -1, and how many workers there are. */
+draco_status draco_mpi_role(const draco_mpi_config *config, int *server, int *worker, int *workers);
+/* Fill transport. On an error transport.explain says why; close it all the same. */
+draco_status draco_mpi_open(draco_transport *transport, const draco_mpi_config *config);
+int draco_mpi_worker(const draco_transport *transport); /* this rank's worker number, or -1 */
+
+typedef struct draco_mpi_counters {
+    uint64_t bytes_in, bytes_out; /* payload taken in and sent */
+    uint64_t late;                /* answers to a question that was over */
+    uint64_t offences;            /* messages that no honest worker sends */
+    int gone;                     /* workers known to be dead or cut off */
+} draco_mpi_counters;
+void draco_mpi_count(const draco_transport *transport, draco_mpi_counters *counters);
+
+#endif /* DRACO_MPI_H */
+
+#ifdef DRACO_MPI_IMPLEMENTATION
+#ifndef DRACO_MPI_IMPLEMENTED
+#define DRACO_MPI_IMPLEMENTED
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    DRACO_MPI_PRIV_HELLO = 1,
+    DRACO_MPI_PRIV_WELCOME,
+    DRACO_MPI_PRIV_LETTER,
+    DRACO_MPI_PRIV_PARAMS,
+    DRACO_MPI_PRIV_EXTRA,
+    DRACO_MPI_PRIV_REPLY,
+    DRACO_MPI_PRIV_SLICE,
+    DRACO_MPI_PRIV_READY,
+    DRACO_MPI_PRIV_EXCHANGE
+};
+
+#define DRACO_MPI_PRIV_MAGIC                                                                                 \
+    UINT64_C(0x4452414355533031) /* in host order: tells a foreign byte order too                            \
+                                  */
+#define DRACO_MPI_PRIV_TEXT 32768u
+#define DRACO_MPI_PRIV_REFUSED UINT64_MAX      /* reply_bytes of a worker that cannot answer */
+#define DRACO_MPI_PRIV_PIECE ((size_t)1 << 29) /* bytes of one MPI message of a letter */
+#define DRACO_MPI_PRIV_WINDOW 64               /* slices of one answer under way at a time */
+#define DRACO_MPI_PRIV_SLOTS 2                 /* messages of one worker being received at a time */
+#define DRACO_MPI_PRIV_LETTERS 3
+#define DRACO_MPI_PRIV_ADDRESSES 8
+#define DRACO_MPI_PRIV_GUESTS 32 /* connections that have not said yet whose they are */
+
+/* Head of a letter and of a reply; a reply repeats the letter's. */
+typedef struct draco_mpi_priv_head {
+    uint64_t magic, code_id, round, step;
+    uint64_t sequence;        /* broadcasts so far: the same on all servers */
+    uint64_t params_sequence; /* the broadcast whose parameters are meant */
+    uint64_t params_bytes, extra_bytes, reply_bytes;
+    uint32_t version, ask;
+} draco_mpi_priv_head;
+
+typedef struct draco_mpi_priv_hello {
+    uint64_t magic, code_id, dim;
+    uint32_t version, servers, workers, text_bytes;
+} draco_mpi_priv_hello; /* followed by the text */
+
+typedef struct draco_mpi_priv_welcome {
+    uint64_t magic;
+    int32_t status;
+    uint16_t port, addresses; /* 0: no life line */
+    uint8_t address[DRACO_MPI_PRIV_ADDRESSES][16];
+    uint8_t token[16];
+    uint32_t number; /* whom the token stands for */
+    char host[64];
+    char why[256];
+} draco_mpi_priv_welcome;
+
+/* One message being received. */
+typedef struct draco_mpi_priv_slot {
+    unsigned char *memory;
+    int tag, pending, failed;
+    size_t bytes;
+} draco_mpi_priv_slot;
+
+typedef struct draco_mpi_priv_letter {
+    draco_mpi_priv_head head;
+    unsigned char *memory; /* parameters, then extra */
+    size_t capacity;
+    int users; /* workers it is being sent to */
+    uint64_t serial;
+    int everybody;
+    unsigned char *whom;
+} draco_mpi_priv_letter;
+
+enum { DRACO_MPI_PRIV_SILENT = 0, DRACO_MPI_PRIV_ROW = 1, DRACO_MPI_PRIV_DROP = 2 };
+
+/* How far the letter of a server has come. */
+enum { DRACO_MPI_PRIV_NOTHING = 0, DRACO_MPI_PRIV_HEAD, DRACO_MPI_PRIV_PAYLOAD, DRACO_MPI_PRIV_WHOLE };
+
+/* Another rank: a worker as a server sees it, or a server as anybody sees it. */
+typedef struct draco_mpi_priv_peer {
+    int rank, number, is_server; /* number: among the workers or among the servers */
+    int greeted, welcomed, refused;
+    int life;    /* descriptor of the life line, or -1 */
+    int gone;    /* dead, or not listened to any more */
+    int cut;     /* gone because of what it sent */
+    int missed;  /* deadlines in a row */
+    int offence; /* it spoke out of turn when nobody was asking: held against it in the next question */
+    int ready;
+    double heard;
+    draco_mpi_priv_welcome welcome;
+    /* A letter on its way to this worker. */
+    draco_mpi_priv_letter *letter;
+    int sending;
+    draco_mpi_priv_head told; /* the last letter it was sent */
+    uint64_t told_serial, params_sequence;
+    int expecting; /* it may answer that letter */
+    /* Its answer. */
+    int mode, ended;
+    unsigned char *row;
+    size_t got, left;
+    draco_mpi_priv_slot slot[DRACO_MPI_PRIV_SLOTS];
+    int first, used; /* ring of slots, in order of arrival */
+    /* A letter from this server. */
+    draco_mpi_priv_head head;
+    int stage, announced, receiving, failed;
+    size_t shard_first, shard_count;
+    unsigned char *extra;
+    size_t extra_capacity;
+    /* A reply to this server. */
+    draco_mpi_priv_head reply;
+    const unsigned char *body;
+    size_t body_bytes, posted;
+    int replying, stopping;
+} draco_mpi_priv_peer;
+
+typedef struct draco_mpi_priv_call {
+    int *pending, *failed;
+} draco_mpi_priv_call;
+
+typedef struct draco_mpi {
+    draco_mpi_config config;
+    char *text;
+    int rank, server, worker, n, servers;
+    MPI_Errhandler former;
+    draco_mpi_priv_peer *peers; /* n workers (servers only), then the servers */
+    int count;                  /* of peers */
+    /* Requests under way. */
+    MPI_Request *requests;
+    draco_mpi_priv_call *calls;
+    int *indices;
+    MPI_Status *statuses;
+    int used, room;
+    int idle;
+    /* Server. */
+    draco_mpi_priv_letter letters[DRACO_MPI_PRIV_LETTERS], *current;
+    uint64_t serial, sequence, params_sequence;
+    const draco_inbox *inbox; /* NULL: nobody is asking */
+    int enough, left;         /* of this question: the inbox has enough; workers who have not ended */
+    size_t shard_first, shard_count;
+    /* Worker. */
+    float *params;
+    unsigned char *extra;
+    size_t extra_capacity;
+    int asked_by; /* the server of the last request, or -1 for all */
+    /* Life lines. */
+    int listener;
+    uint16_t port;
+    struct {
+        int fd, bytes;
+        uint8_t said[20];
+    } guest[DRACO_MPI_PRIV_GUESTS];
+    int guests;
+    double looked;
+    int opened;
+    draco_mpi_priv_hello *hello;
+    draco_mpi_priv_slot drain;
+    unsigned char *exchange_memory;
+    size_t exchange_room;
+    int exchanging, exchange_failed;
+    int none, none_failed; /* for messages whose fate is of no interest */
+    draco_mpi_counters counters;
+    char why[512];
+} draco_mpi;
+
+static double draco_mpi_priv_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+__attribute__((format(printf, 2, 3))) static void draco_mpi_priv_say(draco_mpi *t, const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    vsnprintf(t->why, sizeof t->why, format, list);
+    va_end(list);
+}
+
+/* Nothing to do: let the others have the processor, ever longer. Many ranks may share a core. */
+static void draco_mpi_priv_idle(draco_mpi *t) {
+    if (t->idle++ < 16) {
+        sched_yield();
+    } else {
+        long pause = 20000L * (t->idle - 15);
+        struct timespec nap = {.tv_nsec = pause < 500000L ? pause : 500000L};
+        nanosleep(&nap, NULL);
+    }
+}
+
+static draco_mpi_priv_peer *draco_mpi_priv_workers(draco_mpi *t) {
+    return t->peers;
+}
+
+static draco_mpi_priv_peer *draco_mpi_priv_servers(draco_mpi *t) {
+    return t->peers + (t->count - t->servers);
+}
+
+/* ---- MPI requests under way: each counts `pending` down when it is done ---- */
+
+static int draco_mpi_priv_room(draco_mpi *t) {
+    int room = t->room ? 2 * t->room : 64;
+    MPI_Request *requests;
+    draco_mpi_priv_call *calls;
+    int *indices;
+    MPI_Status *statuses;
+    if (t->used < t->room) return 1;
+    requests = realloc(t->requests, (size_t)room * sizeof *requests);
+    if (requests) t->requests = requests;
+    calls = realloc(t->calls, (size_t)room * sizeof *calls);
+    if (calls) t->calls = calls;
+    indices = realloc(t->indices, (size_t)room * sizeof *indices);
+    if (indices) t->indices = indices;
+    statuses = realloc(t->statuses, (size_t)room * sizeof *statuses);
+    if (statuses) t->statuses = statuses;
+    if (!requests || !calls || !indices || !statuses) return 0;
+    t->room = room;
+    return 1;
+}
+
+/* Returns whether the request is under way. */
+static int draco_mpi_priv_track(draco_mpi *t, int error, MPI_Request request, int *pending, int *failed) {
+    if (error != MPI_SUCCESS) {
+        *failed = 1;
+        return 0;
+    }
+    t->requests[t->used] = request;
+    t->calls[t->used] = (draco_mpi_priv_call){pending, failed};
+    t->used++;
+    (*pending)++;
+    return 1;
+}
+
+static int draco_mpi_priv_send(draco_mpi *t, int rank, int tag, const void *bytes, size_t n, int *pending,
+                               int *failed) {
+    MPI_Request request;
+    int error;
+    if (n > DRACO_MPI_PRIV_PIECE || !draco_mpi_priv_room(t)) {
+        *failed = 1;
+        return 0;
+    }
+    error = MPI_Isend(bytes, (int)n, MPI_BYTE, rank, tag, t->config.comm, &request);
+    if (error == MPI_SUCCESS) t->counters.bytes_out += n;
+    return draco_mpi_priv_track(t, error, request, pending, failed);
+}
+
+/* Bytes in messages of PIECE each, all posted at once. */
+static void draco_mpi_priv_send_all(draco_mpi *t, int rank, int tag, const unsigned char *bytes, size_t n,
+                                    int *pending, int *failed) {
+    while (n > 0 && !*failed) {
+        size_t piece = n < DRACO_MPI_PRIV_PIECE ? n : DRACO_MPI_PRIV_PIECE;
+        draco_mpi_priv_send(t, rank, tag, bytes, piece, pending, failed);
+        bytes += piece;
+        n -= piece;
+    }
+}
+
+/* From a server, which is trusted to send what its head says. */
+static void draco_mpi_priv_receive_all(draco_mpi *t, int rank, int tag, unsigned char *bytes, size_t n,
+                                       int *pending, int *failed) {
+    while (n > 0 && !*failed) {
+        size_t piece = n < DRACO_MPI_PRIV_PIECE ? n : DRACO_MPI_PRIV_PIECE;
+        MPI_Request request = MPI_REQUEST_NULL;
+        int error = MPI_ERR_NO_MEM;
+        if (draco_mpi_priv_room(t))
+            error = MPI_Irecv(bytes, (int)piece, MPI_BYTE, rank, tag, t->config.comm, &request);
+        draco_mpi_priv_track(t, error, request, pending, failed);
+        bytes += piece;
+        n -= piece;
+    }
+}
+
+/* Let MPI work, and count down what is done. */
+static void draco_mpi_priv_progress(draco_mpi *t) {
+    int done = 0, kept = 0, error;
+    if (t->used == 0) return;
+    error = MPI_Testsome(t->used, t->requests, &done, t->indices, t->statuses);
+    if (done == MPI_UNDEFINED || done <= 0) return;
+    t->idle = 0;
+    for (int i = 0; i < done; i++) {
+        draco_mpi_priv_call *call = &t->calls[t->indices[i]];
+        (*call->pending)--;
+        if (error == MPI_ERR_IN_STATUS && t->statuses[i].MPI_ERROR != MPI_SUCCESS) *call->failed = 1;
+    }
+    for (int i = 0; i < t->used; i++) {
+        if (t->requests[i] == MPI_REQUEST_NULL) continue;
+        t->requests[kept] = t->requests[i];
+        t->calls[kept++] = t->calls[i];
+    }
+    t->used = kept;
+}
+
+/* ---- Life lines ---- */
+
+static void draco_mpi_priv_set_line(int fd) {
+    int on = 1, idle = 5, between = 2, times = 3;
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL, 0) | O_NONBLOCK);
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &between, sizeof between);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof times);
+}
+
+/* IPv6 that takes IPv4 in as well, or IPv4 where there is no IPv6. */
+static void draco_mpi_priv_listen(draco_mpi *t) {
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6};
+    struct sockaddr_in four = {.sin_family = AF_INET};
+    struct sockaddr_storage mine;
+    socklen_t size = sizeof mine;
+    int off = 0, bound, fd = socket(AF_INET6, SOCK_STREAM, 0);
+    if (fd >= 0) {
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+        bound = bind(fd, (struct sockaddr *)&six, sizeof six) == 0;
+    } else {
+        fd = socket(AF_INET, SOCK_STREAM, 0);
+        if (fd < 0) return;
+        bound = bind(fd, (struct sockaddr *)&four, sizeof four) == 0;
+    }
+    if (!bound || listen(fd, 128) != 0 || getsockname(fd, (struct sockaddr *)&mine, &size) != 0) {
+        close(fd);
+        return;
+    }
+    draco_mpi_priv_set_line(fd);
+    t->listener = fd;
+    t->port = mine.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&mine)->sin6_port
+                                         : ((struct sockaddr_in *)&mine)->sin_port;
+}
+
+/* Where this host can be reached, IPv4 written as IPv6. */
+static void draco_mpi_priv_addresses(draco_mpi_priv_welcome *w) {
+    struct ifaddrs *all, *a;
+    if (getifaddrs(&all) != 0) return;
+    for (a = all; a && w->addresses < DRACO_MPI_PRIV_ADDRESSES; a = a->ifa_next) {
+        uint8_t *to = w->address[w->addresses];
+        if (!a->ifa_addr || !(a->ifa_flags & IFF_UP) || (a->ifa_flags & IFF_LOOPBACK)) continue;
+        if (a->ifa_addr->sa_family == AF_INET) {
+            memset(to, 0, 10);
+            memset(to + 10, 0xff, 2);
+            memcpy(to + 12, &((struct sockaddr_in *)a->ifa_addr)->sin_addr, 4);
+        } else if (a->ifa_addr->sa_family == AF_INET6 &&
+                   !IN6_IS_ADDR_LINKLOCAL(&((struct sockaddr_in6 *)a->ifa_addr)->sin6_addr)) {
+            memcpy(to, &((struct sockaddr_in6 *)a->ifa_addr)->sin6_addr, 16);
+        } else {
+            continue;
+        }
+        w->addresses++;
+    }
+    freeifaddrs(all);
+}
+
+/* A connected socket, or -1 after two seconds. */
+static int draco_mpi_priv_dial(const uint8_t address[16], uint16_t port) {
+    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = port};
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = port};
+    int v4 = memcmp(address, mapped, sizeof mapped) == 0, error = 0;
+    int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM, 0);
+    socklen_t size = sizeof error;
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    if (fd < 0) return -1;
+    memcpy(&four.sin_addr, address + 12, 4);
+    memcpy(&six.sin6_addr, address, 16);
+    draco_mpi_priv_set_line(fd);
+    if (connect(fd, v4 ? (struct sockaddr *)&four : (struct sockaddr *)&six, v4 ? sizeof four : sizeof six) !=
+            0 &&
+        errno != EINPROGRESS)
+        error = errno;
+    if (!error && (poll(&p, 1, 2000) != 1 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0))
+        error = ETIMEDOUT;
+    if (error) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* Connect to the server that sent this welcome, and show its token. */
+static void draco_mpi_priv_tie(draco_mpi_priv_peer *p) {
+    static const uint8_t loopback[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1};
+    draco_mpi_priv_welcome *w = &p->welcome;
+    uint8_t say[20];
+    char host[sizeof w->host] = "";
+    int i, fd = -1;
+    if (w->port == 0) return;
+    gethostname(host, sizeof host - 1);
+    w->host[sizeof w->host - 1] = 0;
+    if (strcmp(host, w->host) == 0) fd = draco_mpi_priv_dial(loopback, w->port);
+    for (i = 0; i < w->addresses && i < DRACO_MPI_PRIV_ADDRESSES && fd < 0; i++)
+        fd = draco_mpi_priv_dial(w->address[i], w->port);
+    if (fd < 0) return;
+    memcpy(say, &w->number, 4);
+    memcpy(say + 4, w->token, 16);
+    if (send(fd, say, sizeof say, MSG_NOSIGNAL) != (ssize_t)sizeof say) {
+        close(fd);
+        return;
+    }
+    p->life = fd;
+}
+
+/* A guest has said whose it is: that peer's line, when the token is right. */
+static void draco_mpi_priv_seat(draco_mpi *t, int guest) {
+    uint32_t number;
+    draco_mpi_priv_peer *p;
+    int fd = t->guest[guest].fd;
+    memcpy(&number, t->guest[guest].said, 4);
+    p = number < (uint32_t)t->count ? &t->peers[number] : NULL;
+    if (p && p->welcomed && p->life < 0 && memcmp(p->welcome.token, t->guest[guest].said + 4, 16) == 0)
+        p->life = fd;
+    else
+        close(fd);
+}
+
+static void draco_mpi_priv_guests(draco_mpi *t) {
+    int fd, i, kept = 0;
+    while (t->listener >= 0 && t->guests < DRACO_MPI_PRIV_GUESTS &&
+           (fd = accept(t->listener, NULL, NULL)) >= 0) {
+        draco_mpi_priv_set_line(fd);
+        t->guest[t->guests].fd = fd;
+        t->guest[t->guests++].bytes = 0;
+    }
+    for (i = 0; i < t->guests; i++) {
+        int room = (int)sizeof t->guest[i].said - t->guest[i].bytes;
+        ssize_t n = recv(t->guest[i].fd, t->guest[i].said + t->guest[i].bytes, (size_t)room, 0);
+        if (n > 0) t->guest[i].bytes += (int)n;
+        if (t->guest[i].bytes == (int)sizeof t->guest[i].said)
+            draco_mpi_priv_seat(t, i);
+        else if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+            close(t->guest[i].fd);
+        else
+            t->guest[kept++] = t->guest[i];
+    }
+    /* Whoever fills the hall without a word is shown out, the longest there first. */
+    if (kept == DRACO_MPI_PRIV_GUESTS) {
+        close(t->guest[0].fd);
+        memmove(&t->guest[0], &t->guest[1], (size_t)--kept * sizeof t->guest[0]);
+    }
+    t->guests = kept;
+}
+
+static void draco_mpi_priv_lose(draco_mpi *t, draco_mpi_priv_peer *p) {
+    if (p->life >= 0) close(p->life);
+    p->life = -1;
+    if (p->gone) return;
+    p->gone = 1;
+    t->counters.gone++;
+    if (p->letter) p->letter->users--; /* who is dead reads no more */
+    p->letter = NULL;
+    p->mode = DRACO_MPI_PRIV_SILENT;
+}
+
+/* Every few milliseconds: who has hung up? */
+static void draco_mpi_priv_look(draco_mpi *t) {
+    double now = draco_mpi_priv_now();
+    if (now - t->looked < 0.005) return;
+    t->looked = now;
+    draco_mpi_priv_guests(t);
+    for (int i = 0; i < t->count; i++) {
+        draco_mpi_priv_peer *p = &t->peers[i];
+        char scrap[64];
+        ssize_t n;
+        if (p->life < 0) continue;
+        n = recv(p->life, scrap, sizeof scrap, 0);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) draco_mpi_priv_lose(t, p);
+    }
+}
+
+/* ---- Messages from a peer, in the order it sent them ---- */
+
+/* Take the peer's next message if a slot is free. A message longer than a slot is never received. */
+static int draco_mpi_priv_take(draco_mpi *t, draco_mpi_priv_peer *p) {
+    draco_mpi_priv_slot *slot = &p->slot[(p->first + p->used) % DRACO_MPI_PRIV_SLOTS];
+    MPI_Message message;
+    MPI_Request request;
+    MPI_Status status;
+    int flag = 0, bytes = 0, error;
+    if (p->gone || p->used == DRACO_MPI_PRIV_SLOTS) return 0;
+    if (MPI_Iprobe(p->rank, MPI_ANY_TAG, t->config.comm, &flag, &status) != MPI_SUCCESS || !flag) return 0;
+    MPI_Get_count(&status, MPI_BYTE, &bytes);
+    if (bytes < 0 || (size_t)bytes > DRACO_MPI_SLICE) {
+        p->cut = 1;
+        t->counters.offences++;
+        draco_mpi_priv_lose(t, p);
+        return 1;
+    }
+    if (!slot->memory) slot->memory = malloc(DRACO_MPI_SLICE);
+    if (!slot->memory || !draco_mpi_priv_room(t)) return 0;
+    error = MPI_Improbe(p->rank, MPI_ANY_TAG, t->config.comm, &flag, &message, &status);
+    if (error != MPI_SUCCESS || !flag) return 0;
+    MPI_Get_count(&status, MPI_BYTE, &bytes);
+    slot->bytes = (size_t)bytes;
+    slot->tag = status.MPI_TAG;
+    slot->failed = 0;
+    error = MPI_Imrecv(slot->memory, bytes, MPI_BYTE, &message, &request);
+    draco_mpi_priv_track(t, error, request, &slot->pending, &slot->failed);
+    p->used++;
+    p->missed = 0;
+    return 1;
+}
+
+static void draco_mpi_priv_finish(draco_mpi *t, draco_mpi_priv_peer *p, draco_verdict verdict) {
+    if (p->ended || !t->inbox) return;
+    p->ended = 1;
+    t->left--;
+    if (t->inbox->end(t->inbox->ctx, p->number, verdict) == DRACO_OK) t->enough = 1;
+}
+
+/* A message that no honest worker sends. */
+static void draco_mpi_priv_offend(draco_mpi *t, draco_mpi_priv_peer *p) {
+    t->counters.offences++;
+    p->mode = DRACO_MPI_PRIV_SILENT;
+    p->expecting = 0;
+    if (t->inbox && !p->ended)
+        draco_mpi_priv_finish(t, p, DRACO_MALFORMED);
+    else
+        p->offence = 1;
+}
+
+/* Is this the last letter's head, as a reply repeats it? */
+static int draco_mpi_priv_answers(const draco_mpi_priv_head *told, const draco_mpi_priv_head *head) {
+    return head->magic == told->magic && head->version == told->version && head->code_id == told->code_id &&
+           head->round == told->round && head->step == told->step && head->ask == told->ask &&
+           head->sequence == told->sequence;
+}
+
+static void draco_mpi_priv_on_reply(draco_mpi *t, draco_mpi_priv_peer *p, const draco_mpi_priv_slot *slot) {
+    draco_mpi_priv_head head;
+    if (!p->expecting || slot->bytes != sizeof head) {
+        draco_mpi_priv_offend(t, p);
+        return;
+    }
+    memcpy(&head, slot->memory, sizeof head);
+    if (!draco_mpi_priv_answers(&p->told, &head) ||
+        (head.reply_bytes != p->told.reply_bytes && head.reply_bytes != DRACO_MPI_PRIV_REFUSED)) {
+        draco_mpi_priv_offend(t, p);
+        return;
+    }
+    p->expecting = 0;
+    p->got = 0;
+    p->left = head.reply_bytes == DRACO_MPI_PRIV_REFUSED ? 0 : (size_t)head.reply_bytes;
+    p->mode = DRACO_MPI_PRIV_DROP;
+    if (!t->inbox || !t->current || p->told_serial != t->current->serial) {
+        t->counters.late++;
+    } else if (head.reply_bytes == DRACO_MPI_PRIV_REFUSED) {
+        draco_mpi_priv_finish(t, p, DRACO_MALFORMED);
+    } else if (!p->ended) {
+        p->row = t->inbox->row(t->inbox->ctx, p->number);
+        if (p->row)
+            p->mode = DRACO_MPI_PRIV_ROW;
+        else
+            draco_mpi_priv_finish(t, p, DRACO_ABSENT);
+    }
+}
+
+static void draco_mpi_priv_on_slice(draco_mpi *t, draco_mpi_priv_peer *p, const draco_mpi_priv_slot *slot) {
+    if (p->mode == DRACO_MPI_PRIV_SILENT || slot->bytes > p->left || slot->bytes == 0) {
+        draco_mpi_priv_offend(t, p);
+        return;
+    }
+    p->left -= slot->bytes;
+    if (p->mode == DRACO_MPI_PRIV_ROW) {
+        memcpy(p->row + p->got, slot->memory, slot->bytes);
+        t->inbox->chunk(t->inbox->ctx, p->number, p->got, slot->bytes);
+        t->counters.bytes_in += slot->bytes;
+    }
+    p->got += slot->bytes;
+}
+
+/* It is free again: whatever it had to say has been said. */
+static void draco_mpi_priv_on_ready(draco_mpi *t, draco_mpi_priv_peer *p, const draco_mpi_priv_slot *slot) {
+    int now = t->inbox && t->current && p->told_serial == t->current->serial;
+    if (slot->bytes != 0 || p->ready) {
+        draco_mpi_priv_offend(t, p);
+        return;
+    }
+    if (now && p->mode == DRACO_MPI_PRIV_ROW)
+        draco_mpi_priv_finish(t, p, p->left == 0 ? DRACO_UNDECIDED : DRACO_MALFORMED);
+    else if (now && p->expecting)
+        draco_mpi_priv_finish(t, p, DRACO_ABSENT);
+    p->mode = DRACO_MPI_PRIV_SILENT;
+    p->expecting = 0;
+    p->ready = 1;
+}
+
+static void draco_mpi_priv_on_hello(draco_mpi *t, draco_mpi_priv_peer *p, const draco_mpi_priv_slot *slot);
+
+/* Who may say what: callers say HELLO, the called WELCOME, workers the rest. */
+static void draco_mpi_priv_dispatch(draco_mpi *t, draco_mpi_priv_peer *p, const draco_mpi_priv_slot *slot) {
+    int called = p->is_server && (t->server < 0 || p->number < t->server);
+    if (!slot->failed && slot->tag == DRACO_MPI_PRIV_HELLO && !called && !p->greeted) {
+        draco_mpi_priv_on_hello(t, p, slot);
+    } else if (!slot->failed && slot->tag == DRACO_MPI_PRIV_WELCOME && called && !p->welcomed) {
+        if (slot->bytes == sizeof p->welcome) memcpy(&p->welcome, slot->memory, sizeof p->welcome);
+        p->welcomed = 1;
+    } else if (!slot->failed && !p->is_server && slot->tag == DRACO_MPI_PRIV_REPLY) {
+        draco_mpi_priv_on_reply(t, p, slot);
+    } else if (!slot->failed && !p->is_server && slot->tag == DRACO_MPI_PRIV_SLICE) {
+        draco_mpi_priv_on_slice(t, p, slot);
+    } else if (!slot->failed && !p->is_server && slot->tag == DRACO_MPI_PRIV_READY) {
+        draco_mpi_priv_on_ready(t, p, slot);
+    } else {
+        draco_mpi_priv_offend(t, p);
+    }
+}
+
+/* Serve what has come from this peer. Returns whether anything happened. */
+static int draco_mpi_priv_serve(draco_mpi *t, draco_mpi_priv_peer *p) {
+    int busy = 0;
+    while (p->used > 0 && p->slot[p->first].pending == 0) {
+        draco_mpi_priv_slot *slot = &p->slot[p->first];
+        p->first = (p->first + 1) % DRACO_MPI_PRIV_SLOTS;
+        p->used--;
+        if (!p->gone) draco_mpi_priv_dispatch(t, p, slot);
+        busy = 1;
+    }
+    return busy;
+}
+
+/* ---- The start: every caller says what it was set up with, the called compare ---- */
+
+/* The first line in which two texts differ, cut short. */
+static void draco_mpi_priv_difference(const char *ours, const char *theirs, char *a, char *b, size_t room) {
+    for (;;) {
+        size_t n = strcspn(ours, "\n"), m = strcspn(theirs, "\n");
+        if (n != m || strncmp(ours, theirs, n) != 0 || (!ours[n] && !theirs[m])) {
+            snprintf(a, room, "%.*s", (int)n, ours);
+            snprintf(b, room, "%.*s", (int)m, theirs);
+            return;
+        }
+        ours += n + (ours[n] != 0);
+        theirs += m + (theirs[m] != 0);
+    }
+}
+
+static void draco_mpi_priv_compare(draco_mpi *t, draco_mpi_priv_peer *p, const draco_mpi_priv_hello *hello,
+                                   const char *text) {
+    char a[100], b[100];
+    if (hello->magic != DRACO_MPI_PRIV_MAGIC || hello->version != DRACO_VERSION)
+        draco_mpi_priv_say(t, "rank %d speaks another version of the protocol", p->rank);
+    else if (hello->servers != (uint32_t)t->servers || hello->workers != (uint32_t)t->n)
+        draco_mpi_priv_say(t, "rank %d counts %u servers and %u workers, rank %d counts %d and %d", p->rank,
+                           hello->servers, hello->workers, t->rank, t->servers, t->n);
+    else if (hello->dim != t->config.dim)
+        draco_mpi_priv_say(t, "rank %d has %llu parameters, rank %d has %zu", p->rank,
+                           (unsigned long long)hello->dim, t->rank, t->config.dim);
+    else if (strcmp(text, t->text) != 0) {
+        draco_mpi_priv_difference(t->text, text, a, b, sizeof a);
+        draco_mpi_priv_say(t, "rank %d has '%s' where rank %d has '%s'", p->rank, b, t->rank, a);
+    } else if (hello->code_id != t->config.code_id)
+        draco_mpi_priv_say(t, "rank %d has another code than rank %d", p->rank, t->rank);
+    else
+        return;
+    p->refused = 1;
+}
+
+static void draco_mpi_priv_welcome_peer(draco_mpi *t, draco_mpi_priv_peer *p, draco_status status) {
+    draco_mpi_priv_welcome *w = &p->welcome;
+    draco_seed token;
+    memset(w, 0, sizeof *w);
+    w->magic = DRACO_MPI_PRIV_MAGIC;
+    w->status = status;
+    w->number = (uint32_t)(p - t->peers);
+    if (status < 0) snprintf(w->why, sizeof w->why, "%.*s", (int)sizeof w->why - 1, t->why);
+    if (t->listener >= 0 && draco_seed_random(&token) >= 0) {
+        memcpy(w->token, token.bytes, sizeof w->token);
+        gethostname(w->host, sizeof w->host - 1);
+        w->port = t->port;
+        draco_mpi_priv_addresses(w);
+    }
+    p->welcomed = 1;
+    draco_mpi_priv_send(t, p->rank, DRACO_MPI_PRIV_WELCOME, w, sizeof *w, &t->none, &t->none_failed);
+}
+
+/* During open, welcomes wait until all have been heard; whoever comes later is answered at once. */
+static void draco_mpi_priv_on_hello(draco_mpi *t, draco_mpi_priv_peer *p, const draco_mpi_priv_slot *slot) {
+    draco_mpi_priv_hello hello;
+    char *text;
+    if (slot->bytes < sizeof hello || slot->bytes > sizeof hello + DRACO_MPI_PRIV_TEXT) {
+        draco_mpi_priv_offend(t, p);
+        return;
+    }
+    text = calloc(1, slot->bytes - sizeof hello + 1);
+    if (!text) return;
+    memcpy(&hello, slot->memory, sizeof hello);
+    memcpy(text, slot->memory + sizeof hello, slot->bytes - sizeof hello);
+    p->greeted = 1;
+    draco_mpi_priv_compare(t, p, &hello, text);
+    free(text);
+    if (t->opened) draco_mpi_priv_welcome_peer(t, p, p->refused ? DRACO_E_CONFIG : DRACO_OK);
+}
+
+static draco_status draco_mpi_priv_greet(draco_mpi *t, draco_mpi_priv_peer *p) {
+    size_t text = strlen(t->text);
+    draco_mpi_priv_hello *hello = t->hello;
+    if (!hello) hello = t->hello = calloc(1, sizeof *hello + text + 1);
+    if (!hello) return DRACO_E_MEMORY;
+    hello->magic = DRACO_MPI_PRIV_MAGIC;
+    hello->version = DRACO_VERSION;
+    hello->code_id = t->config.code_id;
+    hello->dim = t->config.dim;
+    hello->servers = (uint32_t)t->servers;
+    hello->workers = (uint32_t)t->n;
+    hello->text_bytes = (uint32_t)text;
+    memcpy(hello + 1, t->text, text);
+    draco_mpi_priv_send(t, p->rank, DRACO_MPI_PRIV_HELLO, hello, sizeof *hello + text, &t->none,
+                        &t->none_failed);
+    return DRACO_OK;
+}
+
+/* Is this a rank that is to call us (1), that we call (-1), or ourselves (0)? */
+static int draco_mpi_priv_calls(const draco_mpi *t, const draco_mpi_priv_peer *p) {
+    if (!p->is_server) return 1;
+    if (t->server < 0 || p->number < t->server) return -1;
+    return p->number > t->server;
+}
+
+/* Is this rank still to say its hello, or its welcome if it is one that we call? */
+static int draco_mpi_priv_awaits(const draco_mpi *t, const draco_mpi_priv_peer *p) {
+    int calls = draco_mpi_priv_calls(t, p);
+    return !p->gone && ((calls > 0 && !p->greeted) || (calls < 0 && !p->welcomed));
+}
+
+static int draco_mpi_priv_awaited(const draco_mpi *t, int servers_only) {
+    int waiting = 0;
+    for (int i = 0; i < t->count; i++)
+        waiting += (!servers_only || t->peers[i].is_server) && draco_mpi_priv_awaits(t, &t->peers[i]);
+    return waiting;
+}
+
+static void draco_mpi_priv_wait_for_all(draco_mpi *t, double until) {
+    while (draco_mpi_priv_awaited(t, 0) > 0 && draco_mpi_priv_now() < until) {
+        int busy = 0;
+        draco_mpi_priv_progress(t);
+        for (int i = 0; i < t->count; i++) {
+            busy |= draco_mpi_priv_serve(t, &t->peers[i]);
+            /* What a server says after its welcome is no longer for this loop. */
+            if (draco_mpi_priv_awaits(t, &t->peers[i]) && t->peers[i].used == 0)
+                busy |= draco_mpi_priv_take(t, &t->peers[i]);
+        }
+        if (busy)
+            t->idle = 0;
+        else
+            draco_mpi_priv_idle(t);
+    }
+}
+
+static void draco_mpi_priv_flush(draco_mpi *t, double seconds) {
+    double until = draco_mpi_priv_now() + seconds;
+    while (t->used > 0 && draco_mpi_priv_now() < until) {
+        draco_mpi_priv_progress(t);
+        draco_mpi_priv_idle(t);
+    }
+}
+
+/* What the servers that we called say. */
+static draco_status draco_mpi_priv_hear_servers(draco_mpi *t) {
+    for (int i = 0; i < t->count; i++) {
+        draco_mpi_priv_peer *p = &t->peers[i];
+        if (draco_mpi_priv_calls(t, p) >= 0) continue;
+        if (!p->welcomed || p->welcome.magic != DRACO_MPI_PRIV_MAGIC) {
+            draco_mpi_priv_say(t, "server %d (rank %d) did not answer", p->number, p->rank);
+            return DRACO_E_TRANSPORT;
+        }
+        if (p->welcome.status < 0) {
+            p->welcome.why[sizeof p->welcome.why - 1] = 0;
+            draco_mpi_priv_say(t, "%s", p->welcome.why);
+            return DRACO_E_CONFIG;
+        }
+        draco_mpi_priv_tie(p);
+        p->heard = draco_mpi_priv_now();
+    }
+    return DRACO_OK;
+}
+
+static draco_status draco_mpi_priv_start(draco_mpi *t) {
+    double until = draco_mpi_priv_now() + (t->config.start_seconds > 0 ? t->config.start_seconds : 60);
+    draco_status status = DRACO_OK;
+    if (t->server < 0) until += 5; /* the servers are the ones to say who is missing */
+    if (t->server >= 0 && !t->config.no_lifelines) draco_mpi_priv_listen(t);
+    for (int i = 0; i < t->count && status >= 0; i++)
+        if (draco_mpi_priv_calls(t, &t->peers[i]) < 0) status = draco_mpi_priv_greet(t, &t->peers[i]);
+    if (status < 0) return status;
+    draco_mpi_priv_wait_for_all(t, until);
+    for (int i = 0; i < t->count; i++)
+        if (t->peers[i].refused) status = DRACO_E_CONFIG;
+    for (int i = 0; i < t->count; i++)
+        if (t->peers[i].greeted) draco_mpi_priv_welcome_peer(t, &t->peers[i], status);
+    t->opened = 1;
+    if (status < 0) {
+        draco_mpi_priv_flush(t, 2);
+        return status;
+    }
+    if (t->server >= 0 && draco_mpi_priv_awaited(t, 1) > 0) {
+        draco_mpi_priv_say(t, "a server rank did not come");
+        return DRACO_E_TRANSPORT;
+    }
+    return draco_mpi_priv_hear_servers(t);
+}
+
+/* ---- Server ---- */
+
+/* A letter's memory that nobody is reading; if silent workers hold all, the oldest: what they read of it is
+   torn, and what they answer is too late to count. */
+static draco_mpi_priv_letter *draco_mpi_priv_blank(draco_mpi *t, size_t bytes) {
+    draco_mpi_priv_letter *oldest = NULL;
+    for (int i = 0; i < DRACO_MPI_PRIV_LETTERS; i++) {
+        draco_mpi_priv_letter *l = &t->letters[i];
+        if (l->users > 0) {
+            if (l->capacity >= bytes && (!oldest || l->serial < oldest->serial)) oldest = l;
+            continue;
+        }
+        if (l->capacity < bytes) {
+            free(l->memory);
+            l->memory = malloc(bytes);
+            l->capacity = l->memory ? bytes : 0;
+        }
+        if (l->memory) return l;
+    }
+    return oldest;
+}
+
+static draco_status draco_mpi_priv_write(draco_mpi *t, const draco_request *request,
+                                         const unsigned char *whom) {
+    size_t params = request->params ? request->params_count * sizeof(float) : 0;
+    draco_mpi_priv_letter *l;
+    if (params && request->params_count != t->shard_count) return DRACO_E_CONFIG;
+    if (request->extra_bytes > t->shard_count * sizeof(float) + 65536) return DRACO_E_ARGUMENT;
+    l = draco_mpi_priv_blank(t, params + request->extra_bytes + 1);
+    if (!l) return DRACO_E_MEMORY;
+    l->serial = ++t->serial;
+    if (!whom) t->sequence++;
+    if (params) t->params_sequence = t->serial;
+    l->head = (draco_mpi_priv_head){.magic = DRACO_MPI_PRIV_MAGIC,
+                                    .version = DRACO_VERSION,
+                                    .code_id = t->config.code_id,
+                                    .ask = (uint32_t)request->ask,
+                                    .round = request->round,
+                                    .step = request->step,
+                                    .sequence = t->sequence,
+                                    .params_sequence = t->params_sequence,
+                                    .params_bytes = params,
+                                    .extra_bytes = request->extra_bytes,
+                                    .reply_bytes = request->reply_bytes};
+    if (params) memcpy(l->memory, request->params, params);
+    if (request->extra_bytes) memcpy(l->memory + params, request->extra, request->extra_bytes);
+    l->everybody = !whom;
+    if (whom) memcpy(l->whom, whom, (size_t)t->n);
+    t->current = l;
+    return DRACO_OK;
+}
+
+/* Send the current letter to a worker that is free for it. */
+static int draco_mpi_priv_offer(draco_mpi *t, draco_mpi_priv_peer *p) {
+    draco_mpi_priv_letter *l = t->current;
+    if (p->letter && p->sending == 0) {
+        p->letter->users--;
+        p->letter = NULL;
+    }
+    if (!l || !p->ready || !p->welcomed || p->refused || p->gone || p->letter || p->told_serial == l->serial)
+        return 0;
+    if (!l->everybody && !l->whom[p->number]) return 0;
+    if (l->head.params_bytes == 0 && p->params_sequence != l->head.params_sequence) return 0;
+    p->told = l->head;
+    p->told_serial = l->serial;
+    p->letter = l;
+    l->users++;
+    p->ready = 0;
+    p->expecting = 1;
+    p->mode = DRACO_MPI_PRIV_SILENT;
+    if (l->head.params_bytes) p->params_sequence = l->head.params_sequence;
+    draco_mpi_priv_send(t, p->rank, DRACO_MPI_PRIV_LETTER, &p->told, sizeof p->told, &p->sending, &p->failed);
+    draco_mpi_priv_send_all(t, p->rank, DRACO_MPI_PRIV_PARAMS, l->memory, (size_t)l->head.params_bytes,
+                            &p->sending, &p->failed);
+    draco_mpi_priv_send_all(t, p->rank, DRACO_MPI_PRIV_EXTRA, l->memory + l->head.params_bytes,
+                            (size_t)l->head.extra_bytes, &p->sending, &p->failed);
+    if (p->failed) draco_mpi_priv_lose(t, p);
+    return 1;
+}
+
+/* One look at everything that goes on between this server and its workers. */
+static void draco_mpi_priv_work(draco_mpi *t) {
+    int busy = 0, flag = 0;
+    MPI_Status status;
+    draco_mpi_priv_look(t);
+    draco_mpi_priv_progress(t);
+    MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, t->config.comm, &flag, &status);
+    for (int i = 0; i < t->n; i++) {
+        draco_mpi_priv_peer *p = &draco_mpi_priv_workers(t)[i];
+        busy |= draco_mpi_priv_offer(t, p);
+        busy |= draco_mpi_priv_serve(t, p);
+        if (flag && draco_mpi_priv_take(t, p)) busy |= 1 | draco_mpi_priv_serve(t, p);
+        if (p->gone) draco_mpi_priv_finish(t, p, p->cut ? DRACO_MALFORMED : DRACO_ABSENT);
+    }
+    if (busy)
+        t->idle = 0;
+    else
+        draco_mpi_priv_idle(t);
+}
+
+static draco_status draco_mpi_priv_broadcast(void *ctx, const draco_request *request) {
+    draco_mpi *t = ctx;
+    draco_status status = draco_mpi_priv_write(t, request, NULL);
+    for (int i = 0; i < t->n && status >= 0; i++) draco_mpi_priv_offer(t, &draco_mpi_priv_workers(t)[i]);
+    return status;
+}
+
+/* Who is not waited for: the dead, those long silent, and those who spoke out of turn. */
+static void draco_mpi_priv_roll_call(draco_mpi *t) {
+    t->left = 0;
+    for (int i = 0; i < t->n; i++) {
+        draco_mpi_priv_peer *p = &draco_mpi_priv_workers(t)[i];
+        p->ended = !t->current->everybody && !t->current->whom[i];
+        t->left += !p->ended;
+    }
+    for (int i = 0; i < t->n; i++) {
+        draco_mpi_priv_peer *p = &draco_mpi_priv_workers(t)[i];
+        if (p->ended) continue;
+        if (p->gone)
+            draco_mpi_priv_finish(t, p, p->cut ? DRACO_MALFORMED : DRACO_ABSENT);
+        else if (p->offence)
+            draco_mpi_priv_finish(t, p, DRACO_MALFORMED);
+        else if (p->refused || p->missed >= DRACO_MPI_MISSES)
+            draco_mpi_priv_finish(t, p, DRACO_ABSENT);
+        if (p->ended) p->offence = 0;
+    }
+}
+
+static draco_status draco_mpi_priv_gather(draco_mpi *t, double seconds, const draco_inbox *inbox) {
+    double until = draco_mpi_priv_now() + seconds;
+    int over = 0;
+    t->inbox = inbox;
+    t->enough = 0;
+    draco_mpi_priv_roll_call(t);
+    while (t->left > 0 && !t->enough && !over) {
+        draco_mpi_priv_work(t);
+        over = seconds >= 0 && draco_mpi_priv_now() >= until;
+    }
+    for (int i = 0; i < t->n; i++) {
+        draco_mpi_priv_peer *p = &draco_mpi_priv_workers(t)[i];
+        if (p->mode == DRACO_MPI_PRIV_ROW) p->mode = DRACO_MPI_PRIV_DROP;
+        p->row = NULL;
+        if (over && !p->ended && !t->enough) p->missed++;
+    }
+    t->inbox = NULL;
+    return t->left == 0 || t->enough ? DRACO_OK : DRACO_MORE;
+}
+
+static draco_status draco_mpi_priv_collect(void *ctx, const draco_request *request, double seconds,
+                                           const draco_inbox *inbox) {
+    draco_mpi *t = ctx;
+    if (!t->current || request->round != t->current->head.round) return DRACO_E_ARGUMENT;
+    return draco_mpi_priv_gather(t, seconds, inbox);
+}
+
+static draco_status draco_mpi_priv_fetch(void *ctx, const draco_request *request, const unsigned char *whom,
+                                         double seconds, const draco_inbox *inbox) {
+    draco_mpi *t = ctx;
+    draco_status status = draco_mpi_priv_write(t, request, whom);
+    return status < 0 ? status : draco_mpi_priv_gather(t, seconds, inbox);
+}
+
+/* Into memory of our own, so that nothing arrives in the caller's after an error. A server that is gone may
+   have said its part before it went: it has a second to be heard. */
+static draco_status draco_mpi_priv_exchange(void *ctx, const void *mine, size_t bytes, void *all) {
+    draco_mpi *t = ctx;
+    double until = 0;
+    int gone = -1;
+    if (bytes == 0) return DRACO_OK;
+    if (bytes > SIZE_MAX / 2 / (size_t)t->servers || t->exchange_failed) return DRACO_E_TRANSPORT;
+    if (t->exchange_room < 2 * bytes * (size_t)t->servers) {
+        free(t->exchange_memory);
+        t->exchange_room = 2 * bytes * (size_t)t->servers;
+        t->exchange_memory = malloc(t->exchange_room);
+        if (!t->exchange_memory) t->exchange_room = 0;
+    }
+    if (!t->exchange_memory) return DRACO_E_MEMORY;
+    unsigned char *copy = t->exchange_memory + bytes * (size_t)t->servers;
+    memcpy(copy, mine, bytes);
+    for (int k = 0; k < t->servers; k++) {
+        draco_mpi_priv_peer *p = &draco_mpi_priv_servers(t)[k];
+        unsigned char *to = t->exchange_memory + (size_t)k * bytes;
+        if (k == t->server) {
+            memcpy(to, copy, bytes);
+            continue;
+        }
+        draco_mpi_priv_receive_all(t, p->rank, DRACO_MPI_PRIV_EXCHANGE, to, bytes, &t->exchanging,
+                                   &t->exchange_failed);
+        draco_mpi_priv_send_all(t, p->rank, DRACO_MPI_PRIV_EXCHANGE, copy, bytes, &t->exchanging,
+                                &t->exchange_failed);
+    }
+    while (t->exchanging > 0 && !t->exchange_failed) {
+        draco_mpi_priv_progress(t);
+        draco_mpi_priv_look(t);
+        for (int k = 0; k < t->servers; k++)
+            if (draco_mpi_priv_servers(t)[k].gone && gone < 0) gone = k, until = draco_mpi_priv_now() + 1;
+        if (gone >= 0 && draco_mpi_priv_now() > until) {
+            draco_mpi_priv_say(t, "server %d (rank %d) is gone", gone, draco_mpi_priv_servers(t)[gone].rank);
+            t->exchange_failed = 1;
+        }
+        if (t->exchanging > 0) draco_mpi_priv_idle(t);
+    }
+    if (t->exchange_failed) return DRACO_E_TRANSPORT;
+    memcpy(all, t->exchange_memory, bytes * (size_t)t->servers);
+    return DRACO_OK;
+}
+
+/* ---- Worker ---- */
+
+/* Tell a server that this worker is free. */
+static void draco_mpi_priv_announce(draco_mpi *t, draco_mpi_priv_peer *p) {
+    if (p->announced || p->stage != DRACO_MPI_PRIV_NOTHING) return;
+    p->announced = 1;
+    draco_mpi_priv_send(t, p->rank, DRACO_MPI_PRIV_READY, NULL, 0, &t->none, &p->failed);
+}
+
+/* What a server may ask for: nothing that a healthy one does not. */
+static int draco_mpi_priv_sane(const draco_mpi *t, const draco_mpi_priv_peer *p) {
+    const draco_mpi_priv_head *h = &p->head;
+    uint64_t shard = p->shard_count * sizeof(float);
+    return h->magic == DRACO_MPI_PRIV_MAGIC && h->version == DRACO_VERSION &&
+           h->code_id == t->config.code_id && (h->params_bytes == 0 || h->params_bytes == shard) &&
+           h->extra_bytes <= shard + 65536 && h->reply_bytes <= 2 * shard + ((uint64_t)1 << 24);
+}
+
+/* A head is here: receive what it announces, the parameters where they belong. */
+static void draco_mpi_priv_open_letter(draco_mpi *t, draco_mpi_priv_peer *p) {
+    const draco_mpi_priv_head *h = &p->head;
+    if (h->magic == DRACO_MPI_PRIV_MAGIC && h->ask == DRACO_ASK_STOP) {
+        p->stage = DRACO_MPI_PRIV_WHOLE;
+        return;
+    }
+    if (p->failed || !draco_mpi_priv_sane(t, p)) {
+        p->failed = 1;
+        return;
+    }
+    if (h->extra_bytes > p->extra_capacity) {
+        free(p->extra);
+        p->extra = malloc((size_t)h->extra_bytes);
+        p->extra_capacity = p->extra ? (size_t)h->extra_bytes : 0;
+        if (!p->extra) {
+            p->failed = 1;
+            return;
+        }
+    }
+    draco_mpi_priv_receive_all(t, p->rank, DRACO_MPI_PRIV_PARAMS,
+                               (unsigned char *)(t->params + p->shard_first), (size_t)h->params_bytes,
+                               &p->receiving, &p->failed);
+    draco_mpi_priv_receive_all(t, p->rank, DRACO_MPI_PRIV_EXTRA, p->extra, (size_t)h->extra_bytes,
+                               &p->receiving, &p->failed);
+    p->stage = DRACO_MPI_PRIV_PAYLOAD;
+}
+
+/* Bring a server's letter as far as it goes. */
+static void draco_mpi_priv_listen_to(draco_mpi *t, draco_mpi_priv_peer *p) {
+    MPI_Message message;
+    MPI_Request request;
+    MPI_Status status;
+    int flag = 0, bytes = 0;
+    if (p->stage == DRACO_MPI_PRIV_NOTHING && draco_mpi_priv_room(t) &&
+        MPI_Improbe(p->rank, DRACO_MPI_PRIV_LETTER, t->config.comm, &flag, &message, &status) ==
+            MPI_SUCCESS &&
+        flag) {
+        int error;
+        MPI_Get_count(&status, MPI_BYTE, &bytes);
+        if (bytes != (int)sizeof p->head) {
+            p->failed = 1;
+            return;
+        }
+        error = MPI_Imrecv(&p->head, bytes, MPI_BYTE, &message, &request);
+        draco_mpi_priv_track(t, error, request, &p->receiving, &p->failed);
+        draco_mpi_priv_progress(t);
+        p->stage = DRACO_MPI_PRIV_HEAD;
+        p->announced = 0;
+        p->heard = draco_mpi_priv_now();
+        t->idle = 0;
+    }
+    if (p->stage == DRACO_MPI_PRIV_HEAD && p->receiving == 0) draco_mpi_priv_open_letter(t, p);
+    if (p->stage == DRACO_MPI_PRIV_PAYLOAD && p->receiving == 0) {
+        p->stage = DRACO_MPI_PRIV_WHOLE;
+        if (p->head.params_bytes) p->params_sequence = p->head.params_sequence;
+    }
+}
+
+/* Workers have nothing to say to each other: take it and forget it. What is too long is left where it is. */
+static void draco_mpi_priv_drain(draco_mpi *t) {
+    MPI_Message message;
+    MPI_Request request;
+    MPI_Status status;
+    int flag = 0, bytes = 0;
+    if (t->drain.pending > 0) return;
+    MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, t->config.comm, &flag, &status);
+    if (!flag) return;
+    for (int k = 0; k < t->servers; k++)
+        if (t->peers[k].rank == status.MPI_SOURCE) return;
+    MPI_Get_count(&status, MPI_BYTE, &bytes);
+    if (bytes < 0 || (size_t)bytes > DRACO_MPI_SLICE || !draco_mpi_priv_room(t)) return;
+    if (!t->drain.memory) t->drain.memory = malloc(DRACO_MPI_SLICE);
+    if (!t->drain.memory) return;
+    MPI_Improbe(status.MPI_SOURCE, status.MPI_TAG, t->config.comm, &flag, &message, &status);
+    if (!flag) return;
+    int error = MPI_Imrecv(t->drain.memory, bytes, MPI_BYTE, &message, &request);
+    draco_mpi_priv_track(t, error, request, &t->drain.pending, &t->drain.failed);
+}
+
+/* A server that is gone may have said STOP before it went. */
+static draco_status draco_mpi_priv_farewell(draco_mpi *t, draco_mpi_priv_peer *p) {
+    double until = draco_mpi_priv_now() + 0.2;
+    while (draco_mpi_priv_now() < until) {
+        draco_mpi_priv_progress(t);
+        if (p->stage < DRACO_MPI_PRIV_PAYLOAD) draco_mpi_priv_listen_to(t, p);
+        if (p->stage == DRACO_MPI_PRIV_WHOLE && p->head.ask == DRACO_ASK_STOP) return DRACO_E_STOPPED;
+        draco_mpi_priv_idle(t);
+    }
+    draco_mpi_priv_say(t, "server %d (rank %d) is gone", p->number, p->rank);
+    return DRACO_E_TRANSPORT;
+}
+
+/* DRACO_OK while every server is there. */
+static draco_status draco_mpi_priv_servers_there(draco_mpi *t) {
+    double now = draco_mpi_priv_now();
+    draco_mpi_priv_look(t);
+    for (int k = 0; k < t->servers; k++) {
+        draco_mpi_priv_peer *p = &t->peers[k];
+        if (p->failed) {
+            draco_mpi_priv_say(t, "server %d (rank %d) sent what no server sends", k, p->rank);
+            return DRACO_E_MALFORMED;
+        }
+        if (p->gone) return draco_mpi_priv_farewell(t, p);
+        if (p->life < 0 && now - p->heard > DRACO_MPI_SILENCE) {
+            draco_mpi_priv_say(t, "server %d (rank %d) has been silent for %d s", k, p->rank,
+                               DRACO_MPI_SILENCE);
+            return DRACO_E_TRANSPORT;
+        }
+    }
+    return DRACO_OK;
+}
+
+/* Which letters make a request: one server's STOP or fetch alone, else those of all, of one broadcast.
+   Returns the server, -1 for all, -2 for not yet. A server that is behind is asked for its next letter. */
+static int draco_mpi_priv_match(draco_mpi *t) {
+    uint64_t newest = 0;
+    int whole = 0;
+    for (int k = 0; k < t->servers; k++) {
+        draco_mpi_priv_peer *p = &t->peers[k];
+        if (p->stage != DRACO_MPI_PRIV_WHOLE) continue;
+        if (p->head.ask == DRACO_ASK_STOP) return k;
+        if (p->head.params_sequence != p->params_sequence) {
+            p->stage = DRACO_MPI_PRIV_NOTHING; /* it speaks of parameters that this worker does not have */
+            continue;
+        }
+        if (p->head.ask == DRACO_ASK_BODY && t->servers > 1) return k;
+        if (p->head.sequence > newest) newest = p->head.sequence;
+    }
+    for (int k = 0; k < t->servers; k++) {
+        draco_mpi_priv_peer *p = &t->peers[k];
+        if (p->stage != DRACO_MPI_PRIV_WHOLE) continue;
+        if (p->head.sequence == newest)
+            whole++;
+        else
+            p->stage = DRACO_MPI_PRIV_NOTHING;
+    }
+    return whole == t->servers ? -1 : -2;
+}
+
+/* All extras one behind the other. */
+static draco_status draco_mpi_priv_join_extras(draco_mpi *t, draco_request *request) {
+    size_t bytes = 0;
+    for (int k = 0; k < t->servers; k++) bytes += (size_t)t->peers[k].head.extra_bytes;
+    request->extra_bytes = bytes;
+    request->extra = bytes ? t->peers[0].extra : NULL;
+    if (bytes == 0 || t->servers == 1) return DRACO_OK;
+    if (bytes > t->extra_capacity) {
+        free(t->extra);
+        t->extra = malloc(bytes);
+        t->extra_capacity = t->extra ? bytes : 0;
+        if (!t->extra) return DRACO_E_MEMORY;
+    }
+    bytes = 0;
+    for (int k = 0; k < t->servers; k++) {
+        draco_mpi_priv_peer *p = &t->peers[k];
+        if (p->head.extra_bytes) memcpy(t->extra + bytes, p->extra, (size_t)p->head.extra_bytes);
+        bytes += (size_t)p->head.extra_bytes;
+    }
+    request->extra = t->extra;
+    return DRACO_OK;
+}
+
+static draco_status draco_mpi_priv_hand_up(draco_mpi *t, int from, draco_request *request) {
+    const draco_mpi_priv_peer *p = &t->peers[from < 0 ? 0 : from];
+    int k;
+    memset(request, 0, sizeof *request);
+    request->ask = (draco_ask)p->head.ask;
+    request->round = p->head.round;
+    request->step = p->head.step;
+    request->server = t->servers > 1 ? from : -1;
+    t->asked_by = from;
+    if (from >= 0) {
+        request->reply_bytes = (size_t)p->head.reply_bytes;
+        return DRACO_OK;
+    }
+    for (k = 0; k < t->servers; k++) request->reply_bytes += (size_t)t->peers[k].head.reply_bytes;
+    if (p->head.params_bytes) {
+        request->params = t->params;
+        request->params_count = t->config.dim;
+    }
+    return draco_mpi_priv_join_extras(t, request);
+}
+
+static int draco_mpi_priv_asked(const draco_mpi *t, int k) {
+    return t->asked_by == -1 || t->asked_by == k;
+}
+
+/* The last request is over, answered or not. */
+static void draco_mpi_priv_let_go(draco_mpi *t) {
+    for (int k = 0; k < t->servers; k++)
+        if (draco_mpi_priv_asked(t, k)) t->peers[k].stage = DRACO_MPI_PRIV_NOTHING;
+    t->asked_by = -2;
+}
+
+static draco_status draco_mpi_priv_receive(void *ctx, draco_request *request) {
+    draco_mpi *t = ctx;
+    int from = -2;
+    draco_mpi_priv_let_go(t);
+    for (;;) {
+        draco_status status;
+        draco_mpi_priv_progress(t);
+        for (int k = 0; k < t->servers; k++) {
+            draco_mpi_priv_announce(t, &t->peers[k]);
+            draco_mpi_priv_listen_to(t, &t->peers[k]);
+        }
+        from = draco_mpi_priv_match(t);
+        if (from != -2) break;
+        draco_mpi_priv_drain(t);
+        status = draco_mpi_priv_servers_there(t);
+        if (status < 0) return status;
+        draco_mpi_priv_idle(t);
+    }
+    t->idle = 0;
+    return draco_mpi_priv_hand_up(t, from, request);
+}
+
+/* Cut the reply for those who asked, and send each the head of its answer. */
+static draco_status draco_mpi_priv_cut(draco_mpi *t, const unsigned char *reply, size_t bytes) {
+    size_t offset = 0;
+    for (int k = 0; k < t->servers; k++)
+        if (draco_mpi_priv_asked(t, k)) offset += (size_t)t->peers[k].head.reply_bytes;
+    if (t->asked_by == -2 || (reply && offset != bytes)) return DRACO_E_ARGUMENT;
+    offset = 0;
+    for (int k = 0; k < t->servers; k++) {
+        draco_mpi_priv_peer *p = &t->peers[k];
+        if (!draco_mpi_priv_asked(t, k)) continue;
+        p->reply = p->head;
+        p->body = reply ? reply + offset : NULL;
+        p->body_bytes = reply ? (size_t)p->head.reply_bytes : 0;
+        p->posted = 0;
+        offset += p->body_bytes;
+        if (!reply) p->reply.reply_bytes = DRACO_MPI_PRIV_REFUSED;
+        draco_mpi_priv_send(t, p->rank, DRACO_MPI_PRIV_REPLY, &p->reply, sizeof p->reply, &p->replying,
+                            &p->failed);
+    }
+    draco_mpi_priv_let_go(t);
+    return DRACO_OK;
+}
+
+/* Keep a window of slices under way; READY after the last. Returns whether all of it has left. */
+static int draco_mpi_priv_feed(draco_mpi *t, draco_mpi_priv_peer *p) {
+    while (p->posted < p->body_bytes && p->replying < DRACO_MPI_PRIV_WINDOW && !p->failed) {
+        size_t n = p->body_bytes - p->posted;
+        if (n > DRACO_MPI_SLICE) n = DRACO_MPI_SLICE;
+        draco_mpi_priv_send(t, p->rank, DRACO_MPI_PRIV_SLICE, p->body + p->posted, n, &p->replying,
+                            &p->failed);
+        p->posted += n;
+    }
+    if (p->posted == p->body_bytes) draco_mpi_priv_announce(t, p);
+    return p->posted == p->body_bytes && p->replying == 0;
+}
+
+static draco_status draco_mpi_priv_submit(void *ctx, const draco_request *request, const void *reply,
+                                          size_t bytes) {
+    draco_mpi *t = ctx;
+    int by = t->asked_by;
+    draco_status status = draco_mpi_priv_cut(t, reply, bytes);
+    (void)request;
+    t->idle = 0;
+    while (status >= 0) {
+        int left = 0;
+        for (int k = 0; k < t->servers; k++)
+            if (by == -1 || by == k) left += !draco_mpi_priv_feed(t, &t->peers[k]);
+        if (left == 0) break;
+        draco_mpi_priv_progress(t);
+        status = draco_mpi_priv_servers_there(t);
+        draco_mpi_priv_idle(t);
+    }
+    return status;
+}
+
+/* ---- Opening and closing ---- */
+
+static int draco_mpi_priv_server_rank(const draco_mpi_config *c, int k) {
+    return c->server_ranks ? c->server_ranks[k] : k;
+}
+
+draco_status draco_mpi_role(const draco_mpi_config *c, int *server, int *worker, int *workers) {
+    int rank, size, servers, below = 0;
+    if (!c || c->comm == MPI_COMM_NULL || MPI_Comm_rank(c->comm, &rank) != MPI_SUCCESS ||
+        MPI_Comm_size(c->comm, &size) != MPI_SUCCESS)
+        return DRACO_E_ARGUMENT;
+    servers = c->servers > 0 ? c->servers : 1;
+    *server = -1;
+    for (int k = 0; k < servers; k++) {
+        int one = draco_mpi_priv_server_rank(c, k);
+        if (one < 0 || one >= size) return DRACO_E_CONFIG;
+        for (int j = 0; j < k; j++)
+            if (draco_mpi_priv_server_rank(c, j) == one) return DRACO_E_CONFIG;
+        if (one == rank) *server = k;
+        below += one < rank;
+    }
+    *worker = *server < 0 ? rank - below : -1;
+    *workers = size - servers;
+    return *workers < 1 || (c->workers > 0 && c->workers != *workers) ? DRACO_E_CONFIG : DRACO_OK;
+}
+
+/* The peers of this rank: all workers if it is a server, then all servers. */
+static draco_status draco_mpi_priv_meet(draco_mpi *t) {
+    int rank = 0, servers = 0;
+    t->count = (t->server >= 0 ? t->n : 0) + t->servers;
+    t->peers = calloc((size_t)t->count, sizeof *t->peers);
+    if (!t->peers) return DRACO_E_MEMORY;
+    for (int i = 0; i < t->count; i++) t->peers[i].life = -1;
+    for (int i = 0; t->server >= 0 && i < t->n; rank++) {
+        int is_server = 0;
+        for (int k = 0; k < t->servers; k++) is_server |= draco_mpi_priv_server_rank(&t->config, k) == rank;
+        if (is_server) continue;
+        t->peers[i].number = i;
+        t->peers[i++].rank = rank;
+    }
+    for (draco_mpi_priv_peer *p = draco_mpi_priv_servers(t); servers < t->servers; servers++, p++) {
+        p->is_server = 1;
+        p->number = servers;
+        p->rank = draco_mpi_priv_server_rank(&t->config, servers);
+        draco_shard(t->config.dim, t->servers, servers, &p->shard_first, &p->shard_count);
+        if (p->shard_count == 0) {
+            draco_mpi_priv_say(t, "%zu parameters are too few for %d servers", t->config.dim, t->servers);
+            return DRACO_E_CONFIG;
+        }
+    }
+    return DRACO_OK;
+}
+
+static draco_status draco_mpi_priv_memory(draco_mpi *t) {
+    if (t->server >= 0) {
+        t->shard_count = draco_mpi_priv_servers(t)[t->server].shard_count;
+        for (int i = 0; i < DRACO_MPI_PRIV_LETTERS; i++) {
+            t->letters[i].whom = calloc(1, (size_t)t->n);
+            if (!t->letters[i].whom) return DRACO_E_MEMORY;
+        }
+        return DRACO_OK;
+    }
+    t->params = aligned_alloc(64, (t->config.dim * sizeof(float) + 63) / 64 * 64);
+    return t->params ? DRACO_OK : DRACO_E_MEMORY;
+}
+
+/* STOP goes out unasked for: a worker finds it whenever it listens next. */
+static void draco_mpi_priv_say_stop(draco_mpi *t) {
+    for (int i = 0; i < t->n; i++) {
+        draco_mpi_priv_peer *p = &draco_mpi_priv_workers(t)[i];
+        if (!p->welcomed || p->gone) continue;
+        p->head = (draco_mpi_priv_head){
+            .magic = DRACO_MPI_PRIV_MAGIC, .version = DRACO_VERSION, .ask = DRACO_ASK_STOP};
+        draco_mpi_priv_send(t, p->rank, DRACO_MPI_PRIV_LETTER, &p->head, sizeof p->head, &p->stopping,
+                            &p->failed);
+    }
+}
+
+/* Workers that are to take their leave yet. */
+static int draco_mpi_priv_lingering(draco_mpi *t) {
+    int left = 0;
+    for (int i = 0; i < t->n; i++) {
+        draco_mpi_priv_peer *p = &draco_mpi_priv_workers(t)[i];
+        if (p->welcomed && !p->refused && !p->gone) left += p->life >= 0 || p->stopping > 0;
+    }
+    return left;
+}
+
+static void draco_mpi_priv_dismiss(draco_mpi *t) {
+    double until = draco_mpi_priv_now() + (t->config.stop_seconds > 0 ? t->config.stop_seconds : 5);
+    t->inbox = NULL;
+    t->current = NULL;
+    draco_mpi_priv_say_stop(t);
+    while (draco_mpi_priv_lingering(t) > 0 && draco_mpi_priv_now() < until) draco_mpi_priv_work(t);
+}
+
+static void draco_mpi_priv_hang_up(draco_mpi *t) {
+    for (int i = 0; i < t->count && t->peers; i++)
+        if (t->peers[i].life >= 0) close(t->peers[i].life);
+    for (int i = 0; i < t->guests; i++) close(t->guest[i].fd);
+    if (t->listener >= 0) close(t->listener);
+}
+
+/* What MPI may still read or write is left to the end of the process. */
+static void draco_mpi_priv_free(draco_mpi *t) {
+    if (t->used > 0) return;
+    for (int i = 0; i < t->count && t->peers; i++) {
+        for (int k = 0; k < DRACO_MPI_PRIV_SLOTS; k++) free(t->peers[i].slot[k].memory);
+        free(t->peers[i].extra);
+    }
+    for (int i = 0; i < DRACO_MPI_PRIV_LETTERS; i++) {
+        free(t->letters[i].memory);
+        free(t->letters[i].whom);
+    }
+    free(t->drain.memory);
+    free(t->exchange_memory);
+    free(t->hello);
+    free(t->params);
+    free(t->extra);
+    free(t->peers);
+    free(t->requests);
+    free(t->calls);
+    free(t->indices);
+    free(t->statuses);
+    free(t->text);
+    free(t);
+}
+
+static draco_status draco_mpi_priv_close(void *ctx) {
+    draco_mpi *t = ctx;
+    if (t->server >= 0 && t->opened) draco_mpi_priv_dismiss(t);
+    draco_mpi_priv_flush(t, 0.1);
+    draco_mpi_priv_hang_up(t);
+    if (t->former != MPI_ERRHANDLER_NULL) {
+        MPI_Comm_set_errhandler(t->config.comm, t->former);
+        MPI_Errhandler_free(&t->former);
+    }
+    draco_mpi_priv_free(t);
+    return DRACO_OK;
+}
+
+static const char *draco_mpi_priv_explain(void *ctx) {
+    return ((draco_mpi *)ctx)->why;
+}
+
+static void draco_mpi_priv_fill(draco_transport *transport, draco_mpi *t) {
+    transport->size = sizeof *transport;
+    transport->name = "mpi";
+    transport->ctx = t;
+    transport->workers = t->n;
+    transport->close = draco_mpi_priv_close;
+    transport->explain = draco_mpi_priv_explain;
+    if (t->server >= 0) {
+        transport->broadcast = draco_mpi_priv_broadcast;
+        transport->collect = draco_mpi_priv_collect;
+        transport->fetch = draco_mpi_priv_fetch;
+        transport->exchange = t->servers > 1 ? draco_mpi_priv_exchange : NULL;
+        transport->server = t->server;
+    } else {
+        transport->receive = draco_mpi_priv_receive;
+        transport->submit = draco_mpi_priv_submit;
+    }
+    transport->servers = t->servers;
+}
+
+static draco_status draco_mpi_priv_set_up(draco_mpi *t, const draco_mpi_config *config) {
+    draco_status status;
+    t->config = *config;
+    t->former = MPI_ERRHANDLER_NULL;
+    t->listener = -1;
+    t->asked_by = -2;
+    t->server = t->worker = -1;
+    t->text = strdup(config->text ? config->text : "");
+    if (!t->text) return DRACO_E_MEMORY;
+    if (strlen(t->text) >= DRACO_MPI_PRIV_TEXT || config->dim == 0) return DRACO_E_ARGUMENT;
+    t->servers = config->servers > 0 ? config->servers : 1;
+    status = draco_mpi_role(config, &t->server, &t->worker, &t->n);
+    if (status < 0) {
+        draco_mpi_priv_say(t, "the communicator does not have %d workers beside %d different servers",
+                           config->workers, t->servers);
+        return status;
+    }
+    MPI_Comm_rank(config->comm, &t->rank);
+    MPI_Comm_get_errhandler(config->comm, &t->former);
+    MPI_Comm_set_errhandler(config->comm, MPI_ERRORS_RETURN);
+    status = draco_mpi_priv_meet(t);
+    if (status >= 0) status = draco_mpi_priv_memory(t);
+    return status;
+}
+
+draco_status draco_mpi_open(draco_transport *transport, const draco_mpi_config *config) {
+    draco_mpi *t;
+    draco_status status;
+    if (!transport || !config) return DRACO_E_ARGUMENT;
+    memset(transport, 0, sizeof *transport);
+    t = calloc(1, sizeof *t);
+    if (!t) return DRACO_E_MEMORY;
+    status = draco_mpi_priv_set_up(t, config);
+    if (status >= 0) status = draco_mpi_priv_start(t);
+    if (status < 0 && !t->why[0]) draco_mpi_priv_say(t, "%s", draco_status_text(status));
+    draco_mpi_priv_fill(transport, t);
+    return status;
+}
+
+int draco_mpi_worker(const draco_transport *transport) {
+    return ((const draco_mpi *)transport->ctx)->worker;
+}
+
+void draco_mpi_count(const draco_transport *transport, draco_mpi_counters *counters) {
+    *counters = ((const draco_mpi *)transport->ctx)->counters;
+}
+
+#endif /* DRACO_MPI_IMPLEMENTED */
+#endif /* DRACO_MPI_IMPLEMENTATION */
+
+/* MIT License. Copyright (c) 2026 The Draco authors. See LICENSE. */
