@@ -109,34 +109,15 @@ DRACO_RULES_API draco_status draco_rule_distances(const float *const *rows, int 
 #ifdef __FAST_MATH__
 #error "draco_rules.h: -ffast-math makes the bits depend on the compiler's mood"
 #endif
+#include "draco_rows.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef _OPENMP
-#include <omp.h>
-#define DRACO_RULES_PRIV_FOR _Pragma("omp parallel for schedule(static)")
-#else
-#define DRACO_RULES_PRIV_FOR
-#endif
-
-/* One binary with AVX-512, AVX2 and plain versions of the inner loops. */
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) &&     \
-    !defined(__SANITIZE_THREAD__)
-#define DRACO_RULES_PRIV_KERNEL                                                                              \
-    __attribute__((noinline, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) static
-#else
-#define DRACO_RULES_PRIV_KERNEL __attribute__((noinline)) static
-#endif
-
-#define DRACO_RULES_PRIV_LANES 16
-#define DRACO_RULES_PRIV_BLOCK 1024u /* coordinates worked on at once: the rows' blocks stay in the cache */
-#define DRACO_RULES_PRIV_TILE 64u    /* coordinates sorted at once */
 #define DRACO_RULES_PRIV_STAGES 4
 #define DRACO_RULES_PRIV_MDA_F 32 /* the search below takes up to 1.4^f steps */
-
-typedef float draco_rules_priv_vec __attribute__((vector_size(64), aligned(4), may_alias));
 
 /* The rows that a rule works on, and what it says of them. */
 typedef struct draco_rules_priv_view {
@@ -150,13 +131,8 @@ typedef struct draco_rules_priv_view {
     int names;             /* out: chosen means something */
 } draco_rules_priv_view;
 
-typedef struct draco_rules_priv_buffer {
-    void *memory;
-    size_t bytes;
-} draco_rules_priv_buffer;
-
-struct draco_rules_priv_rule;
-typedef draco_status draco_rules_priv_core(struct draco_rules_priv_rule *rule, draco_rules_priv_view *view,
+struct draco_rows_rule;
+typedef draco_status draco_rules_priv_core(struct draco_rows_rule *rule, draco_rules_priv_view *view,
                                            float *out);
 
 typedef struct draco_rules_priv_entry {
@@ -170,330 +146,36 @@ typedef enum draco_rules_priv_stage {
     DRACO_RULES_PRIV_BUCKETS
 } draco_rules_priv_stage;
 
-typedef struct draco_rules_priv_rule {
+typedef struct draco_rows_rule {
     char name[96], text[256];
     draco_rule_options options;
     const draco_rules_priv_entry *entry;
     draco_rules_priv_stage stage[DRACO_RULES_PRIV_STAGES];
     int stages, iterations, over_rows;
-    draco_rules_priv_buffer distances, partial, tile, network, small, center, workspace, call;
-    draco_rules_priv_buffer mixed[DRACO_RULES_PRIV_STAGES], table[DRACO_RULES_PRIV_STAGES];
+    draco_rows_work work;
+    draco_rows_buffer distances, small, center, workspace, call;
+    draco_rows_buffer mixed[DRACO_RULES_PRIV_STAGES], table[DRACO_RULES_PRIV_STAGES];
     void *model_workspace;
     size_t center_floats; /* of centred clipping's memory; 0: none yet */
-} draco_rules_priv_rule;
-
-/* ---- Memory and words ---- */
-
-/* At least this much memory, kept for the next call; what it held is lost when it grows. */
-static void *draco_rules_priv_reserve(draco_rules_priv_buffer *buffer, size_t count, size_t size) {
-    if (count > (SIZE_MAX - 64) / size) return NULL;
-    size_t bytes = (count * size + 64) / 64 * 64;
-    if (buffer->bytes < bytes) {
-        free(buffer->memory);
-        buffer->memory = aligned_alloc(64, bytes);
-        buffer->bytes = buffer->memory ? bytes : 0;
-    }
-    return buffer->memory;
-}
-
-static void draco_rules_priv_drop(draco_rules_priv_buffer *buffer) {
-    free(buffer->memory);
-    buffer->memory = NULL;
-    buffer->bytes = 0;
-}
-
-static size_t draco_rules_priv_min(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-static int draco_rules_priv_threads(void) {
-#ifdef _OPENMP
-    return omp_get_max_threads();
-#else
-    return 1;
-#endif
-}
-
-static int draco_rules_priv_thread(void) {
-#ifdef _OPENMP
-    return omp_get_thread_num();
-#else
-    return 0;
-#endif
-}
-
-/* ---- Inner loops over one block of coordinates ---- */
-
-DRACO_RULES_PRIV_KERNEL int draco_rules_priv_block_finite(const float *x, size_t count) {
-    uint32_t top = 0;
-    for (size_t j = 0; j < count; j++) {
-        uint32_t bits;
-        memcpy(&bits, x + j, 4);
-        bits &= 0x7fffffffu;
-        top = top > bits ? top : bits;
-    }
-    return top < 0x7f800000u;
-}
-
-DRACO_RULES_PRIV_KERNEL void draco_rules_priv_block_add(float *restrict acc, const float *restrict x, float w,
-                                                        size_t count) {
-    for (size_t j = 0; j < count; j++) acc[j] += w * x[j];
-}
-
-DRACO_RULES_PRIV_KERNEL void draco_rules_priv_block_scale(float *restrict out, const float *restrict x,
-                                                          float w, size_t count) {
-    for (size_t j = 0; j < count; j++) out[j] = w * x[j];
-}
-
-/* Lanes added pairwise, in a fixed order. */
-static double draco_rules_priv_lanes(const float *lane) {
-    double s[DRACO_RULES_PRIV_LANES];
-    for (int l = 0; l < DRACO_RULES_PRIV_LANES; l++) s[l] = (double)lane[l];
-    for (int width = DRACO_RULES_PRIV_LANES / 2; width > 0; width /= 2)
-        for (int l = 0; l < width; l++) s[l] += s[l + width];
-    return s[0];
-}
-
-static double draco_rules_priv_distance_slow(const float *a, const float *b, size_t count) {
-    double sum = 0;
-    for (size_t j = 0; j < count; j++) {
-        double e = (double)a[j] - (b ? (double)b[j] : 0.0);
-        sum += e * e;
-    }
-    return sum;
-}
-
-/* out[2][4]: squared distances of two rows from four others, a block at a time, in float lanes. */
-DRACO_RULES_PRIV_KERNEL void draco_rules_priv_block_pairs(const float *const a[2], const float *const b[4],
-                                                          size_t count, double out[8]) {
-    draco_rules_priv_vec acc[8] = {{0}};
-    size_t whole = count / DRACO_RULES_PRIV_LANES * DRACO_RULES_PRIV_LANES;
-    for (size_t j = 0; j < whole; j += DRACO_RULES_PRIV_LANES) {
-        const draco_rules_priv_vec a0 = *(const draco_rules_priv_vec *)(const void *)(a[0] + j);
-        const draco_rules_priv_vec a1 = *(const draco_rules_priv_vec *)(const void *)(a[1] + j);
-        for (int k = 0; k < 4; k++) {
-            const draco_rules_priv_vec bk = *(const draco_rules_priv_vec *)(const void *)(b[k] + j);
-            const draco_rules_priv_vec e0 = a0 - bk, e1 = a1 - bk;
-            acc[k] += e0 * e0;
-            acc[4 + k] += e1 * e1;
-        }
-    }
-    for (int p = 0; p < 8; p++) {
-        float lane[DRACO_RULES_PRIV_LANES];
-        memcpy(lane, &acc[p], sizeof lane);
-        out[p] = draco_rules_priv_lanes(lane) +
-                 draco_rules_priv_distance_slow(a[p / 4] + whole, b[p % 4] + whole, count - whole);
-        if (!(out[p] <= (double)FLT_MAX)) out[p] = draco_rules_priv_distance_slow(a[p / 4], b[p % 4], count);
-    }
-}
-
-/* Squared distance of two rows; b == NULL: squared norm of a. */
-DRACO_RULES_PRIV_KERNEL double draco_rules_priv_block_distance(const float *a, const float *b, size_t count) {
-    draco_rules_priv_vec acc0 = {0}, acc1 = {0};
-    size_t step = 2 * DRACO_RULES_PRIV_LANES, whole = count / step * step;
-    for (size_t j = 0; j < whole; j += step) {
-        draco_rules_priv_vec e0 = *(const draco_rules_priv_vec *)(const void *)(a + j);
-        draco_rules_priv_vec e1 =
-            *(const draco_rules_priv_vec *)(const void *)(a + j + DRACO_RULES_PRIV_LANES);
-        if (b) {
-            e0 -= *(const draco_rules_priv_vec *)(const void *)(b + j);
-            e1 -= *(const draco_rules_priv_vec *)(const void *)(b + j + DRACO_RULES_PRIV_LANES);
-        }
-        acc0 += e0 * e0;
-        acc1 += e1 * e1;
-    }
-    acc0 += acc1;
-    float lane[DRACO_RULES_PRIV_LANES];
-    memcpy(lane, &acc0, sizeof lane);
-    double sum = draco_rules_priv_lanes(lane) +
-                 draco_rules_priv_distance_slow(a + whole, b ? b + whole : NULL, count - whole);
-    return sum <= (double)FLT_MAX ? sum : draco_rules_priv_distance_slow(a, b, count);
-}
-
-/* Order two rows of a tile in every coordinate: the smaller value into lo. */
-DRACO_RULES_PRIV_KERNEL void draco_rules_priv_tile_sort(float *tile, const int *pairs, size_t count) {
-    for (size_t c = 0; c < count; c++) {
-        float *restrict lo = tile + (size_t)pairs[2 * c] * DRACO_RULES_PRIV_TILE;
-        float *restrict hi = tile + (size_t)pairs[2 * c + 1] * DRACO_RULES_PRIV_TILE;
-        for (size_t j = 0; j < DRACO_RULES_PRIV_TILE; j++) {
-            float a = lo[j], b = hi[j];
-            lo[j] = a < b ? a : b;
-            hi[j] = a < b ? b : a;
-        }
-    }
-}
-
-/* mean[j] = scale x (sum of the sorted rows from..to-1). */
-DRACO_RULES_PRIV_KERNEL void draco_rules_priv_tile_mean(const float *tile, int from, int to, float scale,
-                                                        float *restrict mean) {
-    for (size_t j = 0; j < DRACO_RULES_PRIV_TILE; j++) mean[j] = 0.0f;
-    for (int i = from; i < to; i++)
-        for (size_t j = 0; j < DRACO_RULES_PRIV_TILE; j++)
-            mean[j] += scale * tile[(size_t)i * DRACO_RULES_PRIV_TILE + j];
-}
-
-/* center[j] = mean of the `keep` of n sorted values that are nearest to center[j]: a window of them. */
-DRACO_RULES_PRIV_KERNEL void draco_rules_priv_tile_window(const float *tile, int n, int keep,
-                                                          float *restrict center) {
-    int start[DRACO_RULES_PRIV_TILE];
-    float sum[DRACO_RULES_PRIV_TILE];
-    for (size_t j = 0; j < DRACO_RULES_PRIV_TILE; j++) start[j] = 0, sum[j] = 0.0f;
-    for (int i = 0; i + keep < n; i++) {
-        const float *low = tile + (size_t)i * DRACO_RULES_PRIV_TILE;
-        const float *high = low + (size_t)keep * DRACO_RULES_PRIV_TILE;
-        for (size_t j = 0; j < DRACO_RULES_PRIV_TILE; j++)
-            start[j] += center[j] - low[j] > high[j] - center[j] ? 1 : 0;
-    }
-    float scale = 1.0f / (float)keep;
-    for (int i = 0; i < n; i++) {
-        const float *row = tile + (size_t)i * DRACO_RULES_PRIV_TILE;
-        for (size_t j = 0; j < DRACO_RULES_PRIV_TILE; j++)
-            sum[j] += i >= start[j] && i < start[j] + keep ? scale * row[j] : 0.0f;
-    }
-    for (size_t j = 0; j < DRACO_RULES_PRIV_TILE; j++) center[j] = sum[j];
-}
-
-/* ---- Passes over all rows ---- */
-
-/* Coordinates are cut into a number of chunks that depends on the shape alone; threads take chunks, and what
-   is summed over chunks is added in their order. */
-static size_t draco_rules_priv_chunks(size_t d, int n) {
-    size_t blocks = (d + DRACO_RULES_PRIV_BLOCK - 1) / DRACO_RULES_PRIV_BLOCK;
-    return draco_rules_priv_min(blocks, n <= 256 ? 64 : 4);
-}
-
-static void draco_rules_priv_chunk(size_t d, size_t chunks, size_t c, size_t *first, size_t *last) {
-    size_t blocks = (d + DRACO_RULES_PRIV_BLOCK - 1) / DRACO_RULES_PRIV_BLOCK;
-    *first = blocks * c / chunks * DRACO_RULES_PRIV_BLOCK;
-    *last = draco_rules_priv_min(d, blocks * (c + 1) / chunks * DRACO_RULES_PRIV_BLOCK);
-}
-
-/* finite[i]: row i has no NaN and no Inf. */
-static draco_status draco_rules_priv_finite(draco_rules_priv_rule *rule, const float *const *rows, int n,
-                                            size_t d, unsigned char *finite) {
-    size_t chunks = draco_rules_priv_chunks(d, n), un = (size_t)n;
-    unsigned char *part = draco_rules_priv_reserve(&rule->partial, chunks * un, 1);
-    if (!part) return DRACO_E_MEMORY;
-    DRACO_RULES_PRIV_FOR
-    for (size_t c = 0; c < chunks; c++) {
-        size_t first, last;
-        draco_rules_priv_chunk(d, chunks, c, &first, &last);
-        for (size_t i = 0; i < un; i++)
-            part[c * un + i] = (unsigned char)draco_rules_priv_block_finite(rows[i] + first, last - first);
-    }
-    memset(finite, 1, un);
-    for (size_t k = 0; k < chunks * un; k++) finite[k % un] &= part[k];
-    return DRACO_OK;
-}
-
-/* out = scale x sum of weight[i] x rows[i], rows of weight 0 unread; weight == NULL: all 1. */
-static void draco_rules_priv_combine(const float *const *rows, int n, const double *weight, size_t d,
-                                     double scale, float *out) {
-    size_t blocks = (d + DRACO_RULES_PRIV_BLOCK - 1) / DRACO_RULES_PRIV_BLOCK;
-    DRACO_RULES_PRIV_FOR
-    for (size_t b = 0; b < blocks; b++) {
-        float acc[DRACO_RULES_PRIV_BLOCK] = {0};
-        size_t first = b * DRACO_RULES_PRIV_BLOCK,
-               count = draco_rules_priv_min(d - first, DRACO_RULES_PRIV_BLOCK);
-        for (int i = 0; i < n; i++) {
-            float w = weight ? (float)weight[i] : 1.0f;
-            if (w < 0.0f || w > 0.0f) draco_rules_priv_block_add(acc, rows[i] + first, w, count);
-        }
-        draco_rules_priv_block_scale(out + first, acc, (float)scale, count);
-    }
-}
+} draco_rows_rule;
 
 static void draco_rules_priv_average(const draco_rules_priv_view *view, const double *weight, double total,
                                      float *out) {
-    draco_rules_priv_combine(view->rows, view->n, weight, view->d, 1.0 / total, out);
-}
-
-/* Squared distances of all pairs: blocks of coordinates stay in the cache while every pair passes over them.
- */
-static void draco_rules_priv_pairs_block(const float *const *rows, int n, size_t first, size_t count,
-                                         double *into) {
-    for (int i = 0; i < n; i += 2) {
-        const float *a[2] = {rows[i] + first, rows[i + 1 < n ? i + 1 : i] + first};
-        for (int j = i + 1; j < n; j += 4) {
-            const float *b[4];
-            double tile[8];
-            for (int k = 0; k < 4; k++) b[k] = rows[j + k < n ? j + k : n - 1] + first;
-            draco_rules_priv_block_pairs(a, b, count, tile);
-            for (int p = 0; p < 8; p++) {
-                int row = i + p / 4, column = j + p % 4;
-                if (row < column && column < n) into[(size_t)row * (size_t)n + (size_t)column] += tile[p];
-            }
-        }
-    }
-}
-
-static draco_status draco_rules_priv_pairs(draco_rules_priv_buffer *work, const float *const *rows, int n,
-                                           size_t d, double *distances) {
-    size_t chunks = draco_rules_priv_chunks(d, n), un = (size_t)n, square = un * un;
-    double *part = draco_rules_priv_reserve(work, chunks * square, sizeof *part);
-    if (!part) return DRACO_E_MEMORY;
-    memset(part, 0, chunks * square * sizeof *part);
-    DRACO_RULES_PRIV_FOR
-    for (size_t c = 0; c < chunks; c++) {
-        size_t first, last;
-        draco_rules_priv_chunk(d, chunks, c, &first, &last);
-        for (size_t at = first; at < last; at += DRACO_RULES_PRIV_BLOCK)
-            draco_rules_priv_pairs_block(rows, n, at, draco_rules_priv_min(last - at, DRACO_RULES_PRIV_BLOCK),
-                                         part + c * square);
-    }
-    memset(distances, 0, square * sizeof *distances);
-    for (size_t i = 0; i < un; i++)
-        for (size_t j = i + 1; j < un; j++) {
-            double sum = 0;
-            for (size_t c = 0; c < chunks; c++) sum += part[c * square + i * un + j];
-            distances[i * un + j] = distances[j * un + i] = sum;
-        }
-    return DRACO_OK;
+    draco_rows_combine(view->rows, view->n, weight, view->d, 1.0 / total, out);
 }
 
 /* The view's distance matrix, in the rule's memory. */
-static double *draco_rules_priv_matrix(draco_rules_priv_rule *rule, const draco_rules_priv_view *view) {
+static double *draco_rules_priv_matrix(draco_rows_rule *rule, const draco_rules_priv_view *view) {
     size_t n = (size_t)view->n;
-    double *distances = draco_rules_priv_reserve(&rule->distances, n * n, sizeof *distances);
+    double *distances = draco_rows_reserve(&rule->distances, n * n, sizeof *distances);
     if (!distances) return NULL;
-    return draco_rules_priv_pairs(&rule->partial, view->rows, view->n, view->measured, distances) < 0
-               ? NULL
-               : distances;
-}
-
-/* Squared distances of every row from `center` (NULL: squared norms). */
-static draco_status draco_rules_priv_from(draco_rules_priv_rule *rule, const draco_rules_priv_view *view,
-                                          const float *center, double *squares) {
-    size_t chunks = draco_rules_priv_chunks(view->measured, view->n), n = (size_t)view->n;
-    double *part = draco_rules_priv_reserve(&rule->partial, chunks * n, sizeof *part);
-    if (!part) return DRACO_E_MEMORY;
-    DRACO_RULES_PRIV_FOR
-    for (size_t c = 0; c < chunks; c++) {
-        size_t first, last;
-        draco_rules_priv_chunk(view->measured, chunks, c, &first, &last);
-        for (size_t i = 0; i < n; i++) {
-            double sum = 0;
-            for (size_t at = first; at < last; at += DRACO_RULES_PRIV_BLOCK)
-                sum +=
-                    draco_rules_priv_block_distance(view->rows[i] + at, center ? center + at : NULL,
-                                                    draco_rules_priv_min(last - at, DRACO_RULES_PRIV_BLOCK));
-            part[c * n + i] = sum;
-        }
-    }
-    memset(squares, 0, n * sizeof *squares);
-    for (size_t c = 0; c < chunks; c++)
-        for (size_t i = 0; i < n; i++) squares[i] += part[c * n + i];
-    return DRACO_OK;
-}
-
-static int draco_rules_priv_ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    return draco_rows_distances(&rule->work, view->rows, view->n, view->measured, distances) < 0 ? NULL
+                                                                                                 : distances;
 }
 
 /* Sorts values; the upper median. */
 static double draco_rules_priv_median_of(double *values, int n) {
-    qsort(values, (size_t)n, sizeof *values, draco_rules_priv_ascending);
+    qsort(values, (size_t)n, sizeof *values, draco_rows_ascending);
     return values[n / 2];
 }
 
@@ -508,9 +190,9 @@ static void draco_rules_priv_take(const double *score, int n, int count, unsigne
     }
 }
 
-static draco_status draco_rules_priv_average_chosen(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
+static draco_status draco_rules_priv_average_chosen(draco_rows_rule *rule, draco_rules_priv_view *view,
                                                     float *out) {
-    double *weight = draco_rules_priv_reserve(&rule->workspace, (size_t)view->n, sizeof *weight);
+    double *weight = draco_rows_reserve(&rule->workspace, (size_t)view->n, sizeof *weight);
     if (!weight) return DRACO_E_MEMORY;
     int total = 0;
     for (int i = 0; i < view->n; i++) {
@@ -525,8 +207,7 @@ static draco_status draco_rules_priv_average_chosen(draco_rules_priv_rule *rule,
 /* ---- The mean ----
    sum of the rows / n; O(nd); no liar is tolerated: one row alone can put it anywhere (Blanchard et al., NIPS
    2017, lemma 1). NaN and Inf pass through as they are. */
-static draco_status draco_rules_priv_mean(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                          float *out) {
+static draco_status draco_rules_priv_mean(draco_rows_rule *rule, draco_rules_priv_view *view, float *out) {
     (void)rule;
     draco_rules_priv_average(view, NULL, (double)view->n, out);
     return DRACO_OK;
@@ -576,7 +257,7 @@ static double draco_rules_priv_length2(const double *distances, int n, const dou
 }
 
 /* Iterate on the distance matrix alone. */
-static void draco_rules_priv_weiszfeld_matrix(draco_rules_priv_rule *rule, draco_rules_priv_weiszfeld *w,
+static void draco_rules_priv_weiszfeld_matrix(draco_rows_rule *rule, draco_rules_priv_weiszfeld *w,
                                               const double *distances, int limit) {
     while (rule->iterations < limit) {
         double half = 0;
@@ -599,28 +280,27 @@ static void draco_rules_priv_weiszfeld_matrix(draco_rules_priv_rule *rule, draco
 }
 
 /* One iteration in one reading: out = sum weight_i x_i, how far that moved, and the distances from it. */
-static draco_status draco_rules_priv_weiszfeld_rows(draco_rules_priv_rule *rule,
-                                                    const draco_rules_priv_view *view,
+static draco_status draco_rules_priv_weiszfeld_rows(draco_rows_rule *rule, const draco_rules_priv_view *view,
                                                     draco_rules_priv_weiszfeld *w, int moved, float *out,
                                                     double *length2) {
-    size_t chunks = draco_rules_priv_chunks(view->d, view->n), n = (size_t)view->n;
-    double *part = draco_rules_priv_reserve(&rule->partial, chunks * (n + 1), sizeof *part);
+    size_t chunks = draco_rows_chunks(view->d, view->n), n = (size_t)view->n;
+    double *part = draco_rows_reserve(&rule->work.partial, chunks * (n + 1), sizeof *part);
     if (!part) return DRACO_E_MEMORY;
     memset(part, 0, chunks * (n + 1) * sizeof *part);
-    DRACO_RULES_PRIV_FOR
+    DRACO_ROWS_FOR
     for (size_t c = 0; c < chunks; c++) {
         size_t first, last;
         double *mine = part + c * (n + 1);
-        draco_rules_priv_chunk(view->d, chunks, c, &first, &last);
-        for (size_t at = first; at < last; at += DRACO_RULES_PRIV_BLOCK) {
-            float acc[DRACO_RULES_PRIV_BLOCK] = {0};
-            size_t count = draco_rules_priv_min(last - at, DRACO_RULES_PRIV_BLOCK);
-            size_t seen = at < view->measured ? draco_rules_priv_min(count, view->measured - at) : 0;
+        draco_rows_chunk(view->d, chunks, c, &first, &last);
+        for (size_t at = first; at < last; at += DRACO_ROWS_BLOCK) {
+            float acc[DRACO_ROWS_BLOCK] = {0};
+            size_t count = draco_rows_min(last - at, DRACO_ROWS_BLOCK);
+            size_t seen = at < view->measured ? draco_rows_min(count, view->measured - at) : 0;
             for (size_t i = 0; i < n; i++)
-                draco_rules_priv_block_add(acc, view->rows[i] + at, (float)w->weight[i], count);
+                draco_rows_block_add(acc, view->rows[i] + at, (float)w->weight[i], count);
             for (size_t i = 0; i < n && seen > 0; i++)
-                mine[i] += draco_rules_priv_block_distance(view->rows[i] + at, acc, seen);
-            if (moved && seen > 0) mine[n] += draco_rules_priv_block_distance(out + at, acc, seen);
+                mine[i] += draco_rows_block_distance(view->rows[i] + at, acc, seen);
+            if (moved && seen > 0) mine[n] += draco_rows_block_distance(out + at, acc, seen);
             memcpy(out + at, acc, count * sizeof *acc);
         }
     }
@@ -645,10 +325,10 @@ static int draco_rules_priv_tame(const double *distances, draco_rules_priv_weisz
     return largest <= 1e6 * draco_rules_priv_median_of(w->sorted, w->n);
 }
 
-static draco_status draco_rules_priv_geometric_median(draco_rules_priv_rule *rule,
-                                                      draco_rules_priv_view *view, float *out) {
+static draco_status draco_rules_priv_geometric_median(draco_rows_rule *rule, draco_rules_priv_view *view,
+                                                      float *out) {
     int n = view->n, limit = rule->options.iterations > 0 ? rule->options.iterations : 500, matrix = 0;
-    double *small = draco_rules_priv_reserve(&rule->small, 4 * (size_t)n, sizeof *small), *distances = NULL;
+    double *small = draco_rows_reserve(&rule->small, 4 * (size_t)n, sizeof *small), *distances = NULL;
     if (!small) return DRACO_E_MEMORY;
     draco_rules_priv_weiszfeld w = {n, small, small + n, small + 2 * n, small + 3 * n};
     if (!rule->options.streaming && n <= 64) {
@@ -676,121 +356,38 @@ static draco_status draco_rules_priv_geometric_median(draco_rules_priv_rule *rul
 
 /* ---- Rules that work on each coordinate alone ---- */
 
-/* Batcher's odd-even merge sort of n values (AFIPS SJCC 1968) as pairs (lower, upper), written for any n by
-   leaving out what lies past it. Returns the number of pairs; pairs == NULL: only counts. */
-static size_t draco_rules_priv_batcher(int n, int *pairs) {
-    size_t count = 0;
-    for (int p = 1; p < n; p *= 2)
-        for (int k = p; k >= 1; k /= 2)
-            for (int j = k % p; j + k < n; j += 2 * k)
-                for (int i = 0; i < k && i + j + k < n; i++) {
-                    if ((i + j) / (2 * p) != (i + j + k) / (2 * p)) continue;
-                    if (pairs) {
-                        pairs[2 * count] = i + j;
-                        pairs[2 * count + 1] = i + j + k;
-                    }
-                    count++;
-                }
-    return count;
-}
-
-/* Selection: drop the pairs that no wanted place (from..to-1 of the sorted values) depends on. */
-static size_t draco_rules_priv_prune(int *pairs, size_t count, int n, int from, int to,
-                                     unsigned char *wanted) {
-    for (int i = 0; i < n; i++) wanted[i] = i >= from && i < to;
-    size_t keep = count;
-    for (size_t c = count; c-- > 0;) {
-        int low = pairs[2 * c], high = pairs[2 * c + 1];
-        if (!wanted[low] && !wanted[high]) continue;
-        wanted[low] = wanted[high] = 1;
-        keep--;
-        pairs[2 * keep] = low;
-        pairs[2 * keep + 1] = high;
-    }
-    memmove(pairs, pairs + 2 * keep, 2 * (count - keep) * sizeof *pairs);
-    return count - keep;
-}
-
-/* What to take of n sorted values: the mean of places from..to-1, or when keep > 0 the mean of the `keep`
-   values that are nearest to it. */
-typedef struct draco_rules_priv_pick {
-    int from, to, keep;
-} draco_rules_priv_pick;
-
-/* A sorting network over the rows, a tile of coordinates at a time: minima and maxima of whole vectors, no
-   branches, O(d n log^2 n). */
-static draco_status draco_rules_priv_by_coordinate(draco_rules_priv_rule *rule, const float *const *rows,
-                                                   int n, size_t d, draco_rules_priv_pick pick, float *out) {
-    size_t count = draco_rules_priv_batcher(n, NULL), un = (size_t)n;
-    size_t tile_floats = un * DRACO_RULES_PRIV_TILE, threads = (size_t)draco_rules_priv_threads();
-    int *pairs = draco_rules_priv_reserve(&rule->network, 2 * count + un, sizeof *pairs);
-    float *tiles = draco_rules_priv_reserve(&rule->tile, threads * tile_floats, sizeof *tiles);
-    if (!pairs || !tiles) return DRACO_E_MEMORY;
-    draco_rules_priv_batcher(n, pairs);
-    if (pick.keep == 0)
-        count = draco_rules_priv_prune(pairs, count, n, pick.from, pick.to,
-                                       (unsigned char *)(void *)(pairs + 2 * count));
-    float scale = 1.0f / (float)(pick.to - pick.from);
-    size_t blocks = (d + DRACO_RULES_PRIV_TILE - 1) / DRACO_RULES_PRIV_TILE;
-    DRACO_RULES_PRIV_FOR
-    for (size_t b = 0; b < blocks; b++) {
-        float *tile = tiles + (size_t)draco_rules_priv_thread() * tile_floats, mean[DRACO_RULES_PRIV_TILE];
-        size_t first = b * DRACO_RULES_PRIV_TILE,
-               width = draco_rules_priv_min(d - first, DRACO_RULES_PRIV_TILE);
-        for (size_t i = 0; i < un; i++) {
-            float *row = tile + i * DRACO_RULES_PRIV_TILE;
-            memcpy(row, rows[i] + first, width * sizeof *row);
-            memset(row + width, 0, (DRACO_RULES_PRIV_TILE - width) * sizeof *row);
-        }
-        draco_rules_priv_tile_sort(tile, pairs, count);
-        draco_rules_priv_tile_mean(tile, pick.from, pick.to, scale, mean);
-        if (pick.keep > 0) draco_rules_priv_tile_window(tile, n, pick.keep, mean);
-        memcpy(out + first, mean, width * sizeof *mean);
-    }
-    return DRACO_OK;
-}
-
-/* The places of the median: the middle one, or the two about the middle. */
-static draco_rules_priv_pick draco_rules_priv_middle(int n, int keep) {
-    draco_rules_priv_pick pick = {(n - 1) / 2, n / 2 + 1, keep};
-    return pick;
-}
-
 /* ---- The coordinate-wise median (MarMed) ----
    Yin, Chen, Ramchandran, Bartlett, ICML 2018, definition 1; Xie, Koyejo, Gupta, arXiv 1802.10116,
    definition 4. O(nd log^2 n) by network; f < n/2. */
-static draco_status draco_rules_priv_median(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                            float *out) {
-    return draco_rules_priv_by_coordinate(rule, view->rows, view->n, view->d,
-                                          draco_rules_priv_middle(view->n, 0), out);
+static draco_status draco_rules_priv_median(draco_rows_rule *rule, draco_rules_priv_view *view, float *out) {
+    return draco_rows_by_coordinate(&rule->work, view->rows, view->n, view->d, draco_rows_middle(view->n, 0),
+                                    out);
 }
 
 /* ---- The trimmed mean ----
    Per coordinate the mean without the f smallest and the f largest values (Yin et al., ICML 2018, definition
    2). f < n/2. */
-static draco_status draco_rules_priv_trimmed_mean(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
+static draco_status draco_rules_priv_trimmed_mean(draco_rows_rule *rule, draco_rules_priv_view *view,
                                                   float *out) {
-    draco_rules_priv_pick pick = {view->f, view->n - view->f, 0};
-    return draco_rules_priv_by_coordinate(rule, view->rows, view->n, view->d, pick, out);
+    draco_rows_pick pick = {view->f, view->n - view->f, 0};
+    return draco_rows_by_coordinate(&rule->work, view->rows, view->n, view->d, pick, out);
 }
 
 /* ---- MeaMed ----
    Per coordinate the mean of the n - f values that are nearest to the median (Xie, Koyejo, Gupta, arXiv
    1802.10116, definition 5). In sorted order these are neighbours, so a window is moved, not sorted again.
    f < n/2. */
-static draco_status draco_rules_priv_meamed(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                            float *out) {
-    return draco_rules_priv_by_coordinate(rule, view->rows, view->n, view->d,
-                                          draco_rules_priv_middle(view->n, view->n - view->f), out);
+static draco_status draco_rules_priv_meamed(draco_rows_rule *rule, draco_rules_priv_view *view, float *out) {
+    return draco_rows_by_coordinate(&rule->work, view->rows, view->n, view->d,
+                                    draco_rows_middle(view->n, view->n - view->f), out);
 }
 
 /* ---- Phocas ----
    Per coordinate the mean of the n - f values that are nearest to the trimmed mean (Xie, Koyejo, Gupta, arXiv
    1805.09682, definition 8). f < n/2. */
-static draco_status draco_rules_priv_phocas(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                            float *out) {
-    draco_rules_priv_pick pick = {view->f, view->n - view->f, view->n - view->f};
-    return draco_rules_priv_by_coordinate(rule, view->rows, view->n, view->d, pick, out);
+static draco_status draco_rules_priv_phocas(draco_rows_rule *rule, draco_rules_priv_view *view, float *out) {
+    draco_rows_pick pick = {view->f, view->n - view->f, view->n - view->f};
+    return draco_rows_by_coordinate(&rule->work, view->rows, view->n, view->d, pick, out);
 }
 
 /* ---- Rules that choose rows by their distances ---- */
@@ -804,17 +401,17 @@ static void draco_rules_priv_krum_scores(const double *distances, int n, const u
         if (!in[i]) continue;
         for (int j = 0; j < n; j++)
             if (in[j] && j != i) sorted[others++] = distances[(size_t)i * (size_t)n + (size_t)j];
-        qsort(sorted, (size_t)others, sizeof *sorted, draco_rules_priv_ascending);
+        qsort(sorted, (size_t)others, sizeof *sorted, draco_rows_ascending);
         score[i] = 0;
         for (int k = 0; k < near && k < others; k++) score[i] += sorted[k];
     }
 }
 
-static draco_status draco_rules_priv_krum_best(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                               int count, float *out) {
+static draco_status draco_rules_priv_krum_best(draco_rows_rule *rule, draco_rules_priv_view *view, int count,
+                                               float *out) {
     int n = view->n;
     double *distances = draco_rules_priv_matrix(rule, view);
-    double *score = draco_rules_priv_reserve(&rule->small, 2 * (size_t)n, sizeof *score);
+    double *score = draco_rows_reserve(&rule->small, 2 * (size_t)n, sizeof *score);
     if (!distances || !score) return DRACO_E_MEMORY;
     memset(view->chosen, 1, (size_t)n);
     draco_rules_priv_krum_scores(distances, n, view->chosen, n - view->f - 2, score + n, score);
@@ -825,15 +422,14 @@ static draco_status draco_rules_priv_krum_best(draco_rules_priv_rule *rule, drac
 /* ---- Krum ----
    The one row with the least sum of squared distances from its n - f - 2 nearest others (Blanchard, El
    Mhamdi, Guerraoui, Stainer, NIPS 2017, section 4); of equal ones the first. O(n^2 d); n >= 2f + 3. */
-static draco_status draco_rules_priv_krum(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                          float *out) {
+static draco_status draco_rules_priv_krum(draco_rows_rule *rule, draco_rules_priv_view *view, float *out) {
     return draco_rules_priv_krum_best(rule, view, 1, out);
 }
 
 /* ---- Multi-Krum ----
    The mean of the m rows with the best scores (the same paper, section 5); m = n - f - 2 unless
    options.select says otherwise. O(n^2 d); n >= 2f + 3, m <= n - f. */
-static draco_status draco_rules_priv_multi_krum(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
+static draco_status draco_rules_priv_multi_krum(draco_rows_rule *rule, draco_rules_priv_view *view,
                                                 float *out) {
     int most = view->n - view->f, m = rule->options.select > 0 ? rule->options.select : most - 2;
     return draco_rules_priv_krum_best(rule, view, m < most ? m : most, out);
@@ -844,12 +440,11 @@ static draco_status draco_rules_priv_multi_krum(draco_rules_priv_rule *rule, dra
    per coordinate the mean of the theta - 2f values nearest to the median of the picked (El Mhamdi, Guerraoui,
    Rouault, ICML 2018, section 4). With k rows left Krum counts their k - f - 2 nearest, at least one; the
    distances are computed once. O(n^2 d); n >= 4f + 3. */
-static draco_status draco_rules_priv_bulyan(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                            float *out) {
+static draco_status draco_rules_priv_bulyan(draco_rows_rule *rule, draco_rules_priv_view *view, float *out) {
     int n = view->n, f = view->f, theta = n - 2 * f;
     double *distances = draco_rules_priv_matrix(rule, view);
-    double *score = draco_rules_priv_reserve(&rule->small, 3 * (size_t)n, sizeof *score);
-    const float **picked = draco_rules_priv_reserve(&rule->workspace, (size_t)n, sizeof *picked);
+    double *score = draco_rows_reserve(&rule->small, 3 * (size_t)n, sizeof *score);
+    const float **picked = draco_rows_reserve(&rule->workspace, (size_t)n, sizeof *picked);
     if (!distances || !score || !picked) return DRACO_E_MEMORY;
     unsigned char *left = (unsigned char *)(void *)(score + 2 * n);
     memset(left, 1, (size_t)n);
@@ -866,8 +461,8 @@ static draco_status draco_rules_priv_bulyan(draco_rules_priv_rule *rule, draco_r
         if (!left[i]) picked[count++] = view->rows[i];
     }
     view->names = 1;
-    return draco_rules_priv_by_coordinate(rule, picked, theta, view->d,
-                                          draco_rules_priv_middle(theta, theta - 2 * f), out);
+    return draco_rows_by_coordinate(&rule->work, picked, theta, view->d,
+                                    draco_rows_middle(theta, theta - 2 * f), out);
 }
 
 /* ---- MDA, minimum-diameter averaging ----
@@ -940,15 +535,14 @@ static void draco_rules_priv_drop_far(draco_rules_priv_cover *g, int f) {
     }
 }
 
-static draco_status draco_rules_priv_mda(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                         float *out) {
+static draco_status draco_rules_priv_mda(draco_rows_rule *rule, draco_rules_priv_view *view, float *out) {
     size_t n = (size_t)view->n;
     double *distances = draco_rules_priv_matrix(rule, view);
-    double *sorted = draco_rules_priv_reserve(&rule->small, n * n, sizeof *sorted);
-    unsigned char *spare = draco_rules_priv_reserve(&rule->workspace, n * (size_t)(view->f + 1), 1);
+    double *sorted = draco_rows_reserve(&rule->small, n * n, sizeof *sorted);
+    unsigned char *spare = draco_rows_reserve(&rule->workspace, n * (size_t)(view->f + 1), 1);
     if (!distances || !sorted || !spare) return DRACO_E_MEMORY;
     memcpy(sorted, distances, n * n * sizeof *sorted);
-    qsort(sorted, n * n, sizeof *sorted, draco_rules_priv_ascending);
+    qsort(sorted, n * n, sizeof *sorted, draco_rows_ascending);
     draco_rules_priv_cover g = {distances, view->n, 0, view->chosen, spare};
     size_t low = 0, high = n * n - 1; /* the largest distance needs no cover at all */
     while (low < high) {
@@ -967,11 +561,11 @@ static draco_status draco_rules_priv_mda(draco_rules_priv_rule *rule, draco_rule
 /* ---- CGE, comparative gradient elimination ----
    The mean of the n - f rows of least norm (Gupta, Liu, Vaidya, arXiv 2008.04699, equation 6, where it is the
    sum). O(nd); f < n/2. */
-static draco_status draco_rules_priv_cge(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                         float *out) {
-    double *squares = draco_rules_priv_reserve(&rule->small, (size_t)view->n, sizeof *squares);
+static draco_status draco_rules_priv_cge(draco_rows_rule *rule, draco_rules_priv_view *view, float *out) {
+    double *squares = draco_rows_reserve(&rule->small, (size_t)view->n, sizeof *squares);
     if (!squares) return DRACO_E_MEMORY;
-    draco_status status = draco_rules_priv_from(rule, view, NULL, squares);
+    draco_status status =
+        draco_rows_distances_from(&rule->work, view->rows, view->n, view->measured, NULL, squares);
     if (status < 0) return status;
     draco_rules_priv_take(squares, view->n, view->n - view->f, view->chosen);
     return draco_rules_priv_average_chosen(rule, view, out);
@@ -982,14 +576,14 @@ static draco_status draco_rules_priv_cge(draco_rules_priv_rule *rule, draco_rule
    before (Karimireddy, He, Jaggi, ICML 2021, algorithm 2 and equation 9); at first v is the coordinate-wise
    median. tau is options.radius, or without it the median of the ||x_i - v||, so that no scale must be known.
    O(nd) per iteration; f < n/2. */
-static draco_status draco_rules_priv_centred_clipping(draco_rules_priv_rule *rule,
-                                                      draco_rules_priv_view *view, float *out) {
+static draco_status draco_rules_priv_centred_clipping(draco_rows_rule *rule, draco_rules_priv_view *view,
+                                                      float *out) {
     size_t n = (size_t)view->n, d = view->d;
     int rounds = rule->options.iterations > 0 ? rule->options.iterations : 3;
-    double *squares = draco_rules_priv_reserve(&rule->small, 3 * n + 1, sizeof *squares);
-    const float **rows = draco_rules_priv_reserve(&rule->workspace, n + 1, sizeof *rows);
+    double *squares = draco_rows_reserve(&rule->small, 3 * n + 1, sizeof *squares);
+    const float **rows = draco_rows_reserve(&rule->workspace, n + 1, sizeof *rows);
     if (rule->center_floats != d) rule->center_floats = 0;
-    float *center = draco_rules_priv_reserve(&rule->center, d, sizeof *center);
+    float *center = draco_rows_reserve(&rule->center, d, sizeof *center);
     if (!squares || !rows || !center) return DRACO_E_MEMORY;
     double *sorted = squares + n, *weight = squares + 2 * n;
     draco_status status = DRACO_OK;
@@ -997,7 +591,7 @@ static draco_status draco_rules_priv_centred_clipping(draco_rules_priv_rule *rul
     memcpy(rows, view->rows, n * sizeof *rows);
     rows[n] = center;
     for (int round = 0; round < rounds && status >= 0; round++) {
-        status = draco_rules_priv_from(rule, view, center, squares);
+        status = draco_rows_distances_from(&rule->work, view->rows, view->n, view->measured, center, squares);
         if (status < 0) break;
         memcpy(sorted, squares, n * sizeof *sorted);
         double median = sqrt(draco_rules_priv_median_of(sorted, view->n));
@@ -1008,7 +602,7 @@ static draco_status draco_rules_priv_centred_clipping(draco_rules_priv_rule *rul
             rest -= weight[i];
         }
         weight[n] = rest;
-        draco_rules_priv_combine(rows, view->n + 1, weight, d, 1.0, out);
+        draco_rows_combine(rows, view->n + 1, weight, d, 1.0, out);
         memcpy(center, out, d * sizeof *center);
         rule->center_floats = d;
     }
@@ -1020,7 +614,7 @@ static draco_status draco_rules_priv_centred_clipping(draco_rules_priv_rule *rul
    own stream of samples; the mean of the n - f rows of the highest scores (Xie, Koyejo, Gupta, ICML 2019,
    definition 2). u is a row divided by options.samples, x is in->params. O(nd) and n + 1 losses of the model;
    f < n, as far as the server's batch can be trusted to tell good from bad. */
-static draco_status draco_rules_priv_loss(draco_rules_priv_rule *rule, const float *params, uint64_t step,
+static draco_status draco_rules_priv_loss(draco_rows_rule *rule, const float *params, uint64_t step,
                                           float *gradient, double *loss) {
     const draco_model *model = rule->options.model;
     size_t samples = rule->options.batch > 0 ? rule->options.batch : 128;
@@ -1037,20 +631,20 @@ static draco_status draco_rules_priv_loss(draco_rules_priv_rule *rule, const flo
     return status < 0 ? DRACO_E_MODEL : DRACO_OK;
 }
 
-static draco_status draco_rules_priv_zeno(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                          float *out) {
+static draco_status draco_rules_priv_zeno(draco_rows_rule *rule, draco_rules_priv_view *view, float *out) {
     const draco_model *model = rule->options.model;
     size_t n = (size_t)view->n, d = view->d;
     double gamma = rule->options.gamma > 0 ? rule->options.gamma : 0.1;
     double rho = rule->options.rho > 0 ? rule->options.rho : gamma / 200;
     double scale = 1.0 / (double)(rule->options.samples > 0 ? rule->options.samples : 1), before;
     if (!view->params || d != model->dim) return DRACO_E_ARGUMENT;
-    double *score = draco_rules_priv_reserve(&rule->small, 2 * n, sizeof *score);
-    float *moved = draco_rules_priv_reserve(&rule->center, 2 * d, sizeof *moved), *gradient = moved + d;
+    double *score = draco_rows_reserve(&rule->small, 2 * n, sizeof *score);
+    float *moved = draco_rows_reserve(&rule->center, 2 * d, sizeof *moved), *gradient = moved + d;
     if (!score || !moved) return DRACO_E_MEMORY;
     draco_rules_priv_view weights = *view;
-    weights.measured = draco_rules_priv_min(view->measured, model->parameters);
-    draco_status status = draco_rules_priv_from(rule, &weights, NULL, score + n);
+    weights.measured = draco_rows_min(view->measured, model->parameters);
+    draco_status status =
+        draco_rows_distances_from(&rule->work, weights.rows, weights.n, weights.measured, NULL, score + n);
     if (status >= 0) status = draco_rules_priv_loss(rule, view->params, view->step, gradient, &before);
     if (status < 0) return status;
     memcpy(moved, view->params, d * sizeof *moved);
@@ -1150,66 +744,24 @@ DRACO_RULES_API const draco_rule_info *draco_pre_list(int i) {
 /* ---- Pre-aggregations: rows in, other rows out ---- */
 
 /* Memory for `count` rows of d floats that a stage writes. */
-static float **draco_rules_priv_rows(draco_rules_priv_rule *rule, int stage, int count, size_t d) {
+static float **draco_rules_priv_rows(draco_rows_rule *rule, int stage, int count, size_t d) {
     size_t stride = (d + 15) / 16 * 16;
     if (stride > SIZE_MAX / 8 / (size_t)count) return NULL;
-    float **rows = draco_rules_priv_reserve(&rule->table[stage], (size_t)count, sizeof *rows);
-    float *memory = draco_rules_priv_reserve(&rule->mixed[stage], (size_t)count * stride, sizeof *memory);
+    float **rows = draco_rows_reserve(&rule->table[stage], (size_t)count, sizeof *rows);
+    float *memory = draco_rows_reserve(&rule->mixed[stage], (size_t)count * stride, sizeof *memory);
     if (!rows || !memory) return NULL;
     for (int i = 0; i < count; i++) rows[i] = memory + (size_t)i * stride;
     return rows;
 }
 
-/* out[0..TILE) = scale x sum of the `count` rows of the list, beginning at one place. */
-DRACO_RULES_PRIV_KERNEL void draco_rules_priv_tile_mix(const float *const *rows, const int *list, int count,
-                                                       size_t first, float scale, float *out) {
-    draco_rules_priv_vec acc[4] = {{0}};
-    for (int k = 0; k < count; k++) {
-        const float *x = rows[list[k]] + first;
-        for (int v = 0; v < 4; v++)
-            acc[v] += *(const draco_rules_priv_vec *)(const void *)(x + v * DRACO_RULES_PRIV_LANES);
-    }
-    for (int v = 0; v < 4; v++) {
-        acc[v] *= scale;
-        memcpy(out + v * DRACO_RULES_PRIV_LANES, &acc[v], sizeof acc[v]);
-    }
-}
-
-/* to[i] = the mean of `size` listed rows, list i at lists + i x size; a negative number ends a list early. */
-static void draco_rules_priv_mix(const float *const *rows, const int *lists, int count, int size, size_t d,
-                                 float *const *to) {
-    size_t blocks = (d + DRACO_RULES_PRIV_TILE - 1) / DRACO_RULES_PRIV_TILE;
-    DRACO_RULES_PRIV_FOR
-    for (size_t b = 0; b < blocks; b++) {
-        size_t first = b * DRACO_RULES_PRIV_TILE,
-               width = draco_rules_priv_min(d - first, DRACO_RULES_PRIV_TILE);
-        for (int i = 0; i < count; i++) {
-            const int *list = lists + (size_t)i * (size_t)size;
-            int members = 0;
-            while (members < size && list[members] >= 0) members++;
-            float scale = 1.0f / (float)members;
-            if (width == DRACO_RULES_PRIV_TILE) {
-                draco_rules_priv_tile_mix(rows, list, members, first, scale, to[i] + first);
-                continue;
-            }
-            for (size_t j = first; j < d; j++) {
-                float sum = 0;
-                for (int k = 0; k < members; k++) sum += rows[list[k]][j];
-                to[i][j] = sum * scale;
-            }
-        }
-    }
-}
-
 /* Nearest-neighbour mixing: every row becomes the mean of its n - f nearest, itself among them (Allouah,
    Farhadkhani, Guerraoui, Gupta, Pinot, Stephan, AISTATS 2023, algorithm 2). O(n^2 d); f < n/2, and what the
    rule asks. */
-static draco_status draco_rules_priv_nnm(draco_rules_priv_rule *rule, int stage,
-                                         draco_rules_priv_view *view) {
+static draco_status draco_rules_priv_nnm(draco_rows_rule *rule, int stage, draco_rules_priv_view *view) {
     int n = view->n, near = n - view->f;
     double *distances = draco_rules_priv_matrix(rule, view);
     float **to = draco_rules_priv_rows(rule, stage, n, view->d);
-    int *lists = draco_rules_priv_reserve(&rule->workspace, (size_t)n * (size_t)near, sizeof *lists);
+    int *lists = draco_rows_reserve(&rule->workspace, (size_t)n * (size_t)near, sizeof *lists);
     if (!distances || !to || !lists) return DRACO_E_MEMORY;
     for (int i = 0; i < n; i++) {
         int *list = lists + (size_t)i * (size_t)near;
@@ -1219,7 +771,7 @@ static draco_status draco_rules_priv_nnm(draco_rules_priv_rule *rule, int stage,
         for (int j = 0; j < n; j++)
             if (view->chosen[j]) *list++ = j;
     }
-    draco_rules_priv_mix(view->rows, lists, n, near, view->d, to);
+    draco_rows_mix(view->rows, lists, n, near, view->d, to);
     view->rows = (const float *const *)to;
     return DRACO_OK;
 }
@@ -1227,11 +779,11 @@ static draco_status draco_rules_priv_nnm(draco_rules_priv_rule *rule, int stage,
 /* Bucketing: the rows are shuffled and the mean of each `size` in turn takes their place (Karimireddy, He,
    Jaggi, ICLR 2022, algorithm 1). The shuffle depends on seed and step. O(nd); the rule must withstand f of
    the ceil(n / size) buckets. */
-static draco_status draco_rules_priv_bucketing(draco_rules_priv_rule *rule, int stage, int size,
+static draco_status draco_rules_priv_bucketing(draco_rows_rule *rule, int stage, int size,
                                                draco_rules_priv_view *view) {
     int n = view->n, buckets = (n + size - 1) / size;
     float **to = draco_rules_priv_rows(rule, stage, buckets, view->d);
-    int *order = draco_rules_priv_reserve(&rule->workspace, (size_t)buckets * (size_t)size, sizeof *order);
+    int *order = draco_rows_reserve(&rule->workspace, (size_t)buckets * (size_t)size, sizeof *order);
     if (!to || !order) return DRACO_E_MEMORY;
     for (int i = 0; i < buckets * size; i++) order[i] = i < n ? i : -1;
     for (int i = n - 1; i > 0; i--) {
@@ -1241,7 +793,7 @@ static draco_status draco_rules_priv_bucketing(draco_rules_priv_rule *rule, int 
         order[j] = order[i];
         order[i] = other;
     }
-    draco_rules_priv_mix(view->rows, order, buckets, size, view->d, to);
+    draco_rows_mix(view->rows, order, buckets, size, view->d, to);
     view->rows = (const float *const *)to;
     view->n = buckets;
     return DRACO_OK;
@@ -1276,7 +828,7 @@ static draco_status draco_rules_priv_vote(const draco_inputs *in, const float **
 /* ---- One call ---- */
 
 /* Are n rows (votes, when a vote comes first) enough for f liars? */
-static draco_status draco_rules_priv_limit(const draco_rules_priv_rule *rule, int n, int f, char *text,
+static draco_status draco_rules_priv_limit(const draco_rows_rule *rule, int n, int f, char *text,
                                            size_t capacity) {
     int rows = n;
     for (int k = 0; k < rule->stages; k++) {
@@ -1304,17 +856,17 @@ static draco_status draco_rules_priv_limit(const draco_rules_priv_rule *rule, in
     return DRACO_OK;
 }
 
-static int draco_rules_priv_votes(const draco_rules_priv_rule *rule) {
+static int draco_rules_priv_votes(const draco_rows_rule *rule) {
     return rule->stages > 0 && rule->stage[0] == DRACO_RULES_PRIV_VOTE;
 }
 
 /* Liars that are left after the vote. */
-static int draco_rules_priv_liars(const draco_rules_priv_rule *rule, const draco_code *code, int f) {
+static int draco_rules_priv_liars(const draco_rows_rule *rule, const draco_code *code, int f) {
     return draco_rules_priv_votes(rule) ? f / (code->r / 2 + 1) : f;
 }
 
-static draco_status draco_rules_priv_check(const draco_rules_priv_rule *rule, int n, int f,
-                                           const draco_code *code, char *text, size_t capacity) {
+static draco_status draco_rules_priv_check(const draco_rows_rule *rule, int n, int f, const draco_code *code,
+                                           char *text, size_t capacity) {
     if (n < 1 || n > DRACO_MAX_WORKERS || f < 0) {
         snprintf(text, capacity, "%s: n = %d workers and f = %d liars make no sense", rule->name, n, f);
         return DRACO_E_ARGUMENT;
@@ -1355,10 +907,10 @@ typedef struct draco_rules_priv_call {
     unsigned char *chosen;
 } draco_rules_priv_call;
 
-static int draco_rules_priv_call_open(draco_rules_priv_rule *rule, int n, draco_rules_priv_call *call) {
+static int draco_rules_priv_call_open(draco_rows_rule *rule, int n, draco_rules_priv_call *call) {
     size_t un = (size_t)n;
-    unsigned char *memory = draco_rules_priv_reserve(
-        &rule->call, un, 2 * sizeof(void *) + 2 * sizeof(draco_verdict) + sizeof(int) + 1);
+    unsigned char *memory =
+        draco_rows_reserve(&rule->call, un, 2 * sizeof(void *) + 2 * sizeof(draco_verdict) + sizeof(int) + 1);
     if (!memory) return 0;
     call->rows = (const float **)(void *)memory;
     call->ballots = (const void **)(void *)(memory + un * sizeof(void *));
@@ -1370,7 +922,7 @@ static int draco_rules_priv_call_open(draco_rules_priv_rule *rule, int n, draco_
 }
 
 /* The rows that are there: votes, or what came in, without those that are not finite. */
-static draco_status draco_rules_priv_gather(draco_rules_priv_rule *rule, const draco_inputs *in,
+static draco_status draco_rules_priv_gather(draco_rows_rule *rule, const draco_inputs *in,
                                             const draco_verdict *known, draco_rules_priv_call *call,
                                             int *count) {
     *count = 0;
@@ -1387,7 +939,7 @@ static draco_status draco_rules_priv_gather(draco_rules_priv_rule *rule, const d
         status = draco_rules_priv_vote(in, call->rows, call->ballots, call->said, count, call->verdicts);
     if (status < 0 || *count == 0) return status;
     if (rule->entry->core == draco_rules_priv_mean && rule->stages == 0) return DRACO_OK;
-    status = draco_rules_priv_finite(rule, call->rows, *count, in->d, call->chosen);
+    status = draco_rows_finite(&rule->work, call->rows, *count, in->d, call->chosen);
     int left = 0;
     for (int k = 0; k < *count && status >= 0; k++) {
         if (!votes && !call->chosen[k]) call->verdicts[call->worker[k]] = DRACO_MALFORMED;
@@ -1399,7 +951,7 @@ static draco_status draco_rules_priv_gather(draco_rules_priv_rule *rule, const d
     return status;
 }
 
-static draco_status draco_rules_priv_stages(draco_rules_priv_rule *rule, draco_rules_priv_view *view) {
+static draco_status draco_rules_priv_stages(draco_rows_rule *rule, draco_rules_priv_view *view) {
     for (int k = 0; k < rule->stages; k++) {
         draco_status status = DRACO_OK;
         int bucket = rule->options.bucket;
@@ -1416,7 +968,7 @@ static draco_status draco_rules_priv_stages(draco_rules_priv_rule *rule, draco_r
 
 static draco_status draco_rules_priv_aggregate(void *ctx, const draco_inputs *in, float *sum,
                                                draco_verdict *verdicts, draco_report *report) {
-    draco_rules_priv_rule *rule = ctx;
+    draco_rows_rule *rule = ctx;
     draco_rules_priv_call call;
     int count = 0;
     rule->text[0] = 0;
@@ -1430,8 +982,7 @@ static draco_status draco_rules_priv_aggregate(void *ctx, const draco_inputs *in
         if (count == 0) snprintf(rule->text, sizeof rule->text, "%s: no usable row is there", rule->name);
         return DRACO_E_TOO_MANY_MISSING;
     }
-    size_t measured =
-        rule->options.measured > 0 ? draco_rules_priv_min(rule->options.measured, in->d) : in->d;
+    size_t measured = rule->options.measured > 0 ? draco_rows_min(rule->options.measured, in->d) : in->d;
     draco_rules_priv_view view = {count, call.rows, in->d, measured, f, in->step, in->params, call.chosen, 0};
     status = draco_rules_priv_stages(rule, &view);
     if (status >= 0) status = rule->entry->core(rule, &view, sum);
@@ -1448,7 +999,7 @@ static draco_status draco_rules_priv_aggregate(void *ctx, const draco_inputs *in
 /* ---- Making one ---- */
 
 /* Take a leading "nnm+", "bucketing+" or "detox+" off the name. */
-static const char *draco_rules_priv_prefix(draco_rules_priv_rule *rule, const char *name) {
+static const char *draco_rules_priv_prefix(draco_rows_rule *rule, const char *name) {
     static const draco_rules_priv_stage stage[] = {DRACO_RULES_PRIV_VOTE, DRACO_RULES_PRIV_NNM,
                                                    DRACO_RULES_PRIV_BUCKETS};
     for (int i = 0; draco_pre_list(i); i++) {
@@ -1462,7 +1013,7 @@ static const char *draco_rules_priv_prefix(draco_rules_priv_rule *rule, const ch
     return name;
 }
 
-static draco_status draco_rules_priv_parse(draco_rules_priv_rule *rule, const char *name) {
+static draco_status draco_rules_priv_parse(draco_rows_rule *rule, const char *name) {
     const char *rest = name, *before = NULL;
     while (rest && rest != before) {
         before = rest;
@@ -1474,7 +1025,7 @@ static draco_status draco_rules_priv_parse(draco_rules_priv_rule *rule, const ch
     return rule->entry ? DRACO_OK : DRACO_E_ARGUMENT;
 }
 
-static draco_status draco_rules_priv_options_check(const draco_rules_priv_rule *rule) {
+static draco_status draco_rules_priv_options_check(const draco_rows_rule *rule) {
     const draco_rule_options *o = &rule->options;
     if (!(o->tolerance >= 0) || o->iterations < 0 || o->select < 0 || !(o->radius >= 0) || o->bucket < 0 ||
         o->bucket > DRACO_MAX_WORKERS || !(o->gamma >= 0) || !(o->rho >= 0))
@@ -1489,8 +1040,8 @@ DRACO_RULES_API draco_status draco_rule_make(draco_rule *rule, const char *name,
                                              const draco_rule_options *options) {
     static const draco_rule nothing;
     *rule = nothing;
-    if (!name || strlen(name) >= sizeof((draco_rules_priv_rule *)0)->name) return DRACO_E_ARGUMENT;
-    draco_rules_priv_rule *ctx = calloc(1, sizeof *ctx);
+    if (!name || strlen(name) >= sizeof((draco_rows_rule *)0)->name) return DRACO_E_ARGUMENT;
+    draco_rows_rule *ctx = calloc(1, sizeof *ctx);
     if (!ctx) return DRACO_E_MEMORY;
     memcpy(ctx->name, name, strlen(name) + 1);
     if (options) ctx->options = *options;
@@ -1513,18 +1064,18 @@ DRACO_RULES_API draco_status draco_rule_make(draco_rule *rule, const char *name,
 
 DRACO_RULES_API void draco_rule_free(draco_rule *rule) {
     static const draco_rule nothing;
-    draco_rules_priv_rule *ctx = rule->ctx;
+    draco_rows_rule *ctx = rule->ctx;
     *rule = nothing;
     if (!ctx) return;
     const draco_model *model = ctx->options.model;
     if (ctx->model_workspace && model->workspace_free)
         model->workspace_free(model->ctx, ctx->model_workspace);
-    draco_rules_priv_buffer *buffers[] = {&ctx->distances, &ctx->partial, &ctx->tile,      &ctx->network,
-                                          &ctx->small,     &ctx->center,  &ctx->workspace, &ctx->call};
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) draco_rules_priv_drop(buffers[i]);
+    draco_rows_buffer *buffers[] = {&ctx->distances, &ctx->small, &ctx->center, &ctx->workspace, &ctx->call};
+    draco_rows_release(&ctx->work);
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) draco_rows_drop(buffers[i]);
     for (int k = 0; k < DRACO_RULES_PRIV_STAGES; k++) {
-        draco_rules_priv_drop(&ctx->mixed[k]);
-        draco_rules_priv_drop(&ctx->table[k]);
+        draco_rows_drop(&ctx->mixed[k]);
+        draco_rows_drop(&ctx->table[k]);
     }
     free(ctx);
 }
@@ -1533,7 +1084,7 @@ DRACO_RULES_API draco_status draco_rule_check(const draco_rule *rule, int n, int
                                               char *text, size_t capacity) {
     char line[256] = "";
     draco_status status = draco_rules_priv_check(rule->ctx, n, f, code, line, sizeof line);
-    size_t length = draco_rules_priv_min(strlen(line), capacity ? capacity - 1 : 0);
+    size_t length = draco_rows_min(strlen(line), capacity ? capacity - 1 : 0);
     if (text && capacity > 0) {
         memcpy(text, line, length);
         text[length] = 0;
@@ -1542,22 +1093,22 @@ DRACO_RULES_API draco_status draco_rule_check(const draco_rule *rule, int n, int
 }
 
 DRACO_RULES_API const char *draco_rule_explain(const draco_rule *rule) {
-    const draco_rules_priv_rule *ctx = rule->ctx;
+    const draco_rows_rule *ctx = rule->ctx;
     return ctx ? ctx->text : "";
 }
 
 DRACO_RULES_API int draco_rule_iterations(const draco_rule *rule, int *over_rows) {
-    const draco_rules_priv_rule *ctx = rule->ctx;
+    const draco_rows_rule *ctx = rule->ctx;
     if (over_rows) *over_rows = ctx->over_rows;
     return ctx->iterations;
 }
 
 DRACO_RULES_API draco_status draco_rule_distances(const float *const *rows, int n, size_t d,
                                                   double *distances) {
-    draco_rules_priv_buffer work = {NULL, 0};
+    draco_rows_work work = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
     if (n < 1 || d < 1) return DRACO_E_ARGUMENT;
-    draco_status status = draco_rules_priv_pairs(&work, rows, n, d, distances);
-    draco_rules_priv_drop(&work);
+    draco_status status = draco_rows_distances(&work, rows, n, d, distances);
+    draco_rows_release(&work);
     return status;
 }
 
