@@ -105,7 +105,7 @@ DRACO_DATA_API draco_status draco_data_split(const draco_dataset *all, size_t he
 #include <unistd.h>
 #include <zlib.h>
 
-#define DRACO_DATA_PRIV_CHUNK ((size_t)1 << 20)
+#define DRACO_DATA_PRIV_CHUNK ((size_t)1 << 16)
 
 __attribute__((format(printf, 3, 4))) DRACO_DATA_PRIVATE draco_status
 draco_data_priv_fail(draco_data_error *error, draco_status status, const char *format, ...) {
@@ -150,7 +150,7 @@ DRACO_DATA_PRIVATE draco_status draco_data_priv_open(draco_data_priv_file *file,
         close(descriptor);
         return draco_data_priv_fail(error, DRACO_E_MEMORY, "%s: out of memory", path);
     }
-    gzbuffer(file->gz, 1u << 17);
+    gzbuffer(file->gz, 1u << 16);
     return DRACO_OK;
 }
 
