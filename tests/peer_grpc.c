@@ -4,7 +4,7 @@
      code=ID config=WORDS   what the HELLO says
      give-up=SECONDS
      die=ROUND       kill -9 itself when half of the answer to that round is sent
-     mode=honest|mute (cannot answer)|short|long|step|name (another worker's)|garbage|twice|endless|slow
+     mode=honest|mute (cannot answer)|short|long|step|name (another worker's)|garbage|twice|endless|huge|slow
    Exit code: 0 told to stop, 3 the server is gone, 4 refused, 5 anything else. */
 #include <stdlib.h>
 #define DRACO_GRPC_IMPLEMENTATION
@@ -42,7 +42,7 @@ static void send_raw(const void *bytes, size_t n) {
     op.data.send_message.send_message = buffer;
     pthread_mutex_lock(&self()->mutex);
     while (l->sending && l->joined) pthread_cond_wait(&self()->changed, &self()->mutex);
-    const int go = l->joined;
+    const int go = l->joined && !l->ending;
     l->sending = go;
     l->pending += go;
     pthread_mutex_unlock(&self()->mutex);
@@ -81,6 +81,13 @@ static draco_status answer(const char *mode, const draco_request *r, int index, 
     if (!strcmp(mode, "slow")) {
         toy_sleep(0.3);
         return transport.submit(transport.ctx, r, reply, r->reply_bytes);
+    }
+    if (!strcmp(mode, "huge")) { /* one message of 64 MiB */
+        const size_t n = (size_t)64 << 20;
+        unsigned char *message = (unsigned char *)calloc(1, n);
+        send_raw(message, n);
+        free(message);
+        return DRACO_OK;
     }
     if (!strcmp(mode, "twice")) transport.submit(transport.ctx, r, reply, r->reply_bytes);
     if (!strcmp(mode, "twice")) return transport.submit(transport.ctx, r, reply, r->reply_bytes);

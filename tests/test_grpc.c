@@ -308,6 +308,7 @@ static void addresses_and_files_are_checked(void **state) {
     tls_of(&s.tls, "server-0", store);
     s.tls.key = store[1]; /* a certificate is no key */
     assert_int_equal(draco_grpc_server_open(&t, &s, why, sizeof why), DRACO_E_IO);
+    assert_non_null(strstr(why, "Invalid private key"));
     s = loopback(0, NULL);
     assert_int_equal(draco_grpc_server_open(&t, &s, why, sizeof why), DRACO_E_ARGUMENT);
     s = loopback(3, NULL);
@@ -321,6 +322,7 @@ static void addresses_and_files_are_checked(void **state) {
     s.address = address;
     assert_int_equal(draco_grpc_server_open(&t, &s, why, sizeof why), DRACO_E_IO);
     assert_non_null(strstr(why, address));
+    assert_non_null(strstr(why, "Address already in use"));
     other.close(other.ctx);
     /* Nobody there */
     w = worker_of(address, 0);

@@ -218,8 +218,9 @@ struct draco_grpc_priv_server {
     draco_grpc_priv_post *welcome;
     draco_grpc_priv_socket *sockets; /* the guard's own */
     int socket_count;
-    draco_transport hub;       /* between servers */
-    uint64_t exchanges, waves; /* requests between servers; requests to all workers */
+    draco_transport hub;          /* between servers */
+    draco_grpc_priv_server *next; /* in the process's list */
+    uint64_t exchanges, waves;    /* requests between servers; requests to all workers */
 };
 
 static void draco_grpc_priv_conn_free(draco_grpc_priv_conn *c) {
@@ -591,13 +592,20 @@ static int draco_grpc_priv_scan(draco_grpc_priv_server *s, char *shut, size_t ca
     return over;
 }
 
+/* Bytes that the peer has brought in so far. The C library's struct tcp_info ends before tcpi_bytes_received,
+   whose place is part of the kernel's interface. */
+static int draco_grpc_priv_bytes_received(int fd, uint64_t *bytes) {
+    unsigned char info[256];
+    socklen_t n = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &n) || n < 136) return 0;
+    memcpy(bytes, info + 128, sizeof *bytes);
+    return 1;
+}
+
 /* What is wrong with this connection, or NULL. Under the mutex. */
 static const char *draco_grpc_priv_judge(draco_grpc_priv_server *s, draco_grpc_priv_socket *k, double now) {
-    struct tcp_info info;
-    socklen_t n = sizeof info;
-    memset(&info, 0, sizeof info);
-    if (getsockopt(k->fd, IPPROTO_TCP, TCP_INFO, &info, &n)) return NULL;
-    const uint64_t bytes = info.tcpi_bytes_received;
+    uint64_t bytes;
+    if (!draco_grpc_priv_bytes_received(k->fd, &bytes)) return NULL;
     if (k->conn && (k->conn->gone || k->conn->leaving)) k->conn = NULL;
     for (draco_grpc_priv_conn *c = s->conns; c && !k->conn; c = c->next)
         if (c->slot >= 0 && !c->gone && !c->leaving && !strcmp(c->peer, k->peer)) {
@@ -676,30 +684,79 @@ static int draco_grpc_priv_watch(draco_grpc_priv_server *s, int scan) {
     return found || late;
 }
 
-/* gRPC's words on the I/O thread: a new connection is noted at once, a failed handshake is told with its
- * peer. */
-static void draco_grpc_priv_server_log(void *ctx, const gpr_log_func_args *line) {
-    draco_grpc_priv_server *s = (draco_grpc_priv_server *)ctx;
+/* gRPC has one log function for the whole process, and any thread that waits for gRPC may do the work of all
+   servers there; so they are listed. */
+static pthread_mutex_t draco_grpc_priv_list_mutex = PTHREAD_MUTEX_INITIALIZER;
+static draco_grpc_priv_server *draco_grpc_priv_list;
+
+static void draco_grpc_priv_enlist(draco_grpc_priv_server *s) {
+    pthread_mutex_lock(&draco_grpc_priv_list_mutex);
+    s->next = draco_grpc_priv_list;
+    draco_grpc_priv_list = s;
+    pthread_mutex_unlock(&draco_grpc_priv_list_mutex);
+}
+
+static void draco_grpc_priv_delist(draco_grpc_priv_server *s) {
+    pthread_mutex_lock(&draco_grpc_priv_list_mutex);
+    draco_grpc_priv_server **at = &draco_grpc_priv_list;
+    while (*at && *at != s) at = &(*at)->next;
+    if (*at) *at = s->next;
+    pthread_mutex_unlock(&draco_grpc_priv_list_mutex);
+}
+
+/* A handshake failed, and gRPC does not say whose: most often one connection has not joined yet. */
+static void draco_grpc_priv_name_stranger(draco_grpc_priv_server *s, const char *why) {
     char peers[320] = "";
-    if (line->severity == GPR_LOG_SEVERITY_ERROR && !strstr(line->message, "Handshake failed")) {
-        draco_grpc_priv_say(&s->journal, "gRPC: %s", line->message);
-        return;
-    }
-    if (line->severity != GPR_LOG_SEVERITY_ERROR && !strstr(line->file, "handshaker")) return;
-    const int failed = line->severity == GPR_LOG_SEVERITY_ERROR;
     pthread_mutex_lock(&s->mutex);
-    draco_grpc_priv_scan(s, NULL, 0);
-    for (int i = 0; i < s->socket_count && failed;
-         i++) { /* most often there is one that has not joined yet */
+    for (int i = 0; i < s->socket_count; i++) {
         draco_grpc_priv_socket *k = &s->sockets[i];
         if (k->was_joined || k->shut || k->told || strlen(peers) + 100 > sizeof peers) continue;
         snprintf(peers + strlen(peers), 100, "%s%s", *peers ? " or " : "", k->peer);
         k->told = 1;
     }
     pthread_mutex_unlock(&s->mutex);
-    if (failed)
-        draco_grpc_priv_say(&s->journal, "refused %s: TLS: %s", *peers ? peers : "a peer that is gone",
-                            line->message);
+    if (*peers) draco_grpc_priv_say(&s->journal, "refused %s: TLS: %s", peers, why);
+}
+
+static __thread char *draco_grpc_priv_caught; /* 256 bytes for the reason why this thread's opening fails */
+
+static void draco_grpc_priv_catch(const char *message) {
+    const char *reason = strstr(message, "os_error:\"");
+    if (reason)
+        snprintf(draco_grpc_priv_caught, 256, "%.*s", (int)strcspn(reason + 10, "\""), reason + 10);
+    else if (!*draco_grpc_priv_caught)
+        snprintf(draco_grpc_priv_caught, 256, "%.200s", message);
+}
+
+static void draco_grpc_priv_log(gpr_log_func_args *line) {
+    const int error = line->severity == GPR_LOG_SEVERITY_ERROR,
+              failed = strstr(line->message, "Handshake failed") != NULL;
+    if (error && draco_grpc_priv_caught)
+        draco_grpc_priv_catch(line->message);
+    else if (error && !failed)
+        fprintf(stderr, "gRPC: %s:%d: %s\n", line->file, line->line, line->message);
+    if (!(error ? failed : strstr(line->file, "handshaker.cc") != NULL)) return;
+    pthread_mutex_lock(&draco_grpc_priv_list_mutex);
+    for (draco_grpc_priv_server *s = draco_grpc_priv_list; s; s = s->next)
+        if (!s->port)
+            continue;
+        else if (error)
+            draco_grpc_priv_name_stranger(s, line->message);
+        else {
+            pthread_mutex_lock(&s->mutex);
+            draco_grpc_priv_scan(s, NULL, 0); /* a new connection: note who it is */
+            pthread_mutex_unlock(&s->mutex);
+        }
+    pthread_mutex_unlock(&draco_grpc_priv_list_mutex);
+}
+
+/* Listen to gRPC's log, which says when a connection comes; GRPC_VERBOSITY in the environment leaves it
+ * alone. */
+static void draco_grpc_priv_hear_log(void) {
+    if (getenv("GRPC_VERBOSITY")) return;
+    gpr_set_log_function(draco_grpc_priv_log);
+    gpr_set_log_verbosity(GPR_LOG_SEVERITY_INFO);
+    grpc_tracer_set_enabled("handshaker", 1);
 }
 
 static void *draco_grpc_priv_guard_main(void *arg) {

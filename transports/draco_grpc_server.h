@@ -56,8 +56,6 @@ static void draco_grpc_priv_closed(draco_grpc_priv_conn *c) {
 
 static void *draco_grpc_priv_io_main(void *arg) {
     draco_grpc_priv_server *s = (draco_grpc_priv_server *)arg;
-    draco_grpc_priv_on_log = draco_grpc_priv_server_log;
-    draco_grpc_priv_on_log_ctx = s;
     for (;;) {
         grpc_event e = grpc_completion_queue_next(s->queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
         if (e.type == GRPC_QUEUE_SHUTDOWN) return NULL;
@@ -493,6 +491,7 @@ static void draco_grpc_priv_server_down(draco_grpc_priv_server *s) {
 /* Free what there is, however far opening went. */
 static void draco_grpc_priv_server_free(draco_grpc_priv_server *s) {
     if (s->bound) draco_grpc_priv_server_down(s);
+    draco_grpc_priv_delist(s);
     if (s->threads > 1) pthread_join(s->guard, NULL);
     if (s->threads > 2) pthread_join(s->acceptor, NULL); /* before the server that it asks for calls */
     if (s->server) grpc_server_destroy(s->server);
@@ -541,7 +540,7 @@ static draco_status draco_grpc_priv_bind(draco_grpc_priv_server *s, const char *
     draco_grpc_priv_arg(&a, GRPC_ARG_MAX_CONCURRENT_STREAMS, 1);
     draco_grpc_priv_arg(&a, GRPC_ARG_ALLOW_REUSEPORT, 0);
     draco_grpc_priv_arg(&a, GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
-                        (int)fmin(1e9, 1e3 * s->limits.join_seconds));
+                        (int)fmin(1e9, 1e3 * (1 + s->limits.join_seconds)));
     draco_grpc_priv_arg(&a, GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
     draco_grpc_priv_arg(&a, GRPC_ARG_HTTP2_MAX_PING_STRIKES, 8);
     grpc_resource_quota *quota = grpc_resource_quota_create("draco");
@@ -565,14 +564,16 @@ static draco_status draco_grpc_priv_bind(draco_grpc_priv_server *s, const char *
     grpc_server_register_completion_queue(s->server, s->queue, NULL);
     grpc_server_register_completion_queue(s->server, s->accept_queue, NULL);
     grpc_server_credentials *credentials = draco_grpc_priv_server_credentials(pem);
+    char reason[256] = "";
+    draco_grpc_priv_caught = reason;
     const int port = credentials ? grpc_server_add_http2_port(s->server, address, credentials) : 0;
+    draco_grpc_priv_caught = NULL;
     if (credentials) grpc_server_credentials_release(credentials);
     s->port = strncmp(address, "unix:", 5) ? port : 0;
     s->bound = port != 0;
     if (port) return DRACO_OK;
-    return draco_grpc_priv_fail(why, capacity, DRACO_E_IO,
-                                "cannot listen on %s: the address is in use or not this machine's%s", address,
-                                pem->ca ? ", or the certificate and the key do not belong together" : "");
+    return draco_grpc_priv_fail(why, capacity, DRACO_E_IO, "cannot listen on %s: %s", address,
+                                *reason ? reason : "no reason given");
 }
 
 static draco_status draco_grpc_priv_server_new(draco_grpc_priv_server **server,
@@ -637,6 +638,7 @@ static draco_status draco_grpc_priv_server_new(draco_grpc_priv_server **server,
         draco_grpc_priv_server_free(s);
         return status;
     }
+    draco_grpc_priv_enlist(s);
     grpc_server_start(s->server);
     s->threads += !pthread_create(&s->io, NULL, draco_grpc_priv_io_main, s);
     s->threads += s->threads == 1 && !pthread_create(&s->guard, NULL, draco_grpc_priv_guard_main, s);

@@ -16,9 +16,9 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
-#include <linux/tcp.h>
 #include <math.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -318,25 +318,6 @@ static const char *draco_grpc_priv_last(draco_grpc_priv_journal *journal) {
     memcpy(journal->shown, journal->last, sizeof journal->shown);
     pthread_mutex_unlock(&journal->mutex);
     return journal->shown;
-}
-
-/* gRPC has one log function for the whole process. What it says on a transport's own I/O thread goes to that
-   transport; GRPC_VERBOSITY in the environment leaves gRPC's log alone. */
-static __thread void (*draco_grpc_priv_on_log)(void *ctx, const gpr_log_func_args *line);
-static __thread void *draco_grpc_priv_on_log_ctx;
-
-static void draco_grpc_priv_log(gpr_log_func_args *line) {
-    if (draco_grpc_priv_on_log)
-        draco_grpc_priv_on_log(draco_grpc_priv_on_log_ctx, line);
-    else if (line->severity == GPR_LOG_SEVERITY_ERROR)
-        fprintf(stderr, "gRPC: %s:%d: %s\n", line->file, line->line, line->message);
-}
-
-static void draco_grpc_priv_hear_log(void) {
-    if (getenv("GRPC_VERBOSITY")) return;
-    gpr_set_log_function(draco_grpc_priv_log);
-    gpr_set_log_verbosity(GPR_LOG_SEVERITY_INFO);
-    grpc_tracer_set_enabled("handshaker", 1); /* a line for each new connection: the server notes who it is */
 }
 
 static double draco_grpc_priv_seconds(double seconds, double otherwise) {

@@ -4,7 +4,7 @@
 #if defined(DRACO_GRPC_IMPLEMENTATION) && !defined(DRACO_GRPC_WORKER_PART)
 #define DRACO_GRPC_WORKER_PART
 
-#include "draco_grpc_wire.h"
+#include "draco_grpc_peers.h" /* the log */
 
 /* ---- Worker ---- */
 
@@ -25,7 +25,7 @@ typedef struct draco_grpc_priv_link {
     grpc_status_code code;
     grpc_slice details;
     grpc_byte_buffer *incoming;
-    int joined, stopped, told;
+    int joined, stopped, told, ending;
     double retry_at, delay, away_since;
     char reason[320];
     uint64_t code_id, epoch; /* epoch: counts connections */
@@ -318,6 +318,7 @@ static void draco_grpc_priv_link_ended(draco_grpc_priv_link *l) {
         draco_grpc_priv_say(&w->journal, "%s: %s%s", l->target, l->reason, final ? "" : "; trying again");
     pthread_mutex_lock(&w->mutex);
     l->call = NULL; /* from here on a new call may begin */
+    l->ending = 0;
     pthread_cond_broadcast(&w->changed);
     pthread_mutex_unlock(&w->mutex);
 }
@@ -326,6 +327,7 @@ static void draco_grpc_priv_link_ended(draco_grpc_priv_link *l) {
 static void draco_grpc_priv_link_release(draco_grpc_priv_link *l) {
     pthread_mutex_lock(&l->worker->mutex);
     const int ended = --l->pending == 0;
+    l->ending |= ended; /* nobody may take hold of it any more */
     pthread_cond_broadcast(&l->worker->changed);
     pthread_mutex_unlock(&l->worker->mutex);
     if (ended) draco_grpc_priv_link_ended(l);
@@ -353,17 +355,8 @@ static double draco_grpc_priv_call_due(draco_grpc_priv_worker *w) {
     return next;
 }
 
-/* gRPC's words on the I/O thread; failed handshakes come back as the reason of the call's end. */
-static void draco_grpc_priv_worker_log(void *ctx, const gpr_log_func_args *line) {
-    draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)ctx;
-    if (line->severity == GPR_LOG_SEVERITY_ERROR && !strstr(line->message, "Handshake failed"))
-        draco_grpc_priv_say(&w->journal, "gRPC: %s", line->message);
-}
-
 static void *draco_grpc_priv_worker_main(void *arg) {
     draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)arg;
-    draco_grpc_priv_on_log = draco_grpc_priv_worker_log;
-    draco_grpc_priv_on_log_ctx = w;
     for (;;) {
         const double wait = draco_grpc_priv_call_due(w) - draco_grpc_priv_now();
         const gpr_timespec until = gpr_time_add(
@@ -557,8 +550,8 @@ static void draco_grpc_priv_send_reply(draco_grpc_priv_link *l, const unsigned c
 /* Does this link still want bytes of the answer? An answer to a server that is gone, or that has begun to
    send newer parameters, is dropped. Under the mutex. */
 static int draco_grpc_priv_link_wants_reply(const draco_grpc_priv_link *l, int first) {
-    return l->joined && l->epoch == l->taken_epoch && !l->stopped && l->newest <= l->taken.round &&
-           (first || l->sent < l->taken.reply_bytes);
+    return l->joined && !l->ending && l->epoch == l->taken_epoch && !l->stopped &&
+           l->newest <= l->taken.round && (first || l->sent < l->taken.reply_bytes);
 }
 
 /* Send the next frame to every server that can take one; 0 when nothing is left and nothing is under way. */
@@ -619,6 +612,7 @@ static void draco_grpc_priv_link_close(draco_grpc_priv_link *l) {
     draco_grpc_priv_worker *w = l->worker;
     const double until = draco_grpc_priv_now() + 1;
     pthread_mutex_lock(&w->mutex);
+    while (l->ending) draco_grpc_priv_wait(&w->changed, &w->mutex, HUGE_VAL);
     const int active = l->call != NULL;
     if (active) l->pending++; /* the call stays while we use it */
     pthread_mutex_unlock(&w->mutex);
