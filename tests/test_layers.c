@@ -128,9 +128,9 @@ static void check_naive(naive_case c) {
     double *dx = check_doubles(c.nx), *dw = check_doubles(c.nw), *db = check_doubles(c.nb);
     naive_value(&c);
     naive_slopes(&c, dx, dw, db);
-    check_slope(names[c.kind], naive_value, &c, c.x, dx, c.nx);
-    check_slope(names[c.kind], naive_value, &c, c.w, dw, c.nw);
-    check_slope(names[c.kind], naive_value, &c, c.b, db, c.nb);
+    check_slopes(names[c.kind], naive_value, &c, c.x, dx, c.nx, 64, 1e-6);
+    check_slopes(names[c.kind], naive_value, &c, c.w, dw, c.nw, 64, 1e-6);
+    check_slopes(names[c.kind], naive_value, &c, c.b, db, c.nb, 64, 1e-6);
     double *all[] = {c.x, c.w, c.b, c.r, c.y, dx, dw, db};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) free(all[i]);
 }
