@@ -959,8 +959,9 @@ static draco_status draco_attacks_priv_receive(void *ctx, draco_request *request
 static draco_status draco_attacks_priv_submit(void *ctx, const draco_request *request, const void *reply,
                                               size_t bytes) {
     draco_attacks_priv *a = ctx;
-    draco_attacks_priv_watch(a, a->self, reply, bytes);
     if (a->missing[a->self]) return DRACO_OK;
+    if (!reply || bytes == 0) return a->inner.submit(a->inner.ctx, request, reply, bytes); /* "I cannot" */
+    draco_attacks_priv_watch(a, a->self, reply, bytes);
     if (!a->liar[a->self]) return a->inner.submit(a->inner.ctx, request, reply, bytes);
     if (a->reply_bytes < bytes) {
         free(a->reply);
