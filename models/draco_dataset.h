@@ -78,6 +78,8 @@ typedef struct draco_dataset {
 DRACO_DATA_API void draco_dataset_free(draco_dataset *data);
 /* values[features] of a sample, normalised (pictures and numbers). */
 DRACO_DATA_API void draco_dataset_row(const draco_dataset *data, size_t sample, float *values);
+/* Are there labels, all of them within 0..classes-1? */
+DRACO_DATA_API int draco_dataset_labelled(const draco_dataset *data);
 /* The words of a sentence and their count, at least 1. */
 DRACO_DATA_API const int32_t *draco_dataset_words(const draco_dataset *data, size_t sample, size_t *count);
 /* The sample that stands at place `place` (0..batch->count-1) of a part. */
@@ -307,6 +309,13 @@ DRACO_DATA_API void draco_dataset_row(const draco_dataset *data, size_t sample, 
     for (size_t i = 0; i < features; i += channels)
         for (size_t c = 0; c < channels; c++)
             values[i + c] = (float)pixel[i + c] * data->scale[c] + data->shift[c];
+}
+
+DRACO_DATA_API int draco_dataset_labelled(const draco_dataset *data) {
+    if (data->labels == NULL || data->classes < 1) return 0;
+    for (size_t i = 0; i < data->samples; i++)
+        if (data->labels[i] < 0 || data->labels[i] >= data->classes) return 0;
+    return 1;
 }
 
 DRACO_DATA_API const int32_t *draco_dataset_words(const draco_dataset *data, size_t sample, size_t *count) {

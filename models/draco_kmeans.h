@@ -315,7 +315,7 @@ DRACO_MODEL_INLINE draco_status draco_kmeans_priv_evaluate(void *ctx, void *work
 DRACO_MODEL_INLINE int draco_kmeans_priv_fits(const draco_dataset *data, const draco_dataset *like) {
     return data->samples > 0 && data->features > 0 && (data->pixels != NULL || data->values != NULL) &&
            data->features == like->features && (data->labels != NULL) == (like->labels != NULL) &&
-           (data->labels == NULL || (data->classes > 0 && data->classes == like->classes));
+           (data->labels == NULL || (draco_dataset_labelled(data) && data->classes == like->classes));
 }
 
 DRACO_KMEANS_API draco_status draco_kmeans_open(draco_model *model, const draco_kmeans_config *config) {

@@ -34,8 +34,8 @@
    Contract. open keeps the two data sets by reference: they outlive the model. test may be NULL: then there
    is no evaluate. The context is read only; every thread takes a workspace of its own. A part is computed
    in micro-batches of at most DRACO_LINEAR_MICRO samples, in order: the bits depend on parameters, seed,
-   step, first and count alone. Errors: DRACO_E_ARGUMENT for a data set without numbers or labels, for a
-   class that is not there and for an l2 that is negative; DRACO_E_MEMORY.
+   step, first and count alone. Errors: DRACO_E_ARGUMENT for a data set without numbers or labels, for
+   a label or a class that is out of range and for an l2 that is negative; DRACO_E_MEMORY.
 
    MIT licence, see the end of the file. */
 #if defined(DRACO_LINEAR_IMPLEMENTATION) && !defined(DRACO_DATA_IMPLEMENTATION)
@@ -267,7 +267,7 @@ DRACO_MODEL_INLINE int draco_linear_priv_fits(const draco_dataset *data, const d
     if (data->pixels == NULL && data->values == NULL) return 0;
     if (data->labels == NULL && (!regression || data->targets == NULL)) return 0;
     if (regression) return 1;
-    return data->classes == config->train->classes && data->classes > 0 && config->positive >= 0 &&
+    return draco_dataset_labelled(data) && data->classes == config->train->classes && config->positive >= 0 &&
            config->positive < data->classes;
 }
 

@@ -305,7 +305,9 @@ static void every_kind_learns(void **unused) {
 
 static void set_ups_that_make_no_sense_are_refused(void **unused) {
     (void)unused;
-    draco_dataset good = golden_set(), other = good, bare = good, empty = good, words = good;
+    draco_dataset good = golden_set(), other = good, bare = good, empty = good, words = good, wild = good;
+    static int32_t out_of_range[GOLDEN_SAMPLES] = {0, 1, GOLDEN_CLASSES};
+    wild.labels = out_of_range;
     other.features = 4;
     bare.labels = NULL;
     bare.targets = NULL;
