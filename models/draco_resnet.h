@@ -534,6 +534,15 @@ static void draco_resnet_priv_forward(const draco_resnet_priv_pass *p) {
 
 /* ---- Backward ---- */
 
+/* What is summed over the micro-batches channel by channel. */
+static void draco_resnet_priv_clear(const draco_resnet_priv_unit *unit, float *grad) {
+    size_t bytes = unit->shape.co * sizeof *grad;
+    memset(grad + unit->scale, 0, bytes);
+    memset(grad + unit->shift, 0, bytes);
+    memset(grad + unit->mean, 0, bytes);
+    memset(grad + unit->variance, 0, bytes);
+}
+
 /* dy -> dz, the gradients of unit u, and dx where it is wanted. */
 static void draco_resnet_priv_unit_backward(const draco_resnet_priv_pass *p, int u, const float *x,
                                             const float *dy, float *dz, float *dx, float beta, float *grad) {
@@ -542,12 +551,13 @@ static void draco_resnet_priv_unit_backward(const draco_resnet_priv_pass *p, int
     const draco_conv *conv = &p->plan->conv[u];
     draco_norm_backward(&p->plan->norm[u], &w->run, w->z[u], p->params + unit->scale, p->params + unit->shift,
                         w->mean[u], w->variance[u], w->mask[u], dy, dz, w->dscale, w->dshift);
+    if (beta == 0) draco_resnet_priv_clear(unit, grad);
     float images = (float)p->plan->images;
     for (size_t c = 0; c < unit->shape.co; c++) {
-        grad[unit->scale + c] = beta * grad[unit->scale + c] + w->dscale[c];
-        grad[unit->shift + c] = beta * grad[unit->shift + c] + w->dshift[c];
-        grad[unit->mean + c] = beta * grad[unit->mean + c] + images * w->mean[u][c];
-        grad[unit->variance + c] = beta * grad[unit->variance + c] + images * w->variance[u][c];
+        grad[unit->scale + c] += w->dscale[c];
+        grad[unit->shift + c] += w->dshift[c];
+        grad[unit->mean + c] += images * w->mean[u][c];
+        grad[unit->variance + c] += images * w->variance[u][c];
     }
     draco_conv_backward_weights(conv, &w->run, x, dz, beta, grad + unit->weights);
     if (dx) draco_conv_backward_data(conv, &w->run, p->packed + p->plan->packed_at[u], dz, dx);

@@ -80,7 +80,7 @@ static void same_bits_and_descent(void **state) {
     m.init(m.ctx, 3, params);
     check_bits(&m, params, 20);
     check_bits(&m, params, 67);
-    check_descends(&m, 0.1f, 20);
+    check_descends(&m, 0.05f, 40);
     assert_int_equal(m.workspace_new(m.ctx, &workspace), DRACO_OK);
     assert_int_equal(m.evaluate(m.ctx, workspace, params, &score), DRACO_OK);
     assert_int_equal(score.samples, 60);
