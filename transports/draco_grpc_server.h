@@ -229,6 +229,15 @@ static draco_status draco_grpc_priv_send(draco_grpc_priv_server *s, const draco_
     f.params = params_bytes / sizeof(float);
     f.reply = request->reply_bytes;
     f.wave = whom ? 0 : ++s->waves;
+    if (params_bytes) { /* the old vector's chunks, where nobody is sending them, become the new one's */
+        pthread_mutex_lock(&s->mutex);
+        for (int i = 0; i < s->workers; i++) {
+            if (whom && !whom[i]) continue;
+            draco_grpc_priv_post_drop(&s->slots[i].want);
+            draco_grpc_priv_post_drop(&s->slots[i].params);
+        }
+        pthread_mutex_unlock(&s->mutex);
+    }
     draco_grpc_priv_post *post = draco_grpc_priv_post_new(
         s->pool, f, request->params, params_bytes, request->extra, request->extra ? request->extra_bytes : 0);
     if (!post) return DRACO_E_MEMORY;
