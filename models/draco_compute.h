@@ -3,7 +3,7 @@
 
    Threads and bits. Results are equal bit for bit between runs, processes and machines when library, version,
    instruction set, shape and number of threads are equal; each of these changes the bits. So compute calls
-   stand between draco_one_thread_begin and draco_one_thread_end (oneDNN primitives that are created for more
+   stand between draco_compute_begin and draco_compute_end (oneDNN primitives that are created for more
    threads than run them hang, too), and draco_isa_set pins the instruction set of a deployment.
 
    Matrix products go through the function pointer draco_sgemm; a program may set its own before the first
@@ -32,20 +32,37 @@
 #error "compile with -fopenmp: the compute library must be held to one thread, or gradients differ in bits"
 #endif
 #include <omp.h>
+#include <pthread.h>
+#include <signal.h>
 
 #define DRACO_LAYER DRACO_MODEL_INLINE
 
 /* ---- The library below: its threads, its instruction set, its matrix product ---- */
 
-/* Compute calls stand between begin and end: one thread per worker, whatever OMP_NUM_THREADS says. */
-DRACO_LAYER int draco_one_thread_begin(void) {
-    int before = omp_get_max_threads();
+/* Compute calls stand between begin and end: one thread per worker, whatever OMP_NUM_THREADS says, and no
+   signal handler on top of them. oneDNN 2.6's matrix product keeps data below the stack pointer, where the
+   kernel puts a handler's frame: a signal at the wrong moment corrupts memory (seen: SIGALRM every 0.3 ms
+   around dnnl_sgemm ends in an abort of the allocator within a second). */
+typedef struct draco_compute_guard {
+    int threads;
+    sigset_t signals;
+} draco_compute_guard;
+
+DRACO_LAYER draco_compute_guard draco_compute_begin(void) {
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
+    draco_compute_guard before;
+    sigset_t all;
+    sigfillset(&all);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&all, faults[i]);
+    pthread_sigmask(SIG_BLOCK, &all, &before.signals);
+    before.threads = omp_get_max_threads();
     omp_set_num_threads(1);
     return before;
 }
 
-DRACO_LAYER void draco_one_thread_end(int before) {
-    omp_set_num_threads(before);
+DRACO_LAYER void draco_compute_end(draco_compute_guard before) {
+    omp_set_num_threads(before.threads);
+    pthread_sigmask(SIG_SETMASK, &before.signals, NULL);
 }
 
 #if DRACO_ONEDNN
@@ -166,6 +183,10 @@ DRACO_LAYER size_t draco_conv_out(size_t in, const draco_conv_shape *s) {
 
 DRACO_LAYER size_t draco_conv_weights(const draco_conv_shape *s) {
     return s->kernel * s->kernel * s->ci * s->co;
+}
+
+DRACO_LAYER size_t draco_max_size(size_t a, size_t b) {
+    return a > b ? a : b;
 }
 
 #if DRACO_ONEDNN
@@ -423,10 +444,6 @@ DRACO_LAYER draco_status draco_conv_open(draco_conv *c, const draco_engine *e, c
     if (status == dnnl_success) return DRACO_OK;
     draco_conv_close(c);
     return status == dnnl_out_of_memory ? DRACO_E_MEMORY : DRACO_E_MODEL;
-}
-
-DRACO_LAYER size_t draco_max_size(size_t a, size_t b) {
-    return a > b ? a : b;
 }
 
 /* What a run must have room for: bytes of scratch, floats of one set of weights, floats of matrices. */

@@ -254,7 +254,7 @@ DRACO_MODEL_INLINE draco_status draco_kmeans_priv_gradient(void *ctx, void *work
     float *counts = stats + DRACO_MODEL_STATS;
     size_t sample[DRACO_KMEANS_MICRO];
     double loss = 0.0;
-    const int threads = draco_one_thread_begin();
+    draco_compute_guard threads = draco_compute_begin();
     memset(grad, 0, km->dim * sizeof *grad);
     draco_kmeans_priv_squares(km, params, w);
     for (size_t i = 0; i < pieces; i++) {
@@ -271,7 +271,7 @@ DRACO_MODEL_INLINE draco_status draco_kmeans_priv_gradient(void *ctx, void *work
             counts[k * km->classes + draco_kmeans_priv_class(km->train, sample[j])] += 1.0f;
         }
     }
-    draco_one_thread_end(threads);
+    draco_compute_end(threads);
     stats[DRACO_MODEL_LOSS] = (float)loss;
     return DRACO_OK;
 }
@@ -291,7 +291,7 @@ DRACO_MODEL_INLINE draco_status draco_kmeans_priv_evaluate(void *ctx, void *work
     draco_kmeans_priv_workspace *w = workspace;
     const size_t f = km->features;
     double loss = 0.0;
-    const int threads = draco_one_thread_begin();
+    draco_compute_guard threads = draco_compute_begin();
     memset(w->counts, 0, km->centres * km->classes * sizeof *w->counts);
     draco_kmeans_priv_squares(km, params, w);
     for (size_t first = 0; first < test->samples; first += DRACO_KMEANS_MICRO) {
@@ -305,7 +305,7 @@ DRACO_MODEL_INLINE draco_status draco_kmeans_priv_evaluate(void *ctx, void *work
             w->counts[k * km->classes + draco_kmeans_priv_class(test, first + j)] += 1.0f;
         }
     }
-    draco_one_thread_end(threads);
+    draco_compute_end(threads);
     score->samples = test->samples;
     score->loss = loss / (double)test->samples;
     score->accuracy = draco_kmeans_priv_pure(km, w->counts) / (double)test->samples;

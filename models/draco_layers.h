@@ -218,6 +218,194 @@ DRACO_LAYER void draco_softmax_loss(size_t rows, size_t classes, const float *lo
     }
 }
 
+/* ---- Without oneDNN: the convolutions and norms of draco_compute.h in NHWC ---- */
+
+#if !DRACO_ONEDNN
+typedef struct draco_engine {
+    int unused;
+} draco_engine;
+
+typedef struct draco_run {
+    void *scratch;
+    float *weights; /* unused */
+    float *rows;    /* patches of draco_conv2d_* */
+} draco_run;
+
+DRACO_LAYER draco_status draco_engine_open(draco_engine *e) {
+    e->unused = 0;
+    return DRACO_OK;
+}
+
+DRACO_LAYER void draco_engine_close(draco_engine *e) {
+    (void)e;
+}
+
+/* All channels of a pixel stand together. */
+DRACO_LAYER size_t draco_engine_block(const draco_engine *e, size_t channels) {
+    (void)e;
+    return channels;
+}
+
+DRACO_LAYER void draco_engine_image(size_t pixels, size_t channels, const float *nhwc, float *out) {
+    memcpy(out, nhwc, pixels * channels * sizeof *out);
+}
+
+DRACO_LAYER draco_status draco_run_open(draco_run *run, const draco_engine *e) {
+    (void)e;
+    memset(run, 0, sizeof *run);
+    return DRACO_OK;
+}
+
+DRACO_LAYER void draco_run_close(draco_run *run) {
+    free(run->scratch);
+    free(run->weights);
+    free(run->rows);
+    memset(run, 0, sizeof *run);
+}
+
+DRACO_LAYER draco_status draco_run_status(const draco_run *run) {
+    (void)run;
+    return DRACO_OK;
+}
+
+typedef struct draco_conv {
+    draco_conv_shape shape;
+    size_t images, packed;
+} draco_conv;
+
+DRACO_LAYER draco_status draco_conv_open(draco_conv *c, const draco_engine *e, const draco_conv_shape *shape,
+                                         size_t images, int plain) {
+    (void)e;
+    (void)plain;
+    c->shape = *shape;
+    c->images = images;
+    c->packed = draco_conv_weights(shape);
+    return DRACO_OK;
+}
+
+DRACO_LAYER void draco_conv_close(draco_conv *c) {
+    (void)c;
+}
+
+DRACO_LAYER void draco_conv_needs(const draco_conv *c, size_t *scratch, size_t *weights, size_t *rows) {
+    *scratch = draco_max_size(*scratch, 64);
+    *weights = draco_max_size(*weights, 1);
+    *rows = draco_max_size(*rows, draco_conv2d_scratch(&c->shape));
+}
+
+DRACO_LAYER void draco_conv_pack(const draco_conv *c, draco_run *run, const float *w, float *packed) {
+    (void)run;
+    memcpy(packed, w, c->packed * sizeof *packed);
+}
+
+DRACO_LAYER void draco_conv_forward(const draco_conv *c, draco_run *run, const float *x, const float *packed,
+                                    float *y) {
+    draco_conv2d_forward(&c->shape, c->images, x, packed, NULL, y, run->rows);
+}
+
+DRACO_LAYER void draco_conv_backward_data(const draco_conv *c, draco_run *run, const float *packed,
+                                          const float *dy, float *dx) {
+    draco_conv2d_backward_data(&c->shape, c->images, packed, dy, dx, run->rows);
+}
+
+DRACO_LAYER void draco_conv_backward_weights(const draco_conv *c, draco_run *run, const float *x,
+                                             const float *dy, float beta, float *dw) {
+    draco_conv2d_backward_weights(&c->shape, c->images, x, dy, beta, dw, NULL, run->rows);
+}
+
+#define DRACO_NORM_EPSILON 1e-5f
+
+typedef struct draco_norm {
+    size_t channels, places;
+    int relu;
+    size_t mask_bytes; /* one for each number that ReLU let through */
+} draco_norm;
+
+DRACO_LAYER draco_status draco_norm_open(draco_norm *n, const draco_engine *e, size_t images, size_t channels,
+                                         size_t height, size_t width, int relu) {
+    (void)e;
+    n->channels = channels;
+    n->places = images * height * width;
+    n->relu = relu;
+    n->mask_bytes = relu ? n->places * channels : 0;
+    return DRACO_OK;
+}
+
+DRACO_LAYER void draco_norm_close(draco_norm *n) {
+    (void)n;
+}
+
+DRACO_LAYER void draco_norm_needs(const draco_norm *n, size_t *scratch) {
+    *scratch = draco_max_size(*scratch, 4 * n->channels * sizeof(double));
+}
+
+/* sums[channels] += the rows, and squares += their squared distance from mean, in order, in double. */
+DRACO_LAYER void draco_norm_statistics(const draco_norm *n, const float *x, float *mean, float *variance,
+                                       double *sums) {
+    double *squares = sums + n->channels;
+    memset(sums, 0, 2 * n->channels * sizeof *sums);
+    for (size_t i = 0; i < n->places; i++)
+        for (size_t c = 0; c < n->channels; c++) sums[c] += (double)x[i * n->channels + c];
+    for (size_t c = 0; c < n->channels; c++) mean[c] = (float)(sums[c] / (double)n->places);
+    for (size_t i = 0; i < n->places; i++)
+        for (size_t c = 0; c < n->channels; c++) {
+            double off = (double)x[i * n->channels + c] - (double)mean[c];
+            squares[c] += off * off;
+        }
+    for (size_t c = 0; c < n->channels; c++) variance[c] = (float)(squares[c] / (double)n->places);
+}
+
+DRACO_LAYER void draco_norm_apply(const draco_norm *n, const float *x, const float *scale, const float *shift,
+                                  const float *mean, const float *variance, float *y) {
+    for (size_t c = 0; c < n->channels; c++) {
+        float slope = scale[c] / sqrtf(variance[c] + DRACO_NORM_EPSILON);
+        for (size_t i = c; i < n->places * n->channels; i += n->channels) {
+            float value = (x[i] - mean[c]) * slope + shift[c];
+            y[i] = n->relu && !(value > 0) ? 0 : value;
+        }
+    }
+}
+
+DRACO_LAYER void draco_norm_train(const draco_norm *n, draco_run *run, const float *x, const float *scale,
+                                  const float *shift, float *mean, float *variance, float *y, void *mask) {
+    unsigned char *through = mask;
+    draco_norm_statistics(n, x, mean, variance, run->scratch);
+    draco_norm_apply(n, x, scale, shift, mean, variance, y);
+    for (size_t i = 0; n->relu && i < n->mask_bytes; i++) through[i] = y[i] > 0;
+}
+
+DRACO_LAYER void draco_norm_infer(const draco_norm *n, draco_run *run, const float *x, const float *scale,
+                                  const float *shift, const float *mean, const float *variance, float *y) {
+    (void)run;
+    draco_norm_apply(n, x, scale, shift, mean, variance, y);
+}
+
+DRACO_LAYER void draco_norm_backward(const draco_norm *n, draco_run *run, const float *x, const float *scale,
+                                     const float *shift, const float *mean, const float *variance,
+                                     const void *mask, const float *dy, float *dx, float *dscale,
+                                     float *dshift) {
+    const unsigned char *through = mask;
+    double places = (double)n->places;
+    (void)run;
+    (void)shift;
+    for (size_t c = 0; c < n->channels; c++) {
+        double inverse = 1 / sqrt((double)variance[c] + (double)DRACO_NORM_EPSILON), sum = 0, product = 0;
+        for (size_t i = c; i < n->places * n->channels; i += n->channels) {
+            double d = n->relu && !through[i] ? 0 : (double)dy[i];
+            sum += d;
+            product += d * ((double)x[i] - (double)mean[c]) * inverse;
+        }
+        for (size_t i = c; i < n->places * n->channels; i += n->channels) {
+            double d = n->relu && !through[i] ? 0 : (double)dy[i];
+            double z = ((double)x[i] - (double)mean[c]) * inverse;
+            dx[i] = (float)((double)scale[c] * inverse * (d - (sum + z * product) / places));
+        }
+        dscale[c] = (float)product;
+        dshift[c] = (float)sum;
+    }
+}
+#endif /* !DRACO_ONEDNN */
+
 /* ---- Batches and scores of a classifier ---- */
 
 /* Labels and numbers of the same shape as those of `like`. */
@@ -245,13 +433,13 @@ DRACO_LAYER draco_status draco_evaluate(const void *model, void *workspace, cons
                                         draco_score *score) {
     double loss = 0;
     size_t correct = 0;
-    int threads = draco_one_thread_begin();
+    draco_compute_guard threads = draco_compute_begin();
     for (size_t first = 0; first < data->samples; first += micro) {
         size_t rows = data->samples - first < micro ? data->samples - first : micro;
         const float *z = logits(model, workspace, params, data, first, rows);
         draco_softmax_loss(rows, (size_t)data->classes, z, data->labels + first, &loss, &correct, NULL);
     }
-    draco_one_thread_end(threads);
+    draco_compute_end(threads);
     score->samples = data->samples;
     score->loss = loss / (double)data->samples;
     score->accuracy = (double)correct / (double)data->samples;

@@ -208,7 +208,7 @@ static draco_status draco_lenet_priv_gradient(void *ctx, void *workspace, const 
     draco_lenet_priv_workspace *w = workspace;
     size_t pieces = draco_micro_count(batch->count, DRACO_LENET_MICRO), correct = 0;
     double loss = 0;
-    int threads = draco_one_thread_begin();
+    draco_compute_guard threads = draco_compute_begin();
     if (pieces == 0) memset(grad, 0, net->parameters * sizeof *grad);
     for (size_t i = 0; i < pieces; i++) {
         size_t first, rows;
@@ -218,7 +218,7 @@ static draco_status draco_lenet_priv_gradient(void *ctx, void *workspace, const 
         draco_softmax_loss(rows, net->classes, w->logits, w->labels, &loss, &correct, w->dlogits);
         draco_lenet_priv_backward(net, w, rows, params, i > 0, grad);
     }
-    draco_one_thread_end(threads);
+    draco_compute_end(threads);
     draco_model_write_score(grad, net->parameters, loss, correct);
     return DRACO_OK;
 }

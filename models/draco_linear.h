@@ -210,7 +210,7 @@ DRACO_MODEL_INLINE draco_status draco_linear_priv_gradient(void *ctx, void *work
     const size_t weights = linear->features * linear->outputs;
     double loss = (double)batch->count * draco_linear_priv_penalty(linear, params);
     size_t correct = 0;
-    const int threads = draco_one_thread_begin();
+    draco_compute_guard threads = draco_compute_begin();
     if (pieces == 0) memset(grad, 0, linear->parameters * sizeof *grad);
     for (size_t i = 0; i < pieces; i++) {
         size_t first, rows;
@@ -223,7 +223,7 @@ DRACO_MODEL_INLINE draco_status draco_linear_priv_gradient(void *ctx, void *work
         draco_fc_backward(rows, linear->features, linear->outputs, w->x, params, w->dz, i > 0 ? 1.0f : 0.0f,
                           grad, grad + weights, NULL);
     }
-    draco_one_thread_end(threads);
+    draco_compute_end(threads);
     if (linear->config.l2 > 0.0f) {
         const float share = linear->config.l2 * (float)batch->count;
         for (size_t i = 0; i < weights; i++) grad[i] += share * params[i];
@@ -245,7 +245,7 @@ DRACO_MODEL_INLINE draco_status draco_linear_priv_evaluate(void *ctx, void *work
     draco_linear_priv_workspace *w = workspace;
     double loss = 0.0;
     size_t correct = 0;
-    const int threads = draco_one_thread_begin();
+    draco_compute_guard threads = draco_compute_begin();
     for (size_t first = 0; first < test->samples; first += DRACO_LINEAR_MICRO) {
         const size_t left = test->samples - first,
                      rows = left < DRACO_LINEAR_MICRO ? left : DRACO_LINEAR_MICRO;
@@ -253,7 +253,7 @@ DRACO_MODEL_INLINE draco_status draco_linear_priv_evaluate(void *ctx, void *work
         draco_linear_priv_forward(linear, rows, params, w);
         draco_linear_priv_losses(linear, rows, w, &loss, &correct);
     }
-    draco_one_thread_end(threads);
+    draco_compute_end(threads);
     score->samples = test->samples;
     score->loss = loss / (double)test->samples + draco_linear_priv_penalty(linear, params);
     score->accuracy = (double)correct / (double)test->samples;

@@ -162,7 +162,7 @@ static draco_status draco_mlp_priv_gradient(void *ctx, void *workspace, const fl
     draco_mlp_priv_workspace *w = workspace;
     size_t pieces = draco_micro_count(batch->count, DRACO_MLP_MICRO), correct = 0;
     double loss = 0;
-    int threads = draco_one_thread_begin();
+    draco_compute_guard threads = draco_compute_begin();
     if (pieces == 0) memset(grad, 0, mlp->parameters * sizeof *grad);
     for (size_t i = 0; i < pieces; i++) {
         size_t first, rows;
@@ -173,7 +173,7 @@ static draco_status draco_mlp_priv_gradient(void *ctx, void *workspace, const fl
                            w->delta[0]);
         draco_mlp_priv_backward(mlp, w, rows, params, i > 0, grad);
     }
-    draco_one_thread_end(threads);
+    draco_compute_end(threads);
     draco_model_write_score(grad, mlp->parameters, loss, correct);
     return DRACO_OK;
 }

@@ -334,7 +334,7 @@ static draco_status draco_textcnn_priv_gradient(void *ctx, void *workspace, cons
     draco_textcnn_priv_workspace *w = workspace;
     size_t pieces = draco_micro_count(batch->count, DRACO_TEXTCNN_MICRO), correct = 0;
     double loss = 0;
-    int threads = draco_one_thread_begin();
+    draco_compute_guard threads = draco_compute_begin();
     memset(grad, 0, net->parameters * sizeof *grad);
     memset(w->dw, 0, net->bank_floats * sizeof *w->dw);
     for (size_t b = 0; b < DRACO_TEXTCNN_PRIV_BANKS; b++)
@@ -348,7 +348,7 @@ static draco_status draco_textcnn_priv_gradient(void *ctx, void *workspace, cons
     for (size_t b = 0; b < DRACO_TEXTCNN_PRIV_BANKS; b++)
         draco_textcnn_priv_turn(net->filters, net->words[b] * net->dimension, w->dw + net->turned[b],
                                 grad + net->weights[b]);
-    draco_one_thread_end(threads);
+    draco_compute_end(threads);
     draco_model_write_score(grad, net->parameters, loss, correct);
     return DRACO_OK;
 }

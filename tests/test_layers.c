@@ -339,12 +339,12 @@ static void conv_primitives_match(void **state) {
         {8, 8, 1, 16, 3, 1, 1},     {2, 2, 32, 64, 3, 2, 1},     {1, 1, 16, 16, 3, 1, 1}};
     const size_t images[] = {2, 1, 1, 2, 3, 12, 1, 2, 2, 3, 5, 4};
     draco_engine e;
-    int threads = draco_one_thread_begin();
+    draco_compute_guard threads = draco_compute_begin();
     assert_int_equal(draco_engine_open(&e), DRACO_OK);
     for (size_t k = 0; k < sizeof shapes / sizeof shapes[0]; k++)
         conv_primitive(&e, &shapes[k], images[k], shapes[k].ci < 16);
     draco_engine_close(&e);
-    draco_one_thread_end(threads);
+    draco_compute_end(threads);
 }
 
 static void norm_primitive(const draco_engine *e, int relu) {
@@ -399,12 +399,12 @@ static void norm_primitive(const draco_engine *e, int relu) {
 static void norm_primitives_match(void **state) {
     (void)state;
     draco_engine e;
-    int threads = draco_one_thread_begin();
+    draco_compute_guard threads = draco_compute_begin();
     assert_int_equal(draco_engine_open(&e), DRACO_OK);
     norm_primitive(&e, 0);
     norm_primitive(&e, 1);
     draco_engine_close(&e);
-    draco_one_thread_end(threads);
+    draco_compute_end(threads);
 }
 
 /* ---- The library below ---- */
@@ -414,14 +414,14 @@ static void product_has_the_same_bits(void **state) {
     const size_t m = 65, n = 103, k = 301;
     float *a = check_fill(1, 1, m * k + 1), *b = check_fill(2, 1, k * n + 1), *c = check_floats(m * n);
     float *again = check_floats(m * n + 1);
-    int threads = draco_one_thread_begin();
+    draco_compute_guard threads = draco_compute_begin();
     draco_sgemm('N', 'N', m, n, k, 1, a, k, b, n, 0, c, n);
-    draco_one_thread_end(threads);
+    draco_compute_end(threads);
     for (int want = 1; want <= 2; want++) {
         omp_set_num_threads(want);
-        int before = draco_one_thread_begin();
+        draco_compute_guard before = draco_compute_begin();
         draco_sgemm('N', 'N', m, n, k, 1, a, k, b, n, 0, again, n);
-        draco_one_thread_end(before);
+        draco_compute_end(before);
         assert_int_equal(omp_get_max_threads(), want);
         assert_memory_equal(c, again, m * n * sizeof *c);
     }
@@ -432,9 +432,9 @@ static void product_has_the_same_bits(void **state) {
 #pragma omp parallel num_threads(2) reduction(&& : equal)
     {
         float *mine = check_floats(m * n + 1);
-        int before = draco_one_thread_begin();
+        draco_compute_guard before = draco_compute_begin();
         draco_sgemm('N', 'N', m, n, k, 1, a + 1, k, b + 1, n, 0, mine + 1, n);
-        draco_one_thread_end(before);
+        draco_compute_end(before);
         equal = memcmp(c, mine + 1, m * n * sizeof *c) == 0;
         free(mine);
     }

@@ -16,6 +16,9 @@
 #define DRACO_ATTACKS_IMPLEMENTATION
 #include "training.h"
 
+#include <signal.h>
+#include <sys/time.h>
+
 static training fc(void) {
     training t = {
         .code = {.n = 15, .s = 2}, .liars = 2, .hidden = 2, .widths = {800, 500}, .steps = 100, .batch = 45};
@@ -95,6 +98,29 @@ static void same_bytes_whatever_the_way(void **state) {
         training_run(&t);
         assert_same_model(&base, &t);
     }
+    free(base.params);
+}
+
+static volatile int alarms;
+
+static void on_alarm(int number) {
+    (void)number;
+    alarms++;
+}
+
+/* A program's timers, profilers and Ctrl-C must not reach into the arithmetic. */
+static void signals_do_not_disturb_the_arithmetic(void **state) {
+    training base = small(), t = small();
+    struct itimerval often = {{0, 300}, {0, 300}}, never = {{0, 0}, {0, 0}};
+    (void)state;
+    base.steps = t.steps = 100;
+    training_run(&base);
+    signal(SIGALRM, on_alarm);
+    setitimer(ITIMER_REAL, &often, NULL);
+    training_run(&t);
+    setitimer(ITIMER_REAL, &never, NULL);
+    assert_true(alarms > 10);
+    assert_same_model(&base, &t);
     free(base.params);
 }
 
@@ -255,6 +281,7 @@ int main(void) {
         cmocka_unit_test(fc_under_attack_is_the_same_bytes),
         cmocka_unit_test(the_mean_is_ruined),
         cmocka_unit_test(same_bytes_whatever_the_way),
+        cmocka_unit_test(signals_do_not_disturb_the_arithmetic),
         cmocka_unit_test(groups_that_r_does_not_divide),
         cmocka_unit_test(missing_workers_are_carried),
         cmocka_unit_test(the_prime_field_is_the_same_bytes),
