@@ -83,7 +83,7 @@ typedef enum conformance_mode {
     CONFORMANCE_MODES = 3
 } conformance_mode;
 
-static const char *conformance_mode_name(int mode) {
+__attribute__((unused)) static const char *conformance_mode_name(int mode) {
     return mode == CONFORMANCE_HONEST ? "honest" : mode == CONFORMANCE_LIARS ? "liars" : "liars and silent";
 }
 
@@ -190,8 +190,8 @@ static draco_worker_config conformance_worker_config(const conformance_case *c, 
 
 /* ---- A worker that lies and falls silent as its role says ---- */
 
-static draco_status conformance_work(const conformance_case *c, int mode, int index, int servers,
-                                     const draco_transport *t) {
+__attribute__((unused)) static draco_status conformance_work(const conformance_case *c, int mode, int index,
+                                                             int servers, const draco_transport *t) {
     draco_model model = conformance_model();
     draco_worker_config config = conformance_worker_config(c, &model, servers);
     unsigned char *reply = malloc(8 * CONFORMANCE_DIM);
@@ -344,7 +344,8 @@ static draco_status conformance_broadcast(void *ctx, const draco_request *reques
     return l->inner.broadcast(l->inner.ctx, request);
 }
 
-static draco_status conformance_reference(const conformance_case *c, int mode, float *params, int *wrong) {
+__attribute__((unused)) static draco_status conformance_reference(const conformance_case *c, int mode,
+                                                                  float *params, int *wrong) {
     draco_model model = conformance_model();
     draco_openmp_config config = {.worker = conformance_worker_config(c, &model, 1), .threads = 1};
     conformance_liars liars = {.c = c, .mode = mode};

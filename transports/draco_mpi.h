@@ -254,6 +254,7 @@ typedef struct draco_mpi {
     draco_mpi_priv_letter letters[DRACO_MPI_PRIV_LETTERS], *current;
     uint64_t serial, sequence, params_sequence;
     const draco_inbox *inbox; /* NULL: nobody is asking */
+    int asking;               /* the current letter is still worth sending */
     int enough, left;         /* of this question: the inbox has enough; workers who have not ended */
     size_t shard_first, shard_count;
     /* Worker. */
@@ -270,7 +271,7 @@ typedef struct draco_mpi {
     } guest[DRACO_MPI_PRIV_GUESTS];
     int guests;
     double looked;
-    int opened;
+    int opened, missing;
     draco_mpi_priv_hello *hello;
     draco_mpi_priv_slot drain;
     unsigned char *exchange_memory;
@@ -900,8 +901,10 @@ static draco_status draco_mpi_priv_start(draco_mpi *t) {
     draco_mpi_priv_wait_for_all(t, until);
     for (int i = 0; i < t->count; i++)
         if (t->peers[i].refused) status = DRACO_E_CONFIG;
-    for (int i = 0; i < t->count; i++)
+    for (int i = 0; i < t->count; i++) {
         if (t->peers[i].greeted) draco_mpi_priv_welcome_peer(t, &t->peers[i], status);
+        if (!t->peers[i].greeted) t->peers[i].missed = DRACO_MPI_MISSES; /* not waited for until it comes */
+    }
     t->opened = 1;
     if (status < 0) {
         draco_mpi_priv_flush(t, 2);
@@ -963,6 +966,7 @@ static draco_status draco_mpi_priv_write(draco_mpi *t, const draco_request *requ
     l->everybody = !whom;
     if (whom) memcpy(l->whom, whom, (size_t)t->n);
     t->current = l;
+    t->asking = 1;
     return DRACO_OK;
 }
 
@@ -973,7 +977,8 @@ static int draco_mpi_priv_offer(draco_mpi *t, draco_mpi_priv_peer *p) {
         p->letter->users--;
         p->letter = NULL;
     }
-    if (!l || !p->ready || !p->welcomed || p->refused || p->gone || p->letter || p->told_serial == l->serial)
+    if (!l || !t->asking || !p->ready || !p->welcomed || p->refused || p->gone || p->letter ||
+        p->told_serial == l->serial)
         return 0;
     if (!l->everybody && !l->whom[p->number]) return 0;
     if (l->head.params_bytes == 0 && p->params_sequence != l->head.params_sequence) return 0;
@@ -1059,6 +1064,7 @@ static draco_status draco_mpi_priv_gather(draco_mpi *t, double seconds, const dr
         if (over && !p->ended && !t->enough) p->missed++;
     }
     t->inbox = NULL;
+    t->asking = 0;
     return t->left == 0 || t->enough ? DRACO_OK : DRACO_MORE;
 }
 
@@ -1106,15 +1112,13 @@ static draco_status draco_mpi_priv_exchange(void *ctx, const void *mine, size_t 
                                 &t->exchange_failed);
     }
     while (t->exchanging > 0 && !t->exchange_failed) {
-        draco_mpi_priv_progress(t);
-        draco_mpi_priv_look(t);
+        draco_mpi_priv_work(t); /* a worker must not be kept waiting for a server that waits for another */
         for (int k = 0; k < t->servers; k++)
             if (draco_mpi_priv_servers(t)[k].gone && gone < 0) gone = k, until = draco_mpi_priv_now() + 1;
         if (gone >= 0 && draco_mpi_priv_now() > until) {
             draco_mpi_priv_say(t, "server %d (rank %d) is gone", gone, draco_mpi_priv_servers(t)[gone].rank);
             t->exchange_failed = 1;
         }
-        if (t->exchanging > 0) draco_mpi_priv_idle(t);
     }
     if (t->exchange_failed) return DRACO_E_TRANSPORT;
     memcpy(all, t->exchange_memory, bytes * (size_t)t->servers);
@@ -1225,10 +1229,14 @@ static draco_status draco_mpi_priv_farewell(draco_mpi *t, draco_mpi_priv_peer *p
     while (draco_mpi_priv_now() < until) {
         draco_mpi_priv_progress(t);
         if (p->stage < DRACO_MPI_PRIV_PAYLOAD) draco_mpi_priv_listen_to(t, p);
-        if (p->stage == DRACO_MPI_PRIV_WHOLE && p->head.ask == DRACO_ASK_STOP) return DRACO_E_STOPPED;
+        if (p->stage == DRACO_MPI_PRIV_WHOLE && p->head.ask == DRACO_ASK_STOP) {
+            t->missing |= p->head.reply_bytes != 0;
+            return DRACO_E_STOPPED;
+        }
         draco_mpi_priv_idle(t);
     }
     draco_mpi_priv_say(t, "server %d (rank %d) is gone", p->number, p->rank);
+    t->missing = 1;
     return DRACO_E_TRANSPORT;
 }
 
@@ -1252,15 +1260,24 @@ static draco_status draco_mpi_priv_servers_there(draco_mpi *t) {
     return DRACO_OK;
 }
 
-/* Which letters make a request: one server's STOP or fetch alone, else those of all, of one broadcast.
+/* All servers said STOP; have they missed anybody? */
+static int draco_mpi_priv_stopped(draco_mpi *t) {
+    for (int k = 0; k < t->servers; k++) t->missing |= t->peers[k].head.reply_bytes != 0;
+    return 0;
+}
+
+/* Which letters make a request: one server's fetch alone, else those of all, of one broadcast or STOP.
    Returns the server, -1 for all, -2 for not yet. A server that is behind is asked for its next letter. */
 static int draco_mpi_priv_match(draco_mpi *t) {
     uint64_t newest = 0;
-    int whole = 0;
+    int whole = 0, stopped = 0;
     for (int k = 0; k < t->servers; k++) {
         draco_mpi_priv_peer *p = &t->peers[k];
         if (p->stage != DRACO_MPI_PRIV_WHOLE) continue;
-        if (p->head.ask == DRACO_ASK_STOP) return k;
+        if (p->head.ask == DRACO_ASK_STOP) {
+            stopped++;
+            continue;
+        }
         if (p->head.params_sequence != p->params_sequence) {
             p->stage = DRACO_MPI_PRIV_NOTHING; /* it speaks of parameters that this worker does not have */
             continue;
@@ -1268,9 +1285,10 @@ static int draco_mpi_priv_match(draco_mpi *t) {
         if (p->head.ask == DRACO_ASK_BODY && t->servers > 1) return k;
         if (p->head.sequence > newest) newest = p->head.sequence;
     }
+    if (stopped == t->servers) return draco_mpi_priv_stopped(t);
     for (int k = 0; k < t->servers; k++) {
         draco_mpi_priv_peer *p = &t->peers[k];
-        if (p->stage != DRACO_MPI_PRIV_WHOLE) continue;
+        if (p->stage != DRACO_MPI_PRIV_WHOLE || p->head.ask == DRACO_ASK_STOP) continue;
         if (p->head.sequence == newest)
             whole++;
         else
@@ -1477,13 +1495,24 @@ static draco_status draco_mpi_priv_memory(draco_mpi *t) {
     return t->params ? DRACO_OK : DRACO_E_MEMORY;
 }
 
-/* STOP goes out unasked for: a worker finds it whenever it listens next. */
+/* Is a rank dead, or has never come? */
+static int draco_mpi_priv_someone_missing(draco_mpi *t) {
+    int missing = t->exchange_failed;
+    for (int i = 0; i < t->n; i++)
+        missing |= draco_mpi_priv_workers(t)[i].gone || !draco_mpi_priv_workers(t)[i].greeted;
+    return missing;
+}
+
+/* STOP goes out unasked for: a worker finds it whenever it listens next. reply_bytes says whether all ranks
+   are there to the end. */
 static void draco_mpi_priv_say_stop(draco_mpi *t) {
     for (int i = 0; i < t->n; i++) {
         draco_mpi_priv_peer *p = &draco_mpi_priv_workers(t)[i];
         if (!p->welcomed || p->gone) continue;
-        p->head = (draco_mpi_priv_head){
-            .magic = DRACO_MPI_PRIV_MAGIC, .version = DRACO_VERSION, .ask = DRACO_ASK_STOP};
+        p->head = (draco_mpi_priv_head){.magic = DRACO_MPI_PRIV_MAGIC,
+                                        .version = DRACO_VERSION,
+                                        .ask = DRACO_ASK_STOP,
+                                        .reply_bytes = (uint64_t)t->missing};
         draco_mpi_priv_send(t, p->rank, DRACO_MPI_PRIV_LETTER, &p->head, sizeof p->head, &p->stopping,
                             &p->failed);
     }
@@ -1503,8 +1532,10 @@ static void draco_mpi_priv_dismiss(draco_mpi *t) {
     double until = draco_mpi_priv_now() + (t->config.stop_seconds > 0 ? t->config.stop_seconds : 5);
     t->inbox = NULL;
     t->current = NULL;
+    t->missing = draco_mpi_priv_someone_missing(t);
     draco_mpi_priv_say_stop(t);
     while (draco_mpi_priv_lingering(t) > 0 && draco_mpi_priv_now() < until) draco_mpi_priv_work(t);
+    if (draco_mpi_priv_lingering(t) > 0) t->missing = 1;
 }
 
 static void draco_mpi_priv_hang_up(draco_mpi *t) {
@@ -1541,7 +1572,9 @@ static void draco_mpi_priv_free(draco_mpi *t) {
 
 static draco_status draco_mpi_priv_close(void *ctx) {
     draco_mpi *t = ctx;
+    draco_status status;
     if (t->server >= 0 && t->opened) draco_mpi_priv_dismiss(t);
+    status = t->missing ? DRACO_MORE : DRACO_OK;
     draco_mpi_priv_flush(t, 0.1);
     draco_mpi_priv_hang_up(t);
     if (t->former != MPI_ERRHANDLER_NULL) {
@@ -1549,7 +1582,7 @@ static draco_status draco_mpi_priv_close(void *ctx) {
         MPI_Errhandler_free(&t->former);
     }
     draco_mpi_priv_free(t);
-    return DRACO_OK;
+    return status;
 }
 
 static const char *draco_mpi_priv_explain(void *ctx) {
