@@ -317,8 +317,9 @@ static void set_ups_that_make_no_sense_are_refused(void **unused) {
         {NULL, NULL, DRACO_LINEAR_SOFTMAX, 0, 0.0f},   {&good, &other, DRACO_LINEAR_SOFTMAX, 0, 0.0f},
         {&bare, NULL, DRACO_LINEAR_SOFTMAX, 0, 0.0f},  {&bare, NULL, DRACO_LINEAR_LEAST_SQUARES, 0, 0.0f},
         {&empty, NULL, DRACO_LINEAR_SOFTMAX, 0, 0.0f}, {&words, NULL, DRACO_LINEAR_SOFTMAX, 0, 0.0f},
-        {&good, NULL, DRACO_LINEAR_SVM, 3, 0.0f},      {&good, NULL, DRACO_LINEAR_SVM, -1, 0.0f},
-        {&good, NULL, DRACO_LINEAR_SVM, 0, -1.0f},     {&good, NULL, (draco_linear_kind)7, 0, 0.0f}};
+        {&wild, NULL, DRACO_LINEAR_SOFTMAX, 0, 0.0f},  {&good, NULL, DRACO_LINEAR_SVM, 3, 0.0f},
+        {&good, NULL, DRACO_LINEAR_SVM, -1, 0.0f},     {&good, NULL, DRACO_LINEAR_SVM, 0, -1.0f},
+        {&good, NULL, (draco_linear_kind)7, 0, 0.0f}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         draco_model m, before;
         memset(&m, 0x5a, sizeof m);
