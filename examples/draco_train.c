@@ -16,6 +16,8 @@
 #define DRACO_TEXTCNN_IMPLEMENTATION
 #define DRACO_CHECKPOINT_IMPLEMENTATION
 #define DRACO_OPENMP_IMPLEMENTATION
+#define DRACO_MPI_IMPLEMENTATION
+#define DRACO_GRPC_IMPLEMENTATION
 #define DRACO_RULES_IMPLEMENTATION
 #define DRACO_ATTACKS_IMPLEMENTATION
 #include "train_setup.h"
@@ -30,13 +32,33 @@
 #include "models/draco_checkpoint.h"
 
 #include <omp.h>
+#include <pthread.h>
 #include <signal.h>
 
 static volatile int train_stop;
 
-static void train_on_signal(int number) {
-    (void)number;
-    train_stop = 1;
+/* Signals wait for a thread of their own, so that no handler runs on top of a computation. A second Ctrl-C
+   ends the program at once. */
+static void *train_wait_for_signals(void *set) {
+    int number;
+    while (sigwait(set, &number) == 0) {
+        if (train_stop) _exit(130);
+        train_stop = 1;
+    }
+    return NULL;
+}
+
+static int train_catch_signals(void) {
+    static sigset_t set;
+    pthread_t thread;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0 ||
+        pthread_create(&thread, NULL, train_wait_for_signals, &set) != 0)
+        return 1;
+    pthread_detach(thread);
+    return 0;
 }
 
 typedef struct train_run {
@@ -517,7 +539,6 @@ static void train_close(train_run *run) {
     const draco_model *m = &run->setup.model;
     if (run->server) draco_server_close(run->server);
     if (run->has_attack) draco_attack_unwrap(&run->attacked);
-    if (run->transport.open) run->transport.transport.close(run->transport.transport.ctx);
     train_transport_end(&run->transport);
     if (run->has_rule) draco_rule_free(&run->rule);
     if (run->workspace && m->workspace_free) m->workspace_free(m->ctx, run->workspace);
@@ -572,7 +593,7 @@ static int train_start(train_run *run) {
     if (code == 0)
         code =
             train_check_memory(o, &run->setup, all_here ? threads : 1, run->transport.server >= 0, all_here);
-    if (code == 0) code = train_transport_open(o, &run->setup, threads, &run->transport);
+    if (code == 0) code = train_transport_open(o, &run->setup, threads, &train_stop, &run->transport);
     if (code != 0) return code;
     return run->transport.server >= 0 ? train_serve(run) : train_work(run);
 }
@@ -580,19 +601,13 @@ static int train_start(train_run *run) {
 int main(int argc, char **argv) {
     static train_options options;
     static train_run run;
-    struct sigaction action;
     int code = train_parse(argc, argv, &options);
     if (code >= 0) return code;
     if (train_lists(&options)) return 0;
-    if (sodium_init() < 0) {
-        fprintf(stderr, "draco-train: libsodium could not be started\n");
+    if (sodium_init() < 0 || train_catch_signals() != 0) {
+        fprintf(stderr, "draco-train: libsodium or the signal thread could not be started\n");
         return 1;
     }
-    memset(&action, 0, sizeof action);
-    action.sa_handler = train_on_signal;
-    action.sa_flags = (int)SA_RESETHAND; /* a second Ctrl-C ends the program at once */
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
     run.o = &options;
     code = train_start(&run);
     train_close(&run);

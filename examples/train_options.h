@@ -40,7 +40,7 @@ typedef struct train_options {
     const char *transport, *wait;
     double deadline;
     long servers;
-    const char *role, *address, *peers;
+    const char *role, *address, *hub, *server_name;
     long worker, server, max_connections;
     double join_seconds;
     const char *ca, *certificate, *key;
@@ -103,6 +103,7 @@ static train_options train_defaults(void) {
     o.role = "server";
     o.address = "127.0.0.1:50051";
     o.worker = -1;
+    o.server = -1;
     o.join_seconds = 60;
     return o;
 }
@@ -221,8 +222,12 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
         {"worker", TRAIN_LONG, &o->worker, 0, DRACO_MAX_WORKERS - 1, NULL, "I",
          "grpc: number of this worker"},
         {"server", TRAIN_LONG, &o->server, 0, 63, NULL, "K", "grpc: number of this server"},
+        {"hub", TRAIN_TEXT, &o->hub, 0, 0, NULL, "ADDR",
+         "grpc, several servers: where server 0 listens for the others"},
+        {"server-name", TRAIN_TEXT, &o->server_name, 0, 0, NULL, "NAME",
+         "grpc: name in the server's certificate when it is not the host's"},
         {"join-seconds", TRAIN_REAL, &o->join_seconds, 0, 1e6, NULL, "SEC",
-         "grpc: wait this long for the workers"},
+         "mpi, grpc: wait this long for the workers"},
         {"max-connections", TRAIN_LONG, &o->max_connections, 0, 1e6, NULL, "N",
          "grpc: at most this many (0: 2n + 16)"},
         {"ca", TRAIN_TEXT, &o->ca, 0, 0, NULL, "FILE", "grpc: certificate of the authority (PEM)"},
