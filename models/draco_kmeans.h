@@ -86,6 +86,7 @@ typedef struct draco_kmeans_priv_workspace {
     float *dot;    /* MICRO x centres: x . m */
     float *square; /* centres: ||m||^2 */
     float *counts; /* centres x classes, of evaluate */
+    float *zero;   /* features: all 0 */
 } draco_kmeans_priv_workspace;
 
 DRACO_MODEL_INLINE void draco_kmeans_priv_workspace_free(void *ctx, void *workspace) {
@@ -96,7 +97,7 @@ DRACO_MODEL_INLINE void draco_kmeans_priv_workspace_free(void *ctx, void *worksp
 }
 
 DRACO_MODEL_INLINE size_t draco_kmeans_priv_floats(const draco_kmeans_priv *km) {
-    return DRACO_KMEANS_MICRO * (km->features + km->centres) + km->centres * (1 + km->classes);
+    return DRACO_KMEANS_MICRO * (km->features + km->centres) + km->centres * (1 + km->classes) + km->features;
 }
 
 DRACO_MODEL_INLINE draco_status draco_kmeans_priv_workspace_new(void *ctx, void **workspace) {
@@ -112,18 +113,27 @@ DRACO_MODEL_INLINE draco_status draco_kmeans_priv_workspace_new(void *ctx, void 
     w->dot = w->x + DRACO_KMEANS_MICRO * km->features;
     w->square = w->dot + DRACO_KMEANS_MICRO * km->centres;
     w->counts = w->square + km->centres;
+    w->zero = w->counts + km->centres * km->classes;
     *workspace = w;
     return DRACO_OK;
 }
 
 /* ---- Start: k-means++ ---- */
 
+#define DRACO_KMEANS_PRIV_LANES                                                                              \
+    8 /* sums that a compiler may keep in one register, in an order that is fixed */
+
+/* ||a - b||^2 */
 DRACO_MODEL_INLINE double draco_kmeans_priv_distance(const float *a, const float *b, size_t n) {
-    double sum = 0.0;
-    for (size_t i = 0; i < n; i++) {
-        const double d = (double)a[i] - (double)b[i];
-        sum += d * d;
-    }
+    double lane[DRACO_KMEANS_PRIV_LANES] = {0}, sum = 0.0;
+    size_t i = 0;
+    for (; i + DRACO_KMEANS_PRIV_LANES <= n; i += DRACO_KMEANS_PRIV_LANES)
+        for (size_t k = 0; k < DRACO_KMEANS_PRIV_LANES; k++) {
+            const double d = (double)a[i + k] - (double)b[i + k];
+            lane[k] += d * d;
+        }
+    for (; i < n; i++) sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+    for (size_t k = 0; k < DRACO_KMEANS_PRIV_LANES; k++) sum += lane[k];
     return sum;
 }
 
@@ -187,14 +197,8 @@ DRACO_MODEL_INLINE draco_status draco_kmeans_priv_init(void *ctx, uint64_t seed,
 
 DRACO_MODEL_INLINE void draco_kmeans_priv_squares(const draco_kmeans_priv *km, const float *params,
                                                   draco_kmeans_priv_workspace *w) {
-    for (size_t k = 0; k < km->centres; k++) {
-        double sum = 0.0;
-        for (size_t i = 0; i < km->features; i++) {
-            const double m = (double)params[k * km->features + i];
-            sum += m * m;
-        }
-        w->square[k] = (float)sum;
-    }
+    for (size_t k = 0; k < km->centres; k++)
+        w->square[k] = (float)draco_kmeans_priv_distance(params + k * km->features, w->zero, km->features);
 }
 
 /* x . m of all rows and centres. */
