@@ -189,16 +189,8 @@ static double train_gib(double bytes) {
     return bytes / (1024.0 * 1024.0 * 1024.0);
 }
 
-/* Refuse a run that the machine's memory cannot hold, with the numbers. */
-static int train_check_memory(const train_options *o, const train_setup *s, int threads, int is_server,
-                              int all_here) {
-    double vector = 4.0 * (double)s->model.dim, n = (double)s->code.n;
-    double held =
-        o->rule || o->tolerance > 0 || s->code.scheme == DRACO_CYCLIC ? n : 2.0 * s->code.groups + threads;
-    double server = is_server ? vector * (3 + (double)s->optimizer.state_per_parameter + held) : 0;
-    double workers = (double)threads * (2 * vector + (double)s->memory.workspace) + (double)s->memory.shared;
-    double shared = o->share_parts && all_here ? vector * s->code.parts : 0;
-    double needed = server + workers + shared;
+/* Bytes that can be had without swapping. */
+static double train_free_memory(void) {
     double have = (double)sysconf(_SC_AVPHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
     FILE *info = fopen("/proc/meminfo", "r");
     char line[128];
@@ -206,6 +198,21 @@ static int train_check_memory(const train_options *o, const train_setup *s, int 
     while (info && fgets(line, sizeof line, info))
         if (sscanf(line, "MemAvailable: %lld kB", &kib) == 1) have = 1024.0 * (double)kib;
     if (info) fclose(info);
+    return have;
+}
+
+/* Refuse a run that the machine's memory cannot hold, with the numbers. */
+static int train_check_memory(const train_options *o, const train_setup *s, int threads, int is_server,
+                              int all_here) {
+    double vector = 4.0 * (double)s->model.dim, n = (double)s->code.n, have = train_free_memory();
+    double held =
+        o->rule || o->tolerance > 0 || s->code.scheme == DRACO_CYCLIC ? n : 2.0 * s->code.groups + threads;
+    double server = is_server ? vector * (3 + (double)s->optimizer.state_per_parameter + held) : 0;
+    double workers = is_server && !all_here ? 0
+                                            : (double)threads * (2 * vector + (double)s->memory.workspace) +
+                                                  (double)s->memory.shared;
+    double shared = o->share_parts && all_here ? vector * s->code.parts : 0;
+    double needed = server + workers + shared;
     if (needed <= have) return 0;
     fprintf(stderr,
             "draco-train: this run needs %.1f GiB and %.1f GiB are free: %.1f at the server (%.0f messages "

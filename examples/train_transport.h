@@ -52,7 +52,13 @@ static int train_transport_openmp(const train_options *o, const train_setup *s, 
                                   train_transport *t) {
     draco_openmp_config config = {
         .worker = train_worker_config(o, s), .threads = threads, .share_parts = o->share_parts};
-    draco_status status = draco_openmp_open(&t->transport, &config);
+    /* Keeping r gradients a worker between the halves of a prime round saves computing them twice, if they
+     * fit. */
+    double kept = 4.0 * (double)s->model.dim * s->code.n * s->code.r;
+    int prime = s->code.scheme == DRACO_CYCLIC && s->code.field == DRACO_FIELD_PRIME;
+    draco_status status;
+    config.worker.keep = prime && kept < 0.25 * train_free_memory();
+    status = draco_openmp_open(&t->transport, &config);
     if (status >= 0) {
         t->open = 1;
         return 0;
@@ -142,7 +148,7 @@ static int train_grpc_open(const train_options *o, const train_setup *s, const v
                                            .server = t->server,
                                            .servers = (int)o->servers,
                                            .hub = o->hub};
-        config.limits.join_seconds = o->join_seconds;
+        config.limits.start_seconds = o->join_seconds;
         config.limits.connections = (int)o->max_connections;
         status = draco_grpc_server_open(&t->transport, &config, why, sizeof why);
     } else {

@@ -3,7 +3,7 @@
    A transport for draco.h (see draco_transport there) whose workers are iterations of a loop: any number of
    them on any number of cores. Workers write their messages straight into the server's memory, so nothing is
    copied, and each of the team's threads has one workspace of the model, so memory grows with the threads and
-   not with the workers.
+   not with the workers (unless config.worker.keep asks for each to keep its gradients).
 
    Do this in one C file:
        #define DRACO_OPENMP_IMPLEMENTATION
@@ -35,7 +35,7 @@
 #include "../draco.h"
 
 typedef struct draco_openmp_config {
-    draco_worker_config worker; /* for all workers; `keep` is left out of account: threads are shared */
+    draco_worker_config worker; /* for all workers; keep: each of them keeps what it keeps, n times over */
     int threads;                /* 0: omp_get_max_threads() */
     int share_parts;            /* compute each part once for all its holders */
 } draco_openmp_config;
@@ -55,79 +55,78 @@ draco_status draco_openmp_open(draco_transport *transport, const draco_openmp_co
 typedef struct draco_openmp {
     draco_openmp_config config;
     int n, threads;
-    draco_worker **workers; /* threads: the state of whoever computes on that thread */
+    int dedicated;          /* a state for each worker; else one for whoever computes on a thread */
+    draco_worker **workers; /* n when dedicated, else threads */
     draco_request request;
     const float *params; /* of the last request that carried any */
-    /* Shared parts: a model that hands out what has been computed already. */
-    draco_model sharing;
-    float *parts; /* code.parts x dim */
-    void **workspaces;
+    draco_model model;   /* the caller's, with one workspace a thread and parts that may be shared */
+    void **workspaces;   /* threads */
+    float *parts;        /* code.parts x dim, or NULL */
     uint64_t parts_step;
     int parts_valid;
     draco_status parts_status;
 } draco_openmp;
 
-static draco_status draco_openmp_priv_workspace(void *ctx, void **workspace) {
-    draco_openmp *t = ctx;
+/* The calling thread's workspace, made when it is first needed. */
+static draco_status draco_openmp_priv_workspace(draco_openmp *t, void **workspace) {
     const draco_model *model = t->config.worker.model;
-    *workspace = NULL;
-    return model->workspace_new ? model->workspace_new(model->ctx, workspace) : DRACO_OK;
+    int me = omp_get_thread_num();
+    if (!t->workspaces[me] && model->workspace_new) {
+        draco_status status = model->workspace_new(model->ctx, &t->workspaces[me]);
+        if (status < 0) return status;
+    }
+    *workspace = t->workspaces[me];
+    return DRACO_OK;
 }
 
-static void draco_openmp_priv_workspace_free(void *ctx, void *workspace) {
-    draco_openmp *t = ctx;
-    const draco_model *model = t->config.worker.model;
-    if (model->workspace_free) model->workspace_free(model->ctx, workspace);
-}
-
-static draco_status draco_openmp_priv_gradient(void *ctx, void *workspace, const float *params,
+static draco_status draco_openmp_priv_gradient(void *ctx, void *none, const float *params,
                                                const draco_batch *batch, float *grad) {
     draco_openmp *t = ctx;
     const draco_model *model = t->config.worker.model;
-    if (batch->part < 0 || !t->parts_valid || t->parts_step != batch->step)
-        return model->gradient(model->ctx, workspace, params, batch, grad);
-    memcpy(grad, t->parts + (size_t)batch->part * model->dim, model->dim * sizeof(float));
-    return t->parts_status;
+    void *workspace;
+    draco_status status;
+    (void)none;
+    if (batch->part >= 0 && t->parts_valid && t->parts_step == batch->step) {
+        memcpy(grad, t->parts + (size_t)batch->part * model->dim, model->dim * sizeof(float));
+        return t->parts_status;
+    }
+    status = draco_openmp_priv_workspace(t, &workspace);
+    return status < 0 ? status : model->gradient(model->ctx, workspace, params, batch, grad);
 }
 
 /* One gradient for each part of the batch of this step. */
 static void draco_openmp_priv_compute_parts(draco_openmp *t) {
     const draco_worker_config *w = &t->config.worker;
     int failed = 0, part;
-    if (!t->config.share_parts || !t->request.params) return;
+    if (!t->parts || !t->request.params) return;
     t->parts_valid = 0;
-#pragma omp parallel num_threads(t->threads) reduction(| : failed)
-    {
-        int me = omp_get_thread_num();
+#pragma omp parallel for num_threads(t->threads) schedule(dynamic, 1) reduction(| : failed)
+    for (part = 0; part < w->code.parts; part++) {
+        draco_batch batch = {.seed = w->seed, .step = t->request.step, .total = w->batch, .part = part};
+        draco_code_samples(&w->code, w->batch, part, &batch.first, &batch.count);
         omp_set_num_threads(1);
-        if (!t->workspaces[me]) failed |= draco_openmp_priv_workspace(t, &t->workspaces[me]) < 0;
-#pragma omp for schedule(dynamic, 1)
-        for (part = 0; part < w->code.parts; part++) {
-            draco_batch batch = {.seed = w->seed, .step = t->request.step, .total = w->batch, .part = part};
-            draco_code_samples(&w->code, w->batch, part, &batch.first, &batch.count);
-            if (failed) continue;
-            failed |= w->model->gradient(w->model->ctx, t->workspaces[me], t->params, &batch,
-                                         t->parts + (size_t)part * w->model->dim) < 0;
-        }
+        failed |= draco_openmp_priv_gradient(t, NULL, t->params, &batch,
+                                             t->parts + (size_t)part * w->model->dim) < 0;
     }
     t->parts_status = failed ? DRACO_E_MODEL : DRACO_OK;
     t->parts_step = t->request.step;
     t->parts_valid = 1;
 }
 
-static draco_worker *draco_openmp_priv_worker(draco_openmp *t, int thread) {
-    if (!t->workers[thread]) {
+static draco_worker *draco_openmp_priv_worker(draco_openmp *t, int i) {
+    draco_worker **worker = &t->workers[t->dedicated ? i : omp_get_thread_num()];
+    if (!*worker) {
         draco_worker_config config = t->config.worker;
-        config.keep = 0;
-        if (t->config.share_parts) config.model = &t->sharing;
-        if (draco_worker_open(&t->workers[thread], &config) < 0) t->workers[thread] = NULL;
+        config.keep = t->dedicated;
+        config.model = &t->model;
+        if (draco_worker_open(worker, &config) < 0) *worker = NULL;
     }
-    return t->workers[thread];
+    return *worker;
 }
 
 /* Worker i's whole part in a phase. The inbox's row and end belong to one thread at a time. */
 static draco_status draco_openmp_priv_answer(draco_openmp *t, int i, const draco_inbox *inbox) {
-    draco_worker *worker = draco_openmp_priv_worker(t, omp_get_thread_num());
+    draco_worker *worker = draco_openmp_priv_worker(t, i);
     draco_request request = t->request;
     draco_verdict verdict = DRACO_MALFORMED;
     draco_status status;
@@ -191,10 +190,11 @@ static draco_status draco_openmp_priv_fetch(void *ctx, const draco_request *requ
 
 static draco_status draco_openmp_priv_close(void *ctx) {
     draco_openmp *t = ctx;
-    for (int i = 0; i < t->threads; i++) {
-        if (t->workers) draco_worker_close(t->workers[i]);
-        if (t->workspaces && t->workspaces[i]) draco_openmp_priv_workspace_free(t, t->workspaces[i]);
-    }
+    const draco_model *model = t->config.worker.model;
+    for (int i = 0; t->workers && i < (t->dedicated ? t->n : t->threads); i++)
+        draco_worker_close(t->workers[i]);
+    for (int i = 0; t->workspaces && i < t->threads; i++)
+        if (t->workspaces[i] && model->workspace_free) model->workspace_free(model->ctx, t->workspaces[i]);
     free(t->workers);
     free(t->workspaces);
     free(t->parts);
@@ -202,16 +202,14 @@ static draco_status draco_openmp_priv_close(void *ctx) {
     return DRACO_OK;
 }
 
-static void draco_openmp_priv_sharing_model(draco_openmp *t) {
+static void draco_openmp_priv_wrap_model(draco_openmp *t) {
     const draco_model *model = t->config.worker.model;
-    t->sharing.size = sizeof t->sharing;
-    t->sharing.name = model->name;
-    t->sharing.ctx = t;
-    t->sharing.dim = model->dim;
-    t->sharing.parameters = model->parameters;
-    t->sharing.workspace_new = draco_openmp_priv_workspace;
-    t->sharing.workspace_free = draco_openmp_priv_workspace_free;
-    t->sharing.gradient = draco_openmp_priv_gradient;
+    t->model.size = sizeof t->model;
+    t->model.name = model->name;
+    t->model.ctx = t;
+    t->model.dim = model->dim;
+    t->model.parameters = model->parameters;
+    t->model.gradient = draco_openmp_priv_gradient;
 }
 
 draco_status draco_openmp_open(draco_transport *transport, const draco_openmp_config *config) {
@@ -228,7 +226,8 @@ draco_status draco_openmp_open(draco_transport *transport, const draco_openmp_co
     t->n = t->config.worker.code.n;
     t->threads = config->threads > 0 ? config->threads : omp_get_max_threads();
     if (t->threads > t->n) t->threads = t->n;
-    t->workers = calloc((size_t)t->threads, sizeof *t->workers);
+    t->dedicated = config->worker.keep && !config->share_parts;
+    t->workers = calloc((size_t)(t->dedicated ? t->n : t->threads), sizeof *t->workers);
     t->workspaces = calloc((size_t)t->threads, sizeof *t->workspaces);
     if (config->share_parts)
         t->parts = calloc((size_t)t->config.worker.code.parts * config->worker.model->dim, sizeof(float));
@@ -236,7 +235,7 @@ draco_status draco_openmp_open(draco_transport *transport, const draco_openmp_co
         draco_openmp_priv_close(t);
         return DRACO_E_MEMORY;
     }
-    draco_openmp_priv_sharing_model(t);
+    draco_openmp_priv_wrap_model(t);
     memset(transport, 0, sizeof *transport);
     transport->size = sizeof *transport;
     transport->name = "openmp";
