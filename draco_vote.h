@@ -507,8 +507,8 @@ typedef struct draco_vote_priv_race {
     double abs_tol, rel_tol;
 } draco_vote_priv_race;
 
-/* In double the product is exact, so that a fused multiply-add changes nothing. An infinite difference is
- * over the limit even where the limit is infinite too, and so is NaN. */
+/* In double the product is exact, so that a fused multiply-add changes nothing. A candidate that is not
+ * finite is not near itself: the difference is NaN. */
 static int draco_vote_priv_near_plain(const draco_vote_priv_race *race, const float *a, const float *b,
                                       size_t count) {
     size_t i;
@@ -518,7 +518,7 @@ static int draco_vote_priv_near_plain(const draco_vote_priv_race *race, const fl
         double gap = x - (double)b[i];
         double limit = race->abs_tol + race->rel_tol * (x < 0 ? -x : x);
         gap = gap < 0 ? -gap : gap;
-        far |= !(gap <= (limit < DBL_MAX ? limit : DBL_MAX));
+        far |= !(gap <= limit);
     }
     return !far;
 }
@@ -526,7 +526,7 @@ static int draco_vote_priv_near_plain(const draco_vote_priv_race *race, const fl
 #ifdef DRACO_VOTE_PRIV_X86
 __attribute__((target("avx2"))) static int
 draco_vote_priv_near_avx2(const draco_vote_priv_race *race, const float *a, const float *b, size_t count) {
-    const __m256d sign = _mm256_set1_pd(-0.0), most = _mm256_set1_pd(DBL_MAX);
+    const __m256d sign = _mm256_set1_pd(-0.0);
     const __m256d abs_tol = _mm256_set1_pd(race->abs_tol), rel_tol = _mm256_set1_pd(race->rel_tol);
     __m256d far = _mm256_setzero_pd();
     size_t i, whole = count - count % 4;
@@ -535,7 +535,7 @@ draco_vote_priv_near_avx2(const draco_vote_priv_race *race, const float *a, cons
         __m256d gap = _mm256_sub_pd(x, _mm256_cvtps_pd(_mm_loadu_ps(b + i)));
         __m256d limit = _mm256_add_pd(abs_tol, _mm256_mul_pd(rel_tol, _mm256_andnot_pd(sign, x)));
         gap = _mm256_andnot_pd(sign, gap);
-        far = _mm256_or_pd(far, _mm256_cmp_pd(gap, _mm256_min_pd(limit, most), _CMP_NLE_UQ));
+        far = _mm256_or_pd(far, _mm256_cmp_pd(gap, limit, _CMP_NLE_UQ));
     }
     return _mm256_movemask_pd(far) == 0 &&
            draco_vote_priv_near_plain(race, a + whole, b + whole, count - whole);
