@@ -135,22 +135,26 @@ DRACO_ROWS_FN double draco_rows_distance_slow(const float *a, const float *b, si
     return sum;
 }
 
-/* out[2][4]: squared distances of two rows from four others, a block at a time, in float lanes. */
-DRACO_ROWS_KERNEL void draco_rows_block_pairs(const float *const a[2], const float *const b[4], size_t count,
-                                              double out[8]) {
-    draco_rows_vec acc[8] = {{0}};
+/* out[4][4]: squared distances of four rows from four others, a block at a time, in float lanes. */
+DRACO_ROWS_KERNEL void draco_rows_block_pairs(const float *const a[4], const float *const b[4], size_t count,
+                                              double out[16]) {
+    draco_rows_vec acc[16] = {{0}};
     size_t whole = count / DRACO_ROWS_LANES * DRACO_ROWS_LANES;
     for (size_t j = 0; j < whole; j += DRACO_ROWS_LANES) {
-        const draco_rows_vec a0 = *(const draco_rows_vec *)(const void *)(a[0] + j);
-        const draco_rows_vec a1 = *(const draco_rows_vec *)(const void *)(a[1] + j);
+        const draco_rows_vec b0 = *(const draco_rows_vec *)(const void *)(b[0] + j);
+        const draco_rows_vec b1 = *(const draco_rows_vec *)(const void *)(b[1] + j);
+        const draco_rows_vec b2 = *(const draco_rows_vec *)(const void *)(b[2] + j);
+        const draco_rows_vec b3 = *(const draco_rows_vec *)(const void *)(b[3] + j);
         for (int k = 0; k < 4; k++) {
-            const draco_rows_vec bk = *(const draco_rows_vec *)(const void *)(b[k] + j);
-            const draco_rows_vec e0 = a0 - bk, e1 = a1 - bk;
-            acc[k] += e0 * e0;
-            acc[4 + k] += e1 * e1;
+            const draco_rows_vec ak = *(const draco_rows_vec *)(const void *)(a[k] + j);
+            const draco_rows_vec e0 = ak - b0, e1 = ak - b1, e2 = ak - b2, e3 = ak - b3;
+            acc[4 * k] += e0 * e0;
+            acc[4 * k + 1] += e1 * e1;
+            acc[4 * k + 2] += e2 * e2;
+            acc[4 * k + 3] += e3 * e3;
         }
     }
-    for (int p = 0; p < 8; p++) {
+    for (int p = 0; p < 16; p++) {
         float lane[DRACO_ROWS_LANES];
         memcpy(lane, &acc[p], sizeof lane);
         out[p] = draco_rows_lanes(lane) +
@@ -181,15 +185,20 @@ DRACO_ROWS_KERNEL double draco_rows_block_distance(const float *a, const float *
     return sum <= (double)FLT_MAX ? sum : draco_rows_distance_slow(a, b, count);
 }
 
-/* Order two rows of a tile in every coordinate: the smaller value into lo. */
+/* Order two rows of a tile in every coordinate: the smaller value into lo. By way of local arrays, which keep
+   the compiler from turning the choice into branches. */
 DRACO_ROWS_KERNEL void draco_rows_tile_sort(float *tile, const int *pairs, size_t count) {
     for (size_t c = 0; c < count; c++) {
-        float *restrict lo = tile + (size_t)pairs[2 * c] * DRACO_ROWS_TILE;
-        float *restrict hi = tile + (size_t)pairs[2 * c + 1] * DRACO_ROWS_TILE;
-        for (size_t j = 0; j < DRACO_ROWS_TILE; j++) {
-            float a = lo[j], b = hi[j];
-            lo[j] = a < b ? a : b;
-            hi[j] = a < b ? b : a;
+        float *lo = tile + (size_t)pairs[2 * c] * DRACO_ROWS_TILE;
+        float *hi = tile + (size_t)pairs[2 * c + 1] * DRACO_ROWS_TILE;
+        for (size_t j = 0; j < DRACO_ROWS_TILE; j += DRACO_ROWS_LANES) {
+            float a[DRACO_ROWS_LANES], b[DRACO_ROWS_LANES], small[DRACO_ROWS_LANES], large[DRACO_ROWS_LANES];
+            memcpy(a, lo + j, sizeof a);
+            memcpy(b, hi + j, sizeof b);
+            for (int l = 0; l < DRACO_ROWS_LANES; l++) small[l] = a[l] < b[l] ? a[l] : b[l];
+            for (int l = 0; l < DRACO_ROWS_LANES; l++) large[l] = a[l] < b[l] ? b[l] : a[l];
+            memcpy(lo + j, small, sizeof small);
+            memcpy(hi + j, large, sizeof large);
         }
     }
 }
@@ -275,14 +284,15 @@ DRACO_ROWS_FN void draco_rows_combine(const float *const *rows, int n, const dou
  */
 DRACO_ROWS_FN void draco_rows_pairs_block(const float *const *rows, int n, size_t first, size_t count,
                                           double *into) {
-    for (int i = 0; i < n; i += 2) {
-        const float *a[2] = {rows[i] + first, rows[i + 1 < n ? i + 1 : i] + first};
-        for (int j = i + 1; j < n; j += 4) {
+    for (int i = 0; i < n; i += 4) {
+        const float *a[4];
+        for (int k = 0; k < 4; k++) a[k] = rows[i + k < n ? i + k : n - 1] + first;
+        for (int j = i; j < n; j += 4) {
             const float *b[4];
-            double tile[8];
+            double tile[16];
             for (int k = 0; k < 4; k++) b[k] = rows[j + k < n ? j + k : n - 1] + first;
             draco_rows_block_pairs(a, b, count, tile);
-            for (int p = 0; p < 8; p++) {
+            for (int p = 0; p < 16; p++) {
                 int row = i + p / 4, column = j + p % 4;
                 if (row < column && column < n) into[(size_t)row * (size_t)n + (size_t)column] += tile[p];
             }
@@ -290,9 +300,17 @@ DRACO_ROWS_FN void draco_rows_pairs_block(const float *const *rows, int n, size_
     }
 }
 
+/* Coordinates of a block so long that adding up its lanes costs little and n of them stay in the second
+ * cache. */
+DRACO_ROWS_FN size_t draco_rows_pairs_length(int n) {
+    size_t blocks = 180 / (size_t)n;
+    return DRACO_ROWS_BLOCK * (blocks < 1 ? 1 : blocks > 4 ? 4 : blocks);
+}
+
 DRACO_ROWS_FN draco_status draco_rows_distances(draco_rows_work *work, const float *const *rows, int n,
                                                 size_t d, double *distances) {
-    size_t chunks = draco_rows_chunks(d, n), un = (size_t)n, square = un * un;
+    size_t chunks = draco_rows_chunks(d, n), un = (size_t)n, square = un * un,
+           length = draco_rows_pairs_length(n);
     double *part = draco_rows_reserve(&work->partial, chunks * square, sizeof *part);
     if (!part) return DRACO_E_MEMORY;
     memset(part, 0, chunks * square * sizeof *part);
@@ -300,9 +318,8 @@ DRACO_ROWS_FN draco_status draco_rows_distances(draco_rows_work *work, const flo
     for (size_t c = 0; c < chunks; c++) {
         size_t first, last;
         draco_rows_chunk(d, chunks, c, &first, &last);
-        for (size_t at = first; at < last; at += DRACO_ROWS_BLOCK)
-            draco_rows_pairs_block(rows, n, at, draco_rows_min(last - at, DRACO_ROWS_BLOCK),
-                                   part + c * square);
+        for (size_t at = first; at < last; at += length)
+            draco_rows_pairs_block(rows, n, at, draco_rows_min(last - at, length), part + c * square);
     }
     memset(distances, 0, square * sizeof *distances);
     for (size_t i = 0; i < un; i++)
