@@ -115,7 +115,7 @@ class Run:
         words = dict(word.split("=", 1) for word in text.split() if "=" in word)
         if words.get("code", "repetition") != "repetition" or words.get("model", "softmax") != "softmax":
             sys.exit("this worker knows the repetition code and softmax regression only: " + text)
-        n, s, t = int(words["n"]), int(words["s"]), int(words.get("t", 0))
+        n, s, t = int(words.get("workers", words.get("n"))), int(words["s"]), int(words.get("t", 0))
         self.groups = n // (2 * s + t + 1)
         self.batch, self.seed = int(words["batch"]), int(words["seed"])
 
