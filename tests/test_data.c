@@ -20,11 +20,11 @@
 
 static char folder[64];
 
-/* folder/name; four of them may be in use at once */
+/* folder/name; sixteen of them may be in use at once */
 static const char *in_folder(const char *name) {
-    static char paths[4][256];
+    static char paths[16][256];
     static int next;
-    char *path = paths[next++ % 4];
+    char *path = paths[next++ % 16];
     snprintf(path, sizeof paths[0], "%s/%s", folder, name);
     return path;
 }
