@@ -1,53 +1,84 @@
 /* draco_grpc.h - version 0.1.0 - transport over gRPC: workers that come and go over networks nobody trusts
-
-   Do this in ONE .c file, and link with -lgrpc -lgpr -lpthread (gRPC C core 1.51):
-       #define DRACO_GRPC_IMPLEMENTATION
-       #include "draco_grpc.h"
-   With DRACO_GRPC_STATIC defined as well it is a private copy without exported symbols.
-
-   FLOW
-     server   draco_grpc_server_open -> a draco_transport for draco_server_open -> close
-     worker   draco_grpc_worker_open -> a draco_transport for draco_worker_run  -> close
-     wire     draco.proto, one bidirectional stream per worker, hand-encoded (the bytes equal protobuf's)
-
-   A complete worker (a server differs in the config and in what it does with the transport):
-
-       draco_transport link;
-       draco_grpc_worker_config config = {.address = "server.example:7400", .index = 3, .code_id = id,
-                                          .tls = {"ca.pem", "worker-3.pem", "worker-3.key"}};
-       char why[256];
-       if (draco_grpc_worker_open(&link, &config, why, sizeof why)) { fputs(why, stderr); return 2; }
-       draco_worker_run(worker, 3, &link);
-       link.close(link.ctx);
-
-   CONTRACT
-     Identity   With TLS the certificate's one common name, worker-<k>, is the worker: it takes slot k and no
-   other. A newer connection of the same name replaces the older one. In plain text the number in the HELLO is
-   believed, first come first served; so plain text is refused off loopback and Unix-domain sockets unless
-   `insecure` is set. Order      The server's slots are for one thread. receive, submit and close of a worker
-   are for one thread. Rows       The inbox is called from inside collect and fetch, on the caller's thread;
-   no row is touched at any other time. A worker that reconnects during a round sends its answer from the
-   start; what had come before stays and the rest is appended. Snapshots  broadcast copies the request once,
-   in chunks that all workers' sends share. A chunk is freed when the last send lets go of it, so a worker
-   that hangs holds back one chunk, not a model. Absent     A worker without a connection is awaited
-   limits.start_seconds after the server opened, and limits.rejoin_seconds after it was lost; after that it is
-   absent at once. Late       Answers name their round; an old round's are read and dropped. A worker may send
-   as many bytes as it was asked for and not one more: who does is cut off. Memory     Per worker one chunk in
-   hand, one on the way, and the HTTP/2 windows (about 1 MiB). Flow control holds back the rest. A guard
-   watches the bytes that each TCP connection brings in (Linux) and shuts the one that sends more than its
-   windows allow, or that does not join in time. Errors     A refused or lost peer is no error of the run: it
-   is told to on_event, with its address. open returns DRACO_E_ARGUMENT, DRACO_E_CONFIG or DRACO_E_IO with the
-   reason in words; receive returns DRACO_E_TRANSPORT when the server stays away for give_up_seconds and
-   DRACO_E_CONFIG when it refuses the worker; explain says why. fork       Fork before the first open, or fork
-   and exec.
-
-   LIMITS  n <= DRACO_MAX_WORKERS, chunks of 1 KiB to 3 MiB (other languages' gRPC takes messages up to 4 MiB
-   by default), Unix socket paths of 107 bytes, Linux for the guard. A Unix-domain socket is for trusted
-   peers: the guard cannot see behind it.
-
-   SOURCES  gRPC over HTTP/2 (github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md), Protocol Buffers encoding
-            (protobuf.dev/programming-guides/encoding), tcp(7) for TCP_INFO.
-   LICENCE  MIT, see the end of the file. */
+ *
+ * Do this in ONE .c file, and link with -lgrpc -lgpr -lpthread -lm (gRPC C core 1.51):
+ *     #define DRACO_GRPC_IMPLEMENTATION
+ *     #include "transports/draco_grpc.h"
+ * DRACO_GRPC_STATIC defined as well makes it a private copy without exported symbols. The implementation
+ * stands in draco_grpc_wire.h (frames), _peers.h (connections), _server.h and _worker.h; nothing else calls
+ * gRPC.
+ *
+ * program:
+ *     #define DRACO_GRPC_IMPLEMENTATION
+ *     #include "transports/draco_grpc.h"
+ *     static void *row(void *ctx, int worker) { (void)worker; return ctx; }
+ *     static void chunk(void *ctx, int worker, size_t offset, size_t n) {
+ *         (void)ctx, (void)worker, (void)offset, (void)n;
+ *     }
+ *     static draco_status end(void *ctx, int worker, draco_verdict verdict) {
+ *         (void)ctx, (void)worker;
+ *         return verdict == DRACO_UNDECIDED ? DRACO_OK : DRACO_MORE;
+ *     }
+ *     int main(void) {
+ *         draco_grpc_server_config listen = {.address = "127.0.0.1:0", .workers = 1};
+ *         draco_transport server, worker;
+ *         char address[32], answer[6] = "";
+ *         if (draco_grpc_server_open(&server, &listen, NULL, 0)) return 1;
+ *         snprintf(address, sizeof address, "127.0.0.1:%d", draco_grpc_port(&server));
+ *         draco_grpc_worker_config call = {.address = address, .index = 0};
+ *         if (draco_grpc_worker_open(&worker, &call, NULL, 0)) return 1;
+ *         draco_request asked, ask = {.ask = DRACO_ASK_MESSAGE, .round = 1, .extra = "hello"};
+ *         ask.extra_bytes = ask.reply_bytes = 6;
+ *         draco_inbox inbox = {sizeof inbox, answer, row, chunk, end};
+ *         if (server.broadcast(server.ctx, &ask) || worker.receive(worker.ctx, &asked)) return 1;
+ *         if (worker.submit(worker.ctx, &asked, asked.extra, 6)) return 1;
+ *         if (server.collect(server.ctx, &ask, 5, &inbox)) return 1;
+ *         server.close(server.ctx);
+ *         worker.close(worker.ctx);
+ *         return strcmp(answer, "hello");
+ *     }
+ * end of program
+ *
+ * FLOW
+ *   server   draco_grpc_server_open -> a draco_transport for draco_server_open -> close
+ *   worker   draco_grpc_worker_open -> a draco_transport for draco_worker_run  -> close
+ *   wire     draco.proto, one bidirectional stream per worker, hand-encoded: the bytes are protobuf's
+ *
+ * CONTRACT
+ *   Identity   With TLS the certificate's one common name, worker-<k>, is the worker: it takes slot k and no
+ *              other. A newer connection of the same name replaces the older one. In plain text the number in
+ *              the HELLO is believed, first come first served; so plain text is refused off loopback and
+ *              Unix-domain sockets unless `insecure` is set.
+ *   Threads    The slots of a server are for one thread, those of a worker for one thread. Threads that the
+ *              transport starts inherit the signal mask.
+ *   Rows       The inbox is called from inside collect and fetch, on the caller's thread; no row is touched
+ *              at any other time. A worker that reconnects during a round sends its answer from the start;
+ *              what had come before stays and the rest is appended.
+ *   Snapshots  broadcast copies the request once, into chunks that all workers' sends share. A chunk is free
+ *              again when the last send lets go of it, so a worker that hangs holds back one chunk, not a
+ *              model.
+ *   Absent     A worker without a connection is awaited limits.start_seconds after the server opened, and
+ *              limits.rejoin_seconds after it was lost; after that it is absent at once.
+ *   Late       Answers name their round; an old round's are read and dropped. A worker that sends more than
+ *              it was asked for (an eighth and 64 KiB let pass) is cut off.
+ *   Memory     Per worker one chunk in hand, one on the way, and the HTTP/2 windows (about 1 MiB). Flow
+ *              control holds back the rest. A guard watches the bytes that each TCP connection brings in
+ *              (Linux) and shuts the one that sends more than its windows allow, or that does not join in
+ *              time.
+ *   Errors     A refused or lost peer is no error of the run: it is told to on_event, with its address. open
+ *              returns DRACO_E_ARGUMENT, DRACO_E_IO or DRACO_E_MEMORY with the reason in words; broadcast and
+ *              collect return DRACO_E_STOPPED when *stop became non-zero; receive returns DRACO_E_TRANSPORT
+ *              when the server stays away for give_up_seconds and DRACO_E_CONFIG when it refuses the worker;
+ *              explain says why.
+ *   Log        The server takes over gRPC's log function, one per process: that is how it learns of new
+ *              connections and failed handshakes. GRPC_VERBOSITY in the environment prevents it.
+ *   fork       Fork before the first open, or fork and exec.
+ *
+ * LIMITS n <= DRACO_MAX_WORKERS; chunks of 1 KiB to 3 MiB (other languages' gRPC takes messages up to 4
+ *         MiB by default); Unix socket paths of 107 bytes, for trusted peers: the guard cannot see behind
+ *         them; little-endian.
+ * SOURCES gRPC over HTTP/2 (github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md), Protocol Buffers encoding
+ *         (protobuf.dev/programming-guides/encoding), tcp(7) for TCP_INFO.
+ * LICENCE MIT, see the end of the file. */
 #ifndef DRACO_GRPC_H
 #define DRACO_GRPC_H
 
