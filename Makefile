@@ -40,7 +40,7 @@ DROP += $(foreach p,$(EXAMPLES) $(TESTS) $(HELPERS) $(FUZZERS) $(BENCHES),$(if $
 endif
 KEEP = $(filter-out $(DROP),$(1))
 
-.PHONY: all demo check test bench fuzz clean setup-demo setup-check
+.PHONY: all demo check test bench fuzz paper clean setup-demo setup-check
 
 all: $(BUILD)/draco-train $(call KEEP,$(EXAMPLES))
 
@@ -88,6 +88,10 @@ test: all $(call KEEP,$(TESTS) $(HELPERS) $(FUZZERS) $(BENCHES))
 
 bench: $(call KEEP,$(BENCHES))
 	@for b in $(call KEEP,$(BENCHES)); do echo "== $$b"; $$b || exit 1; done
+
+# The paper's comparison, into docs/results.md: some ten minutes; PAPER=--full: hours.
+paper: all $(BUILD)/bench/bench_rules
+	@python3 bench/paper/paper.py --build $(BUILD) $(PAPER)
 
 demo: setup-demo
 	@$(MAKE) --no-print-directory $(BUILD)/draco-train $(BUILD)/draco_plot
