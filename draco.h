@@ -1,3 +1,154 @@
+/* draco.h - version 0.1.0 - training rounds that stay exactly right while some of the workers lie
+ *
+ * Do this in one .c file (it brings the implementations of draco_codes.h and draco_vote.h along):
+ *
+ *     #define DRACO_IMPLEMENTATION
+ *     #include "draco.h"
+ *
+ * and include the header alone everywhere else. DRACO_STATIC, defined as well, makes a private copy. Link -lm.
+ *
+ * program: five workers learn two numbers, one of them lies in every step; the transport is a loop
+ *
+ *     #define DRACO_IMPLEMENTATION
+ *     #include "draco.h"
+ *     #include <stdio.h>
+ *     #include <string.h>
+ *
+ *     static draco_status gradient(void *ctx, void *workspace, const float *params,
+ *                                  const draco_batch *batch, float *grad) {
+ *         (void)ctx, (void)workspace;
+ *         grad[0] = (float)batch->count * (params[0] - 1);
+ *         grad[1] = (float)batch->count * (params[1] + 2);
+ *         return DRACO_OK;
+ *     }
+ *     static draco_status descend(void *ctx, const draco_step_info *info, float *params,
+ *                                 const float *mean, float *state, size_t count) {
+ *         size_t i;
+ *         (void)ctx, (void)info, (void)state;
+ *         for (i = 0; i < count; i++) params[i] -= 0.5f * mean[i];
+ *         return DRACO_OK;
+ *     }
+ *     static draco_request asked;
+ *     static draco_status broadcast(void *ctx, const draco_request *request) {
+ *         (void)ctx;
+ *         asked = *request;
+ *         return DRACO_OK;
+ *     }
+ *     static draco_status collect(void *ctx, const draco_request *request, double seconds,
+ *                                 const draco_inbox *in) {
+ *         int i;
+ *         (void)seconds;
+ *         for (i = 0; i < 5; i++) {
+ *             float *row = (float *)in->row(in->ctx, i);
+ *             if (row) draco_worker_answer((draco_worker *)ctx, i, &asked, row);
+ *             if (row && i == 3) row[0] *= -100;
+ *             if (row) in->chunk(in->ctx, i, 0, request->reply_bytes);
+ *             in->end(in->ctx, i, row ? DRACO_UNDECIDED : DRACO_ABSENT);
+ *         }
+ *         return DRACO_OK;
+ *     }
+ *     int main(void) {
+ *         float params[2] = {0, 0}, sum[2];
+ *         draco_model model;
+ *         draco_optimizer optimizer;
+ *         draco_transport transport;
+ *         draco_worker_config worker;
+ *         draco_server_config server;
+ *         draco_trainer trainer;
+ *         draco_status status = DRACO_OK;
+ *         memset(&model, 0, sizeof model), memset(&optimizer, 0, sizeof optimizer);
+ *         memset(&transport, 0, sizeof transport), memset(&worker, 0, sizeof worker);
+ *         memset(&server, 0, sizeof server), memset(&trainer, 0, sizeof trainer);
+ *         model.size = sizeof model, model.dim = model.parameters = 2, model.gradient = gradient;
+ *         optimizer.size = sizeof optimizer, optimizer.step = descend;
+ *         transport.size = sizeof transport, transport.workers = 5;
+ *         transport.broadcast = broadcast, transport.collect = collect;
+ *         worker.code.n = 5, worker.code.s = 1;
+ *         worker.model = &model, worker.batch = 10;
+ *         server.code = worker.code, server.transport = &transport, server.dim = 2;
+ *         status = draco_worker_open((draco_worker **)&transport.ctx, &worker);
+ *         if (status >= 0) status = draco_server_open(&trainer.server, &server);
+ *         trainer.model = &model, trainer.optimizer = &optimizer;
+ *         trainer.params = params, trainer.sum = sum, trainer.batch = 10, trainer.steps = 20;
+ *         if (status >= 0) status = draco_train(&trainer);
+ *         printf("%s: %.3f %.3f\n", draco_status_text(status), (double)params[0], (double)params[1]);
+ *         draco_server_close(trainer.server);
+ *         draco_worker_close((draco_worker *)transport.ctx);
+ *         return !(params[0] > 0.99f && params[1] < -1.99f);
+ *     }
+ * end of program
+ *
+ * THE FLOW of one round
+ *
+ *     server                                                          worker i
+ *     broadcast parameters, step                ------------------->  for each of its parts k:
+ *                                                                         samples from (seed, step, k)
+ *                                                                         gradient g_k, a SUM over the samples
+ *                                                                         message += f_k(i) g_k
+ *     row, chunk, chunk, ... end  per worker    <-------------------  one message
+ *         sketch_add: fold each chunk as it comes
+ *     locate: who lied, and one weight a worker
+ *     combine: sum of all gradients = sum_i weight_i message_i
+ *     mean = sum / batch -> optimizer -> parameters of the next step
+ *
+ * The codes are those of draco_codes.h (Chen, Wang, Charles, Papailiopoulos, "DRACO: Byzantine-resilient
+ * Distributed Training via Redundant Gradients", ICML 2018). Three kinds of round differ from the picture:
+ *
+ *     cyclic, prime field   two questions: the workers report the exponents of their parts (ASK_EXPONENTS), the
+ *                           server decides them by vote and sends them back, the workers encode (ASK_ENCODED)
+ *     digest first          the workers send 32-byte digests, the server votes on them and fetches one body a
+ *                           group (ASK_BODY); a body that its digest did not promise blames its sender
+ *     rule or tolerance     whole rows are kept and looked at together
+ *
+ * THE PARTS, each a struct of functions (slots) that begins with its own size, so that old fillers work with new
+ * headers; optional slots may be NULL:
+ *
+ *     draco_model      gradient(params, batch) -> SUM over the batch's samples. Equal inputs must give equal
+ *                      bits: that is what a vote compares. The last coordinates may be statistics (loss,
+ *                      batch-norm sums): they travel in the message and are protected like the gradient.
+ *     draco_transport  carries bytes and knows no code. Who a message is from is what the transport says.
+ *     draco_rule       n messages in, one gradient out: what DRACO is compared with.
+ *     draco_optimizer  elementwise, state owned by the caller.
+ *
+ * WHO OWNS WHAT, AND THREADS
+ *
+ *     All sizes are in floats unless they say bytes. Parameters, sum and state are the caller's. A server and a
+ *     worker own what they allocate through config.allocator (malloc by default) and free it in close. A server
+ *     is used by one thread at a time; its inbox's chunk may run on many threads for different workers (see
+ *     draco_inbox). A worker is used by one thread at a time; many workers may share a model, each has its own
+ *     workspace. round.verdicts points into the server and lives until its next round. With -fopenmp combine
+ *     runs on all threads; the bits do not depend on their number.
+ *
+ * ERRORS
+ *
+ *     Every call returns a draco_status, < 0 for an error. A round that fails leaves sum alone and says in
+ *     round.text which group or how many workers were the reason; draco_train then retries the step, skips it
+ *     or stops (draco_policy), and the parameters are those of the last decoded step. Bytes of a worker never
+ *     size an allocation: a row has the size that the server computed. A worker that cannot answer says so
+ *     (submit with NULL) and is MALFORMED at once.
+ *
+ * DETERMINISM
+ *
+ *     Samples come from draco_random, a function of (seed, step, place in the batch) alone: every holder of a
+ *     part draws the same ones, and every code sees the same batch. Repetition and the prime field give the same
+ *     bits whoever lied or was missing, whatever the transport, the threads and the order of arrival; the
+ *     complex field does when the same workers answered. With DRACO_WAIT_ALL (the default) a round waits for all
+ *     who are alive, so verdicts are the same too; with DRACO_WAIT_ENOUGH it ends as soon as the code can decode.
+ *
+ * SEVERAL SERVERS
+ *
+ *     With transport.servers = K > 1 each server keeps the coordinates of draco_shard, decodes them alone, and
+ *     the servers exchange sketches, so that a worker bad in one shard is bad in all. Every server runs the same
+ *     draco_train. Rules and tolerance look at whole rows and work with one server only (DRACO_E_CONFIG).
+ *
+ * LIMITS
+ *
+ *     n up to DRACO_MAX_WORKERS. s + 1 colluding liars in a group of exactly 2s + 1, or more liars than the code
+ *     carries that agree on another codeword, are a majority of the evidence: no decoder can tell. Keep s honest.
+ *
+ * Licence: MIT, see the end of the file.
+ */
+
 /* The switches reach the two headers below. */
 #if defined(DRACO_IMPLEMENTATION) && !defined(DRACO_CODES_IMPLEMENTATION)
 #define DRACO_CODES_IMPLEMENTATION
@@ -90,15 +241,20 @@ typedef struct draco_optimizer {
 /* ---- Transport: carries bytes and knows no code ---- */
 
 typedef enum draco_ask {
-    DRACO_ASK_MESSAGE = 1,   /* params -> the coded message */
-    DRACO_ASK_EXPONENTS = 2, /* params -> exponents of the worker's parts (prime field, first half) */
-    DRACO_ASK_ENCODED = 3,   /* extra = agreed exponents -> the coded message (prime field, second half) */
-    DRACO_ASK_DIGEST =
-        4, /* params (or, prime field, extra = agreed exponents) -> 32-byte digest of the message */
-    DRACO_ASK_BODY = 5, /* -> the message whose digest was sent */
-    DRACO_ASK_PROBE =
-        6, /* params -> 32-byte digest of the plain gradient of one batch that is the same for all */
-    DRACO_ASK_STOP = 7 /* the run is over; no answer */
+    /* params -> the coded message */
+    DRACO_ASK_MESSAGE = 1,
+    /* prime field, first half: params -> exponents of the worker's parts */
+    DRACO_ASK_EXPONENTS = 2,
+    /* prime field, second half: extra = agreed exponents -> the coded message */
+    DRACO_ASK_ENCODED = 3,
+    /* params -> 32-byte digest of the message */
+    DRACO_ASK_DIGEST = 4,
+    /* -> the message whose digest was sent */
+    DRACO_ASK_BODY = 5,
+    /* params -> 32-byte digest of the plain gradient of one batch that is the same for all */
+    DRACO_ASK_PROBE = 6,
+    /* the run is over; no answer */
+    DRACO_ASK_STOP = 7
 } draco_ask;
 
 typedef struct draco_request {
@@ -825,7 +981,7 @@ static void draco_priv_whole(draco_server *s, int worker) {
 /* Can the round be decoded for sure, whoever of those that came is lying? */
 static int draco_priv_enough(const draco_server *s) {
     int i, present = 0;
-    if (s->c.wait != DRACO_WAIT_ENOUGH || s->c.rule || s->phase == DRACO_ASK_BODY ||
+    if (s->c.wait != DRACO_WAIT_ENOUGH || s->servers > 1 || s->c.rule || s->phase == DRACO_ASK_BODY ||
         s->phase == DRACO_ASK_PROBE)
         return 0;
     if (draco_priv_exact(s) && (s->phase == DRACO_ASK_MESSAGE || s->servers == 1)) {
@@ -1724,3 +1880,26 @@ DRACO_API draco_status draco_train(draco_trainer *t) {
 
 #endif /* DRACO_IMPLEMENTED */
 #endif /* DRACO_IMPLEMENTATION */
+
+/* MIT License
+ *
+ * Copyright (c) 2026 The Draco authors
+ *
+ * Permission is hereby granted, free of charge, to any person obtaining a copy
+ * of this software and associated documentation files (the "Software"), to deal
+ * in the Software without restriction, including without limitation the rights
+ * to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+ * copies of the Software, and to permit persons to whom the Software is
+ * furnished to do so, subject to the following conditions:
+ *
+ * The above copyright notice and this permission notice shall be included in all
+ * copies or substantial portions of the Software.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+ * IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+ * FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+ * AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+ * LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+ * OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+ * SOFTWARE.
+ */

@@ -67,6 +67,7 @@ typedef struct train_run {
     train_transport transport;
     draco_transport attacked;
     draco_attack_config attack;
+    train_setup turned; /* label flip: the same data with turned labels */
     int has_attack, has_rule;
     draco_rule rule;
     draco_server *server;
@@ -189,7 +190,7 @@ static void train_report_failure(train_run *run, uint64_t step, int attempt, con
     if (!train_speaks(run)) return;
     train_screen_clear(&run->screen);
     fprintf(stderr, "draco-train: step %llu, try %d: %s: %s\n", (unsigned long long)step, attempt + 1,
-            draco_status_text(round->status), round->text);
+            draco_status_text(round->status), run->has_rule ? draco_rule_explain(&run->rule) : round->text);
 }
 
 static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const draco_round *round,
@@ -223,6 +224,25 @@ static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const 
 
 /* ---- Before the run ---- */
 
+/* A liar's twin who learns from turned labels: for attacks on the data. */
+static int train_open_flipped(train_run *run) {
+    const train_setup *s = &run->setup;
+    draco_worker_config config = train_worker_config(run->o, s);
+    size_t bytes = s->train.samples * sizeof *s->train.labels;
+    run->turned.train = s->train;
+    run->turned.test = s->test;
+    run->turned.code = s->code;
+    snprintf(run->turned.data_name, sizeof run->turned.data_name, "%s", s->data_name);
+    run->turned.train.labels = malloc(bytes);
+    if (!run->turned.train.labels) return 1;
+    memcpy(run->turned.train.labels, s->train.labels, bytes);
+    draco_attack_flip_labels(run->turned.train.labels, s->train.samples, s->train.classes);
+    if (train_open_model(run->o, &run->turned) != 0) return 1;
+    config.model = &run->turned.model;
+    config.keep = 0;
+    return draco_worker_open(&run->attack.flipped, &config) < 0;
+}
+
 static int train_open_attack(train_run *run) {
     const train_options *o = run->o;
     draco_attack_config *a = &run->attack;
@@ -241,6 +261,7 @@ static int train_open_attack(train_run *run) {
     a->who = strcmp(o->who, "fixed") == 0   ? DRACO_ATTACK_FIXED
              : strcmp(o->who, "worst") == 0 ? DRACO_ATTACK_WORST
                                             : DRACO_ATTACK_RANDOM;
+    if (strcmp(o->attack, "label-flip") == 0 && train_open_flipped(run) != 0) return 2;
     if (draco_attack_check(a, why, sizeof why) < 0) {
         fprintf(stderr, "draco-train: --attack: %s (--attack=list names them)\n", why);
         return 2;
@@ -535,15 +556,18 @@ static int train_work(train_run *run) {
     return 1;
 }
 
-static void train_close(train_run *run) {
+static void train_close(train_run *run, int code) {
     const draco_model *m = &run->setup.model;
     if (run->server) draco_server_close(run->server);
     if (run->has_attack) draco_attack_unwrap(&run->attacked);
-    train_transport_end(&run->transport);
-    if (run->has_rule) draco_rule_free(&run->rule);
-    if (run->workspace && m->workspace_free) m->workspace_free(m->ctx, run->workspace);
     if (run->metrics) fclose(run->metrics);
     if (run->metrics_path[0]) remove(run->metrics_path);
+    train_transport_end(&run->transport, code);
+    if (run->attack.flipped) draco_worker_close(run->attack.flipped);
+    if (run->turned.has_model) run->turned.close_model(&run->turned.model);
+    free(run->turned.train.labels);
+    if (run->has_rule) draco_rule_free(&run->rule);
+    if (run->workspace && m->workspace_free) m->workspace_free(m->ctx, run->workspace);
     free(run->params);
     free(run->state);
     free(run->sum);
@@ -610,6 +634,6 @@ int main(int argc, char **argv) {
     }
     run.o = &options;
     code = train_start(&run);
-    train_close(&run);
+    train_close(&run, code);
     return code;
 }

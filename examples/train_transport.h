@@ -203,10 +203,17 @@ static int train_transport_open(const train_options *o, const train_setup *s, in
     return train_not_built_in(o);
 }
 
-static void train_transport_end(train_transport *t) {
-    if (t->open) t->transport.close(t->transport.ctx);
+/* Close, and leave MPI. With a rank missing MPI_Finalize would wait for it for ever: then the process ends here. */
+static void train_transport_end(train_transport *t, int code) {
+    draco_status status = t->open ? t->transport.close(t->transport.ctx) : DRACO_OK;
     t->open = 0;
+    (void)code;
+    (void)status;
 #ifdef DRACO_WITH_MPI
+    if (t->mpi && status == DRACO_MORE) {
+        fflush(NULL);
+        _exit(code);
+    }
     if (t->mpi) MPI_Finalize();
     t->mpi = 0;
 #endif
