@@ -33,7 +33,7 @@ SCRIPTS  := $(wildcard tests/test_*.sh)
 
 # A program whose name says mpi or grpc is built only where that library is.
 ifeq ($(MPILIBS),)
-DROP += $(foreach p,$(EXAMPLES) $(TESTS) $(HELPERS) $(BENCHES),$(if $(findstring mpi,$(notdir $(p))),$(p)))
+DROP += $(foreach p,$(EXAMPLES) $(TESTS) $(HELPERS) $(FUZZERS) $(BENCHES),$(if $(findstring mpi,$(notdir $(p))),$(p)))
 endif
 ifeq ($(GRPCLIBS),)
 DROP += $(foreach p,$(EXAMPLES) $(TESTS) $(HELPERS) $(FUZZERS) $(BENCHES),$(if $(findstring grpc,$(notdir $(p))),$(p)))
@@ -71,7 +71,7 @@ $(BUILD)/tests/fuzz_%: tests/fuzz_%.c $(HEADERS)
 
 $(BUILD)/libfuzzer/fuzz_%: tests/fuzz_%.c $(HEADERS)
 	@mkdir -p $(@D)
-	clang $(CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined $(OPENMP) $< -o $@ $(LIBS) $(call extra_libs,fuzz_$*)
+	clang $(CPPFLAGS) $(call extra_flags,fuzz_$*) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined $(OPENMP) $< -o $@ $(LIBS) $(call extra_libs,fuzz_$*)
 
 setup-demo:
 	@sh scripts/setup.sh demo

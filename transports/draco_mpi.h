@@ -617,7 +617,7 @@ static int draco_mpi_priv_take(draco_mpi *t, draco_mpi_priv_peer *p) {
 }
 
 static void draco_mpi_priv_finish(draco_mpi *t, draco_mpi_priv_peer *p, draco_verdict verdict) {
-    if (p->ended || !t->inbox) return;
+    if (p->ended || !t->inbox || p->is_server) return;
     p->ended = 1;
     t->left--;
     if (t->inbox->end(t->inbox->ctx, p->number, verdict) == DRACO_OK) t->enough = 1;
