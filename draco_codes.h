@@ -1344,27 +1344,29 @@ static draco_status draco_codes_priv_locate_vote(const draco_code *code, const v
 
 #define DRACO_CODES_PRIV_M DRACO_CODES_PRIV_PROJECTIONS
 #define DRACO_CODES_PRIV_ULP                                                                                 \
-    5.9604644775390625e-8                /* 2^-24: half a unit in the last place of a float near 1 */
-#define DRACO_CODES_PRIV_BUDGET 50000000 /* complex multiplications: a tenth of a second or so */
+    5.9604644775390625e-8 /* 2^-24: half a unit in the last place of a float near 1 */
+#define DRACO_CODES_PRIV_ATTEMPTS 16
+#define DRACO_CODES_PRIV_BUDGET 50000000            /* complex multiplications: a tenth of a second or so */
 #define DRACO_CODES_PRIV_TINY 1.401298464324817e-45 /* 2^-149: the least float */
 
 /* q = 2s + t parity rows. Columns of v and s lie q apart, the n of v before the m of s. */
 typedef struct draco_codes_priv_bench {
-    int n, q, out, left; /* out: missing; left = q - out rows know nothing of the missing */
-    double threshold;
-    double *norms;             /* n: of each message */
-    draco_codes_priv_c *roots; /* n: the points */
-    draco_codes_priv_c *y;     /* n x m: projections */
-    draco_codes_priv_c *v;     /* q x n: parity columns of unit length; their last `left` rows are used */
-    draco_codes_priv_c *s;     /* q x m: syndromes; as v */
-    draco_codes_priv_c *plain; /* q x m: syndromes as they were, then annihilated */
-    draco_codes_priv_c *a;     /* q x (q / 2 + 2) and q x q: factorised */
-    draco_codes_priv_c *b;     /* q x (n + m): what is reflected along */
-    draco_codes_priv_c *turns; /* (q / 2 + 1)^2 */
-    int *missing, *alive;      /* n each: numbers of workers */
-    int *liars, *others;       /* n each */
-    double *rank;              /* n */
-    int64_t budget;            /* column updates that the swaps may still cost */
+    int n, q, out, left;        /* out: missing; left = q - out rows know nothing of the missing */
+    double threshold, expected; /* residuals above are lies; below are noise */
+    double *norms;              /* n: of each message */
+    draco_codes_priv_c *roots;  /* n: the points */
+    draco_codes_priv_c *y;      /* n x m: projections */
+    draco_codes_priv_c *v;      /* q x n: parity columns of unit length; their last `left` rows are used */
+    draco_codes_priv_c *s;      /* q x m: syndromes; as v */
+    draco_codes_priv_c *plain;  /* q x m: syndromes as they were, then annihilated */
+    draco_codes_priv_c *a;      /* q x (q / 2 + 2) and q x q: factorised */
+    draco_codes_priv_c *b;      /* q x (n + m): what is reflected along */
+    draco_codes_priv_c *turns;  /* (q / 2 + 1)^2 */
+    int *missing, *alive;       /* n each: numbers of workers */
+    int *liars, *others;        /* n each: sets of suspects */
+    int *former, *grown, *passed;
+    double *rank;   /* n */
+    int64_t budget; /* column updates that the swaps may still cost */
 } draco_codes_priv_bench;
 
 static size_t draco_codes_priv_take(unsigned char **at, size_t bytes) {
@@ -1375,8 +1377,8 @@ static size_t draco_codes_priv_take(unsigned char **at, size_t bytes) {
 /* Lays the bench out in the caller's memory, or with work == NULL only counts the bytes. */
 static size_t draco_codes_priv_lay_bench(const draco_code *code, void *work, draco_codes_priv_bench *w) {
     size_t n = (size_t)code->n, q = (size_t)(2 * code->s + code->t), m = DRACO_CODES_PRIV_M, half = q / 2 + 2;
-    size_t sizes[14], bytes = 0, i, c = sizeof(draco_codes_priv_c);
-    void *places[14];
+    size_t sizes[16], bytes = 0, i, c = sizeof(draco_codes_priv_c);
+    void *places[16];
     unsigned char *at = (unsigned char *)work;
     sizes[0] = n * sizeof(double);
     sizes[1] = n * c;
@@ -1386,9 +1388,9 @@ static size_t draco_codes_priv_lay_bench(const draco_code *code, void *work, dra
     sizes[5] = ((q + 2) * half + q * q) * c;
     sizes[6] = (q + 2) * (n + m) * c;
     sizes[7] = half * half * c;
-    for (i = 8; i < 12; i++) sizes[i] = n * sizeof(int);
-    sizes[12] = n * sizeof(double);
-    for (i = 0; i < 13; i++) {
+    for (i = 8; i < 15; i++) sizes[i] = n * sizeof(int);
+    sizes[15] = n * sizeof(double);
+    for (i = 0; i < 16; i++) {
         places[i] = at;
         bytes += draco_codes_priv_take(&at, sizes[i]);
     }
@@ -1408,7 +1410,10 @@ static size_t draco_codes_priv_lay_bench(const draco_code *code, void *work, dra
     w->alive = (int *)places[9];
     w->liars = (int *)places[10];
     w->others = (int *)places[11];
-    w->rank = (double *)places[12];
+    w->grown = (int *)places[12];
+    w->passed = (int *)places[13];
+    w->former = (int *)places[14];
+    w->rank = (double *)places[15];
     return bytes;
 }
 
@@ -1590,8 +1595,11 @@ static void draco_codes_priv_annihilate(draco_codes_priv_bench *w) {
     }
 }
 
-/* The nu workers at whose points the locator is smallest. */
-static void draco_codes_priv_suspect(draco_codes_priv_bench *w, const draco_codes_priv_c *locator, int nu) {
+/* The nu workers at whose points the locator is smallest, each divided out of it once found: a worker beside
+ * a liar is not suspect for that. blur > 0: up to a factor of 10^blur, from the sequence that state runs
+ * through. */
+static void draco_codes_priv_suspect(draco_codes_priv_bench *w, int nu, int blur, uint32_t *state) {
+    const draco_codes_priv_c *locator = draco_codes_priv_locator(w, nu);
     int alive = w->n - w->out, i, l, k, chosen = 0;
     for (i = 0; i < alive; i++) {
         draco_codes_priv_c sum = locator[nu], x = w->roots[w->alive[i]];
@@ -1601,13 +1609,19 @@ static void draco_codes_priv_suspect(draco_codes_priv_bench *w, const draco_code
             sum.im += locator[l].im;
         }
         w->rank[i] = draco_codes_priv_c_norm2(sum);
+        if (blur == 0) continue;
+        *state = draco_codes_priv_mul(*state, 48271);
+        w->rank[i] *= pow(10, 2.0 * blur * *state / DRACO_CODES_PRIV_P);
     }
     for (; chosen < nu; chosen++) {
         for (i = 0, k = 0; i < alive; i++) {
             if (w->rank[i] < w->rank[k]) k = i;
         }
         w->liars[chosen] = w->alive[k];
-        w->rank[k] = HUGE_VAL;
+        for (i = 0; i < alive; i++) {
+            draco_codes_priv_c away = draco_codes_priv_c_sub(w->roots[w->alive[i]], w->roots[w->alive[k]]);
+            w->rank[i] = i == k ? HUGE_VAL : w->rank[i] / draco_codes_priv_c_norm2(away);
+        }
     }
 }
 
@@ -1651,51 +1665,131 @@ static double draco_codes_priv_trial(const draco_codes_priv_bench *w, int count,
     return sqrt(sum);
 }
 
-/* Puts the best worker of all in the place of one suspect. Returns the residual. */
-static double draco_codes_priv_swap(draco_codes_priv_bench *w, int nu, int place, double residual) {
-    int alive = w->n - w->out, i, kept = 0, best = -1;
+/* The worker who would leave the least residual in the place of one suspect. */
+static double draco_codes_priv_replace(draco_codes_priv_bench *w, int nu, int place, int *worker) {
+    int alive = w->n - w->out, i, kept = 0;
+    double least = HUGE_VAL;
     for (i = 0; i < nu; i++) {
         if (i != place) w->others[kept++] = w->liars[i];
     }
     draco_codes_priv_gather(w, w->others, kept, 1);
     for (i = 0; i < alive; i++) {
-        double left = draco_codes_priv_trial(w, kept, i);
-        if (left >= residual * 0.999) continue;
-        residual = left;
-        best = i;
+        double residual = draco_codes_priv_trial(w, kept, i);
+        if (residual >= least) continue;
+        least = residual;
+        *worker = w->alive[i];
     }
-    if (best >= 0) w->liars[place] = w->alive[best];
     w->budget -= (int64_t)(nu + DRACO_CODES_PRIV_M) * (alive + DRACO_CODES_PRIV_M) * w->left;
-    return residual;
+    return least;
 }
 
-/* Swaps suspects one by one as long as a round of swaps takes a tenth off the residual. */
+/* Makes the best of all swaps of a suspect for another worker, as long as that helps. */
 static double draco_codes_priv_refine(draco_codes_priv_bench *w, int nu, double residual) {
-    double before = HUGE_VAL;
-    int place;
-    while (residual > w->threshold && residual < 0.9 * before) {
-        before = residual;
-        for (place = 0; place < nu && residual > w->threshold && w->budget > 0; place++) {
-            residual = draco_codes_priv_swap(w, nu, place, residual);
+    double least = residual;
+    int place, worker = 0, best_place = 0, best_worker = 0;
+    while (residual > w->expected && w->budget > 0) {
+        for (place = 0; place < nu; place++) {
+            double left = draco_codes_priv_replace(w, nu, place, &worker);
+            if (left >= least) continue;
+            least = left;
+            best_place = place;
+            best_worker = worker;
         }
+        if (least >= 0.99 * residual) break;
+        w->liars[best_place] = best_worker;
+        residual = least;
     }
     return residual;
 }
 
-/* The fewest liars whose lies explain the syndromes up to rounding. Returns their number, or -1. */
-static int draco_codes_priv_search(draco_codes_priv_bench *w, double *residual) {
-    int nu;
-    *residual = draco_codes_priv_residual(w, NULL, 0);
-    if (*residual <= w->threshold) return 0;
-    draco_codes_priv_annihilate(w);
-    for (nu = 1; nu <= w->left / 2; nu++) {
+/* The best nu suspects from two beginnings: those of the locator and, when these do not do and the best nu -
+ * 1 are known, those and one more. */
+static double draco_codes_priv_suspects(draco_codes_priv_bench *w, int nu, int known) {
+    size_t bytes = (size_t)nu * sizeof *w->liars;
+    double grown, located;
+    memcpy(w->former, w->liars, bytes);
+    draco_codes_priv_suspect(w, nu, 0, NULL);
+    located = draco_codes_priv_refine(w, nu, draco_codes_priv_residual(w, w->liars, nu));
+    if (located <= w->expected || !known) return located;
+    memcpy(w->grown, w->liars, bytes);
+    memcpy(w->liars, w->former, bytes);
+    grown = draco_codes_priv_replace(w, nu, nu - 1, &w->liars[nu - 1]);
+    grown = draco_codes_priv_refine(w, nu, grown);
+    if (grown >= located) memcpy(w->liars, w->grown, bytes);
+    return grown < located ? grown : located;
+}
+
+/* Noise can misplace roots of the locator when liars collude, for then all projections tell the same. So
+ * begin the search for the most liars again where the locator is blurred by a factor of up to 10 or 100 (a
+ * fixed sequence: the same messages give the same verdicts). Returns the number of liars, or -1. */
+static int draco_codes_priv_search_again(draco_codes_priv_bench *w, double *residual) {
+    int nu = w->left / 2, attempt;
+    uint32_t state = 1;
+    for (attempt = 0; attempt < DRACO_CODES_PRIV_ATTEMPTS && nu > 0 && w->budget > 0; attempt++) {
         double left;
-        draco_codes_priv_suspect(w, draco_codes_priv_locator(w, nu), nu);
+        draco_codes_priv_suspect(w, nu, 1 + attempt % 2, &state);
         left = draco_codes_priv_refine(w, nu, draco_codes_priv_residual(w, w->liars, nu));
         if (left < *residual) *residual = left;
         if (left <= w->threshold) return nu;
     }
     return -1;
+}
+
+/* As many liars there are at least as the syndromes of the projections have independent directions: what is
+ * left of them after the largest, the largest of the rest, … must be well above the noise to count. */
+static int draco_codes_priv_at_least(draco_codes_priv_bench *w) {
+    int rank, j, left = w->left, m = DRACO_CODES_PRIV_M;
+    draco_codes_priv_residual(w, NULL, 0); /* copies the syndromes to b */
+    for (rank = 0; rank < m; rank++) {
+        const draco_codes_priv_c *largest = w->b;
+        double sum = 0, most = 0;
+        for (j = 0; j < m; j++) {
+            double size = draco_codes_priv_norm2(w->b + j * left, left);
+            sum += size;
+            if (size <= most) continue;
+            most = size;
+            largest = w->b + j * left;
+        }
+        if (sum <= 100 * w->threshold * w->threshold) break;
+        memcpy(w->a, largest, (size_t)left * sizeof *w->a);
+        for (j = 0; j < m; j++) {
+            draco_codes_priv_c z = draco_codes_priv_dot(w->a, w->b + j * left, left);
+            draco_codes_priv_subtract(w->b + j * left, draco_codes_priv_c_scale(z, 1 / most), w->a, left);
+        }
+    }
+    return rank;
+}
+
+/* The fewest liars whose lies explain the syndromes up to the noise expected. A residual between that and the
+ * threshold is noise too, unless one more liar explains most of it. Returns their number, or -1. */
+static int draco_codes_priv_search(draco_codes_priv_bench *w, double *residual) {
+    double left = draco_codes_priv_residual(w, NULL, 0), passing = left;
+    int nu = 0, passed = left <= w->threshold ? 0 : -1, first;
+    if (left > w->expected) draco_codes_priv_annihilate(w);
+    first = draco_codes_priv_at_least(w);
+    *residual = left;
+    if (first > w->left / 2) return -1;
+    if (first > 1) nu = first - 1;
+    while (left > w->expected && nu < w->left / 2) {
+        left = draco_codes_priv_suspects(w, nu + 1, nu == 0 || nu >= first);
+        nu++;
+        if (passed >= 0 || left > w->threshold) {
+            if (passed < 0 && left < passing) passing = left;
+            continue;
+        }
+        passed = nu;
+        passing = left;
+        memcpy(w->passed, w->liars, (size_t)nu * sizeof *w->liars);
+    }
+    *residual = passing;
+    if (passed < 0 && left > w->expected)
+        return 2 * first < nu ? draco_codes_priv_search_again(w, residual) : -1;
+    if (passed < 0 || left <= 0.6 * passing) {
+        *residual = left;
+        return nu;
+    }
+    if (passed > 0) memcpy(w->liars, w->passed, (size_t)passed * sizeof *w->liars);
+    return passed;
 }
 
 /* Least-norm weights that vanish on `bad` and read F(0) off every codeword:
@@ -1752,6 +1846,7 @@ static draco_status draco_codes_priv_locate_complex(const draco_code *code, cons
     if (w.left < 0) return DRACO_E_TOO_MANY_MISSING;
     if (w.left > 0) {
         w.threshold = draco_codes_priv_noise(code, d, &w) * sqrt((double)DRACO_CODES_PRIV_M * w.left);
+        w.expected = w.threshold / 2;
         w.budget = DRACO_CODES_PRIV_BUDGET;
         draco_codes_priv_syndromes(&w);
         liars = draco_codes_priv_search(&w, &residual);
