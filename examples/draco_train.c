@@ -22,6 +22,7 @@
 #define DRACO_ATTACKS_IMPLEMENTATION
 #include "train_setup.h"
 
+#include "train_flip.h"
 #include "train_metrics.h"
 #include "train_plot.h"
 #include "train_screen.h"
@@ -67,7 +68,7 @@ typedef struct train_run {
     train_transport transport;
     draco_transport attacked;
     draco_attack_config attack;
-    train_setup turned; /* label flip: the same data with turned labels */
+    train_flip flip;
     int has_attack, has_rule;
     draco_rule rule;
     draco_server *server;
@@ -224,25 +225,6 @@ static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const 
 
 /* ---- Before the run ---- */
 
-/* A liar's twin who learns from turned labels: for attacks on the data. */
-static int train_open_flipped(train_run *run) {
-    const train_setup *s = &run->setup;
-    draco_worker_config config = train_worker_config(run->o, s);
-    size_t bytes = s->train.samples * sizeof *s->train.labels;
-    run->turned.train = s->train;
-    run->turned.test = s->test;
-    run->turned.code = s->code;
-    snprintf(run->turned.data_name, sizeof run->turned.data_name, "%s", s->data_name);
-    run->turned.train.labels = malloc(bytes);
-    if (!run->turned.train.labels) return 1;
-    memcpy(run->turned.train.labels, s->train.labels, bytes);
-    draco_attack_flip_labels(run->turned.train.labels, s->train.samples, s->train.classes);
-    if (train_open_model(run->o, &run->turned) != 0) return 1;
-    config.model = &run->turned.model;
-    config.keep = 0;
-    return draco_worker_open(&run->attack.flipped, &config) < 0;
-}
-
 static int train_open_attack(train_run *run) {
     const train_options *o = run->o;
     draco_attack_config *a = &run->attack;
@@ -261,7 +243,11 @@ static int train_open_attack(train_run *run) {
     a->who = strcmp(o->who, "fixed") == 0   ? DRACO_ATTACK_FIXED
              : strcmp(o->who, "worst") == 0 ? DRACO_ATTACK_WORST
                                             : DRACO_ATTACK_RANDOM;
-    if (strcmp(o->attack, "label-flip") == 0 && train_open_flipped(run) != 0) return 2;
+    if (strcmp(o->attack, "label-flip") == 0) {
+        int code = train_flip_open(&run->flip, o, &run->setup);
+        if (code != 0) return code;
+        a->flipped = run->flip.worker;
+    }
     if (draco_attack_check(a, why, sizeof why) < 0) {
         fprintf(stderr, "draco-train: --attack: %s (--attack=list names them)\n", why);
         return 2;
@@ -563,9 +549,7 @@ static void train_close(train_run *run, int code) {
     if (run->metrics) fclose(run->metrics);
     if (run->metrics_path[0]) remove(run->metrics_path);
     train_transport_end(&run->transport, code);
-    if (run->attack.flipped) draco_worker_close(run->attack.flipped);
-    if (run->turned.has_model) run->turned.close_model(&run->turned.model);
-    free(run->turned.train.labels);
+    train_flip_close(&run->flip);
     if (run->has_rule) draco_rule_free(&run->rule);
     if (run->workspace && m->workspace_free) m->workspace_free(m->ctx, run->workspace);
     free(run->params);

@@ -170,7 +170,7 @@ static int train_make_code(const train_options *o, train_setup *s) {
         c->scheme = strcmp(o->code, "cyclic") == 0 ? DRACO_CYCLIC : DRACO_REPETITION;
         c->field = strcmp(o->field, "prime") == 0 ? DRACO_FIELD_PRIME : DRACO_FIELD_COMPLEX;
         c->support = strcmp(o->support, "contiguous") == 0 ? DRACO_SUPPORT_CONTIGUOUS : DRACO_SUPPORT_SPREAD;
-    } else if (strcmp(o->rule, "detox") ==
+    } else if (strncmp(o->rule, "detox", 5) ==
                0) { /* votes within groups, then a robust average of the winners */
         c->s = (int)o->adversaries;
     }
