@@ -40,7 +40,7 @@ DROP += $(foreach p,$(EXAMPLES) $(TESTS) $(HELPERS) $(FUZZERS) $(BENCHES),$(if $
 endif
 KEEP = $(filter-out $(DROP),$(1))
 
-.PHONY: all demo check test bench fuzz paper clean setup-demo setup-check
+.PHONY: all demo check programs test bench fuzz paper clean setup-demo setup-check
 
 all: $(BUILD)/draco-train $(call KEEP,$(EXAMPLES))
 
@@ -67,7 +67,7 @@ $(BUILD)/bench/%: bench/%.c $(HEADERS)
 # Each fuzz target replays seeded random inputs under the sanitizers; with clang's libFuzzer: make fuzz.
 $(BUILD)/tests/fuzz_%: tests/fuzz_%.c $(HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(call extra_flags,fuzz_$*) $(CFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all -DDRACO_FUZZ_MAIN $(OPENMP) $< -o $@ $(LDFLAGS) $(LIBS) $(call extra_libs,fuzz_$*)
+	$(CC) $(CPPFLAGS) $(call extra_flags,fuzz_$*) $(CFLAGS) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -DDRACO_FUZZ_MAIN $(OPENMP) $< -o $@ $(LDFLAGS) $(LIBS) $(call extra_libs,fuzz_$*)
 
 $(BUILD)/libfuzzer/fuzz_%: tests/fuzz_%.c $(HEADERS)
 	@mkdir -p $(@D)
@@ -81,9 +81,12 @@ setup-check:
 
 # The libraries a recipe needs may be installed by the setup just before: hence the second make.
 check: setup-check
+	@$(MAKE) --no-print-directory -j$$(nproc) programs
 	@$(MAKE) --no-print-directory test
 
-test: all $(call KEEP,$(TESTS) $(HELPERS) $(FUZZERS) $(BENCHES))
+programs: all $(call KEEP,$(TESTS) $(HELPERS) $(FUZZERS) $(BENCHES))
+
+test: programs
 	@sh tests/run.sh $(BUILD) $(call KEEP,$(TESTS) $(FUZZERS)) $(SCRIPTS)
 
 bench: $(call KEEP,$(BENCHES))
