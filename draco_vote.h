@@ -116,7 +116,7 @@
  * CONTRACT
  *
  * Memory is the caller's: nothing is allocated, and pointers are kept only by draco_box (its memory, aligned
- * for draco_verdict, until close). A vote takes some 12 KiB of stack. Sizes are in bytes, d in floats.
+ * for draco_verdict, until close). A vote takes up to 16 KiB of stack. Sizes are in bytes, d in floats.
  * Functions have no state: any thread may call them on different objects, and a key may be read by all.
  * Results depend on the ballots alone, not on threads, chunks or order of arrival, and the AVX-512, AVX2
  * and plain kernels give the same bits. After an error the outputs are untouched; winner and verdicts may
@@ -165,7 +165,7 @@
 #define DRACO_VOTE_API static
 #endif
 
-/* The most ballots of one vote: the scratch of a vote lives on the stack, up to 8 bytes a ballot. */
+/* The most ballots of one vote: its scratch lives on the stack, up to 4 bytes a ballot. */
 #ifndef DRACO_VOTE_MAX
 #define DRACO_VOTE_MAX 4096
 #endif
