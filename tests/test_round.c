@@ -1,0 +1,516 @@
+/* One round at a time, over a transport that misbehaves as told: order of arrival, chunks, sizes, bodies, exponents. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define DRACO_IMPLEMENTATION
+#include "draco.h"
+
+#include <math.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { N = 9, D = 5000, BATCH = 36 };
+
+typedef enum mischief {
+    HONEST,
+    LIES,      /* another body */
+    GAP,       /* chunks that leave bytes out */
+    OVERLAP,   /* chunks that come twice */
+    TOO_LONG,  /* more than was asked for */
+    TOO_SHORT, /* says it is whole, and is not */
+    SILENT,
+    LOST,             /* begins, and never ends */
+    TWICE,            /* a second answer, with other bytes */
+    LIES_OF_EXPONENTS /* in the first half of a prime round alone */
+} mischief;
+
+typedef struct toy {
+    draco_transport transport;
+    draco_worker *worker;
+    draco_request asked;
+    const float *params;
+    mischief what[N];
+    draco_ask when; /* 0: in every question */
+    int order[N];
+    size_t chunk; /* bytes; 0: whole */
+    float noise;  /* replicas differ by this much */
+    int fetches;
+    draco_status fails; /* of collect */
+    int ended;
+} toy;
+
+/* A gradient with some shape: it depends on parameters, samples and coordinate. */
+static draco_status toy_gradient(void *ctx, void *workspace, const float *params, const draco_batch *batch,
+                                 float *grad) {
+    (void)ctx;
+    (void)workspace;
+    for (size_t j = 0; j < D; j++) grad[j] = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        float x = (float)draco_sample(batch->seed, batch->step, batch->first + i, 1000) * 1e-3f;
+        for (size_t j = 0; j < D; j++) grad[j] += x * (params[j] - (float)(j % 17));
+    }
+    return DRACO_OK;
+}
+
+static const draco_model toy_model = {
+    .size = sizeof(draco_model), .name = "toy", .dim = D, .parameters = D, .gradient = toy_gradient};
+
+static draco_status digest(void *ctx, const void *bytes, size_t n, uint8_t out[DRACO_DIGEST_BYTES]) {
+    (void)ctx;
+    return crypto_generichash(out, DRACO_DIGEST_BYTES, bytes, n, NULL, 0) == 0 ? DRACO_OK : DRACO_E_ARGUMENT;
+}
+
+static void deliver(const toy *t, const draco_inbox *in, int worker, mischief what) {
+    size_t bytes = t->asked.reply_bytes, step = t->chunk ? t->chunk : bytes;
+    if (what == GAP) {
+        in->chunk(in->ctx, worker, 0, bytes / 2);
+        in->chunk(in->ctx, worker, bytes / 2 + 4, bytes - bytes / 2 - 4);
+        return;
+    }
+    if (what == TOO_LONG) {
+        in->chunk(in->ctx, worker, 0, bytes + 1);
+        in->chunk(in->ctx, worker, 0, SIZE_MAX);
+        return;
+    }
+    if (what == TOO_SHORT) bytes -= 4;
+    for (size_t at = 0; at < bytes; at += step)
+        in->chunk(in->ctx, worker, at, step < bytes - at ? step : bytes - at);
+    if (what == OVERLAP) in->chunk(in->ctx, worker, 0, 4);
+}
+
+static draco_status answer(toy *t, const draco_inbox *in, int worker) {
+    mischief what = t->when == 0 || t->when == t->asked.ask ? t->what[worker] : HONEST;
+    unsigned char *row;
+    draco_status status;
+    if (what == SILENT) return DRACO_MORE;
+    row = in->row(in->ctx, worker);
+    if (!row) return DRACO_MORE;
+    assert_int_equal(draco_worker_answer(t->worker, worker, &t->asked, row), DRACO_OK);
+    if (what == LIES || (what == LIES_OF_EXPONENTS && t->asked.ask == DRACO_ASK_EXPONENTS))
+        row[t->asked.reply_bytes > 32 ? 30 : 1] ^= 0x15; /* 30: a high byte of coordinate 7 */
+    if (t->noise > 0 && t->asked.ask == DRACO_ASK_MESSAGE)
+        for (size_t j = 0; j < D; j++) {
+            float value;
+            memcpy(&value, row + 4 * j, 4);
+            value += t->noise * (float)(worker + 1) / N;
+            memcpy(row + 4 * j, &value, 4);
+        }
+    deliver(t, in, worker, what);
+    if (what == LOST) return DRACO_MORE;
+    t->ended++;
+    status = in->end(in->ctx, worker, DRACO_UNDECIDED);
+    if (what == TWICE) {
+        assert_null(in->row(in->ctx, worker));
+        in->chunk(in->ctx, worker, 0, 4);
+        in->end(in->ctx, worker, DRACO_MALFORMED);
+    }
+    return status;
+}
+
+static draco_status toy_broadcast(void *ctx, const draco_request *request) {
+    toy *t = ctx;
+    t->asked = *request;
+    if (request->params) t->params = request->params;
+    t->asked.params = t->params;
+    t->asked.params_count = D;
+    return DRACO_OK;
+}
+
+static draco_status toy_collect(void *ctx, const draco_request *request, double seconds,
+                                const draco_inbox *in) {
+    toy *t = ctx;
+    (void)request;
+    (void)seconds;
+    assert_null(in->row(in->ctx, -1));
+    assert_null(in->row(in->ctx, N));
+    in->chunk(in->ctx, N, 0, 4);
+    assert_int_equal(in->end(in->ctx, N, DRACO_UNDECIDED), DRACO_MORE);
+    t->ended = 0;
+    for (int i = 0; i < N; i++)
+        if (answer(t, in, t->order[i]) == DRACO_OK) break;
+    return t->fails;
+}
+
+static draco_status toy_fetch(void *ctx, const draco_request *request, const unsigned char *whom,
+                              double seconds, const draco_inbox *in) {
+    toy *t = ctx;
+    (void)seconds;
+    toy_broadcast(ctx, request);
+    for (int i = 0; i < N; i++) {
+        if (!whom[i]) continue;
+        t->fetches++;
+        answer(t, in, i);
+    }
+    return DRACO_OK;
+}
+
+static const draco_seed secret = {{1, 2, 3}};
+
+/* Everything for one round; the caller changes what it wants between the two calls. */
+typedef struct bench {
+    toy t;
+    draco_server_config config;
+    draco_server *server;
+    float params[D], sum[D];
+    draco_round round;
+} bench;
+
+static bench *bench_new(draco_code code) {
+    bench *b = calloc(1, sizeof *b);
+    draco_worker_config worker = {.model = &toy_model, .batch = BATCH, .seed = 4, .digest = digest};
+    code.n = N;
+    worker.code = code;
+    assert_int_equal(draco_worker_open(&b->t.worker, &worker), DRACO_OK);
+    b->t.transport = (draco_transport){.size = sizeof(draco_transport),
+                                       .name = "toy",
+                                       .ctx = &b->t,
+                                       .workers = N,
+                                       .broadcast = toy_broadcast,
+                                       .collect = toy_collect,
+                                       .fetch = toy_fetch};
+    for (int i = 0; i < N; i++) b->t.order[i] = i;
+    for (int j = 0; j < D; j++) b->params[j] = (float)(j % 5), b->sum[j] = -7;
+    b->config = (draco_server_config){
+        .code = code, .transport = &b->t.transport, .dim = D, .digest = digest, .secret = &secret};
+    return b;
+}
+
+static draco_status bench_round(bench *b) {
+    if (!b->server) assert_int_equal(draco_server_open(&b->server, &b->config), DRACO_OK);
+    return draco_server_round(b->server, 6, b->params, b->sum, &b->round);
+}
+
+static void bench_free(bench *b) {
+    draco_server_close(b->server);
+    draco_worker_close(b->t.worker);
+    free(b);
+}
+
+/* Three kinds of code, all with s = 1; n = 9. */
+static const draco_code codes[] = {{.scheme = DRACO_REPETITION, .s = 1},
+                                   {.scheme = DRACO_CYCLIC, .field = DRACO_FIELD_PRIME, .s = 1},
+                                   {.scheme = DRACO_CYCLIC, .field = DRACO_FIELD_COMPLEX, .s = 1}};
+
+static void honest_sum(draco_code code, float *sum) {
+    bench *b = bench_new(code);
+    assert_int_equal(bench_round(b), DRACO_OK);
+    assert_int_equal(b->round.report.agreed, N);
+    memcpy(sum, b->sum, sizeof b->sum);
+    bench_free(b);
+}
+
+static void the_sum_is_the_gradient_of_the_batch(void **state) {
+    float *expected = calloc(D, sizeof *expected), *sum = calloc(D, sizeof *sum),
+          *params = calloc(D, sizeof *params);
+    draco_batch batch = {.seed = 4, .step = 6, .count = BATCH, .total = BATCH};
+    (void)state;
+    for (int j = 0; j < D; j++) params[j] = (float)(j % 5);
+    toy_gradient(NULL, NULL, params, &batch, expected);
+    for (size_t c = 0; c < 3; c++) {
+        honest_sum(codes[c], sum);
+        for (int j = 0; j < D; j++)
+            assert_true(fabsf(sum[j] - expected[j]) <= 1e-4f * (1 + fabsf(expected[j])));
+    }
+    free(expected);
+    free(sum);
+    free(params);
+}
+
+static void the_bits_do_not_depend_on_order_or_chunks(void **state) {
+    static const size_t chunks[] = {0, 1, 3, 4096, 7777};
+    float *sum = calloc(D, sizeof *sum);
+    (void)state;
+    for (size_t c = 0; c < 3; c++) {
+        honest_sum(codes[c], sum);
+        for (size_t k = 0; k < 5; k++) {
+            bench *b = bench_new(codes[c]);
+            b->t.chunk = chunks[k];
+            for (int i = 0; i < N; i++) b->t.order[i] = (i * 4 + (int)k) % N;
+            assert_int_equal(bench_round(b), DRACO_OK);
+            assert_memory_equal(b->sum, sum, sizeof b->sum);
+            bench_free(b);
+        }
+    }
+    free(sum);
+}
+
+/* Whatever one worker does, the sum is right, and the one who did it is named as what it is. */
+static void one_worker_cannot_harm(void **state) {
+    static const struct {
+        mischief what;
+        draco_verdict verdict;
+    } cases[] = {{LIES, DRACO_BLAMED},         {GAP, DRACO_MALFORMED}, {TOO_LONG, DRACO_MALFORMED},
+                 {TOO_SHORT, DRACO_MALFORMED}, {SILENT, DRACO_ABSENT}, {LOST, DRACO_ABSENT},
+                 {OVERLAP, DRACO_AGREES},      {TWICE, DRACO_AGREES}};
+    float *sum = calloc(D, sizeof *sum);
+    (void)state;
+    for (size_t c = 0; c < 3; c++) {
+        honest_sum(codes[c], sum);
+        for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+            for (int who = 0; who < N; who += 4) {
+                bench *b = bench_new(codes[c]);
+                b->t.what[who] = cases[k].what;
+                assert_int_equal(bench_round(b), DRACO_OK);
+                for (int i = 0; i < N; i++)
+                    assert_int_equal(b->round.verdicts[i], i == who ? cases[k].verdict : DRACO_AGREES);
+                for (int j = 0; j < D; j++)
+                    assert_true(fabsf(b->sum[j] - sum[j]) <= 1e-4f * (1 + fabsf(sum[j])));
+                if (c < 2) assert_memory_equal(b->sum, sum, sizeof b->sum);
+                bench_free(b);
+            }
+    }
+    free(sum);
+}
+
+static void too_many_fail_and_change_nothing(void **state) {
+    (void)state;
+    for (size_t c = 0; c < 3; c++)
+        for (int silent = 0; silent < 2; silent++) {
+            bench *b = bench_new(codes[c]);
+            for (int i = 0; i < N; i += 3) b->t.what[i] = silent ? SILENT : GAP; /* a whole group of three */
+            assert_true(bench_round(b) < 0);
+            assert_true(b->round.text[0] != 0);
+            for (int j = 0; j < D; j++) assert_true(b->sum[j] == -7);
+            bench_free(b);
+        }
+}
+
+static void a_failing_transport_fails_the_round(void **state) {
+    bench *b = bench_new(codes[0]);
+    (void)state;
+    b->t.fails = DRACO_E_TRANSPORT;
+    assert_int_equal(bench_round(b), DRACO_E_TRANSPORT);
+    assert_true(b->sum[0] == -7);
+    b->t.fails = DRACO_OK; /* and the next one may be good again */
+    assert_int_equal(bench_round(b), DRACO_OK);
+    bench_free(b);
+}
+
+static void enough_is_enough(void **state) {
+    float *sum = calloc(D, sizeof *sum);
+    bench *b = bench_new(codes[0]);
+    (void)state;
+    honest_sum(codes[0], sum);
+    b->config.wait = DRACO_WAIT_ENOUGH;
+    assert_int_equal(bench_round(b), DRACO_OK);
+    assert_int_equal(b->t.ended, 6); /* two equal copies in each of three groups */
+    assert_memory_equal(b->sum, sum, sizeof b->sum);
+    bench_free(b);
+    free(sum);
+}
+
+/* A liar with the right digest costs one more fetch and is named. */
+static void lies_after_the_digest_cost_one_fetch(void **state) {
+    static const struct {
+        mischief what;
+        draco_verdict verdict;
+    } cases[] = {{LIES, DRACO_BLAMED},
+                 {TOO_SHORT, DRACO_MALFORMED},
+                 {GAP, DRACO_MALFORMED},
+                 {SILENT, DRACO_ABSENT},
+                 {LOST, DRACO_ABSENT}};
+    float *sum = calloc(D, sizeof *sum);
+    (void)state;
+    honest_sum(codes[0], sum);
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        bench *b = bench_new(codes[0]);
+        b->config.digest_first = 1;
+        b->t.when = DRACO_ASK_BODY;
+        b->t.what[0] = cases[k].what; /* worker 0 is asked first in its group */
+        assert_int_equal(bench_round(b), DRACO_OK);
+        assert_int_equal(b->t.fetches, 3 + 1);
+        for (int i = 0; i < N; i++)
+            assert_int_equal(b->round.verdicts[i], i ? DRACO_AGREES : cases[k].verdict);
+        assert_memory_equal(b->sum, sum, sizeof b->sum);
+        bench_free(b);
+    }
+    free(sum);
+}
+
+static void nobody_left_to_fetch_from(void **state) {
+    bench *b = bench_new(codes[0]);
+    (void)state;
+    b->config.digest_first = 1;
+    b->t.when = DRACO_ASK_BODY;
+    for (int i = 0; i < N; i++)
+        if (i % 3 == 1) b->t.what[i] = LIES;
+    assert_int_equal(bench_round(b), DRACO_E_NO_MAJORITY);
+    assert_int_equal(b->round.report.group, 1);
+    assert_non_null(strstr(b->round.text, "group 1"));
+    assert_true(b->sum[0] == -7);
+    bench_free(b);
+}
+
+static void a_lie_about_exponents_is_named(void **state) {
+    float *sum = calloc(D, sizeof *sum);
+    bench *b = bench_new(codes[1]);
+    (void)state;
+    honest_sum(codes[1], sum);
+    b->t.what[5] = LIES_OF_EXPONENTS;
+    assert_int_equal(bench_round(b), DRACO_OK);
+    for (int i = 0; i < N; i++) assert_int_equal(b->round.verdicts[i], i == 5 ? DRACO_BLAMED : DRACO_AGREES);
+    assert_memory_equal(b->sum, sum, sizeof b->sum);
+    bench_free(b);
+    free(sum);
+}
+
+/* Replicas that differ by rounding cannot vote exactly; within a tolerance they can, and the winner is one of them. */
+static void rounding_needs_a_tolerance(void **state) {
+    bench *b = bench_new(codes[0]);
+    (void)state;
+    b->t.noise = 1e-3f;
+    assert_int_equal(bench_round(b), DRACO_E_NO_MAJORITY);
+    draco_server_close(b->server);
+    b->server = NULL;
+    b->config.abs_tol = 1e-2f;
+    b->t.what[4] = LIES;
+    b->t.chunk = 0;
+    assert_int_equal(bench_round(b), DRACO_OK);
+    assert_true(b->sum[0] != -7);
+    bench_free(b);
+}
+
+static void a_probe_tells_who_computes_alike(void **state) {
+    bench *b = bench_new(codes[0]);
+    int classes[N], count = 0;
+    (void)state;
+    b->t.what[2] = b->t.what[6] = LIES;
+    b->t.what[3] = SILENT;
+    assert_int_equal(draco_server_open(&b->server, &b->config), DRACO_OK);
+    assert_int_equal(draco_server_probe(b->server, 0, b->params, classes, &count), DRACO_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(classes[3], -1);
+    assert_int_equal(classes[2], classes[6]);
+    assert_int_not_equal(classes[2], classes[0]);
+    assert_int_equal(classes[1], classes[0]);
+    bench_free(b);
+}
+
+static void bad_configurations_are_refused(void **state) {
+    bench *b = bench_new(codes[0]);
+    draco_server_config c = b->config;
+    draco_server *server = NULL;
+    (void)state;
+    c.transport = NULL;
+    assert_true(draco_server_open(&server, &c) < 0);
+    c = b->config;
+    c.dim = 0;
+    assert_true(draco_server_open(&server, &c) < 0);
+    c = b->config;
+    c.code.n = N + 1; /* not the transport's */
+    assert_int_equal(draco_server_open(&server, &c), DRACO_E_CONFIG);
+    c = b->config;
+    c.code.s = 5;
+    assert_true(draco_server_open(&server, &c) < 0);
+    c = b->config;
+    c.digest_first = 1;
+    c.digest = NULL;
+    assert_true(draco_server_open(&server, &c) < 0);
+    c = b->config;
+    c.abs_tol = NAN;
+    assert_true(draco_server_open(&server, &c) < 0);
+    c = b->config;
+    c.abs_tol = 1;
+    c.code.scheme = DRACO_CYCLIC;
+    assert_true(draco_server_open(&server, &c) < 0);
+    c = b->config;
+    c.transport =
+        &(draco_transport){.size = sizeof(size_t), .workers = N}; /* of an older header: no slots at all */
+    assert_true(draco_server_open(&server, &c) < 0);
+    assert_null(server);
+    bench_free(b);
+}
+
+static void a_worker_refuses_what_it_was_not_set_up_for(void **state) {
+    bench *b = bench_new(codes[0]);
+    static float reply[D];
+    draco_request request = {.ask = DRACO_ASK_MESSAGE, .params = b->params, .params_count = D, .server = -1};
+    (void)state;
+    request.reply_bytes = 4 * D - 4;
+    assert_int_equal(draco_worker_answer(b->t.worker, 0, &request, reply), DRACO_E_CONFIG);
+    request.reply_bytes = 4 * D;
+    request.params_count = D - 1;
+    assert_int_equal(draco_worker_answer(b->t.worker, 0, &request, reply), DRACO_E_CONFIG);
+    request.params_count = D;
+    assert_int_equal(draco_worker_answer(b->t.worker, N, &request, reply), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_worker_answer(b->t.worker, -1, &request, reply), DRACO_E_ARGUMENT);
+    request.ask = DRACO_ASK_EXPONENTS;
+    request.reply_bytes = draco_worker_reply_bytes(b->t.worker, 0, &request);
+    assert_int_equal(draco_worker_answer(b->t.worker, 0, &request, reply), DRACO_E_CONFIG);
+    request.ask = (draco_ask)77;
+    request.reply_bytes = draco_worker_reply_bytes(b->t.worker, 0, &request);
+    assert_true(draco_worker_answer(b->t.worker, 0, &request, reply) < 0);
+    bench_free(b);
+}
+
+static void shards_cover_the_vector(void **state) {
+    static const size_t dims[] = {1, 4095, 4096, 4097, 100000, 1033510};
+    (void)state;
+    for (size_t k = 0; k < 6; k++)
+        for (int servers = 0; servers < 9; servers++) {
+            size_t next = 0, first, count;
+            for (int i = 0; i < (servers ? servers : 1); i++) {
+                draco_shard(dims[k], servers, i, &first, &count);
+                assert_int_equal(first, next);
+                assert_true(first % DRACO_BLOCK == 0 || count == 0);
+                next = first + count;
+            }
+            assert_int_equal(next, dims[k]);
+        }
+}
+
+/* Random123's known answers for philox4x32-10, counter and key all ones and zeros. */
+static void random_numbers_are_philox(void **state) {
+    uint32_t out[4];
+    (void)state;
+    draco_random(0, 0, 0, out);
+    assert_int_equal(out[0], 0x6627e8d5);
+    assert_int_equal(out[1], 0xe169c58d);
+    assert_int_equal(out[2], 0xbc57ac4c);
+    assert_int_equal(out[3], 0x9b00dbd8);
+    draco_random(UINT64_MAX, UINT64_MAX, UINT64_MAX, out);
+    assert_int_equal(out[0], 0x408f276d);
+    assert_int_equal(out[1], 0x41c83b0e);
+    assert_int_equal(out[2], 0xa20bc7c6);
+    assert_int_equal(out[3], 0x6d5451fd);
+}
+
+static void samples_are_uniform(void **state) {
+    long counts[10] = {0};
+    double chi = 0;
+    (void)state;
+    for (size_t i = 0; i < 100000; i++) counts[draco_sample(5, i / 100, i % 100, 10)]++;
+    for (int k = 0; k < 10; k++) chi += (double)((counts[k] - 10000) * (counts[k] - 10000)) / 10000;
+    assert_true(chi < 30); /* 9 degrees of freedom: 1 in 2000 */
+    for (size_t i = 0; i < 1000; i++)
+        assert_true(draco_sample(1, 2, i, ((size_t)1 << 40) + 3) <= ((size_t)1 << 40) + 2);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_sum_is_the_gradient_of_the_batch),
+        cmocka_unit_test(the_bits_do_not_depend_on_order_or_chunks),
+        cmocka_unit_test(one_worker_cannot_harm),
+        cmocka_unit_test(too_many_fail_and_change_nothing),
+        cmocka_unit_test(a_failing_transport_fails_the_round),
+        cmocka_unit_test(enough_is_enough),
+        cmocka_unit_test(lies_after_the_digest_cost_one_fetch),
+        cmocka_unit_test(nobody_left_to_fetch_from),
+        cmocka_unit_test(a_lie_about_exponents_is_named),
+        cmocka_unit_test(rounding_needs_a_tolerance),
+        cmocka_unit_test(a_probe_tells_who_computes_alike),
+        cmocka_unit_test(bad_configurations_are_refused),
+        cmocka_unit_test(a_worker_refuses_what_it_was_not_set_up_for),
+        cmocka_unit_test(shards_cover_the_vector),
+        cmocka_unit_test(random_numbers_are_philox),
+        cmocka_unit_test(samples_are_uniform),
+    };
+    if (sodium_init() < 0) return 1;
+    return cmocka_run_group_tests_name("round", tests, NULL, NULL);
+}
