@@ -1,0 +1,39 @@
+#!/bin/sh
+# draco-train under mpirun: the parameters of one process, with one server and with three, with liars, and with a
+# worker that is killed on the way; the exit code of a run that fails.
+. "$(dirname "$0")/mpi.sh"
+out=$BUILD/logs/mpi_train
+mkdir -p "$out"
+train="$BUILD/draco-train --model=softmax --data=digits --train-samples=2000 --test-samples=200 --workers=8
+    --adversaries=1 --stragglers=1 --missing=0 --attack=reverse --liars=1 --steps=40 --batch=64 --seed=3 --progress=none
+    --wait=all --deadline=30"
+survive="--mca orte_allowed_exit_without_sync 1"
+
+$train --params="$out/openmp" >"$out/log" 2>&1
+result $? "a run in one process to compare with"
+for servers in 1 3; do
+    timeout -k 3 120 mpirun -n $((8 + servers)) $train --transport=mpi --servers="$servers" --params="$out/mpi" >"$out/log" 2>&1
+    [ $? -eq 0 ] && cmp -s "$out/openmp" "$out/mpi"
+    result $? "$servers server(s): the same parameters, with a liar in every step"
+done
+
+# A worker is killed while the run goes on; the others, and the exit code, are none the worse.
+DRACO_MPI_SERVERS=1 timeout -k 3 120 mpirun $survive -n 9 scripts/mpi_rank.sh sh -c '
+    if [ "$OMPI_COMM_WORLD_RANK" -eq 5 ]; then exec timeout -s KILL 4 "$@"; else exec "$@"; fi' sh \
+    $train --steps=2500 --attack=none --transport=mpi --params="$out/killed" >"$out/log" 2>&1
+code=$?
+$train --steps=2500 --attack=none --params="$out/openmp" >/dev/null 2>&1
+[ "$code" -eq 0 ] && grep -q 'rank 5 ended with code 137' "$out/log" && cmp -s "$out/openmp" "$out/killed"
+result $? "a worker killed on the way: exit code 0 and the same parameters"
+
+# Two liars in one group are too many: the run fails, and says so by its exit code.
+DRACO_MPI_SERVERS=1 timeout -k 3 120 mpirun $survive -n 9 scripts/mpi_rank.sh $train --attack=reverse --liars=2 \
+    --who=worst --policy=stop --transport=mpi >"$out/log" 2>&1
+code=$?
+[ "$code" -ne 0 ] && [ "$code" -ne 124 ]
+result $? "a run that cannot go on ends with a code that is not 0 ($code)"
+
+timeout -k 3 60 mpirun -n 5 $train --transport=mpi >"$out/log" 2>&1
+[ $? -eq 2 ] && grep -q 'mpirun -n 9' "$out/log"
+result $? "a wrong number of ranks: exit code 2 and the right number"
+echo "1..$number"
