@@ -247,7 +247,7 @@ static void draco_attacks_priv_normal(const draco_attacks_priv *a, int worker, s
     out[1] = radius * sin(angle);
 }
 
-/* Gaussian noise of standard deviation `factor` (200 in Blanchard et al., NIPS 2017, section 6). */
+/* Gaussian noise of standard deviation `factor` (200 in Blanchard et al., NIPS 2017). */
 static void draco_attacks_priv_gaussian(draco_attacks_priv *a, int worker,
                                         const draco_attacks_priv_message *m) {
     double pair[2] = {0, 0};
@@ -447,7 +447,8 @@ static double draco_attacks_priv_quantile(double p) {
 }
 
 /* A little is enough: mean - z x deviation, z so small that enough honest workers lie further out (Baruch,
-   Baruch, Goldberg, NeurIPS 2019, algorithm 3): Phi(z) = (n - f - s) / (n - f), s = floor(n/2 + 1) - f. */
+   Baruch, Goldberg, NeurIPS 2019, arXiv 1902.06156): Phi(z) = (n - f - s) / (n - f), s = floor(n/2 + 1) - f.
+   */
 static void draco_attacks_priv_alie(draco_attacks_priv *a, const void *const *rows, int count,
                                     const draco_attacks_priv_message *m) {
     (void)rows;
@@ -457,7 +458,7 @@ static void draco_attacks_priv_alie(draco_attacks_priv *a, const void *const *ro
     draco_attacks_priv_shift(a, m, 1, -z);
 }
 
-/* Inner-product manipulation: -epsilon x mean (Xie, Koyejo, Gupta, UAI 2019). */
+/* Inner-product manipulation: -epsilon x mean (Xie, Koyejo, Gupta, UAI 2019, arXiv 1903.03936). */
 static void draco_attacks_priv_ipm(draco_attacks_priv *a, const void *const *rows, int count,
                                    const draco_attacks_priv_message *m) {
     (void)rows;
@@ -465,7 +466,8 @@ static void draco_attacks_priv_ipm(draco_attacks_priv *a, const void *const *row
     draco_attacks_priv_shift(a, m, -a->factor, 0);
 }
 
-/* Mimic: all liars send what the first honest worker sends (Karimireddy, He, Jaggi, ICLR 2022). */
+/* Mimic: all liars send what the first honest worker sends (Karimireddy, He, Jaggi, ICLR 2022, arXiv
+   2006.09365). */
 static void draco_attacks_priv_mimic(draco_attacks_priv *a, const void *const *rows, int count,
                                      const draco_attacks_priv_message *m) {
     (void)a;
@@ -537,7 +539,7 @@ static double draco_attacks_priv_measure(const draco_attacks_priv *a, const void
 
 /* The lie is mean - gamma x deviation with the largest gamma that keeps its distances from the honest rows
    under what honest rows have among themselves: the largest distance (min-max) or the largest sum of squares
-   (min-sum) (Shejwalkar, Houmansadr, NDSS 2021, section 4). |x_i - mean + gamma p|^2 = near_i + 2 gamma
+   (min-sum) (Shejwalkar, Houmansadr, NDSS 2021). |x_i - mean + gamma p|^2 = near_i + 2 gamma
    along_i + gamma^2 |p|^2, so gamma is found without going back to the rows. */
 static void draco_attacks_priv_farthest(draco_attacks_priv *a, const void *const *rows, int count,
                                         const draco_attacks_priv_message *m, int sum) {

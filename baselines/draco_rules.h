@@ -131,8 +131,8 @@ typedef struct draco_rules_priv_view {
     int names;             /* out: chosen means something */
 } draco_rules_priv_view;
 
-struct draco_rows_rule;
-typedef draco_status draco_rules_priv_core(struct draco_rows_rule *rule, draco_rules_priv_view *view,
+struct draco_rules_priv_rule;
+typedef draco_status draco_rules_priv_core(struct draco_rules_priv_rule *rule, draco_rules_priv_view *view,
                                            float *out);
 
 typedef struct draco_rules_priv_entry {
@@ -146,7 +146,7 @@ typedef enum draco_rules_priv_stage {
     DRACO_RULES_PRIV_BUCKETS
 } draco_rules_priv_stage;
 
-typedef struct draco_rows_rule {
+typedef struct draco_rules_priv_rule {
     char name[96], text[256];
     draco_rule_options options;
     const draco_rules_priv_entry *entry;
@@ -157,7 +157,7 @@ typedef struct draco_rows_rule {
     draco_rows_buffer mixed[DRACO_RULES_PRIV_STAGES], table[DRACO_RULES_PRIV_STAGES];
     void *model_workspace;
     size_t center_floats; /* of centred clipping's memory; 0: none yet */
-} draco_rows_rule;
+} draco_rules_priv_rule;
 
 static void draco_rules_priv_average(const draco_rules_priv_view *view, const double *weight, double total,
                                      float *out) {
@@ -165,7 +165,7 @@ static void draco_rules_priv_average(const draco_rules_priv_view *view, const do
 }
 
 /* The view's distance matrix, in the rule's memory. */
-static double *draco_rules_priv_matrix(draco_rows_rule *rule, const draco_rules_priv_view *view) {
+static double *draco_rules_priv_matrix(draco_rules_priv_rule *rule, const draco_rules_priv_view *view) {
     size_t n = (size_t)view->n;
     double *distances = draco_rows_reserve(&rule->distances, n * n, sizeof *distances);
     if (!distances) return NULL;
@@ -190,7 +190,7 @@ static void draco_rules_priv_take(const double *score, int n, int count, unsigne
     }
 }
 
-static draco_status draco_rules_priv_average_chosen(draco_rows_rule *rule, draco_rules_priv_view *view,
+static draco_status draco_rules_priv_average_chosen(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
                                                     float *out) {
     double *weight = draco_rows_reserve(&rule->workspace, (size_t)view->n, sizeof *weight);
     if (!weight) return DRACO_E_MEMORY;
@@ -207,7 +207,8 @@ static draco_status draco_rules_priv_average_chosen(draco_rows_rule *rule, draco
 /* ---- The mean ----
    sum of the rows / n; O(nd); no liar is tolerated: one row alone can put it anywhere (Blanchard et al., NIPS
    2017, lemma 1). NaN and Inf pass through as they are. */
-static draco_status draco_rules_priv_mean(draco_rows_rule *rule, draco_rules_priv_view *view, float *out) {
+static draco_status draco_rules_priv_mean(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
+                                          float *out) {
     (void)rule;
     draco_rules_priv_average(view, NULL, (double)view->n, out);
     return DRACO_OK;
@@ -215,7 +216,8 @@ static draco_status draco_rules_priv_mean(draco_rows_rule *rule, draco_rules_pri
 
 /* ---- The geometric median ----
    z = argmin sum ||x_i - z|| (Weiszfeld, Tohoku Math. J. 43, 1937; as a defence: Chen, Su, Xu, POMACS 1(2),
-   2017; smoothed: Pillutla, Kakade, Harchaoui, IEEE Trans. Signal Processing 70, 2022, algorithm 2).
+   2017, arXiv 1705.05491; smoothed: Pillutla, Kakade, Harchaoui, IEEE Trans. Signal Processing 70, 2022,
+   arXiv 1912.13445).
 
        z' = sum x_i / r_i / sum 1 / r_i,   r_i = sqrt(||x_i - z||^2 + nu^2),   nu = 1e-6 x median ||x_i - z||
 
@@ -257,7 +259,7 @@ static double draco_rules_priv_length2(const double *distances, int n, const dou
 }
 
 /* Iterate on the distance matrix alone. */
-static void draco_rules_priv_weiszfeld_matrix(draco_rows_rule *rule, draco_rules_priv_weiszfeld *w,
+static void draco_rules_priv_weiszfeld_matrix(draco_rules_priv_rule *rule, draco_rules_priv_weiszfeld *w,
                                               const double *distances, int limit) {
     while (rule->iterations < limit) {
         double half = 0;
@@ -280,7 +282,8 @@ static void draco_rules_priv_weiszfeld_matrix(draco_rows_rule *rule, draco_rules
 }
 
 /* One iteration in one reading: out = sum weight_i x_i, how far that moved, and the distances from it. */
-static draco_status draco_rules_priv_weiszfeld_rows(draco_rows_rule *rule, const draco_rules_priv_view *view,
+static draco_status draco_rules_priv_weiszfeld_rows(draco_rules_priv_rule *rule,
+                                                    const draco_rules_priv_view *view,
                                                     draco_rules_priv_weiszfeld *w, int moved, float *out,
                                                     double *length2) {
     size_t chunks = draco_rows_chunks(view->d, view->n), n = (size_t)view->n;
@@ -325,8 +328,8 @@ static int draco_rules_priv_tame(const double *distances, draco_rules_priv_weisz
     return largest <= 1e6 * draco_rules_priv_median_of(w->sorted, w->n);
 }
 
-static draco_status draco_rules_priv_geometric_median(draco_rows_rule *rule, draco_rules_priv_view *view,
-                                                      float *out) {
+static draco_status draco_rules_priv_geometric_median(draco_rules_priv_rule *rule,
+                                                      draco_rules_priv_view *view, float *out) {
     int n = view->n, limit = rule->options.iterations > 0 ? rule->options.iterations : 500, matrix = 0;
     double *small = draco_rows_reserve(&rule->small, 4 * (size_t)n, sizeof *small), *distances = NULL;
     if (!small) return DRACO_E_MEMORY;
@@ -357,17 +360,18 @@ static draco_status draco_rules_priv_geometric_median(draco_rows_rule *rule, dra
 /* ---- Rules that work on each coordinate alone ---- */
 
 /* ---- The coordinate-wise median (MarMed) ----
-   Yin, Chen, Ramchandran, Bartlett, ICML 2018, definition 1; Xie, Koyejo, Gupta, arXiv 1802.10116,
-   definition 4. O(nd log^2 n) by network; f < n/2. */
-static draco_status draco_rules_priv_median(draco_rows_rule *rule, draco_rules_priv_view *view, float *out) {
+   Yin, Chen, Ramchandran, Bartlett, ICML 2018, arXiv 1803.01498; Xie, Koyejo, Gupta, arXiv 1802.10116. O(nd
+   log^2 n) by network; f < n/2. */
+static draco_status draco_rules_priv_median(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
+                                            float *out) {
     return draco_rows_by_coordinate(&rule->work, view->rows, view->n, view->d, draco_rows_middle(view->n, 0),
                                     out);
 }
 
 /* ---- The trimmed mean ----
-   Per coordinate the mean without the f smallest and the f largest values (Yin et al., ICML 2018, definition
-   2). f < n/2. */
-static draco_status draco_rules_priv_trimmed_mean(draco_rows_rule *rule, draco_rules_priv_view *view,
+   Per coordinate the mean without the f smallest and the f largest values (Yin et al., ICML 2018, arXiv
+   1803.01498). f < n/2. */
+static draco_status draco_rules_priv_trimmed_mean(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
                                                   float *out) {
     draco_rows_pick pick = {view->f, view->n - view->f, 0};
     return draco_rows_by_coordinate(&rule->work, view->rows, view->n, view->d, pick, out);
@@ -375,17 +379,19 @@ static draco_status draco_rules_priv_trimmed_mean(draco_rows_rule *rule, draco_r
 
 /* ---- MeaMed ----
    Per coordinate the mean of the n - f values that are nearest to the median (Xie, Koyejo, Gupta, arXiv
-   1802.10116, definition 5). In sorted order these are neighbours, so a window is moved, not sorted again.
+   1802.10116). In sorted order these are neighbours, so a window is moved, not sorted again.
    f < n/2. */
-static draco_status draco_rules_priv_meamed(draco_rows_rule *rule, draco_rules_priv_view *view, float *out) {
+static draco_status draco_rules_priv_meamed(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
+                                            float *out) {
     return draco_rows_by_coordinate(&rule->work, view->rows, view->n, view->d,
                                     draco_rows_middle(view->n, view->n - view->f), out);
 }
 
 /* ---- Phocas ----
    Per coordinate the mean of the n - f values that are nearest to the trimmed mean (Xie, Koyejo, Gupta, arXiv
-   1805.09682, definition 8). f < n/2. */
-static draco_status draco_rules_priv_phocas(draco_rows_rule *rule, draco_rules_priv_view *view, float *out) {
+   1805.09682). f < n/2. */
+static draco_status draco_rules_priv_phocas(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
+                                            float *out) {
     draco_rows_pick pick = {view->f, view->n - view->f, view->n - view->f};
     return draco_rows_by_coordinate(&rule->work, view->rows, view->n, view->d, pick, out);
 }
@@ -407,8 +413,8 @@ static void draco_rules_priv_krum_scores(const double *distances, int n, const u
     }
 }
 
-static draco_status draco_rules_priv_krum_best(draco_rows_rule *rule, draco_rules_priv_view *view, int count,
-                                               float *out) {
+static draco_status draco_rules_priv_krum_best(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
+                                               int count, float *out) {
     int n = view->n;
     double *distances = draco_rules_priv_matrix(rule, view);
     double *score = draco_rows_reserve(&rule->small, 2 * (size_t)n, sizeof *score);
@@ -421,15 +427,17 @@ static draco_status draco_rules_priv_krum_best(draco_rows_rule *rule, draco_rule
 
 /* ---- Krum ----
    The one row with the least sum of squared distances from its n - f - 2 nearest others (Blanchard, El
-   Mhamdi, Guerraoui, Stainer, NIPS 2017, section 4); of equal ones the first. O(n^2 d); n >= 2f + 3. */
-static draco_status draco_rules_priv_krum(draco_rows_rule *rule, draco_rules_priv_view *view, float *out) {
+   Mhamdi, Guerraoui, Stainer, NIPS 2017, arXiv 1703.02757); of equal ones the first. O(n^2 d); n >= 2f + 3.
+   */
+static draco_status draco_rules_priv_krum(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
+                                          float *out) {
     return draco_rules_priv_krum_best(rule, view, 1, out);
 }
 
 /* ---- Multi-Krum ----
-   The mean of the m rows with the best scores (the same paper, section 5); m = n - f - 2 unless
+   The mean of the m rows with the best scores (the same paper); m = n - f - 2 unless
    options.select says otherwise. O(n^2 d); n >= 2f + 3, m <= n - f. */
-static draco_status draco_rules_priv_multi_krum(draco_rows_rule *rule, draco_rules_priv_view *view,
+static draco_status draco_rules_priv_multi_krum(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
                                                 float *out) {
     int most = view->n - view->f, m = rule->options.select > 0 ? rule->options.select : most - 2;
     return draco_rules_priv_krum_best(rule, view, m < most ? m : most, out);
@@ -438,9 +446,10 @@ static draco_status draco_rules_priv_multi_krum(draco_rows_rule *rule, draco_rul
 /* ---- Bulyan ----
    Krum picks one row after the other, each from those that are left, until theta = n - 2f are picked; then
    per coordinate the mean of the theta - 2f values nearest to the median of the picked (El Mhamdi, Guerraoui,
-   Rouault, ICML 2018, section 4). With k rows left Krum counts their k - f - 2 nearest, at least one; the
-   distances are computed once. O(n^2 d); n >= 4f + 3. */
-static draco_status draco_rules_priv_bulyan(draco_rows_rule *rule, draco_rules_priv_view *view, float *out) {
+   Rouault, ICML 2018, arXiv 1802.07927). With k rows left Krum counts their k - f - 2 nearest, at least one;
+   the distances are computed once. O(n^2 d); n >= 4f + 3. */
+static draco_status draco_rules_priv_bulyan(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
+                                            float *out) {
     int n = view->n, f = view->f, theta = n - 2 * f;
     double *distances = draco_rules_priv_matrix(rule, view);
     double *score = draco_rows_reserve(&rule->small, 3 * (size_t)n, sizeof *score);
@@ -467,13 +476,13 @@ static draco_status draco_rules_priv_bulyan(draco_rows_rule *rule, draco_rules_p
 
 /* ---- MDA, minimum-diameter averaging ----
    The mean of the n - f rows whose largest distance from each other is least (Rousseeuw's minimum volume
-   idea; El-Mhamdi, Guerraoui, Guirguis, Hoang, Rouault, PODC 2020; "Brute" in the Bulyan paper). Not by
-   trying all C(n, f) subsets: rows further apart than a diameter are joined by an edge, and n - f rows of
-   that diameter are what a vertex cover of f rows leaves over. The least diameter is found by bisection over
-   the distances, each cover by a bounded search tree (the row of most edges is out, or all its neighbours
-   are), at most about 1.4^f steps. Where several subsets have the least diameter, rows beyond the cover are
-   dropped from the ones with the largest sum of distances on. O(n^2 d + 1.4^f n^2 log n); n >= 2f + 1, f
-   <= 32. */
+   idea; El-Mhamdi, Guerraoui, Guirguis, Hoang, Rouault, PODC 2020, arXiv 1905.03853; "Brute" in the Bulyan
+   paper). Not by trying all C(n, f) subsets: rows further apart than a diameter are joined by an edge, and n
+   - f rows of that diameter are what a vertex cover of f rows leaves over. The least diameter is found by
+   bisection over the distances, each cover by a bounded search tree (the row of most edges is out, or all its
+   neighbours are), at most about 1.4^f steps. Where several subsets have the least diameter, rows beyond the
+   cover are dropped from the ones with the largest sum of distances on. O(n^2 d + 1.4^f n^2 log n); n >= 2f +
+   1, f <= 32. */
 typedef struct draco_rules_priv_cover {
     const double *distances;
     int n;
@@ -535,7 +544,8 @@ static void draco_rules_priv_drop_far(draco_rules_priv_cover *g, int f) {
     }
 }
 
-static draco_status draco_rules_priv_mda(draco_rows_rule *rule, draco_rules_priv_view *view, float *out) {
+static draco_status draco_rules_priv_mda(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
+                                         float *out) {
     size_t n = (size_t)view->n;
     double *distances = draco_rules_priv_matrix(rule, view);
     double *sorted = draco_rows_reserve(&rule->small, n * n, sizeof *sorted);
@@ -559,9 +569,10 @@ static draco_status draco_rules_priv_mda(draco_rows_rule *rule, draco_rules_priv
 }
 
 /* ---- CGE, comparative gradient elimination ----
-   The mean of the n - f rows of least norm (Gupta, Liu, Vaidya, arXiv 2008.04699, equation 6, where it is the
-   sum). O(nd); f < n/2. */
-static draco_status draco_rules_priv_cge(draco_rows_rule *rule, draco_rules_priv_view *view, float *out) {
+   The mean of the n - f rows of least norm (Gupta, Liu, Vaidya, arXiv 2008.04699, where it is the sum).
+   O(nd); f < n/2. */
+static draco_status draco_rules_priv_cge(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
+                                         float *out) {
     double *squares = draco_rows_reserve(&rule->small, (size_t)view->n, sizeof *squares);
     if (!squares) return DRACO_E_MEMORY;
     draco_status status =
@@ -573,11 +584,11 @@ static draco_status draco_rules_priv_cge(draco_rows_rule *rule, draco_rules_priv
 
 /* ---- Centred clipping ----
    v <- v + (1/n) sum (x_i - v) min(1, tau / ||x_i - v||), a few times, beginning at the aggregate of the step
-   before (Karimireddy, He, Jaggi, ICML 2021, algorithm 2 and equation 9); at first v is the coordinate-wise
+   before (Karimireddy, He, Jaggi, ICML 2021, arXiv 2012.10333); at first v is the coordinate-wise
    median. tau is options.radius, or without it the median of the ||x_i - v||, so that no scale must be known.
    O(nd) per iteration; f < n/2. */
-static draco_status draco_rules_priv_centred_clipping(draco_rows_rule *rule, draco_rules_priv_view *view,
-                                                      float *out) {
+static draco_status draco_rules_priv_centred_clipping(draco_rules_priv_rule *rule,
+                                                      draco_rules_priv_view *view, float *out) {
     size_t n = (size_t)view->n, d = view->d;
     int rounds = rule->options.iterations > 0 ? rule->options.iterations : 3;
     double *squares = draco_rows_reserve(&rule->small, 3 * n + 1, sizeof *squares);
@@ -612,9 +623,9 @@ static draco_status draco_rules_priv_centred_clipping(draco_rows_rule *rule, dra
 /* ---- Zeno ----
    score(u) = f_r(x) - f_r(x - gamma u) - rho ||u||^2 on a batch that the server draws itself, here from its
    own stream of samples; the mean of the n - f rows of the highest scores (Xie, Koyejo, Gupta, ICML 2019,
-   definition 2). u is a row divided by options.samples, x is in->params. O(nd) and n + 1 losses of the model;
-   f < n, as far as the server's batch can be trusted to tell good from bad. */
-static draco_status draco_rules_priv_loss(draco_rows_rule *rule, const float *params, uint64_t step,
+   arXiv 1805.10032). u is a row divided by options.samples, x is in->params. O(nd) and n + 1 losses of the
+   model; f < n, as far as the server's batch can be trusted to tell good from bad. */
+static draco_status draco_rules_priv_loss(draco_rules_priv_rule *rule, const float *params, uint64_t step,
                                           float *gradient, double *loss) {
     const draco_model *model = rule->options.model;
     size_t samples = rule->options.batch > 0 ? rule->options.batch : 128;
@@ -631,7 +642,8 @@ static draco_status draco_rules_priv_loss(draco_rows_rule *rule, const float *pa
     return status < 0 ? DRACO_E_MODEL : DRACO_OK;
 }
 
-static draco_status draco_rules_priv_zeno(draco_rows_rule *rule, draco_rules_priv_view *view, float *out) {
+static draco_status draco_rules_priv_zeno(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
+                                          float *out) {
     const draco_model *model = rule->options.model;
     size_t n = (size_t)view->n, d = view->d;
     double gamma = rule->options.gamma > 0 ? rule->options.gamma : 0.1;
@@ -732,7 +744,7 @@ DRACO_RULES_API const draco_rule_info *draco_rule_list(int i) {
 
 DRACO_RULES_API const draco_rule_info *draco_pre_list(int i) {
     static const draco_rule_info table[] = {
-        {"detox", "groups / bucket as the rule asks, for f / (s + 1) liars",
+        {"detox", "groups / bucket as the rule asks, for f / (r/2 + 1) liars",
          "majority vote in each group of a repetition code, then the rule", NULL, 0},
         {"nnm", "as the rule asks",
          "nearest-neighbour mixing: each row becomes the mean of its n - f nearest", NULL, 0},
@@ -744,7 +756,7 @@ DRACO_RULES_API const draco_rule_info *draco_pre_list(int i) {
 /* ---- Pre-aggregations: rows in, other rows out ---- */
 
 /* Memory for `count` rows of d floats that a stage writes. */
-static float **draco_rules_priv_rows(draco_rows_rule *rule, int stage, int count, size_t d) {
+static float **draco_rules_priv_rows(draco_rules_priv_rule *rule, int stage, int count, size_t d) {
     size_t stride = (d + 15) / 16 * 16;
     if (stride > SIZE_MAX / 8 / (size_t)count) return NULL;
     float **rows = draco_rows_reserve(&rule->table[stage], (size_t)count, sizeof *rows);
@@ -755,9 +767,10 @@ static float **draco_rules_priv_rows(draco_rows_rule *rule, int stage, int count
 }
 
 /* Nearest-neighbour mixing: every row becomes the mean of its n - f nearest, itself among them (Allouah,
-   Farhadkhani, Guerraoui, Gupta, Pinot, Stephan, AISTATS 2023, algorithm 2). O(n^2 d); f < n/2, and what the
-   rule asks. */
-static draco_status draco_rules_priv_nnm(draco_rows_rule *rule, int stage, draco_rules_priv_view *view) {
+   Farhadkhani, Guerraoui, Gupta, Pinot, Stephan, AISTATS 2023, arXiv 2302.01772). O(n^2 d); f < n/2, and what
+   the rule asks. */
+static draco_status draco_rules_priv_nnm(draco_rules_priv_rule *rule, int stage,
+                                         draco_rules_priv_view *view) {
     int n = view->n, near = n - view->f;
     double *distances = draco_rules_priv_matrix(rule, view);
     float **to = draco_rules_priv_rows(rule, stage, n, view->d);
@@ -777,9 +790,9 @@ static draco_status draco_rules_priv_nnm(draco_rows_rule *rule, int stage, draco
 }
 
 /* Bucketing: the rows are shuffled and the mean of each `size` in turn takes their place (Karimireddy, He,
-   Jaggi, ICLR 2022, algorithm 1). The shuffle depends on seed and step. O(nd); the rule must withstand f of
-   the ceil(n / size) buckets. */
-static draco_status draco_rules_priv_bucketing(draco_rows_rule *rule, int stage, int size,
+   Jaggi, ICLR 2022, arXiv 2006.09365). The shuffle depends on seed and step. O(nd); the rule must withstand f
+   of the ceil(n / size) buckets. */
+static draco_status draco_rules_priv_bucketing(draco_rules_priv_rule *rule, int stage, int size,
                                                draco_rules_priv_view *view) {
     int n = view->n, buckets = (n + size - 1) / size;
     float **to = draco_rules_priv_rows(rule, stage, buckets, view->d);
@@ -800,9 +813,9 @@ static draco_status draco_rules_priv_bucketing(draco_rows_rule *rule, int stage,
 }
 
 /* DETOX: the majority of each group of a repetition code stands for the group; then means of buckets of votes
-   and a robust rule over these (Rajput, Wang, Charles, Papailiopoulos, NeurIPS 2019, algorithm 1). A group
-   without a majority is left out. A false vote takes floor(r / 2) + 1 liars in one group, so the rule meets
-   f / (floor(r / 2) + 1) of them at most. Reads the rows about once more. */
+   and a robust rule over these (Rajput, Wang, Charles, Papailiopoulos, NeurIPS 2019, arXiv 1907.12205). A
+   group without a majority is left out. A false vote takes floor(r / 2) + 1 liars in one group, so the rule
+   meets f / (floor(r / 2) + 1) of them at most. Reads the rows about once more. */
 static draco_status draco_rules_priv_vote(const draco_inputs *in, const float **votes, const void **ballots,
                                           draco_verdict *said, int *count, draco_verdict *verdicts) {
     *count = 0;
@@ -828,7 +841,7 @@ static draco_status draco_rules_priv_vote(const draco_inputs *in, const float **
 /* ---- One call ---- */
 
 /* Are n rows (votes, when a vote comes first) enough for f liars? */
-static draco_status draco_rules_priv_limit(const draco_rows_rule *rule, int n, int f, char *text,
+static draco_status draco_rules_priv_limit(const draco_rules_priv_rule *rule, int n, int f, char *text,
                                            size_t capacity) {
     int rows = n;
     for (int k = 0; k < rule->stages; k++) {
@@ -856,17 +869,17 @@ static draco_status draco_rules_priv_limit(const draco_rows_rule *rule, int n, i
     return DRACO_OK;
 }
 
-static int draco_rules_priv_votes(const draco_rows_rule *rule) {
+static int draco_rules_priv_votes(const draco_rules_priv_rule *rule) {
     return rule->stages > 0 && rule->stage[0] == DRACO_RULES_PRIV_VOTE;
 }
 
 /* Liars that are left after the vote. */
-static int draco_rules_priv_liars(const draco_rows_rule *rule, const draco_code *code, int f) {
+static int draco_rules_priv_liars(const draco_rules_priv_rule *rule, const draco_code *code, int f) {
     return draco_rules_priv_votes(rule) ? f / (code->r / 2 + 1) : f;
 }
 
-static draco_status draco_rules_priv_check(const draco_rows_rule *rule, int n, int f, const draco_code *code,
-                                           char *text, size_t capacity) {
+static draco_status draco_rules_priv_check(const draco_rules_priv_rule *rule, int n, int f,
+                                           const draco_code *code, char *text, size_t capacity) {
     if (n < 1 || n > DRACO_MAX_WORKERS || f < 0) {
         snprintf(text, capacity, "%s: n = %d workers and f = %d liars make no sense", rule->name, n, f);
         return DRACO_E_ARGUMENT;
@@ -907,7 +920,7 @@ typedef struct draco_rules_priv_call {
     unsigned char *chosen;
 } draco_rules_priv_call;
 
-static int draco_rules_priv_call_open(draco_rows_rule *rule, int n, draco_rules_priv_call *call) {
+static int draco_rules_priv_call_open(draco_rules_priv_rule *rule, int n, draco_rules_priv_call *call) {
     size_t un = (size_t)n;
     unsigned char *memory =
         draco_rows_reserve(&rule->call, un, 2 * sizeof(void *) + 2 * sizeof(draco_verdict) + sizeof(int) + 1);
@@ -922,7 +935,7 @@ static int draco_rules_priv_call_open(draco_rows_rule *rule, int n, draco_rules_
 }
 
 /* The rows that are there: votes, or what came in, without those that are not finite. */
-static draco_status draco_rules_priv_gather(draco_rows_rule *rule, const draco_inputs *in,
+static draco_status draco_rules_priv_gather(draco_rules_priv_rule *rule, const draco_inputs *in,
                                             const draco_verdict *known, draco_rules_priv_call *call,
                                             int *count) {
     *count = 0;
@@ -951,7 +964,7 @@ static draco_status draco_rules_priv_gather(draco_rows_rule *rule, const draco_i
     return status;
 }
 
-static draco_status draco_rules_priv_stages(draco_rows_rule *rule, draco_rules_priv_view *view) {
+static draco_status draco_rules_priv_stages(draco_rules_priv_rule *rule, draco_rules_priv_view *view) {
     for (int k = 0; k < rule->stages; k++) {
         draco_status status = DRACO_OK;
         int bucket = rule->options.bucket;
@@ -968,7 +981,7 @@ static draco_status draco_rules_priv_stages(draco_rows_rule *rule, draco_rules_p
 
 static draco_status draco_rules_priv_aggregate(void *ctx, const draco_inputs *in, float *sum,
                                                draco_verdict *verdicts, draco_report *report) {
-    draco_rows_rule *rule = ctx;
+    draco_rules_priv_rule *rule = ctx;
     draco_rules_priv_call call;
     int count = 0;
     rule->text[0] = 0;
@@ -999,7 +1012,7 @@ static draco_status draco_rules_priv_aggregate(void *ctx, const draco_inputs *in
 /* ---- Making one ---- */
 
 /* Take a leading "nnm+", "bucketing+" or "detox+" off the name. */
-static const char *draco_rules_priv_prefix(draco_rows_rule *rule, const char *name) {
+static const char *draco_rules_priv_prefix(draco_rules_priv_rule *rule, const char *name) {
     static const draco_rules_priv_stage stage[] = {DRACO_RULES_PRIV_VOTE, DRACO_RULES_PRIV_NNM,
                                                    DRACO_RULES_PRIV_BUCKETS};
     for (int i = 0; draco_pre_list(i); i++) {
@@ -1013,7 +1026,7 @@ static const char *draco_rules_priv_prefix(draco_rows_rule *rule, const char *na
     return name;
 }
 
-static draco_status draco_rules_priv_parse(draco_rows_rule *rule, const char *name) {
+static draco_status draco_rules_priv_parse(draco_rules_priv_rule *rule, const char *name) {
     const char *rest = name, *before = NULL;
     while (rest && rest != before) {
         before = rest;
@@ -1025,7 +1038,7 @@ static draco_status draco_rules_priv_parse(draco_rows_rule *rule, const char *na
     return rule->entry ? DRACO_OK : DRACO_E_ARGUMENT;
 }
 
-static draco_status draco_rules_priv_options_check(const draco_rows_rule *rule) {
+static draco_status draco_rules_priv_options_check(const draco_rules_priv_rule *rule) {
     const draco_rule_options *o = &rule->options;
     if (!(o->tolerance >= 0) || o->iterations < 0 || o->select < 0 || !(o->radius >= 0) || o->bucket < 0 ||
         o->bucket > DRACO_MAX_WORKERS || !(o->gamma >= 0) || !(o->rho >= 0))
@@ -1040,8 +1053,8 @@ DRACO_RULES_API draco_status draco_rule_make(draco_rule *rule, const char *name,
                                              const draco_rule_options *options) {
     static const draco_rule nothing;
     *rule = nothing;
-    if (!name || strlen(name) >= sizeof((draco_rows_rule *)0)->name) return DRACO_E_ARGUMENT;
-    draco_rows_rule *ctx = calloc(1, sizeof *ctx);
+    if (!name || strlen(name) >= sizeof((draco_rules_priv_rule *)0)->name) return DRACO_E_ARGUMENT;
+    draco_rules_priv_rule *ctx = calloc(1, sizeof *ctx);
     if (!ctx) return DRACO_E_MEMORY;
     memcpy(ctx->name, name, strlen(name) + 1);
     if (options) ctx->options = *options;
@@ -1064,7 +1077,7 @@ DRACO_RULES_API draco_status draco_rule_make(draco_rule *rule, const char *name,
 
 DRACO_RULES_API void draco_rule_free(draco_rule *rule) {
     static const draco_rule nothing;
-    draco_rows_rule *ctx = rule->ctx;
+    draco_rules_priv_rule *ctx = rule->ctx;
     *rule = nothing;
     if (!ctx) return;
     const draco_model *model = ctx->options.model;
@@ -1093,12 +1106,12 @@ DRACO_RULES_API draco_status draco_rule_check(const draco_rule *rule, int n, int
 }
 
 DRACO_RULES_API const char *draco_rule_explain(const draco_rule *rule) {
-    const draco_rows_rule *ctx = rule->ctx;
+    const draco_rules_priv_rule *ctx = rule->ctx;
     return ctx ? ctx->text : "";
 }
 
 DRACO_RULES_API int draco_rule_iterations(const draco_rule *rule, int *over_rows) {
-    const draco_rows_rule *ctx = rule->ctx;
+    const draco_rules_priv_rule *ctx = rule->ctx;
     if (over_rows) *over_rows = ctx->over_rows;
     return ctx->iterations;
 }
