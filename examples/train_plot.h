@@ -77,6 +77,9 @@ static double train_plot_x(const train_point *p, int panel) {
 
 static const char *const train_plot_axis[2] = {"step", "seconds of training"};
 
+static const char *const train_plot_colours[] = {"#0072b2", "#d55e00", "#009e73",
+                                                 "#cc79a7", "#e69f00", "#56b4e9"};
+
 /* Through gnuplot's standard input. 0, or -1 when there is no gnuplot or it failed. */
 static int train_plot_gnuplot(const char *path, const char *title, const train_series *series, size_t count) {
     size_t length = strlen(path), i, j;
@@ -97,21 +100,18 @@ static int train_plot_gnuplot(const char *path, const char *title, const train_s
     for (i = 0; i < length; i++) fprintf(to, path[i] == '\'' ? "''" : "%c", path[i]);
     fprintf(to,
             "'\nset multiplot layout 1,2 title '%s'\nset grid lc '#dddddd'\nset yrange [0:100]\n"
-            "set ylabel 'test accuracy (%%)'\nset key bottom right\n",
+            "set ylabel 'test accuracy (%%)'\nset xrange [0:*]\nset key right center opaque\n",
             title);
     for (panel = 0; panel < 2; panel++) {
         fprintf(to, "set xlabel '%s'\nplot ", train_plot_axis[panel]);
         for (i = 0; i < count; i++)
-            fprintf(to, "%s$d%zu using %d:3 with linespoints lw 2 pt 7 ps 0.4 title '%s'", i ? ", " : "", i,
-                    panel + 1, series[i].label);
+            fprintf(to, "%s$d%zu using %d:3 with linespoints lw 2 pt 7 ps 0.4 lc '%s' title '%s'",
+                    i ? ", " : "", i, panel + 1, train_plot_colours[i % 6], series[i].label);
         fprintf(to, "\n");
     }
     fprintf(to, "unset multiplot\n");
     return pclose(to) == 0 ? 0 : -1;
 }
-
-static const char *const train_plot_colours[] = {"#0072b2", "#d55e00", "#009e73",
-                                                 "#cc79a7", "#e69f00", "#56b4e9"};
 
 static void train_plot_svg_panel(FILE *to, int panel, const train_series *series, size_t count) {
     double most = 1e-9, left = 70 + 490 * panel, width = 400, top = 50, height = 300;
