@@ -136,7 +136,7 @@ static void train_plot_svg_panel(FILE *to, int panel, const train_series *series
             fprintf(to, "%.2f,%.2f ", left + width * train_plot_x(&series[i].points[j], panel) / most,
                     top + height - height * series[i].points[j].accuracy / 100);
         fprintf(to, "'/><text x='%g' y='%g' text-anchor='end' fill='%s'>%s</text>\n", left + width - 8,
-                top + height - 10 - 16 * (double)i, colour, series[i].label);
+                top + height - 120 - 16 * (double)i, colour, series[i].label);
     }
 }
 
