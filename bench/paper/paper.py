@@ -9,10 +9,12 @@ PART: training, attacks, server, or report: only what is there already. The quic
 hours. Data: the MNIST, CIFAR-10 and movie review files in $DRACO_DATA; what is not there is left out and said so.
 """
 import argparse
+import array
 import concurrent.futures
 import csv
 import datetime
 import json
+import math
 import os
 import shutil
 import statistics
@@ -63,7 +65,7 @@ FULL = [
 ]
 
 # The table of every rule against every attack: n = 15, f = 3.
-QUICK_ATTACKS = ("reverse constant gaussian nan alie ipm mimic min-max label-flip omission replay patchwork").split()
+QUICK_ATTACKS = ("none reverse constant gaussian nan alie ipm mimic min-max label-flip omission replay patchwork").split()
 TABLE = dict(model="fc", data="mnist", workers=15, f=3, batch=60, lr=0.02, seed=1)
 
 PAPER = """
@@ -240,6 +242,28 @@ def modelled_round(row, gbits):
 
 # ---- Every rule against every attack ----
 
+COMPLEX = "DRACO cyclic, complex"
+
+
+def params_of(trainer, attack):
+    return os.path.join(trainer.runs, slug("params", attack) + ".f32")
+
+
+def distance_from_clean(trainer, attacks):
+    """Largest relative distance of a complex-field model from the one without liars; None: not there."""
+    def read(attack):
+        floats = array.array("f")
+        with open(params_of(trainer, attack), "rb") as f:
+            floats.frombytes(f.read())
+        return floats
+    try:
+        clean = read("none")
+        norm = math.sqrt(math.fsum(x * x for x in clean))
+        return max(math.sqrt(math.fsum((x - y) ** 2 for x, y in zip(read(a), clean))) / norm for a in attacks)
+    except (OSError, ValueError):
+        return None
+
+
 def list_of(build, what):
     text = subprocess.run([os.path.join(build, "draco-train"), f"--{what}=list"], capture_output=True, text=True).stdout
     return [line.split()[0] for line in text.splitlines() if line and not line[0].isspace()]
@@ -247,32 +271,32 @@ def list_of(build, what):
 
 def attack_table(trainer, build, steps, only):
     rules = [r for r in list_of(build, "rule") if "+" not in r and r not in ("detox", "nnm", "bucketing")]
-    methods = [("no liars at all", None)] + [(r, [f"--rule={r}", f"--rule-f={TABLE['f']}"]) for r in rules]
+    methods = [(r, [f"--rule={r}", f"--rule-f={TABLE['f']}"]) for r in rules]
     methods += [(f"{p}+{r}", [f"--rule={p}+{r}", f"--rule-f={TABLE['f']}"])
                 for p, r in (("nnm", "trimmed-mean"), ("nnm", "krum"), ("bucketing", "median"))]
     methods += [("detox", ["--rule=detox", "--adversaries=1", f"--rule-f={TABLE['f']}"]),
                 ("DRACO repetition", ["--code=repetition", f"--adversaries={TABLE['f']}"]),
                 ("DRACO cyclic, complex", ["--code=cyclic", f"--adversaries={TABLE['f']}"]),
                 ("DRACO cyclic, prime", ["--code=cyclic", "--field=prime", f"--adversaries={TABLE['f']}"])]
-    attacks = [a for a in list_of(build, "attack") if a != "none" and not a.startswith("digest-") and (not only or a in only)]
+    attacks = [a for a in list_of(build, "attack") if not a.startswith("digest-") and (not only or a in only)]
     table = {}
     base = [f"--model={TABLE['model']}", f"--data={TABLE['data']}", f"--workers={TABLE['workers']}",
             f"--batch={TABLE['batch']}", f"--lr={TABLE['lr']}", f"--seed={TABLE['seed']}", f"--steps={steps}",
             "--eval-every=0"]
 
     def cell(name, options, attack):
-        liars = [f"--attack={attack}", f"--liars={TABLE['f'] if options else 0}"]
-        events = trainer.run(slug("table", name, attack), base + (options or ["--rule=mean"]) + liars, alone=False)
+        liars = [f"--attack={attack}", f"--liars={0 if attack == 'none' else TABLE['f']}"]
+        kept = [f"--params={params_of(trainer, attack)}"] if name == COMPLEX else []
+        events = trainer.run(slug("table", name, attack), base + options + liars + kept, alone=False)
         end = next((e for e in events or [] if e["event"] == "end"), {})
         return (end.get("accuracy"), end.get("model_digest"), end.get("status")) if events else None
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        cells = {(name, a): pool.submit(cell, name, options, a)
-                 for name, options in methods for a in (attacks if options else ["none"])}
-        for name, options in methods:
-            for a in attacks if options else ["none"]:
+        cells = {(name, a): pool.submit(cell, name, options, a) for name, options in methods for a in attacks}
+        for name, _ in methods:
+            for a in attacks:
                 table[name, a] = cells[name, a].result()
-            say(f"  {name}: " + " ".join(shown(table[name, a]) for a in (attacks if options else ["none"])))
+            say(f"  {name}: " + " ".join(shown(table[name, a]) for a in attacks))
     return [m for m, _ in methods], attacks, table
 
 
@@ -328,20 +352,24 @@ def speedup(base, row, target, link):
     return f"{base[f'steps_{target}'] * base[f'round_{link}'] / (row[f'steps_{target}'] * row[f'round_{link}']):.2f}"
 
 
-def attack_lines(methods, attacks, table, steps):
+def attack_lines(trainer, methods, attacks, table, steps):
     lines = ["", "## Every rule against every attack", "",
              f"Final test accuracy in percent: FC on MNIST, n = {TABLE['workers']}, f = {TABLE['f']} liars drawn anew in each "
              f"step, batch {TABLE['batch']}, {steps} steps, seed {TABLE['seed']}. \"fails\": the run ended in an error, or "
              "the parameters were no longer finite. A dash: could not be run.", "",
              "| | " + " | ".join(attacks) + " |", "|---" * (len(attacks) + 1) + "|"]
-    for m in methods[1:]:
+    for m in methods:
         lines.append(f"| {m} | " + " | ".join(shown(table.get((m, a))) for a in attacks) + " |")
-    lines += ["", f"Without liars, mean: {shown(table.get((methods[0], 'none')))}.", ""]
-    for m in ("DRACO repetition", "DRACO cyclic, prime", "DRACO cyclic, complex"):
-        digests = {table[m, a][1] for a in attacks if table.get((m, a)) and table[m, a][2] == "good"}
-        if digests:
-            lines.append(f"{m}: {len(digests)} different model{'s' if len(digests) > 1 else ''} (digests of the "
-                         f"parameters) under {len([a for a in attacks if table.get((m, a))])} attacks.")
+    lines += [""]
+    for m in ("DRACO repetition", "DRACO cyclic, prime"):
+        digests = [table[m, a][1] for a in attacks if table.get((m, a))]
+        if digests and None not in digests:
+            same = "the same bytes" if len(set(digests)) == 1 else f"{len(set(digests))} DIFFERENT models"
+            lines += [f"{m}: the model without liars and under the {len(digests) - 1} attacks: {same}.", ""]
+    apart = distance_from_clean(trainer, attacks)
+    if apart is not None:
+        lines += [f"{COMPLEX}: the models under attack are within {apart:.1e} (relative, Euclidean) of the model without "
+                  "liars.", ""]
     return lines
 
 
@@ -378,7 +406,7 @@ def write_csv(path, rows):
             writer.writerow(dict(r, accuracy_after_steps=" ".join(f"{k}:{a:.4f}" for k, a in r["tests"])))
 
 
-def write_report(path, rows, table, server, pictures, setting, steps):
+def write_report(trainer, path, rows, table, server, pictures, setting, steps):
     lines = ["# Results", "", f"{datetime.date.today()}, {machine()}, {setting} setting. Repeat with `make paper` "
              "(quick) or `make paper PAPER=--full`; written by bench/paper/paper.py, tables as CSV in build/paper. Times "
              "were taken on whatever else the machine was doing: the columns of one table compare, the absolute numbers "
@@ -396,7 +424,7 @@ def write_report(path, rows, table, server, pictures, setting, steps):
             shutil.copy(picture, folder)
             lines += ["", f"![{title}](results/{os.path.basename(picture)})"]
     if table:
-        lines += attack_lines(*table, steps)
+        lines += attack_lines(trainer, *table, steps)
     if server:
         lines += ["", "## Seconds at the server", "", "Every rule as a multiple of reading the messages once "
                   "(bench/bench_rules). The geometric median stands there four times: on the matrix of distances and "
@@ -435,7 +463,7 @@ def main():
         with open(os.path.join(out, "attacks.csv"), "w", newline="") as f:
             writer = csv.writer(f)
             writer.writerow(["method"] + table[1])
-            for m in table[0][1:]:
+            for m in table[0]:
                 writer.writerow([m] + [shown(table[2].get((m, a))) for a in table[1]])
     if "server" in wanted:
         say("seconds at the server")
@@ -445,7 +473,7 @@ def main():
     if os.path.exists(server_path):
         with open(server_path) as f:
             server = f.read()
-    write_report(o.results, rows, table, server, pictures, "full" if o.full else "quick", steps)
+    write_report(trainer, o.results, rows, table, server, pictures, "full" if o.full else "quick", steps)
     return 0
 
 
