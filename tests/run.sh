@@ -21,9 +21,9 @@ for program in "$@"; do
     timeout -k 10 "$limit" $run >"$log" 2>&1 </dev/null
     code=$?
     p=$(grep -c '^ok' "$log")
-    k=$(grep -ci '^ok.*# *skip' "$log")
-    f=$(grep -c '^not ok' "$log")
-    p=$((p - k))
+    k=$(grep -ciE '^(not )?ok.*# *skip' "$log")
+    f=$(grep '^not ok' "$log" | grep -cvi '# *skip')
+    p=$((p - $(grep -ci '^ok.*# *skip' "$log")))
     # A program that died, timed out, or tested nothing has failed, whatever it printed.
     if [ "$f" -eq 0 ] && { [ "$code" -ne 0 ] || [ $((p + k)) -eq 0 ]; }; then
         f=1
@@ -33,7 +33,7 @@ for program in "$@"; do
     failed=$((failed + f))
     skipped=$((skipped + k))
     printf '%-34s %4d passed %3d failed %3d skipped %4d s\n' "$name" "$p" "$f" "$k" $(($(date +%s) - begin))
-    [ "$k" -eq 0 ] || grep -i '^ok.*# *skip' "$log" | sed 's/^/    /'
+    [ "$k" -eq 0 ] || grep -iE '^(not )?ok.*# *skip' "$log" | sed 's/^/    /'
     if [ "$f" -ne 0 ]; then
         grep -v '^ok' "$log" | tail -n 40 | sed 's/^/    /'
     fi
