@@ -224,13 +224,14 @@ static void compare(char *program, int n, size_t d, int rounds, const char *tls)
         t[3] = now();
         for (int k = 0; k < 3 && round >= 0; k++) seconds[k][round] = t[k + 1] - t[k];
     }
-    const double tcp = median(seconds[0], rounds), grpc = median(seconds[1], rounds),
-                 mtls = median(seconds[2], rounds);
-    printf(
-        "n = %2d  d = %5.1f M   bare TCP %7.1f ms   gRPC %7.1f ms (%.2f x)   gRPC + mTLS %7.1f ms (%.2f x)   "
-        "server %.0f MB, rows %.0f MB\n",
-        n, 1e-6 * (double)d, 1e3 * tcp, 1e3 * grpc, grpc / tcp, 1e3 * mtls, mtls / tcp, resident(),
-        1e-6 * (double)n * (double)bytes);
+    static const char *const names[3] = {"bare TCP", "gRPC", "gRPC + mTLS"};
+    printf("n = %d, d = %.1f M, %d rounds: rows %.0f MB, this process with two servers %.0f MB\n", n,
+           1e-6 * (double)d, rounds, 1e-6 * (double)n * (double)bytes, resident());
+    for (int k = 0; k < 3; k++) {
+        const double middle = median(seconds[k], rounds); /* sorts: the fastest stands first */
+        printf("  %-12s median %7.1f ms (%.2f x TCP)   fastest %7.1f ms (%.2f x)\n", names[k], 1e3 * middle,
+               middle / median(seconds[0], rounds), 1e3 * seconds[k][0], seconds[k][0] / seconds[0][0]);
+    }
     fflush(stdout);
     for (int i = 0; i < n; i++) close(fds[i]);
     close(listener);

@@ -23,9 +23,10 @@ static void *executioner(void *arg) {
     const size_t half = *(const size_t *)arg;
     for (;;) {
         pthread_mutex_lock(&self()->mutex);
-        const size_t sent = self()->link[0].sent;
+        const int now = self()->link[0].sent >= half;
+        if (now) self()->link[0].answering = 0; /* not a byte more */
         pthread_mutex_unlock(&self()->mutex);
-        if (sent >= half) kill(getpid(), SIGKILL);
+        if (now) kill(getpid(), SIGKILL);
         sched_yield();
     }
     return NULL;

@@ -604,6 +604,7 @@ static draco_status draco_grpc_priv_server_new(draco_grpc_priv_server **server,
         draco_grpc_priv_pem_free(&pem);
         return DRACO_E_MEMORY;
     }
+    draco_grpc_priv_warm_heap();
     grpc_init();
     draco_grpc_priv_hear_log();
     pthread_mutex_init(&s->mutex, NULL);

@@ -45,8 +45,9 @@ typedef struct draco_grpc_priv_link {
     /* The request that the caller works on. */
     draco_request taken;
     uint64_t taken_epoch;
-    int sending;
-    size_t sent;
+    int sending, answering; /* answering: 1 an answer is there, 2 it has begun to go out */
+    const unsigned char *reply;
+    size_t share, sent; /* bytes of the answer that are this server's; bytes sent */
 } draco_grpc_priv_link;
 
 struct draco_grpc_priv_worker {
@@ -355,6 +356,72 @@ static double draco_grpc_priv_call_due(draco_grpc_priv_worker *w) {
     return next;
 }
 
+static void draco_grpc_priv_slice_done(void *arg) {
+    draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)arg;
+    pthread_mutex_lock(&w->slice_mutex);
+    w->slices--;
+    pthread_cond_signal(&w->slice_changed);
+    pthread_mutex_unlock(&w->slice_mutex);
+}
+
+/* Does this link still want bytes of the answer? An answer to a server that is gone, or that has begun to send newer
+   parameters, is dropped. Under the mutex. */
+static int draco_grpc_priv_link_wants_reply(const draco_grpc_priv_link *l) {
+    return l->answering && l->joined && !l->ending && l->epoch == l->taken_epoch && !l->stopped &&
+           l->newest <= l->taken.round && (l->answering == 1 || l->sent < l->share);
+}
+
+/* Send the next frame of this link's share, if it wants one and none is under way. Frame after frame: submit sends
+   the first, the I/O thread each next one when gRPC has taken the one before. */
+static void draco_grpc_priv_pump_reply(draco_grpc_priv_link *l) {
+    draco_grpc_priv_worker *w = l->worker;
+    draco_grpc_frame f;
+    uint8_t head[DRACO_GRPC_HEADER];
+    memset(&f, 0, sizeof f);
+    pthread_mutex_lock(&w->mutex);
+    if (l->sending || !draco_grpc_priv_link_wants_reply(l)) {
+        pthread_mutex_unlock(&w->mutex);
+        return;
+    }
+    f.kind = DRACO_GRPC_REPLY;
+    f.worker = (uint32_t)w->index;
+    f.version = DRACO_GRPC_WIRE;
+    f.code = l->code_id;
+    f.ask = (uint32_t)l->taken.ask;
+    f.round = l->taken.round;
+    f.step = l->taken.step;
+    f.total = l->share;
+    f.offset = l->sent;
+    f.payload_bytes = l->share - l->sent < l->chunk ? l->share - l->sent : l->chunk;
+    l->sent += f.payload_bytes;
+    l->answering = 2; /* begun */
+    l->sending = 1;
+    l->pending++;
+    pthread_mutex_unlock(&w->mutex);
+
+    pthread_mutex_lock(&w->slice_mutex);
+    w->slices++;
+    pthread_mutex_unlock(&w->slice_mutex);
+    /* The caller's bytes go out as they are; submit waits until gRPC has let go of them. */
+    const size_t n = draco_grpc_frame_encode(&f, head);
+    grpc_slice slices[2] = {grpc_slice_from_copied_buffer((const char *)head, n),
+                            grpc_slice_new_with_user_data((void *)(uintptr_t)(l->reply + f.offset),
+                                                          f.payload_bytes, draco_grpc_priv_slice_done, w)};
+    grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(slices, 2);
+    grpc_op op;
+    memset(&op, 0, sizeof op);
+    op.op = GRPC_OP_SEND_MESSAGE;
+    op.data.send_message.send_message = buffer;
+    if (grpc_call_start_batch(l->call, &op, 1, &l->tags[DRACO_GRPC_PRIV_SEND], NULL) != GRPC_CALL_OK) {
+        pthread_mutex_lock(&w->mutex);
+        l->sending = l->answering = 0;
+        pthread_mutex_unlock(&w->mutex);
+        draco_grpc_priv_link_release(l);
+    }
+    grpc_byte_buffer_destroy(buffer);
+    for (int i = 0; i < 2; i++) grpc_slice_unref(slices[i]);
+}
+
 static void *draco_grpc_priv_worker_main(void *arg) {
     draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)arg;
     for (;;) {
@@ -371,6 +438,7 @@ static void *draco_grpc_priv_worker_main(void *arg) {
             pthread_mutex_lock(&w->mutex);
             l->sending = 0;
             pthread_mutex_unlock(&w->mutex);
+            if (e.success) draco_grpc_priv_pump_reply(l);
         }
         draco_grpc_priv_link_release(l);
     }
@@ -499,104 +567,37 @@ static draco_status draco_grpc_priv_receive(void *ctx, draco_request *request) {
     return status;
 }
 
-static void draco_grpc_priv_slice_done(void *arg) {
-    draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)arg;
-    pthread_mutex_lock(&w->slice_mutex);
-    w->slices--;
-    pthread_cond_signal(&w->slice_changed);
-    pthread_mutex_unlock(&w->slice_mutex);
-}
-
-/* Send the next frame of this link's share. */
-static void draco_grpc_priv_send_reply(draco_grpc_priv_link *l, const unsigned char *reply, size_t bytes) {
-    draco_grpc_priv_worker *w = l->worker;
-    draco_grpc_frame f;
-    uint8_t head[DRACO_GRPC_HEADER];
-    memset(&f, 0, sizeof f);
-    f.kind = DRACO_GRPC_REPLY;
-    f.worker = (uint32_t)w->index;
-    f.version = DRACO_GRPC_WIRE;
-    f.code = l->code_id;
-    f.ask = (uint32_t)l->taken.ask;
-    f.round = l->taken.round;
-    f.step = l->taken.step;
-    f.total = bytes;
-    f.offset = l->sent;
-    f.payload_bytes = bytes - l->sent < l->chunk ? bytes - l->sent : l->chunk;
-    const size_t n = draco_grpc_frame_encode(&f, head);
-    pthread_mutex_lock(&w->slice_mutex);
-    w->slices++;
-    pthread_mutex_unlock(&w->slice_mutex);
-    /* The caller's bytes go out as they are; submit waits until gRPC has let go of them. */
-    grpc_slice slices[2] = {grpc_slice_from_copied_buffer((const char *)head, n),
-                            grpc_slice_new_with_user_data((void *)(uintptr_t)(reply + l->sent),
-                                                          f.payload_bytes, draco_grpc_priv_slice_done, w)};
-    l->sent += f.payload_bytes;
-    grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(slices, 2);
-    grpc_op op;
-    memset(&op, 0, sizeof op);
-    op.op = GRPC_OP_SEND_MESSAGE;
-    op.data.send_message.send_message = buffer;
-    if (grpc_call_start_batch(l->call, &op, 1, &l->tags[DRACO_GRPC_PRIV_SEND], NULL) != GRPC_CALL_OK) {
-        pthread_mutex_lock(&w->mutex);
-        l->sending = 0;
-        pthread_mutex_unlock(&w->mutex);
-        draco_grpc_priv_link_release(l);
-    }
-    grpc_byte_buffer_destroy(buffer);
-    for (int i = 0; i < 2; i++) grpc_slice_unref(slices[i]);
-}
-
-/* Does this link still want bytes of the answer? An answer to a server that is gone, or that has begun to
-   send newer parameters, is dropped. Under the mutex. */
-static int draco_grpc_priv_link_wants_reply(const draco_grpc_priv_link *l, int first) {
-    return l->joined && !l->ending && l->epoch == l->taken_epoch && !l->stopped &&
-           l->newest <= l->taken.round && (first || l->sent < l->taken.reply_bytes);
-}
-
-/* Send the next frame to every server that can take one; 0 when nothing is left and nothing is under way. */
-static int draco_grpc_priv_submit_some(draco_grpc_priv_worker *w, const void *reply, size_t bytes,
-                                       int first) {
-    size_t at = 0;
-    int busy = 0;
-    for (int i = 0; i < w->links; i++) {
-        draco_grpc_priv_link *l = &w->link[i];
-        if (w->asker >= 0 && w->asker != i) continue;
-        const size_t left = bytes - at, part = w->asker >= 0 || w->links == 1 ? left : l->taken.reply_bytes;
-        const size_t share = part < left ? part : left; /* a short answer: the last servers miss the rest */
-        pthread_mutex_lock(&w->mutex);
-        const int go =
-            !l->sending && draco_grpc_priv_link_wants_reply(l, first) && (first || l->sent < share);
-        if (go) {
-            l->sending = 1;
-            l->pending++;
-        }
-        busy |= l->sending;
-        pthread_mutex_unlock(&w->mutex);
-        if (go) draco_grpc_priv_send_reply(l, share ? (const unsigned char *)reply + at : NULL, share);
-        at += share;
-    }
-    return busy;
-}
-
-/* Until the server has taken a frame, or one fifth of a second. */
-static void draco_grpc_priv_submit_wait(draco_grpc_priv_worker *w) {
-    pthread_mutex_lock(&w->mutex);
-    int all_busy = 1;
+static int draco_grpc_priv_answering(const draco_grpc_priv_worker *w) { /* under the mutex */
     for (int i = 0; i < w->links; i++)
-        all_busy &= w->link[i].sending || !draco_grpc_priv_link_wants_reply(&w->link[i], 0);
-    if (all_busy) draco_grpc_priv_wait(&w->changed, &w->mutex, draco_grpc_priv_now() + 0.2);
-    pthread_mutex_unlock(&w->mutex);
+        if (w->link[i].sending || draco_grpc_priv_link_wants_reply(&w->link[i])) return 1;
+    return 0;
 }
 
 /* reply NULL: "I cannot answer", an empty answer where bytes were asked for. */
 static draco_status draco_grpc_priv_submit(void *ctx, const draco_request *request, const void *reply,
                                            size_t bytes) {
     draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)ctx;
+    size_t at = 0;
     (void)request;
-    for (int i = 0; i < w->links; i++) w->link[i].sent = 0;
-    for (int first = 1; draco_grpc_priv_submit_some(w, reply, reply ? bytes : 0, first); first = 0)
-        draco_grpc_priv_submit_wait(w);
+    if (!reply) bytes = 0;
+    for (int i = 0; i < w->links; i++) {
+        draco_grpc_priv_link *l = &w->link[i];
+        if (w->asker >= 0 && w->asker != i) continue;
+        const size_t left = bytes - at, part = w->asker >= 0 || w->links == 1 ? left : l->taken.reply_bytes;
+        pthread_mutex_lock(&w->mutex);
+        l->share = part < left ? part : left; /* a short answer: the last servers miss the rest */
+        l->reply = l->share ? (const unsigned char *)reply + at : (const unsigned char *)"";
+        l->sent = 0;
+        l->answering = 1;
+        at += l->share;
+        pthread_mutex_unlock(&w->mutex);
+        draco_grpc_priv_pump_reply(l);
+    }
+    pthread_mutex_lock(&w->mutex);
+    while (draco_grpc_priv_answering(w))
+        draco_grpc_priv_wait(&w->changed, &w->mutex, draco_grpc_priv_now() + 0.2);
+    for (int i = 0; i < w->links; i++) w->link[i].answering = 0;
+    pthread_mutex_unlock(&w->mutex);
     pthread_mutex_lock(&w->slice_mutex);
     while (w->slices) pthread_cond_wait(&w->slice_changed, &w->slice_mutex);
     pthread_mutex_unlock(&w->slice_mutex);
@@ -732,6 +733,7 @@ DRACO_GRPC_API draco_status draco_grpc_worker_open(draco_transport *transport,
         draco_grpc_priv_pem_free(&pem);
         return DRACO_E_MEMORY;
     }
+    draco_grpc_priv_warm_heap();
     grpc_init();
     draco_grpc_priv_hear_log();
     pthread_mutex_init(&w->mutex, NULL);
