@@ -387,9 +387,9 @@ static draco_status draco_resnet_priv_workspace_new(void *ctx, void **workspace)
     const draco_resnet_priv *net = ctx;
     draco_resnet_priv_workspace *w = draco_model_alloc(1, sizeof *w);
     if (!w) return DRACO_E_MEMORY;
-    int threads = draco_one_thread_begin();
+    draco_compute_guard threads = draco_compute_begin();
     draco_status status = draco_run_open(&w->run, &net->engine);
-    draco_one_thread_end(threads);
+    draco_compute_end(threads);
     if (status >= 0)
         *workspace = w;
     else
@@ -639,14 +639,14 @@ static draco_status draco_resnet_priv_gradient(void *ctx, void *workspace, const
     double loss = 0;
     draco_status status = DRACO_OK;
     if (pieces == 0) memset(grad, 0, net->dim * sizeof *grad);
-    int threads = draco_one_thread_begin();
+    draco_compute_guard threads = draco_compute_begin();
     for (size_t i = 0; i < pieces && status >= 0; i++) {
         size_t first, rows;
         draco_micro_range(batch->count, DRACO_RESNET_MICRO, i, &first, &rows);
         status =
             draco_resnet_priv_micro(net, workspace, params, batch, first, rows, i > 0, grad, &loss, &correct);
     }
-    draco_one_thread_end(threads);
+    draco_compute_end(threads);
     if (status >= 0) draco_model_write_score(grad, net->parameters, loss, correct);
     return status;
 }
@@ -660,7 +660,7 @@ static draco_status draco_resnet_priv_evaluate(void *ctx, void *workspace, const
     double loss = 0;
     draco_resnet_priv_pass pass = {.train = 0};
     draco_resnet_priv_pack *pack;
-    int threads = draco_one_thread_begin();
+    draco_compute_guard threads = draco_compute_begin();
     draco_status status = draco_resnet_priv_begin(&pass, net, w, DRACO_RESNET_MICRO, params, &pack);
     for (size_t first = 0; first < test->samples && status >= 0; first += DRACO_RESNET_MICRO) {
         size_t left = test->samples - first, rows = left < DRACO_RESNET_MICRO ? left : DRACO_RESNET_MICRO;
@@ -670,7 +670,7 @@ static draco_status draco_resnet_priv_evaluate(void *ctx, void *workspace, const
         status = draco_run_status(&w->run);
     }
     if (pass.net) draco_resnet_priv_pack_release(net, pack);
-    draco_one_thread_end(threads);
+    draco_compute_end(threads);
     score->samples = test->samples;
     score->loss = loss / (double)test->samples;
     score->accuracy = (double)correct / (double)test->samples;
@@ -822,14 +822,14 @@ DRACO_RESNET_API draco_model_memory draco_resnet_memory(const draco_model *model
     /* Parts and micro-batches differ by one image at most: two plans, and that of evaluate. */
     size_t images[3] = {most, most > 1 ? most - 1 : 0, net->test ? DRACO_RESNET_MICRO : 0};
     draco_model_memory memory = {sizeof *net, 0};
-    int threads = draco_one_thread_begin();
+    draco_compute_guard threads = draco_compute_begin();
     for (int i = 0; i < 3; i++) {
         const draco_resnet_priv_plan *plan;
         if (images[i] == 0 || draco_resnet_priv_plan_get(net, images[i], &plan) < 0) continue;
         memory.shared += sizeof *plan + plan->packed * sizeof(float);
         memory.workspace = draco_max_size(memory.workspace, draco_resnet_priv_thread_bytes(net, plan));
     }
-    draco_one_thread_end(threads);
+    draco_compute_end(threads);
     return memory;
 }
 
