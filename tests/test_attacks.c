@@ -703,6 +703,76 @@ static void the_vote_sees_through_every_attack(void **state) {
         }
 }
 
+static double norm_of(const float *x, const float *y, size_t count) {
+    double sum = 0;
+    for (size_t j = 0; j < count; j++) sum += pow((double)x[j] - (y ? (double)y[j] : 0), 2);
+    return sqrt(sum);
+}
+
+/* Turned bits make numbers near 1e38, past what doubles can weigh against honest ones: the complex field may
+   refuse such a round, but it never gives a wrong sum. */
+static void huge_numbers_never_give_a_wrong_sum(const draco_attack_config *config, const float *clean) {
+    float sign = 1, params[D] = {0}, sum[D] = {0};
+    draco_model model = toy_model(&sign);
+    draco_openmp_config workers = {.worker = {.code = config->code, .model = &model, .batch = 60}};
+    draco_transport inner, outer;
+    draco_round round;
+    draco_server *server;
+    assert_int_equal(draco_openmp_open(&inner, &workers), DRACO_OK);
+    assert_int_equal(draco_attack_wrap(&outer, &inner, config), DRACO_OK);
+    draco_server_config server_config = {.code = config->code, .transport = &outer, .dim = D};
+    assert_int_equal(draco_server_open(&server, &server_config), DRACO_OK);
+    draco_status status = draco_server_round(server, 0, params, sum, &round);
+    if (status < 0)
+        assert_true(norm_of(sum, NULL, D) <= 0);
+    else
+        assert_true(norm_of(sum, clean, D) <= 1e-5 * norm_of(clean, NULL, D));
+    draco_server_close(server);
+    outer.close(outer.ctx);
+    draco_attack_unwrap(&outer);
+}
+
+/* The cyclic codes: the same bytes in the prime field, to 1e-5 in the complex one. */
+static void the_cyclic_codes_see_through_every_attack(void **state) {
+    (void)state;
+    static float clean[3 * D], got[3 * D];
+    for (int field = 0; field < 2; field++) {
+        draco_code code = code_of(DRACO_CYCLIC, field ? DRACO_FIELD_PRIME : DRACO_FIELD_COMPLEX, N, 2, 0);
+        draco_attack_config config = {.code = code};
+        assert_int_equal(train_under(&config, clean, DRACO_OK), 0);
+        float turned = -1;
+        draco_model model = toy_model(&turned);
+        draco_worker_config flipped = {.code = code, .model = &model, .batch = 60};
+        for (int k = 0; draco_attack_list(k); k++)
+            for (int way = 0; way < 2; way++) {
+                config = (draco_attack_config){.name = draco_attack_list(k)->name,
+                                               .code = code,
+                                               .liars = 2,
+                                               .who = way ? DRACO_ATTACK_WORST : DRACO_ATTACK_RANDOM,
+                                               .seed = 8,
+                                               .abs_tol = 0.1f,
+                                               .honest_exponents = way};
+                assert_int_equal(draco_worker_open(&config.flipped, &flipped), DRACO_OK);
+                memset(got, 0, sizeof got);
+                if (!field && strcmp(config.name, "bit-flip") == 0) {
+                    huge_numbers_never_give_a_wrong_sum(&config, clean);
+                    draco_worker_close(config.flipped);
+                    continue;
+                }
+                int wrong = train_under(&config, got, DRACO_OK);
+                double off = norm_of(got, clean, 3 * D) / norm_of(clean, NULL, 3 * D);
+                if (field ? memcmp(clean, got, sizeof got) != 0 : !(off < 1e-5))
+                    fail_msg("%s moved the sum by %g", config.name, off);
+                /* Who shifts a part that it does not hold tells the truth, and where r divides n members of a
+                   group send the same message. */
+                int may = strcmp(config.name, "mimic") == 0 || strcmp(config.name, "codeword") == 0;
+                if (wrong && !may)
+                    fail_msg("%s, field %d, way %d: %d verdicts are wrong", config.name, field, way, wrong);
+                draco_worker_close(config.flipped);
+            }
+    }
+}
+
 /* More colluders in one group than the code carries: s + 1 = 3 agree on a false codeword, as 2 honest do not
    suffice against them; with s of them the truth stands. */
 static void colluding_codewords(void **state) {
@@ -760,6 +830,7 @@ int main(void) {
         cmocka_unit_test(digests_and_exponents_are_garbled),
         cmocka_unit_test(a_worker_lies_by_itself),
         cmocka_unit_test(the_vote_sees_through_every_attack),
+        cmocka_unit_test(the_cyclic_codes_see_through_every_attack),
         cmocka_unit_test(colluding_codewords),
         cmocka_unit_test(bad_configs_are_refused),
     };
