@@ -356,7 +356,7 @@ def attack_lines(trainer, methods, attacks, table, steps):
     lines = ["", "## Every rule against every attack", "",
              f"Final test accuracy in percent: FC on MNIST, n = {TABLE['workers']}, f = {TABLE['f']} liars drawn anew in each "
              f"step, batch {TABLE['batch']}, {steps} steps, seed {TABLE['seed']}. \"fails\": the run ended in an error, or "
-             "the parameters were no longer finite. A dash: could not be run.", "",
+             "the parameters were no longer finite. A dash: not run.", "",
              "| | " + " | ".join(attacks) + " |", "|---" * (len(attacks) + 1) + "|"]
     for m in methods:
         lines.append(f"| {m} | " + " | ".join(shown(table.get((m, a))) for a in attacks) + " |")
