@@ -42,6 +42,9 @@
    refused). The bits of a gradient depend on library, instruction set, parameters, seed, step, first and
    count alone.
 
+   Limits. Below AVX2 (draco_isa_set "avx", "sse41") oneDNN has only plain loops for the gradients of
+   convolutions: a gradient takes minutes. Build with DRACO_OPENBLAS for such machines.
+
    MIT licence, see the end of the file. */
 #if (defined(DRACO_RESNET_IMPLEMENTATION) || defined(DRACO_RESNET_STATIC)) &&                                \
     !defined(DRACO_DATA_IMPLEMENTATION) && !defined(DRACO_DATA_STATIC)
