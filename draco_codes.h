@@ -1,3 +1,162 @@
+/* draco_codes.h - version 0.1.0 - gradient codes: sums that stay right while workers lie or are missing
+ *
+ * Do this in one .c file:
+ *
+ *     #define DRACO_CODES_IMPLEMENTATION
+ *     #include "draco_codes.h"
+ *
+ * and include the header alone everywhere else. DRACO_CODES_STATIC, defined as well, makes a private copy.
+ * The switches bring draco_vote.h along. Link with -lm.
+ *
+ * program: five workers, each gradient computed by three of them; one worker lies
+ *
+ *     #define DRACO_CODES_IMPLEMENTATION
+ *     #include "draco_codes.h"
+ *     #include <stdio.h>
+ *     #include <stdlib.h>
+ *
+ *     int main(void) {
+ *         draco_code code = {DRACO_CYCLIC, DRACO_FIELD_COMPLEX, DRACO_SUPPORT_SPREAD, 5, 1, 0, 0, 0, 0};
+ *         float messages[5][4], gradient[4], sum[4] = {0, 0, 0, 0};
+ *         const void *rows[5];
+ *         draco_verdict verdicts[5] = {DRACO_UNDECIDED};
+ *         draco_report report;
+ *         draco_seed seed;
+ *         draco_status status;
+ *         void *work;
+ *         int i, l, c;
+ *         if (draco_code_init(&code) != DRACO_OK || draco_seed_random(&seed) != DRACO_OK) return 1;
+ *         for (i = 0; i < 5; i++) {
+ *             draco_encode_begin(&code, 4, messages[i]);
+ *             for (l = 0; l < draco_code_load(&code, i); l++) {
+ *                 int part = draco_code_part(&code, i, l);
+ *                 for (c = 0; c < 4; c++) gradient[c] = (float)(part + c);
+ *                 draco_encode_add(&code, i, part, gradient, 4, NULL, messages[i]);
+ *             }
+ *             rows[i] = messages[i];
+ *         }
+ *         messages[3][1] = -100;
+ *         work = malloc(draco_decode_work_bytes(&code));
+ *         if (!work) return 1;
+ *         status = draco_decode(&code, &seed, rows, 4, NULL, work, sum, verdicts, &report);
+ *         free(work);
+ *         if (status < 0) return 1;
+ *         printf("%g %g %g %g, worker 3 %s\n", sum[0], sum[1], sum[2], sum[3], draco_verdict_text(verdicts[3]));
+ *         return verdicts[3] != DRACO_BLAMED;
+ *     }
+ * end of program
+ *
+ * THE FLOW
+ *
+ * A batch is cut into parts; a gradient is the sum over the samples of a part. n workers, of which s may lie
+ * and t may be missing, hold every part r = 2s + t + 1 times, and no code can do with less (Chen, Wang,
+ * Charles, Papailiopoulos, "DRACO", ICML 2018). The server wants the sum of the gradients of all parts.
+ *
+ *     worker:  begin;  for each of its parts: gradient, encode_add;  send the message
+ *     server:  for each message: sketch_begin, sketch_add as the bytes come;  locate;  combine
+ *
+ * sketch   folds a message of any length into some kilobytes, under a key that no worker knows
+ * locate   works on the n sketches alone, whatever d: who lied, and one weight for each message
+ * combine  adds the messages by their weights, any range of coordinates at a time, on any thread
+ * decode   is the three in one call
+ *
+ * THE CODES
+ *
+ * Repetition: workers form floor(n / r) groups, worker i in group i mod groups; a group computes the same
+ * part, a message is the gradient, and s + 1 equal messages decide it. The groups' values are added in the
+ * order of the groups in double and rounded once. It works for up to s liars in every group.
+ *
+ * Cyclic: part k is held by the workers k + D mod n; worker i stands at a point x_i;
+ *
+ *     f_k(x) = prod over m off the support of (1 - x / x_m)       1 at x = 0, 0 at the workers without part k
+ *     worker i sends F(x_i) = sum_k f_k(x_i) g_k             F has degree n - 1 - 2s - t, F(0) = sum_k g_k
+ *
+ * so the messages are a Reed-Solomon codeword: it decodes whenever 2 liars + missing <= 2s + t.
+ *   complex field: x_i = exp(2 pi i i / n); the gradient is read as pairs (re, im), and a message has its d
+ *     floats (rounded up to even). The decoded sum is off by about `gain` units of rounding. Lies below the
+ *     rounding noise are not named, and move the sum by no more than it.
+ *   prime field: modulo 2^31 - 1, x_i = i + 1; gradients are rounded to multiples of a power of two, shared
+ *     by 4096 coordinates: the nearest, halves away from zero. Everything after is exact: the sum has the
+ *     same bits whoever lies. The powers are agreed on first: every worker reports draco_exponents_of each
+ *     of its parts in the order of draco_code_part, draco_exponents_decide takes a vote on each part and the
+ *     largest over all parts, and everybody encodes with that. A part's own exponent is no larger, so
+ *     nothing saturates; were it larger, draco_encode_add says DRACO_E_RANGE.
+ * Supports: D = {round(l n / r)} is "spread", D = {0..r-1} the paper's "contiguous". The field decides
+ * nothing about them; but in floats the coefficients |f_k(x_i)| decide what is left of a gradient after
+ * rounding, and the positions of liars and missing decide the gain:
+ *
+ *       n   s  t | spread: |f|  | contiguous: |f|   | worst gain found (either)
+ *       5   1  0 |  1.4 ..  2.2 |     2.2 .. 3.6    |  1.2
+ *       9   2  0 |  1.4 ..  3.0 |     3.0 .. 12     |  1.5
+ *      15   3  0 |  1.6 ..  2.8 |     7.7 .. 95     |  1.9
+ *      20   3  2 |  1.9 ..  3.1 |      12 .. 470    |  3.9
+ *      45   5  0 |  3.1 ..  4.8 |    6000 .. 1.2e6  |  3.3
+ *      45  10  0 |  1.6 ..  2.8 |      27 .. 8.1e5  |  8.3
+ *      45   2  6 |  3.1 ..  4.8 |    6000 .. 1.2e6  |  27
+ *      64   8  0 |  3.1 ..  4.5 |   7.6e4 .. 6.2e8  |  6.8
+ *     101  10  0 |  4.1 ..  5.7 |   8.8e7 .. 1.2e13 |  12
+ *
+ * (examples/04_code_table.c prints it for any code.) The last contiguous codes keep two
+ * digits or none even without a liar; where rounding would leave less than two, locate says DRACO_E_RANGE.
+ *
+ * WHAT COMES OUT
+ *
+ * Verdicts: AGREES; BLAMED: the message is not what an honest worker would have sent; ABSENT: NULL;
+ * MALFORMED: of another length, NaN or Inf in the complex field, 2^31 - 1 or more in the prime field. ABSENT
+ * and MALFORMED count as missing. Status of locate and decode:
+ *     DRACO_OK                  decoded and checked
+ *     DRACO_UNVERIFIED          cyclic: decoded, but all 2s + t spare messages are missing: nothing is checked
+ *     DRACO_E_TOO_MANY_MISSING  cyclic: more than 2s + t are missing
+ *     DRACO_E_NO_MAJORITY       repetition: a group without s + 1 equal messages
+ *     DRACO_E_AMBIGUOUS         more liars than the code carries (or, in the complex field and rarely, as many as
+ *                               it carries, in collusion, so placed that rounding hides which). Ask again,
+ *                               wait for those missing, or set the round aside
+ *     DRACO_E_RANGE             rounding would spoil the sum (DRACO_WORST_ERROR)
+ * On an error the sum and the weights are untouched; verdicts and the report are written all the same, to
+ * tell what happened (but for DRACO_E_ARGUMENT). A majority that agrees on another valid message cannot be
+ * told from honest workers by any decoder.
+ *
+ * HOW SURE
+ *
+ * Keys are drawn anew each round after the messages were made, and never leave the server. Repetition: the
+ * bound of the fingerprint. Prime: a message is read in rows of 512 numbers; row b is multiplied by low[b
+ * mod 2048] high[b / 2048], rows are added, and the 512 sums are added by secret weights: a polynomial of
+ * degree 3 in secret numbers. A lie vanishes in it with a chance of at most 3 / p (Schwartz, Zippel), and in
+ * both of two independent ones of at most 2^-58. Complex: the same with four independent folds by real
+ * factors of random sign and modulus in [1, 2), whose density is at most 1/2. A weighted sum of such has a
+ * density of at most sqrt 2 / 2 over the norm of the weights (Rudelson, Vershynin, IMRN 2015), so a lie x
+ * times as large as what locate can see hides, within one million coordinates, with a chance of at most
+ * (sqrt 2 / x)^4, and about (log x) times that per fold over several; a lie of 1e-3 of the gradient is some
+ * 3000 times as large. Eight projections of the lanes are then looked at together: the locator of the lies
+ * is the least singular vector of the Hankel matrix of their syndromes, and a set of liars is believed when
+ * it explains all but rounding of them.
+ *
+ * CONTRACT
+ *
+ * Memory is the caller's and sized by the ..._bytes functions: aligned to 8 bytes (64 is faster), messages
+ * to 4, the bytes given to sketch_add to nothing. Nothing is allocated, logged or kept. All functions are
+ * pure: any thread, as long as nobody else writes what they read; one sketch is fed by one thread at a time,
+ * its bytes in order. Ranges of a message that begin at multiples of 4 * DRACO_BLOCK bytes can be sketched
+ * apart and merged: the last of them alone may have any length. Results depend on the set of messages, not
+ * on chunks, ranges, threads or the instruction set. Merging adds in double, which may move the residual of
+ * the complex field in its last bits, and no verdict that is not at the edge. Limits: n <= 4096; messages up
+ * to 8 GiB. locate costs O(n s^2) for an honest round, O(n s^3) and more to find liars (0.5 ms at n = 45, s
+ * = 5; 20 ms at n = 101, s = 10); a search that finds none is cut short.
+ *
+ * MACROS
+ *
+ * DRACO_CODES_IMPLEMENTATION, DRACO_CODES_STATIC: above. DRACO_CODES_NO_SIMD: the plain loops alone; the
+ * bits are the same.
+ *
+ * SOURCES
+ *
+ * L. Chen, H. Wang, Z. Charles, D. Papailiopoulos: DRACO, ICML 2018, arXiv 1803.09877: the codes. I. S.
+ * Reed, G. Solomon, 1960; E. Berlekamp, J. Massey, 1969; G. D. Forney, 1965: decoding errors and erasures.
+ * M. Rudelson, R. Vershynin: Small ball probabilities for linear images, IMRN 2015: the bound on the folds.
+ * G. H. Golub, C. F. Van Loan: Matrix Computations: Householder QR, one-sided Jacobi.
+ *
+ * MIT licence, at the end of this file.
+ */
 #if defined(DRACO_CODES_IMPLEMENTATION) && !defined(DRACO_VOTE_IMPLEMENTATION)
 #define DRACO_VOTE_IMPLEMENTATION
 #endif
@@ -27,6 +186,8 @@
 extern "C" {
 #endif
 
+/* ---- The code ---- */
+
 typedef enum draco_scheme { DRACO_REPETITION = 0, DRACO_CYCLIC = 1 } draco_scheme;
 typedef enum draco_field { DRACO_FIELD_COMPLEX = 0, DRACO_FIELD_PRIME = 1 } draco_field; /* cyclic only */
 typedef enum draco_support {
@@ -36,48 +197,56 @@ typedef enum draco_support {
 
 #define DRACO_BLOCK 4096u /* coordinates that share an exponent; shards begin at multiples of it */
 #define DRACO_MAX_WORKERS 4096
+#define DRACO_WORST_ERROR 1e-2 /* a sum that rounding would spoil by more than this is refused */
 
-/* Fill scheme, field, support, n, s, t (zero elsewhere), then draco_code_init derives the rest or says what
- * is wrong. */
+/* Fill scheme, field, support, n, s, t (zero elsewhere); draco_code_init derives the rest, or finds fault. */
 typedef struct draco_code {
     draco_scheme scheme;
     draco_field field;
     draco_support support;
-    int n, s, t; /* workers, liars, missing workers the code carries */
-    int r;       /* load: parts per worker (cyclic), least size of a group (repetition); 2s + t + 1 */
+    int n, s, t; /* workers; liars and missing workers that the code carries */
+    int r;       /* 2s + t + 1: parts of a worker (cyclic), least size of a group (repetition) */
     int groups;  /* repetition: floor(n / r); cyclic: 1 */
     int parts;   /* parts of a batch: repetition: groups; cyclic: n */
 } draco_code;
 
 DRACO_CODES_API draco_status draco_code_init(draco_code *code);
-DRACO_CODES_API uint64_t draco_code_id(const draco_code *code); /* equal for equal codes; for handshakes */
-DRACO_CODES_API int draco_code_load(const draco_code *code, int worker); /* parts that this worker computes */
-DRACO_CODES_API int draco_code_part(const draco_code *code, int worker,
-                                    int l); /* its l-th part, l = 0..load-1 */
+/* Equal for equal codes: for handshakes. */
+DRACO_CODES_API uint64_t draco_code_id(const draco_code *code);
+/* How many parts a worker computes, and the l-th of them, l = 0 .. load - 1 (-1: none). */
+DRACO_CODES_API int draco_code_load(const draco_code *code, int worker);
+DRACO_CODES_API int draco_code_part(const draco_code *code, int worker, int l);
 DRACO_CODES_API int draco_code_holds(const draco_code *code, int worker, int part);
 DRACO_CODES_API int draco_code_group(const draco_code *code, int worker);
+/* The samples first .. first + count - 1 of a batch make up a part; parts differ by one sample at most. */
 DRACO_CODES_API void draco_code_samples(const draco_code *code, size_t batch, int part, size_t *first,
                                         size_t *count);
+/* f_part(x_worker): complex: real and imaginary part; prime: value[0] is the residue; repetition: 1 or 0. */
 DRACO_CODES_API draco_status draco_code_coefficient(const draco_code *code, int part, int worker,
-                                                    double value[2]); /* prime: value[0] is the residue */
-DRACO_CODES_API size_t draco_code_describe(const draco_code *code, char *text,
-                                           size_t capacity); /* as snprintf */
+                                                    double value[2]);
+/* One line of words; as snprintf. */
+DRACO_CODES_API size_t draco_code_describe(const draco_code *code, char *text, size_t capacity);
 
-/* Messages. d floats of gradient; a message is draco_message_bytes(code, d) bytes.
-   Complex: the gradient read as adjacent pairs (re, im) = (g[2j], g[2j+1]), d rounded up to even.
-   Prime: d residues of 32 bits. Repetition: d floats. */
+/* ---- Worker: messages ---- */
+
+/* Bytes of the message for d >= 1 coordinates; 0: too many, or no code. */
 DRACO_CODES_API size_t draco_message_bytes(const draco_code *code, size_t d);
 DRACO_CODES_API draco_status draco_encode_begin(const draco_code *code, size_t d, void *message);
+/* Adds one part of the worker, gradient: d floats. exponents: what was agreed on (prime field), else NULL. The
+ * bits depend on the order of the parts in the complex field: keep that of draco_code_part. */
 DRACO_CODES_API draco_status draco_encode_add(const draco_code *code, int worker, int part,
                                               const float *gradient, size_t d, const uint8_t *exponents,
-                                              void *message); /* exponents: prime only, else NULL */
+                                              void *message);
 
-/* Prime field: one exponent byte per block of DRACO_BLOCK coordinates. */
+/* ---- Exponents (prime field): one byte for each block of DRACO_BLOCK coordinates ---- */
+
 DRACO_CODES_API size_t draco_exponent_bytes(size_t d);
+/* DRACO_E_RANGE: the gradient has a NaN or Inf. */
 DRACO_CODES_API draco_status draco_exponents_of(const draco_code *code, const float *gradient, size_t d,
                                                 uint8_t *exponents);
-/* reports[i]: load(i) x exponent_bytes(d) bytes, in the order of draco_code_part; NULL: absent. */
-DRACO_CODES_API size_t draco_exponents_work_bytes(const draco_code *code, size_t d);
+
+/* ---- Report ---- */
+
 typedef struct draco_report {
     int present;                                      /* messages that came whole */
     int agreed, blamed, absent, malformed, undecided; /* counts of the verdicts */
@@ -85,58 +254,62 @@ typedef struct draco_report {
     int group;       /* repetition: the first group that could not be decided, else -1 */
     double residual; /* complex: norm of what the located liars do not explain, relative to the threshold */
     double gain;     /* complex: ||v|| sqrt(n), 1 when all workers are honest */
+    double error; /* complex: rounding error of the sum to expect, relative to it, when the gradients of the
+                        parts are unlike and of one size */
 } draco_report;
+
+/* ---- Server ---- */
+
+/* reports[i]: worker i's exponents of all its parts, load x exponent_bytes, in the order of draco_code_part;
+ * NULL: absent. At most (2s + t - missing) / 2 of those present lie; more equal reports of a part than that decide
+ * it. */
+DRACO_CODES_API size_t draco_exponents_work_bytes(const draco_code *code, size_t d);
 DRACO_CODES_API draco_status draco_exponents_decide(const draco_code *code, const uint8_t *const *reports,
                                                     size_t d, void *work, uint8_t *agreed,
                                                     draco_verdict *verdicts, draco_report *report);
 
-/* sketch: fold the bytes of one message, in order, any chunking the same bits. The key is the server's
- * secret. */
 DRACO_CODES_API size_t draco_sketch_key_bytes(const draco_code *code);
 DRACO_CODES_API draco_status draco_sketch_key_init(const draco_code *code, const draco_seed *seed, void *key);
 DRACO_CODES_API size_t draco_sketch_bytes(const draco_code *code);
-/* offset: bytes into the whole message where this range begins, a multiple of 4 DRACO_BLOCK (0 unless
- * sharded). */
+/* offset: bytes of the message before this range, a multiple of 4 * DRACO_BLOCK (0 unless sharded). */
 DRACO_CODES_API draco_status draco_sketch_begin(const draco_code *code, uint64_t offset, void *sketch);
 DRACO_CODES_API draco_status draco_sketch_add(const draco_code *code, const void *key, void *sketch,
                                               const void *bytes, size_t n);
 DRACO_CODES_API draco_status draco_sketch_merge(const draco_code *code, const void *key, void *into,
                                                 const void *from);
+/* Repetition: 16 bytes that stand for a message in the vote of its group, so that a draco_box can decide a group
+ * as soon as enough messages came. */
+#define DRACO_TOKEN_BYTES DRACO_FINGERPRINT_BYTES
+DRACO_CODES_API draco_status draco_sketch_token(const draco_code *code, const void *key, const void *sketch,
+                                                uint8_t token[DRACO_TOKEN_BYTES]);
 
-/* locate: n sketches (NULL: absent) of messages of d coordinates -> verdicts and one weight per worker. */
+/* n sketches (NULL: absent) of messages of d coordinates -> verdicts, report, and the weights of the messages.
+ * It may be called again as more messages come. */
 DRACO_CODES_API size_t draco_locate_work_bytes(const draco_code *code);
 DRACO_CODES_API size_t draco_weights_bytes(const draco_code *code);
 DRACO_CODES_API draco_status draco_locate(const draco_code *code, const void *key, size_t d,
                                           const void *const *sketches, void *work, void *weights,
                                           draco_verdict *verdicts, draco_report *report);
-/* Is weight i non-zero, i.e. must message i be in memory for combine? */
+/* Does combine read this worker's message? */
 DRACO_CODES_API int draco_weight_used(const draco_code *code, const void *weights, int worker);
-/* Repetition: the weights that add the messages of these workers, one for each group: for votes cast
- * elsewhere. */
+/* Repetition: weights that add the messages of these workers, one for each group: for votes cast elsewhere. */
 DRACO_CODES_API draco_status draco_weights_winners(const draco_code *code, const int *winners, void *weights);
-
-/* combine: sum[0..count) = coordinates first..first+count-1 of the decoded sum; rows hold d coordinates each.
- */
+/* sum[0 .. count) = coordinates first .. first + count - 1 of the sum. messages: whole rows of
+ * draco_message_bytes; those that are not used may be NULL. */
 DRACO_CODES_API draco_status draco_combine(const draco_code *code, const void *weights,
                                            const void *const *messages, size_t d, size_t first, size_t count,
                                            const uint8_t *exponents, float *sum);
 
-/* The 16 bytes that stand for a message in the vote of its group (repetition only): equal messages have equal
- * tokens, so that a draco_box can decide a group as soon as enough messages came. */
-#define DRACO_TOKEN_BYTES DRACO_FINGERPRINT_BYTES
-DRACO_CODES_API draco_status draco_sketch_token(const draco_code *code, const void *key, const void *sketch,
-                                                uint8_t token[DRACO_TOKEN_BYTES]);
-/* One line of words on what a locate or a decode found; as snprintf. */
-DRACO_CODES_API size_t draco_report_describe(const draco_code *code, draco_status status,
-                                             const draco_verdict *verdicts, const draco_report *report,
-                                             char *text, size_t capacity);
-
-/* All three in one call. */
+/* Sketch, locate and combine. messages: n rows, NULL: absent. sum: d floats. */
 DRACO_CODES_API size_t draco_decode_work_bytes(const draco_code *code);
 DRACO_CODES_API draco_status draco_decode(const draco_code *code, const draco_seed *seed,
                                           const void *const *messages, size_t d, const uint8_t *exponents,
                                           void *work, float *sum, draco_verdict *verdicts,
                                           draco_report *report);
+/* One line of words on what was found; as snprintf. */
+DRACO_CODES_API size_t draco_report_describe(const draco_code *code, draco_status status,
+                                             const draco_verdict *verdicts, const draco_report *report,
+                                             char *text, size_t capacity);
 
 #ifdef __cplusplus
 }
@@ -997,12 +1170,12 @@ DRACO_CODES_PRIV_INLINE void draco_codes_priv_fold_prime_plain(uint64_t *lanes, 
 #ifdef DRACO_CODES_PRIV_X86
 DRACO_CODES_PRIV_AVX512 DRACO_CODES_PRIV_INLINE __m512i draco_codes_priv_lazy_avx512(__m512i v) {
     return _mm512_add_epi64(_mm512_and_si512(v, _mm512_set1_epi64(DRACO_CODES_PRIV_P)),
-                            _mm512_srli_epi64(v, 31));
+                            _mm512_maskz_srli_epi64(0xff, v, 31));
 }
 
 DRACO_CODES_PRIV_AVX512 DRACO_CODES_PRIV_INLINE __m512i draco_codes_priv_mod_avx512(__m512i v) {
     v = draco_codes_priv_lazy_avx512(draco_codes_priv_lazy_avx512(v));
-    return _mm512_min_epu64(v, _mm512_sub_epi64(v, _mm512_set1_epi64(DRACO_CODES_PRIV_P)));
+    return _mm512_maskz_min_epu64(0xff, v, _mm512_sub_epi64(v, _mm512_set1_epi64(DRACO_CODES_PRIV_P)));
 }
 
 DRACO_CODES_PRIV_AVX2 DRACO_CODES_PRIV_INLINE __m256i draco_codes_priv_lazy_avx2(__m256i v) {
@@ -1030,12 +1203,12 @@ DRACO_CODES_PRIV_AVX512 static void draco_codes_priv_fold_prime_avx512(uint64_t 
     for (k = 0; k < n; k += 8) {
         __m512i s0 = _mm512_loadu_si512(lanes + k), s1 = _mm512_loadu_si512(lanes + n + k);
         for (b = 0; b < rows; b++) {
-            __m512i v =
-                _mm512_cvtepu32_epi64(_mm256_loadu_si256((const __m256i *)(const void *)(x + b * n + k)));
+            __m512i v = _mm512_maskz_cvtepu32_epi64(
+                0xff, _mm256_loadu_si256((const __m256i *)(const void *)(x + b * n + k)));
             if (k % 16 == 0) DRACO_CODES_PRIV_FETCH(next + b * n + k);
-            most = _mm512_max_epu32(most, v);
-            s0 = _mm512_add_epi64(s0, _mm512_mul_epu32(v, _mm512_set1_epi64(factors[b])));
-            s1 = _mm512_add_epi64(s1, _mm512_mul_epu32(v, _mm512_set1_epi64(factors[rows + b])));
+            most = _mm512_maskz_max_epu32(0xffff, most, v);
+            s0 = _mm512_add_epi64(s0, _mm512_maskz_mul_epu32(0xff, v, _mm512_set1_epi64(factors[b])));
+            s1 = _mm512_add_epi64(s1, _mm512_maskz_mul_epu32(0xff, v, _mm512_set1_epi64(factors[rows + b])));
             if (b % 3 != 2) continue;
             s0 = draco_codes_priv_lazy_avx512(s0);
             s1 = draco_codes_priv_lazy_avx512(s1);
@@ -1352,6 +1525,7 @@ static draco_status draco_codes_priv_locate_vote(const draco_code *code, const v
 /* q = 2s + t parity rows. Columns of v and s lie q apart, the n of v before the m of s. */
 typedef struct draco_codes_priv_bench {
     int n, q, out, left;        /* out: missing; left = q - out rows know nothing of the missing */
+    double rounding;            /* of a message, in units of 2^-24 of its norm */
     double threshold, expected; /* residuals above are lies; below are noise */
     double *norms;              /* n: of each message */
     draco_codes_priv_c *roots;  /* n: the points */
@@ -1498,15 +1672,17 @@ static void draco_codes_priv_look(const draco_code *code, const void *key, size_
 /* What the r additions of encode leave in a message, in units of 2^-24 of its norm. One addition errs by
  * about 0.42 of the sum so far. Unlike gradients: the sums so far grow as sqrt(l), together 0.3 sqrt(r + 1).
  * Equal gradients g: the sums so far are those of the coefficients, and the message is n g. */
-static double draco_codes_priv_rounding(const draco_code *code) {
-    double unlike = 0.3 * sqrt(code->r + 1.0), equal = 0, re = 0, im = 0, value[2];
+static double draco_codes_priv_rounding(const draco_code *code, double *error) {
+    double unlike = 0.3 * sqrt(code->r + 1.0), equal = 0, re = 0, im = 0, square = 0, value[2];
     int l;
     for (l = 0; l < code->r; l++) {
         draco_codes_priv_coefficient(code, draco_code_part(code, 0, l), 0, value);
         re += value[0];
         im += value[1];
         equal += re * re + im * im;
+        square += value[0] * value[0] + value[1] * value[1];
     }
+    *error = DRACO_CODES_PRIV_ULP * unlike * sqrt(square) / code->n;
     equal = 0.42 * sqrt(equal) / code->n;
     return equal > unlike ? equal : unlike;
 }
@@ -1515,7 +1691,7 @@ static double draco_codes_priv_rounding(const draco_code *code) {
  * that many exceed is no larger than the largest honest one: what is larger counts as that, and a liar cannot
  * buy a threshold. Allowed is three times the noise expected, more when few syndromes average it. */
 static double draco_codes_priv_noise(const draco_code *code, size_t d, const draco_codes_priv_bench *w) {
-    double kappa = (2.5 + 2.1 / sqrt((double)w->left)) * draco_codes_priv_rounding(code), sum = 0, cap = 0;
+    double kappa = (2.5 + 2.1 / sqrt((double)w->left)) * w->rounding, sum = 0, cap = 0;
     int i, j, alive = w->n - w->out;
     for (i = 0; i < alive; i++) {
         int larger = 0;
@@ -1794,11 +1970,11 @@ static int draco_codes_priv_search(draco_codes_priv_bench *w, double *residual) 
 
 /* Least-norm weights that vanish on `bad` and read F(0) off every codeword:
  * v_i = (1 + sum_l c_l x_i^l) / n, l = 1..q, with the least c that makes them vanish. The conjugate transpose
- * of the system is a QR: N^H = Q R, so c = Q z with R^H z = -1. Returns sqrt(n) * norm, or 0. */
-static double draco_codes_priv_weigh(draco_codes_priv_bench *w, const int *bad, int count, double *weights) {
+ * of the system is a QR: N^H = Q R, so c = Q z with R^H z = -1. Leaves c in `plain`. Returns the gain: the points
+ * are roots of unity, hence n ||v||^2 = 1 + ||c||^2. */
+static double draco_codes_priv_solve(draco_codes_priv_bench *w, const int *bad, int count) {
     int q = w->q, i, j, l;
     draco_codes_priv_c *z = w->turns; /* count <= q numbers; q <= (q / 2 + 2)^2 */
-    double sum = 0;
     for (i = 0; i < count; i++) {
         for (l = 0; l < q; l++) {
             draco_codes_priv_c x = draco_codes_priv_power(w, bad[i], l + 1);
@@ -1812,14 +1988,20 @@ static double draco_codes_priv_weigh(draco_codes_priv_bench *w, const int *bad, 
     for (i = 0; i < count; i++) {
         draco_codes_priv_c r = w->a[i * q + i], left = draco_codes_priv_dot(w->a + i * q, z, i);
         double size = draco_codes_priv_c_norm2(r);
-        if (size == 0) return 0;
+        if (size == 0) return HUGE_VAL;
         left = draco_codes_priv_c_sub(draco_codes_priv_c_of(-1, 0), left);
         z[i] = draco_codes_priv_c_scale(draco_codes_priv_c_mul(left, r), 1 / size);
     }
     for (l = 0; l < q; l++) w->plain[l] = draco_codes_priv_dot(w->b + l * q, z, count);
+    return sqrt(1 + draco_codes_priv_norm2(z, count));
+}
+
+static void draco_codes_priv_weigh(const draco_codes_priv_bench *w, const int *bad, int count,
+                                   double *weights) {
+    int i, l;
     for (i = 0; i < w->n; i++) {
         draco_codes_priv_c v = draco_codes_priv_c_of(1, 0);
-        for (l = 0; l < q; l++) {
+        for (l = 0; l < w->q; l++) {
             draco_codes_priv_c term =
                 draco_codes_priv_c_mul(w->plain[l], draco_codes_priv_power(w, i, l + 1));
             v.re += term.re;
@@ -1829,8 +2011,6 @@ static double draco_codes_priv_weigh(draco_codes_priv_bench *w, const int *bad, 
         weights[2 * i + 1] = draco_codes_priv_short(v.im / w->n);
     }
     for (i = 0; i < count; i++) weights[2 * bad[i]] = weights[2 * bad[i] + 1] = 0;
-    for (i = 0; i < 2 * w->n; i++) sum += weights[i] * weights[i];
-    return sqrt(sum * w->n);
 }
 
 /* The bad are the liars and the missing; those who stay have the verdict AGREES. */
@@ -1838,12 +2018,13 @@ static draco_status draco_codes_priv_locate_complex(const draco_code *code, cons
                                                     const void *const *sketches, void *work, double *weights,
                                                     draco_verdict *verdicts, draco_report *report) {
     draco_codes_priv_bench w;
-    double residual = 0, gain;
+    double residual = 0, gain, error;
     int liars = 0, i;
     draco_codes_priv_lay_bench(code, work, &w);
     draco_codes_priv_look(code, key, d, sketches, &w, verdicts);
     draco_codes_priv_count(code, verdicts, report);
     if (w.left < 0) return DRACO_E_TOO_MANY_MISSING;
+    w.rounding = draco_codes_priv_rounding(code, &error);
     if (w.left > 0) {
         w.threshold = draco_codes_priv_noise(code, d, &w) * sqrt((double)DRACO_CODES_PRIV_M * w.left);
         w.expected = w.threshold / 2;
@@ -1854,14 +2035,17 @@ static draco_status draco_codes_priv_locate_complex(const draco_code *code, cons
         if (liars < 0) return DRACO_E_AMBIGUOUS;
     }
     for (i = 0; i < liars; i++) verdicts[w.liars[i]] = DRACO_BLAMED;
-    for (i = 0; i < w.out; i++) w.liars[liars + i] = w.missing[i];
-    gain = draco_codes_priv_weigh(&w, w.liars, liars + w.out, weights);
     for (i = 0; i < w.n; i++) {
         if (verdicts[i] == DRACO_UNDECIDED) verdicts[i] = DRACO_AGREES;
     }
+    for (i = 0; i < w.out; i++) w.liars[liars + i] = w.missing[i];
+    gain = draco_codes_priv_solve(&w, w.liars, liars + w.out);
     draco_codes_priv_count(code, verdicts, report);
     report->residual = w.left > 0 ? residual / w.threshold : 0;
     report->gain = gain;
+    report->error = error * gain;
+    if (!(report->error <= DRACO_WORST_ERROR)) return DRACO_E_RANGE;
+    draco_codes_priv_weigh(&w, w.liars, liars + w.out, weights);
     return w.left > 0 ? DRACO_OK : DRACO_UNVERIFIED;
 }
 
@@ -2162,9 +2346,9 @@ DRACO_CODES_PRIV_AVX512 static void draco_codes_priv_add_residues_avx512(uint64_
     for (c = 0; c + 8 <= count; c += 8) {
         __m512i s = _mm512_loadu_si512(sum + c);
         for (k = 0; k < 3; k++) {
-            __m512i x =
-                _mm512_cvtepu32_epi64(_mm256_loadu_si256((const __m256i *)(const void *)(rows[k] + c)));
-            s = _mm512_add_epi64(s, _mm512_mul_epu32(x, _mm512_set1_epi64(v[k])));
+            __m512i x = _mm512_maskz_cvtepu32_epi64(
+                0xff, _mm256_loadu_si256((const __m256i *)(const void *)(rows[k] + c)));
+            s = _mm512_add_epi64(s, _mm512_maskz_mul_epu32(0xff, x, _mm512_set1_epi64(v[k])));
         }
         _mm512_storeu_si512(sum + c, draco_codes_priv_lazy_avx512(s));
     }
@@ -2402,3 +2586,8 @@ DRACO_CODES_API size_t draco_report_describe(const draco_code *code, draco_statu
 }
 #endif
 #endif /* DRACO_CODES_IMPLEMENTATION */
+
+/* MIT License. Copyright (c) 2026 The Draco authors. Permission is granted, free of charge, to use, copy,
+ * modify, merge, publish, distribute, sublicense and sell this software, provided that this notice stays in
+ * all copies. It comes "as is", without warranty of any kind; the authors are not liable for any claim or
+ * damage. The full text stands in the file LICENSE. */

@@ -93,7 +93,10 @@ static void weights_read_the_constant_term(void **state) {
         for (int count = 0; count <= q; count++) {
             int bad[64];
             choose(bad, count, n, 0, &rng);
-            double gain = draco_codes_priv_weigh(&w, bad, count, weights);
+            double gain = draco_codes_priv_solve(&w, bad, count), norm = 0;
+            draco_codes_priv_weigh(&w, bad, count, weights);
+            for (int i = 0; i < 2 * n; i++) norm += weights[i] * weights[i];
+            assert_true(fabs(sqrt(n * norm) / gain - 1) < 1e-6);
             for (int i = 0; i < count; i++)
                 assert_true(weights[2 * bad[i]] == 0 && weights[2 * bad[i] + 1] == 0);
             for (int degree = 0; degree < n - q; degree++) {
