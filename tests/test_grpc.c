@@ -364,14 +364,14 @@ static void wrong_workers_are_refused_and_named(void **state) {
     draco_transport first, second;
     draco_request r;
     assert_int_equal(draco_grpc_worker_open(&first, &w, NULL, 0), DRACO_OK);
-    assert_true(toy_told_soon(&log, "worker 2 joined", 5));
-    w.limits.give_up_seconds = 0.7;
+    assert_true(toy_told_soon(&log, "worker 2 joined", 20));
+    w.limits.give_up_seconds = 3;
     assert_int_equal(draco_grpc_worker_open(&second, &w, NULL, 0), DRACO_OK);
     assert_int_equal(second.receive(second.ctx, &r), DRACO_E_TRANSPORT);
     assert_non_null(strstr(second.explain(second.ctx), "already there"));
     second.close(second.ctx);
     first.close(first.ctx);
-    assert_true(toy_told_soon(&log, "worker 2", 1));
+    assert_true(toy_told_soon(&log, "left", 10));
     t.close(t.ctx);
 }
 
@@ -407,7 +407,7 @@ static void bad_certificates_are_refused(void **state) {
     assert_true(toy_told(&log, "certificate verify failed"));
     /* The run goes on; a newer connection of the same name takes the slot. */
     const pid_t good = toy_spawn("%s %s 0 tls=%s:worker-0", peer, address, directory);
-    assert_true(toy_told_soon(&log, "worker 0 joined", 10));
+    assert_true(toy_told_soon(&log, "worker 0 joined", 20));
     const pid_t newer = toy_spawn("%s %s 0 tls=%s:worker-0", peer, address, directory);
     assert_int_equal(toy_wait(good, 10), 4);
     assert_int_equal(draco_grpc_joined(&t), 1);
@@ -453,7 +453,7 @@ static void who_never_joined_is_absent_and_who_cannot_answer_is_malformed(void *
     draco_transport t;
     char address[64];
     draco_grpc_server_config config = loopback(3, NULL);
-    config.limits.start_seconds = 3;
+    config.limits.start_seconds = 6;
     open_server(&t, &config, address);
     const pid_t honest = toy_spawn("%s %s 0", peer, address),
                 mute = toy_spawn("%s %s 1 mode=mute", peer, address);
