@@ -21,6 +21,7 @@ enum { WORKERS = 3, DIM = 300, REPLY = 4 * DIM };
 static draco_mpi fuzz_t;
 static draco_mpi_priv_peer fuzz_peers[WORKERS + 1];
 static unsigned char fuzz_whom[3][WORKERS];
+static int fuzz_lost[WORKERS + 1];
 static unsigned char *fuzz_rows[WORKERS];
 static size_t fuzz_came[WORKERS];
 static int fuzz_ended[WORKERS];
@@ -68,13 +69,13 @@ static void fuzz_open(void) {
     fuzz_t.servers = 1;
     fuzz_t.count = WORKERS + 1;
     fuzz_t.worker = -1;
-    fuzz_t.listener = -1;
+    fuzz_t.lost = fuzz_lost;
+    if (draco_lifelines_open(&fuzz_t.lines, WORKERS + 1, 0) != DRACO_OK) abort();
     fuzz_t.opened = 1;
     fuzz_t.shard_count = DIM;
     fuzz_t.config.dim = DIM;
     fuzz_t.text = (char *)(uintptr_t) "seed=1\n";
     for (int i = 0; i <= WORKERS; i++) {
-        fuzz_peers[i].life = -1;
         fuzz_peers[i].rank = fuzz_peers[i].number = i;
     }
     fuzz_peers[WORKERS].number = 0;
@@ -179,6 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         fuzz_message(p, tag, message, n);
     }
     fuzz_close_question();
+    draco_lifelines_close(&fuzz_t.lines);
     for (int i = 0; i < DRACO_MPI_PRIV_LETTERS; i++) free(fuzz_t.letters[i].memory);
     free(fuzz_t.requests);
     free(fuzz_t.calls);

@@ -89,7 +89,7 @@ static char first_unlike[200];
 
 static void watch(uint64_t step, const draco_round *round) {
     const scenario *s = now_playing;
-    at_last = round->verdicts[BAD];
+    at_last = (int)round->verdicts[BAD];
     for (int i = 0; i < the_case.code.n; i++) {
         draco_verdict v = round->verdicts[i], expected = DRACO_AGREES;
         int wrong = v != expected;

@@ -37,9 +37,9 @@
    when a long message is truncated. Its sender is MALFORMED and cut off for the rest of the run.
 
    Life lines. MPI has no word for "that rank is dead", so each worker holds an idle TCP connection to each
-   server, which the kernel closes when either process ends. A dead worker is ABSENT at once, and a dead
-   server ends its workers at once. Where no connection can be made the run goes on without: a worker that let
-   DRACO_MPI_MISSES deadlines pass in a row is not waited for until it speaks again.
+   server (draco_lifeline.h), which the kernel closes when either process ends. A dead worker is ABSENT at once,
+   and a dead server ends its workers at once. Where no connection can be made the run goes on without: a worker
+   that let DRACO_MPI_MISSES deadlines pass in a row is not waited for until it speaks again.
 
    Several servers: the vector is cut by draco_shard. A worker's receive() hands up a question when it has it
    from every server (fetches excepted: one server's question alone), and submit() sends each its slice.
@@ -60,6 +60,7 @@
 #define DRACO_MPI_H
 
 #include "../draco.h"
+#include "draco_lifeline.h"
 #include <mpi.h>
 
 #ifndef DRACO_MPI_MISSES
@@ -107,22 +108,15 @@ void draco_mpi_count(const draco_transport *transport, draco_mpi_counters *count
 #ifndef DRACO_MPI_IMPLEMENTED
 #define DRACO_MPI_IMPLEMENTED
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <ifaddrs.h>
-#include <net/if.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
+#define DRACO_LIFELINE_IMPLEMENTATION
+#include "draco_lifeline.h"
+
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
     DRACO_MPI_PRIV_HELLO = 1,
@@ -137,7 +131,8 @@ enum {
 };
 
 #define DRACO_MPI_PRIV_MAGIC                                                                                 \
-    UINT64_C(0x4452414355533031) /* in host order: tells a foreign byte order too                            \
+    UINT64_C(                                                                                                \
+        0x4452414355533031) /* in host order: tells a foreign byte order too                            \
                                   */
 #define DRACO_MPI_PRIV_TEXT 32768u
 #define DRACO_MPI_PRIV_REFUSED UINT64_MAX      /* reply_bytes of a worker that cannot answer */
@@ -145,8 +140,6 @@ enum {
 #define DRACO_MPI_PRIV_WINDOW 64               /* slices of one answer under way at a time */
 #define DRACO_MPI_PRIV_SLOTS 2                 /* messages of one worker being received at a time */
 #define DRACO_MPI_PRIV_LETTERS 3
-#define DRACO_MPI_PRIV_ADDRESSES 8
-#define DRACO_MPI_PRIV_GUESTS 32 /* connections that have not said yet whose they are */
 
 /* Head of a letter and of a reply; a reply repeats the letter's. */
 typedef struct draco_mpi_priv_head {
@@ -165,12 +158,8 @@ typedef struct draco_mpi_priv_hello {
 typedef struct draco_mpi_priv_welcome {
     uint64_t magic;
     int32_t status;
-    uint16_t port, addresses; /* 0: no life line */
-    uint8_t address[DRACO_MPI_PRIV_ADDRESSES][16];
-    uint8_t token[16];
-    uint32_t number; /* whom the token stands for */
-    char host[64];
     char why[256];
+    draco_lifeline_card card;
 } draco_mpi_priv_welcome;
 
 /* One message being received. */
@@ -199,7 +188,6 @@ enum { DRACO_MPI_PRIV_NOTHING = 0, DRACO_MPI_PRIV_HEAD, DRACO_MPI_PRIV_PAYLOAD, 
 typedef struct draco_mpi_priv_peer {
     int rank, number, is_server; /* number: among the workers or among the servers */
     int greeted, welcomed, refused;
-    int life;    /* descriptor of the life line, or -1 */
     int gone;    /* dead, or not listened to any more */
     int cut;     /* gone because of what it sent */
     int missed;  /* deadlines in a row */
@@ -262,15 +250,8 @@ typedef struct draco_mpi {
     unsigned char *extra;
     size_t extra_capacity;
     int asked_by; /* the server of the last request, or -1 for all */
-    /* Life lines. */
-    int listener;
-    uint16_t port;
-    struct {
-        int fd, bytes;
-        uint8_t said[20];
-    } guest[DRACO_MPI_PRIV_GUESTS];
-    int guests;
-    double looked;
+    draco_lifelines lines;
+    int *lost; /* count */
     int opened, missing;
     draco_mpi_priv_hello *hello;
     draco_mpi_priv_slot drain;
@@ -408,157 +389,10 @@ static void draco_mpi_priv_progress(draco_mpi *t) {
     t->used = kept;
 }
 
-/* ---- Life lines ---- */
-
-static void draco_mpi_priv_set_line(int fd) {
-    int on = 1, idle = 5, between = 2, times = 3;
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL, 0) | O_NONBLOCK);
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &between, sizeof between);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof times);
-}
-
-/* IPv6 that takes IPv4 in as well, or IPv4 where there is no IPv6. */
-static void draco_mpi_priv_listen(draco_mpi *t) {
-    struct sockaddr_in6 six = {.sin6_family = AF_INET6};
-    struct sockaddr_in four = {.sin_family = AF_INET};
-    struct sockaddr_storage mine;
-    socklen_t size = sizeof mine;
-    int off = 0, bound, fd = socket(AF_INET6, SOCK_STREAM, 0);
-    if (fd >= 0) {
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-        bound = bind(fd, (struct sockaddr *)&six, sizeof six) == 0;
-    } else {
-        fd = socket(AF_INET, SOCK_STREAM, 0);
-        if (fd < 0) return;
-        bound = bind(fd, (struct sockaddr *)&four, sizeof four) == 0;
-    }
-    if (!bound || listen(fd, 128) != 0 || getsockname(fd, (struct sockaddr *)&mine, &size) != 0) {
-        close(fd);
-        return;
-    }
-    draco_mpi_priv_set_line(fd);
-    t->listener = fd;
-    t->port = mine.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&mine)->sin6_port
-                                         : ((struct sockaddr_in *)&mine)->sin_port;
-}
-
-/* Where this host can be reached, IPv4 written as IPv6. */
-static void draco_mpi_priv_addresses(draco_mpi_priv_welcome *w) {
-    struct ifaddrs *all, *a;
-    if (getifaddrs(&all) != 0) return;
-    for (a = all; a && w->addresses < DRACO_MPI_PRIV_ADDRESSES; a = a->ifa_next) {
-        uint8_t *to = w->address[w->addresses];
-        if (!a->ifa_addr || !(a->ifa_flags & IFF_UP) || (a->ifa_flags & IFF_LOOPBACK)) continue;
-        if (a->ifa_addr->sa_family == AF_INET) {
-            memset(to, 0, 10);
-            memset(to + 10, 0xff, 2);
-            memcpy(to + 12, &((struct sockaddr_in *)a->ifa_addr)->sin_addr, 4);
-        } else if (a->ifa_addr->sa_family == AF_INET6 &&
-                   !IN6_IS_ADDR_LINKLOCAL(&((struct sockaddr_in6 *)a->ifa_addr)->sin6_addr)) {
-            memcpy(to, &((struct sockaddr_in6 *)a->ifa_addr)->sin6_addr, 16);
-        } else {
-            continue;
-        }
-        w->addresses++;
-    }
-    freeifaddrs(all);
-}
-
-/* A connected socket, or -1 after two seconds. */
-static int draco_mpi_priv_dial(const uint8_t address[16], uint16_t port) {
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = port};
-    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = port};
-    int v4 = memcmp(address, mapped, sizeof mapped) == 0, error = 0;
-    int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM, 0);
-    socklen_t size = sizeof error;
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    if (fd < 0) return -1;
-    memcpy(&four.sin_addr, address + 12, 4);
-    memcpy(&six.sin6_addr, address, 16);
-    draco_mpi_priv_set_line(fd);
-    if (connect(fd, v4 ? (struct sockaddr *)&four : (struct sockaddr *)&six, v4 ? sizeof four : sizeof six) !=
-            0 &&
-        errno != EINPROGRESS)
-        error = errno;
-    if (!error && (poll(&p, 1, 2000) != 1 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0))
-        error = ETIMEDOUT;
-    if (error) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-/* Connect to the server that sent this welcome, and show its token. */
-static void draco_mpi_priv_tie(draco_mpi_priv_peer *p) {
-    static const uint8_t loopback[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1};
-    draco_mpi_priv_welcome *w = &p->welcome;
-    uint8_t say[20];
-    char host[sizeof w->host] = "";
-    int i, fd = -1;
-    if (w->port == 0) return;
-    gethostname(host, sizeof host - 1);
-    w->host[sizeof w->host - 1] = 0;
-    if (strcmp(host, w->host) == 0) fd = draco_mpi_priv_dial(loopback, w->port);
-    for (i = 0; i < w->addresses && i < DRACO_MPI_PRIV_ADDRESSES && fd < 0; i++)
-        fd = draco_mpi_priv_dial(w->address[i], w->port);
-    if (fd < 0) return;
-    memcpy(say, &w->number, 4);
-    memcpy(say + 4, w->token, 16);
-    if (send(fd, say, sizeof say, MSG_NOSIGNAL) != (ssize_t)sizeof say) {
-        close(fd);
-        return;
-    }
-    p->life = fd;
-}
-
-/* A guest has said whose it is: that peer's line, when the token is right. */
-static void draco_mpi_priv_seat(draco_mpi *t, int guest) {
-    uint32_t number;
-    draco_mpi_priv_peer *p;
-    int fd = t->guest[guest].fd;
-    memcpy(&number, t->guest[guest].said, 4);
-    p = number < (uint32_t)t->count ? &t->peers[number] : NULL;
-    if (p && p->welcomed && p->life < 0 && memcmp(p->welcome.token, t->guest[guest].said + 4, 16) == 0)
-        p->life = fd;
-    else
-        close(fd);
-}
-
-static void draco_mpi_priv_guests(draco_mpi *t) {
-    int fd, i, kept = 0;
-    while (t->listener >= 0 && t->guests < DRACO_MPI_PRIV_GUESTS &&
-           (fd = accept(t->listener, NULL, NULL)) >= 0) {
-        draco_mpi_priv_set_line(fd);
-        t->guest[t->guests].fd = fd;
-        t->guest[t->guests++].bytes = 0;
-    }
-    for (i = 0; i < t->guests; i++) {
-        int room = (int)sizeof t->guest[i].said - t->guest[i].bytes;
-        ssize_t n = recv(t->guest[i].fd, t->guest[i].said + t->guest[i].bytes, (size_t)room, 0);
-        if (n > 0) t->guest[i].bytes += (int)n;
-        if (t->guest[i].bytes == (int)sizeof t->guest[i].said)
-            draco_mpi_priv_seat(t, i);
-        else if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-            close(t->guest[i].fd);
-        else
-            t->guest[kept++] = t->guest[i];
-    }
-    /* Whoever fills the hall without a word is shown out, the longest there first. */
-    if (kept == DRACO_MPI_PRIV_GUESTS) {
-        close(t->guest[0].fd);
-        memmove(&t->guest[0], &t->guest[1], (size_t)--kept * sizeof t->guest[0]);
-    }
-    t->guests = kept;
-}
+/* ---- Who is gone ---- */
 
 static void draco_mpi_priv_lose(draco_mpi *t, draco_mpi_priv_peer *p) {
-    if (p->life >= 0) close(p->life);
-    p->life = -1;
+    draco_lifeline_cut(&t->lines, (int)(p - t->peers));
     if (p->gone) return;
     p->gone = 1;
     t->counters.gone++;
@@ -567,20 +401,13 @@ static void draco_mpi_priv_lose(draco_mpi *t, draco_mpi_priv_peer *p) {
     p->mode = DRACO_MPI_PRIV_SILENT;
 }
 
-/* Every few milliseconds: who has hung up? */
 static void draco_mpi_priv_look(draco_mpi *t) {
-    double now = draco_mpi_priv_now();
-    if (now - t->looked < 0.005) return;
-    t->looked = now;
-    draco_mpi_priv_guests(t);
-    for (int i = 0; i < t->count; i++) {
-        draco_mpi_priv_peer *p = &t->peers[i];
-        char scrap[64];
-        ssize_t n;
-        if (p->life < 0) continue;
-        n = recv(p->life, scrap, sizeof scrap, 0);
-        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) draco_mpi_priv_lose(t, p);
-    }
+    int count = draco_lifelines_look(&t->lines, t->lost);
+    for (int i = 0; i < count; i++) draco_mpi_priv_lose(t, &t->peers[t->lost[i]]);
+}
+
+static int draco_mpi_priv_tied(const draco_mpi *t, const draco_mpi_priv_peer *p) {
+    return draco_lifeline_tied(&t->lines, (int)(p - t->peers));
 }
 
 /* ---- Messages from a peer, in the order it sent them ---- */
@@ -773,18 +600,11 @@ static void draco_mpi_priv_compare(draco_mpi *t, draco_mpi_priv_peer *p, const d
 
 static void draco_mpi_priv_welcome_peer(draco_mpi *t, draco_mpi_priv_peer *p, draco_status status) {
     draco_mpi_priv_welcome *w = &p->welcome;
-    draco_seed token;
     memset(w, 0, sizeof *w);
     w->magic = DRACO_MPI_PRIV_MAGIC;
     w->status = status;
-    w->number = (uint32_t)(p - t->peers);
     if (status < 0) snprintf(w->why, sizeof w->why, "%.*s", (int)sizeof w->why - 1, t->why);
-    if (t->listener >= 0 && draco_seed_random(&token) >= 0) {
-        memcpy(w->token, token.bytes, sizeof w->token);
-        gethostname(w->host, sizeof w->host - 1);
-        w->port = t->port;
-        draco_mpi_priv_addresses(w);
-    }
+    draco_lifeline_invite(&t->lines, (int)(p - t->peers), &w->card);
     p->welcomed = 1;
     draco_mpi_priv_send(t, p->rank, DRACO_MPI_PRIV_WELCOME, w, sizeof *w, &t->none, &t->none_failed);
 }
@@ -884,7 +704,7 @@ static draco_status draco_mpi_priv_hear_servers(draco_mpi *t) {
             draco_mpi_priv_say(t, "%s", p->welcome.why);
             return DRACO_E_CONFIG;
         }
-        draco_mpi_priv_tie(p);
+        draco_lifeline_call(&t->lines, i, &p->welcome.card);
         p->heard = draco_mpi_priv_now();
     }
     return DRACO_OK;
@@ -894,7 +714,6 @@ static draco_status draco_mpi_priv_start(draco_mpi *t) {
     double until = draco_mpi_priv_now() + (t->config.start_seconds > 0 ? t->config.start_seconds : 60);
     draco_status status = DRACO_OK;
     if (t->server < 0) until += 5; /* the servers are the ones to say who is missing */
-    if (t->server >= 0 && !t->config.no_lifelines) draco_mpi_priv_listen(t);
     for (int i = 0; i < t->count && status >= 0; i++)
         if (draco_mpi_priv_calls(t, &t->peers[i]) < 0) status = draco_mpi_priv_greet(t, &t->peers[i]);
     if (status < 0) return status;
@@ -1251,7 +1070,7 @@ static draco_status draco_mpi_priv_servers_there(draco_mpi *t) {
             return DRACO_E_MALFORMED;
         }
         if (p->gone) return draco_mpi_priv_farewell(t, p);
-        if (p->life < 0 && now - p->heard > DRACO_MPI_SILENCE) {
+        if (!draco_mpi_priv_tied(t, p) && now - p->heard > DRACO_MPI_SILENCE) {
             draco_mpi_priv_say(t, "server %d (rank %d) has been silent for %d s", k, p->rank,
                                DRACO_MPI_SILENCE);
             return DRACO_E_TRANSPORT;
@@ -1458,10 +1277,14 @@ draco_status draco_mpi_role(const draco_mpi_config *c, int *server, int *worker,
 /* The peers of this rank: all workers if it is a server, then all servers. */
 static draco_status draco_mpi_priv_meet(draco_mpi *t) {
     int rank = 0, servers = 0;
+    draco_status status;
     t->count = (t->server >= 0 ? t->n : 0) + t->servers;
     t->peers = calloc((size_t)t->count, sizeof *t->peers);
     if (!t->peers) return DRACO_E_MEMORY;
-    for (int i = 0; i < t->count; i++) t->peers[i].life = -1;
+    t->lost = calloc((size_t)t->count, sizeof *t->lost);
+    if (!t->lost) return DRACO_E_MEMORY;
+    status = draco_lifelines_open(&t->lines, t->count, t->server >= 0 && !t->config.no_lifelines);
+    if (status < 0) return status;
     for (int i = 0; t->server >= 0 && i < t->n; rank++) {
         int is_server = 0;
         for (int k = 0; k < t->servers; k++) is_server |= draco_mpi_priv_server_rank(&t->config, k) == rank;
@@ -1523,7 +1346,7 @@ static int draco_mpi_priv_lingering(draco_mpi *t) {
     int left = 0;
     for (int i = 0; i < t->n; i++) {
         draco_mpi_priv_peer *p = &draco_mpi_priv_workers(t)[i];
-        if (p->welcomed && !p->refused && !p->gone) left += p->life >= 0 || p->stopping > 0;
+        if (p->welcomed && !p->refused && !p->gone) left += draco_mpi_priv_tied(t, p) || p->stopping > 0;
     }
     return left;
 }
@@ -1536,13 +1359,6 @@ static void draco_mpi_priv_dismiss(draco_mpi *t) {
     draco_mpi_priv_say_stop(t);
     while (draco_mpi_priv_lingering(t) > 0 && draco_mpi_priv_now() < until) draco_mpi_priv_work(t);
     if (draco_mpi_priv_lingering(t) > 0) t->missing = 1;
-}
-
-static void draco_mpi_priv_hang_up(draco_mpi *t) {
-    for (int i = 0; i < t->count && t->peers; i++)
-        if (t->peers[i].life >= 0) close(t->peers[i].life);
-    for (int i = 0; i < t->guests; i++) close(t->guest[i].fd);
-    if (t->listener >= 0) close(t->listener);
 }
 
 /* What MPI may still read or write is left to the end of the process. */
@@ -1566,6 +1382,7 @@ static void draco_mpi_priv_free(draco_mpi *t) {
     free(t->calls);
     free(t->indices);
     free(t->statuses);
+    free(t->lost);
     free(t->text);
     free(t);
 }
@@ -1576,7 +1393,7 @@ static draco_status draco_mpi_priv_close(void *ctx) {
     if (t->server >= 0 && t->opened) draco_mpi_priv_dismiss(t);
     status = t->missing ? DRACO_MORE : DRACO_OK;
     draco_mpi_priv_flush(t, 0.1);
-    draco_mpi_priv_hang_up(t);
+    draco_lifelines_close(&t->lines);
     if (t->former != MPI_ERRHANDLER_NULL) {
         MPI_Comm_set_errhandler(t->config.comm, t->former);
         MPI_Errhandler_free(&t->former);
@@ -1613,7 +1430,6 @@ static draco_status draco_mpi_priv_set_up(draco_mpi *t, const draco_mpi_config *
     draco_status status;
     t->config = *config;
     t->former = MPI_ERRHANDLER_NULL;
-    t->listener = -1;
     t->asked_by = -2;
     t->server = t->worker = -1;
     t->text = strdup(config->text ? config->text : "");
