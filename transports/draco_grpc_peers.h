@@ -514,13 +514,11 @@ static void draco_grpc_priv_hello(draco_grpc_priv_conn *c, grpc_byte_buffer *buf
     }
 }
 
-/* ---- Server: the guard. gRPC tests the length of a message after it took it in, so the sockets are watched.
- * ---- */
+/* ---- Server: the guard ----
+   gRPC tests the length of a message after it took it in, so the sockets are watched. */
 
-#define DRACO_GRPC_PRIV_SLACK                                                                                \
-    (10u << 20) /* what HTTP/2 windows and buffers may hold beyond what was read                             \
-                 */
-#define DRACO_GRPC_PRIV_STRANGER (256u << 10) /* bytes before a HELLO: handshake, certificates, settings */
+#define DRACO_GRPC_PRIV_SLACK (10u << 20)     /* windows and buffers: bytes beyond what was read */
+#define DRACO_GRPC_PRIV_STRANGER (256u << 10) /* before a HELLO: handshake, certificates, settings */
 
 /* The peer as gRPC writes it; 0: not a TCP connection of this port. */
 static int draco_grpc_priv_peer_of(int fd, int port, char *peer, size_t capacity) {
