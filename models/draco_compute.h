@@ -94,7 +94,8 @@ DRACO_LAYER const char *draco_isa_list(void) {
    words: DRACO_E_ARGUMENT for an unknown name, DRACO_E_MODEL when a product has been computed already. */
 DRACO_LAYER draco_status draco_isa_set(const char *name, char *why, size_t capacity) {
     for (size_t i = 0; i < DRACO_ISA_COUNT; i++) {
-        if (strcmp(name, draco_isa_names[i].name) != 0) continue;
+        size_t length = strlen(draco_isa_names[i].name);
+        if (strlen(name) != length || memcmp(name, draco_isa_names[i].name, length) != 0) continue;
         if (dnnl_set_max_cpu_isa(draco_isa_names[i].isa) == dnnl_success) return DRACO_OK;
         snprintf(why, capacity, "the instruction set can be chosen only before the first computation");
         return DRACO_E_MODEL;
