@@ -1,34 +1,40 @@
 /* draco_lifeline.h - v0.1 - who has died? idle TCP connections tell
-
-   For transports whose own connections do not say when the other end is gone (MPI). Each pair of processes that
-   wants to know of the other's end holds one TCP connection on which nothing is ever said; the kernel closes it
-   when either process ends, for whatever reason, and keep-alive finds a host without power in some 11 seconds.
-
-   Do this in one C file:
-       #define DRACO_LIFELINE_IMPLEMENTATION
-       #include "transports/draco_lifeline.h"
-
-   How it goes. One side invites, the other calls:
-       draco_lifelines lines;
-       draco_lifelines_open(&lines, peers, 1);            peers: how many others there are; 1: be called
-       draco_lifeline_card card;
-       draco_lifeline_invite(&lines, peer, &card);
-       ... the card goes to that peer by other means, which say for certain who it is ...
-       draco_lifeline_call(&lines, peer, &card);          on the other side
-       n = draco_lifelines_look(&lines, lost);            now and then: peers whose line broke since
-       draco_lifelines_close(&lines);
-
-   The card carries a random token, and whoever connects shows it first: a stranger who finds the port cannot be
-   taken for a peer, nor can one peer for another. Strangers who connect and say nothing are shown out.
-
-   Contract. One thread. No call waits, but draco_lifeline_call, for up to two seconds for each address. Where no
-   connection can be made draco_lifeline_tied stays 0, and the transport has to do without.
-
-   Limits: 32 callers at a time that have not shown their token yet; 8 addresses of a host; POSIX sockets. */
+ *
+ * For transports whose own connections do not say when the other end is gone (MPI). Each pair of processes that
+ * wants to know of the other's end holds one TCP connection on which nothing is ever said; the kernel closes it
+ * when either process ends, for whatever reason, and keep-alive finds a host without power in some 11 seconds.
+ *
+ * Do this in one C file:
+ *     #define DRACO_LIFELINE_IMPLEMENTATION
+ *     #include "transports/draco_lifeline.h"
+ *
+ * How it goes. One side invites, the other calls:
+ *     draco_lifelines lines;
+ *     draco_lifelines_open(&lines, peers, 1);            peers: how many others there are; 1: be called
+ *     draco_lifeline_card card;
+ *     draco_lifeline_invite(&lines, peer, &card);
+ *     ... the card goes to that peer by other means, which say for certain who it is ...
+ *     draco_lifeline_call(&lines, peer, &card);          on the other side
+ *     n = draco_lifelines_look(&lines, lost);            now and then: peers whose line broke since
+ *     draco_lifelines_close(&lines);
+ *
+ * The card carries a random token, and whoever connects shows it first: a stranger who finds the port cannot be
+ * taken for a peer, nor can one peer for another. Strangers who connect and say nothing are shown out.
+ *
+ * Contract. One thread. No call waits, but draco_lifeline_call, for up to two seconds for each address. Where no
+ * connection can be made draco_lifeline_tied stays 0, and the transport has to do without.
+ *
+ * Limits: 32 callers at a time that have not shown their token yet; 8 addresses of a host; POSIX sockets. */
 #ifndef DRACO_LIFELINE_H
 #define DRACO_LIFELINE_H
 
 #include "../draco_vote.h"
+
+#ifdef DRACO_LIFELINE_STATIC
+#define DRACO_LIFELINE_API static __attribute__((unused))
+#else
+#define DRACO_LIFELINE_API extern
+#endif
 
 #define DRACO_LIFELINE_ADDRESSES 8
 #define DRACO_LIFELINE_GUESTS 32
@@ -55,14 +61,14 @@ typedef struct draco_lifelines { /* private */
     } guest[DRACO_LIFELINE_GUESTS];
 } draco_lifelines;
 
-draco_status draco_lifelines_open(draco_lifelines *l, int peers, int be_called);
-void draco_lifeline_invite(draco_lifelines *l, int peer, draco_lifeline_card *card);
-void draco_lifeline_call(draco_lifelines *l, int peer, const draco_lifeline_card *card);
-int draco_lifeline_tied(const draco_lifelines *l, int peer);
-void draco_lifeline_cut(draco_lifelines *l, int peer);
+DRACO_LIFELINE_API draco_status draco_lifelines_open(draco_lifelines *l, int peers, int be_called);
+DRACO_LIFELINE_API void draco_lifeline_invite(draco_lifelines *l, int peer, draco_lifeline_card *card);
+DRACO_LIFELINE_API void draco_lifeline_call(draco_lifelines *l, int peer, const draco_lifeline_card *card);
+DRACO_LIFELINE_API int draco_lifeline_tied(const draco_lifelines *l, int peer);
+DRACO_LIFELINE_API void draco_lifeline_cut(draco_lifelines *l, int peer);
 /* Every few milliseconds at most: how many lines broke, their peers in lost[0..peers). */
-int draco_lifelines_look(draco_lifelines *l, int *lost);
-void draco_lifelines_close(draco_lifelines *l);
+DRACO_LIFELINE_API int draco_lifelines_look(draco_lifelines *l, int *lost);
+DRACO_LIFELINE_API void draco_lifelines_close(draco_lifelines *l);
 
 #endif /* DRACO_LIFELINE_H */
 
@@ -121,7 +127,7 @@ static void draco_lifeline_priv_listen(draco_lifelines *l) {
                                          : ((struct sockaddr_in *)&mine)->sin_port;
 }
 
-draco_status draco_lifelines_open(draco_lifelines *l, int peers, int be_called) {
+DRACO_LIFELINE_API draco_status draco_lifelines_open(draco_lifelines *l, int peers, int be_called) {
     memset(l, 0, sizeof *l);
     l->listener = -1;
     l->line = calloc((size_t)peers, sizeof *l->line);
@@ -154,7 +160,7 @@ static void draco_lifeline_priv_addresses(draco_lifeline_card *card) {
     freeifaddrs(all);
 }
 
-void draco_lifeline_invite(draco_lifelines *l, int peer, draco_lifeline_card *card) {
+DRACO_LIFELINE_API void draco_lifeline_invite(draco_lifelines *l, int peer, draco_lifeline_card *card) {
     draco_seed token;
     memset(card, 0, sizeof *card);
     if (l->listener < 0 || peer < 0 || peer >= l->peers || draco_seed_random(&token) < 0) return;
@@ -191,7 +197,7 @@ static int draco_lifeline_priv_dial(const uint8_t address[16], uint16_t port) {
     return fd;
 }
 
-void draco_lifeline_call(draco_lifelines *l, int peer, const draco_lifeline_card *card) {
+DRACO_LIFELINE_API void draco_lifeline_call(draco_lifelines *l, int peer, const draco_lifeline_card *card) {
     static const uint8_t loopback[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1};
     uint8_t say[20];
     char host[sizeof card->host] = "";
@@ -210,11 +216,11 @@ void draco_lifeline_call(draco_lifelines *l, int peer, const draco_lifeline_card
         close(fd);
 }
 
-int draco_lifeline_tied(const draco_lifelines *l, int peer) {
+DRACO_LIFELINE_API int draco_lifeline_tied(const draco_lifelines *l, int peer) {
     return l->line[peer].fd >= 0;
 }
 
-void draco_lifeline_cut(draco_lifelines *l, int peer) {
+DRACO_LIFELINE_API void draco_lifeline_cut(draco_lifelines *l, int peer) {
     if (l->line[peer].fd >= 0) close(l->line[peer].fd);
     l->line[peer].fd = -1;
 }
@@ -258,7 +264,7 @@ static void draco_lifeline_priv_guests(draco_lifelines *l) {
     l->guests = kept;
 }
 
-int draco_lifelines_look(draco_lifelines *l, int *lost) {
+DRACO_LIFELINE_API int draco_lifelines_look(draco_lifelines *l, int *lost) {
     struct timespec t;
     double now;
     int count = 0;
@@ -279,7 +285,7 @@ int draco_lifelines_look(draco_lifelines *l, int *lost) {
     return count;
 }
 
-void draco_lifelines_close(draco_lifelines *l) {
+DRACO_LIFELINE_API void draco_lifelines_close(draco_lifelines *l) {
     if (!l->line) return; /* never opened */
     for (int i = 0; i < l->peers; i++) draco_lifeline_cut(l, i);
     for (int i = 0; i < l->guests; i++) close(l->guest[i].fd);

@@ -1,67 +1,123 @@
 /* draco_mpi.h - v0.1 - server ranks and worker ranks on Open MPI
-
-   A transport for draco.h (see draco_transport there). K ranks of a communicator are servers, all the others
-   are workers, numbered in the order of their ranks. Who a message is from is what MPI says, never what the
-   message says.
-
-   Do this in one C file:
-       #define DRACO_MPI_IMPLEMENTATION
-       #include "transports/draco_mpi.h"
-
-   How it goes, on every rank alike:
-       draco_mpi_config config = {0};
-       config.comm = MPI_COMM_WORLD;          a communicator that is this transport's alone while it is open
-       config.dim = model.dim;
-       config.code_id = draco_code_id(&code);
-       config.text = "batch=64\nseed=1\n";    must be the same on every rank; a difference is named
-       draco_transport transport;
-       if (draco_mpi_open(&transport, &config) < 0) puts(transport.explain(transport.ctx));
-       if (draco_mpi_worker(&transport) >= 0) draco_worker_run(worker, draco_mpi_worker(&transport),
-   &transport); else ... draco_server_open, draco_train ... transport.close(transport.ctx);
-
-   The flow. A worker that is free says READY. A server that has a question for it sends a LETTER: a head,
-   then the parameters, then the small extra. The worker answers with a REPLY: a head, then slices, then READY
-   again. server  LETTER head | parameters | extra  ->  worker server  <-  REPLY head | slice | slice | ...  |
-   READY Nothing is sent to a worker that has not said READY, so a slow worker never has old letters waiting
-   for it: the next one it gets is the newest. READY also closes an answer: whoever says it with an answer
-   unfinished has sent too little, whoever says it with no answer begun will not give one, and nobody waits
-   for him.
-
-   Letters go straight from a server to each worker. MPI_Ibcast relays them through other workers: a dead one
-   takes those below it along (measured: docs/mpi.md), and a lying one could change what it passes on.
-
-   Slices are received into a few small buffers of each worker and copied into the server's row while they are
-   in the cache. MPI itself never writes into a row, so that a message which is late, or whose sender was
-   stopped in the middle and goes on an hour later, cannot touch memory that serves another by then.
-   A message longer than a buffer is never received: Open MPI 4.1 writes past the end of the receive buffer
-   when a long message is truncated. Its sender is MALFORMED and cut off for the rest of the run.
-
-   Life lines. MPI has no word for "that rank is dead", so each worker holds an idle TCP connection to each
-   server (draco_lifeline.h), which the kernel closes when either process ends. A dead worker is ABSENT at once,
-   and a dead server ends its workers at once. Where no connection can be made the run goes on without: a worker
-   that let DRACO_MPI_MISSES deadlines pass in a row is not waited for until it speaks again.
-
-   Several servers: the vector is cut by draco_shard. A worker's receive() hands up a question when it has it
-   from every server (fetches excepted: one server's question alone), and submit() sends each its slice.
-
-   Contract. One thread calls all slots of a transport. comm is the caller's; nothing else may be sent on it
-   between open and close. Nothing collective is called, so that a rank that died does not hang the others.
-   The transport sets MPI_ERRORS_RETURN on comm and puts the former handler back. request.params and .extra
-   are copied by broadcast and fetch. A letter that a silent worker may still read is not freed at close.
-   Errors: DRACO_E_CONFIG from open when a rank's text, code or dim differs (explain names it),
-   DRACO_E_TRANSPORT when a server is gone.
-
-   Limits. Open MPI guards no rank against another that breaks the MPI library itself or, on the same host,
-   its shared memory: liars here are programs that send wrong messages through MPI. All ranks must have the
-   same byte order. Answers and vectors may exceed 2^31 bytes; extra is limited to the shard's bytes + 64 KiB.
-
-   Sources: MPI 3.1 (matched probe, section 3.8.2); Open MPI 4.1.4. */
+ *
+ * A transport for draco.h (see draco_transport there). K ranks of a communicator are servers, all the others
+ * are workers, numbered in the order of their ranks. Who a message is from is what MPI says, never what the
+ * message says.
+ *
+ * Do this in one C file:
+ *     #define DRACO_MPI_IMPLEMENTATION
+ *     #include "transports/draco_mpi.h"
+ *
+ * A complete program, for mpirun -n 4:
+ * program:
+ *     #define DRACO_IMPLEMENTATION
+ *     #define DRACO_MPI_IMPLEMENTATION
+ *     #include "draco.h"
+ *     #include "transports/draco_mpi.h"
+ *     #include <stdio.h>
+ *     #include <string.h>
+ *     #include <unistd.h>
+ *
+ *     static draco_status gradient(void *ctx, void *work, const float *w, const draco_batch *b, float *g) {
+ *         (void)ctx, (void)work;  // one weight: the samples pull it towards 3
+ *         g[0] = (float)b->count * (w[0] - 3.0f);
+ *         return DRACO_OK;
+ *     }
+ *     int main(int argc, char **argv) {
+ *         draco_model model = {.size = sizeof model, .dim = 1, .parameters = 1, .gradient = gradient};
+ *         draco_code code = {.scheme = DRACO_REPETITION, .n = 3, .s = 1};
+ *         draco_mpi_config config = {.dim = 1, .text = "batch=30\n"};  // what must be the same on every rank
+ *         draco_transport t;
+ *         float w = 0, sum = 0;
+ *         MPI_Init(&argc, &argv);
+ *         if (draco_code_init(&code) < 0) return 1;
+ *         config.comm = MPI_COMM_WORLD;  // the transport's alone while it is open
+ *         config.workers = code.n;
+ *         config.code_id = draco_code_id(&code);
+ *         int ok = draco_mpi_open(&t, &config) >= 0;
+ *         if (!ok) puts(t.explain(t.ctx));
+ *         if (ok && draco_mpi_worker(&t) >= 0) {
+ *             draco_worker_config c = {.code = code, .model = &model, .batch = 30};
+ *             draco_worker *worker;
+ *             ok = draco_worker_open(&worker, &c) >= 0 &&
+ *                  draco_worker_run(worker, draco_mpi_worker(&t), &t) >= 0;
+ *             draco_worker_close(worker);
+ *         } else if (ok) {
+ *             draco_server_config c = {.code = code, .transport = &t, .dim = 1, .deadline = 10};
+ *             draco_server *server;
+ *             ok = draco_server_open(&server, &c) >= 0;
+ *             for (uint64_t step = 0; ok && step < 50; step++) {
+ *                 ok = draco_server_round(server, step, &w, &sum, NULL) >= 0;
+ *                 w -= 0.2f * sum / 30;
+ *             }
+ *             draco_server_close(server);
+ *             printf("w = %.3f\n", (double)w);
+ *         }
+ *         if (t.close(t.ctx) != DRACO_OK) fflush(NULL), _exit(!ok);  // a rank is missing: do not wait for it
+ *         MPI_Finalize();
+ *         return !ok;
+ *     }
+ * end of program
+ *
+ * The flow. A worker that is free says READY. A server that has a question for it sends a LETTER: a head,
+ * then the parameters, then the small extra. The worker answers with a REPLY: a head, then slices, then READY
+ * again.
+ *
+ *     worker   READY                ->   server
+ *     worker   <-   LETTER head, parameters, extra
+ *     worker   REPLY head, slice, slice, ..., READY   ->   server
+ *
+ * Nothing is sent to a worker that has not said READY, so a slow worker never has old letters waiting for it:
+ * the next one it gets is the newest. READY also closes an answer: whoever says it with an answer unfinished
+ * has sent too little, whoever says it with no answer begun will not give one, and nobody waits for him.
+ *
+ * Letters go straight from a server to each worker. MPI_Ibcast relays them through other workers: a dead one
+ * takes those below it along (measured: docs/mpi.md), and a lying one could change what it passes on.
+ *
+ * Slices are received into a few small buffers of each worker and copied into the server's row while they are
+ * in the cache. MPI itself never writes into a row, so that a message which is late, or whose sender was
+ * stopped in the middle and goes on an hour later, cannot touch memory that serves another by then.
+ * A message longer than a buffer is never received: Open MPI 4.1 writes past the end of the receive buffer
+ * when a long message is truncated. Its sender is MALFORMED and cut off for the rest of the run.
+ *
+ * Life lines. MPI has no word for "that rank is dead", so each worker holds an idle TCP connection to each
+ * server (draco_lifeline.h), which the kernel closes when either process ends. A dead worker is ABSENT at once,
+ * and a dead server ends its workers at once. Where no connection can be made the run goes on without: a worker
+ * that let DRACO_MPI_MISSES deadlines pass in a row is not waited for until it speaks again.
+ *
+ * Several servers: the vector is cut by draco_shard. A worker's receive() hands up a question when it has it
+ * from every server (fetches excepted: one server's question alone), and submit() sends each its slice.
+ *
+ * Contract. One thread calls all slots of a transport. comm is the caller's; nothing else may be sent on it
+ * between open and close. Nothing collective is called, so that a rank that died does not hang the others.
+ * The transport sets MPI_ERRORS_RETURN on comm and puts the former handler back. request.params and .extra
+ * are copied by broadcast and fetch. A letter that a silent worker may still read is not freed at close.
+ * Errors: DRACO_E_CONFIG from open when a rank's text, code or dim differs (explain names it),
+ * DRACO_E_TRANSPORT when a server is gone.
+ *
+ * Limits. Open MPI guards no rank against another that breaks the MPI library itself or, on the same host,
+ * its shared memory: liars here are programs that send wrong messages through MPI. All ranks must have the
+ * same byte order. Answers and vectors may exceed 2^31 bytes; extra is limited to the shard's bytes + 64 KiB.
+ *
+ * Macros: DRACO_MPI_STATIC with DRACO_STATIC: a private copy; DRACO_MPI_SLICE, DRACO_MPI_MISSES,
+ * DRACO_MPI_SILENCE: see below, to be set before including.
+ *
+ * Sources: MPI 3.1 (matched probe, section 3.8.2); Open MPI 4.1.4. MIT licence, see the end of the file. */
 #ifndef DRACO_MPI_H
 #define DRACO_MPI_H
 
+#ifdef DRACO_MPI_STATIC
+#define DRACO_LIFELINE_STATIC
+#endif
 #include "../draco.h"
 #include "draco_lifeline.h"
 #include <mpi.h>
+
+#ifdef DRACO_MPI_STATIC
+#define DRACO_MPI_API static __attribute__((unused))
+#else
+#define DRACO_MPI_API extern
+#endif
 
 #ifndef DRACO_MPI_MISSES
 #define DRACO_MPI_MISSES 3 /* deadlines in a row after which a silent worker is not waited for */
@@ -89,10 +145,11 @@ typedef struct draco_mpi_config {
 } draco_mpi_config;
 
 /* What this rank is: server number or -1, worker number or -1, and how many workers there are. */
-draco_status draco_mpi_role(const draco_mpi_config *config, int *server, int *worker, int *workers);
+DRACO_MPI_API draco_status draco_mpi_role(const draco_mpi_config *config, int *server, int *worker,
+                                          int *workers);
 /* Fill transport. On an error transport.explain says why; close it all the same. */
-draco_status draco_mpi_open(draco_transport *transport, const draco_mpi_config *config);
-int draco_mpi_worker(const draco_transport *transport); /* this rank's worker number, or -1 */
+DRACO_MPI_API draco_status draco_mpi_open(draco_transport *transport, const draco_mpi_config *config);
+DRACO_MPI_API int draco_mpi_worker(const draco_transport *transport); /* this rank's worker number, or -1 */
 
 typedef struct draco_mpi_counters {
     uint64_t bytes_in, bytes_out; /* payload taken in and sent */
@@ -100,7 +157,7 @@ typedef struct draco_mpi_counters {
     uint64_t offences;            /* messages that no honest worker sends */
     int gone;                     /* workers known to be dead or cut off */
 } draco_mpi_counters;
-void draco_mpi_count(const draco_transport *transport, draco_mpi_counters *counters);
+DRACO_MPI_API void draco_mpi_count(const draco_transport *transport, draco_mpi_counters *counters);
 
 #endif /* DRACO_MPI_H */
 
@@ -1254,7 +1311,7 @@ static int draco_mpi_priv_server_rank(const draco_mpi_config *c, int k) {
     return c->server_ranks ? c->server_ranks[k] : k;
 }
 
-draco_status draco_mpi_role(const draco_mpi_config *c, int *server, int *worker, int *workers) {
+DRACO_MPI_API draco_status draco_mpi_role(const draco_mpi_config *c, int *server, int *worker, int *workers) {
     int rank, size, servers, below = 0;
     if (!c || c->comm == MPI_COMM_NULL || MPI_Comm_rank(c->comm, &rank) != MPI_SUCCESS ||
         MPI_Comm_size(c->comm, &size) != MPI_SUCCESS)
@@ -1450,7 +1507,7 @@ static draco_status draco_mpi_priv_set_up(draco_mpi *t, const draco_mpi_config *
     return status;
 }
 
-draco_status draco_mpi_open(draco_transport *transport, const draco_mpi_config *config) {
+DRACO_MPI_API draco_status draco_mpi_open(draco_transport *transport, const draco_mpi_config *config) {
     draco_mpi *t;
     draco_status status;
     if (!transport || !config) return DRACO_E_ARGUMENT;
@@ -1464,11 +1521,11 @@ draco_status draco_mpi_open(draco_transport *transport, const draco_mpi_config *
     return status;
 }
 
-int draco_mpi_worker(const draco_transport *transport) {
+DRACO_MPI_API int draco_mpi_worker(const draco_transport *transport) {
     return ((const draco_mpi *)transport->ctx)->worker;
 }
 
-void draco_mpi_count(const draco_transport *transport, draco_mpi_counters *counters) {
+DRACO_MPI_API void draco_mpi_count(const draco_transport *transport, draco_mpi_counters *counters) {
     *counters = ((const draco_mpi *)transport->ctx)->counters;
 }
 
