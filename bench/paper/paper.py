@@ -359,8 +359,10 @@ def attack_lines(trainer, methods, attacks, table, steps):
              "the parameters were no longer finite. A dash: not run.", "",
              "| | " + " | ".join(attacks) + " |", "|---" * (len(attacks) + 1) + "|"]
     for m in methods:
-        lines.append(f"| {m} | " + " | ".join(shown(table.get((m, a))) for a in attacks) + " |")
-    lines += [""]
+        if any(table.get((m, a)) for a in attacks):
+            lines.append(f"| {m} | " + " | ".join(shown(table.get((m, a))) for a in attacks) + " |")
+    left = [m for m in methods if not any(table.get((m, a)) for a in attacks)]
+    lines += ["", f"Not run yet: {', '.join(left)}.", ""] if left else [""]
     for m in ("DRACO repetition", "DRACO cyclic, prime"):
         digests = [table[m, a][1] for a in attacks if table.get((m, a))]
         if digests and None not in digests:
