@@ -53,11 +53,11 @@ static void probe_close(probe *p) {
 }
 
 static double gain(probe *p, const unsigned char *out) {
-    draco_report report;
+    draco_report report = {0};
     for (int i = 0; i < p->code->n; i++) p->sketches[i] = out[i] ? NULL : p->sketch;
-    if (draco_locate(p->code, p->key, 2, p->sketches, p->work, p->weights, p->verdicts, &report) < 0)
-        return 0;
-    return report.gain;
+    draco_status status =
+        draco_locate(p->code, p->key, 2, p->sketches, p->work, p->weights, p->verdicts, &report);
+    return status >= 0 || status == DRACO_E_RANGE ? report.gain : 0;
 }
 
 /* Swaps one member of the set for another worker as long as that makes the gain larger. */
