@@ -1516,6 +1516,7 @@ static draco_status draco_codes_priv_locate_vote(const draco_code *code, const v
 /* ---- Locate, complex field ---- */
 
 #define DRACO_CODES_PRIV_M DRACO_CODES_PRIV_PROJECTIONS
+#define DRACO_CODES_PRIV_GIANT 67108864.0 /* 2^26: rounds by 2^-27 of an honest message in double */
 #define DRACO_CODES_PRIV_ULP                                                                                 \
     5.9604644775390625e-8 /* 2^-24: half a unit in the last place of a float near 1 */
 #define DRACO_CODES_PRIV_ATTEMPTS 16
@@ -1687,11 +1688,9 @@ static double draco_codes_priv_rounding(const draco_code *code, double *error) {
     return equal > unlike ? equal : unlike;
 }
 
-/* The rounding noise that a message may have. At most left/2 of those present lie, so that the norm which
- * that many exceed is no larger than the largest honest one: what is larger counts as that, and a liar cannot
- * buy a threshold. Allowed is three times the noise expected, more when few syndromes average it. */
-static double draco_codes_priv_noise(const draco_code *code, size_t d, const draco_codes_priv_bench *w) {
-    double kappa = (2.5 + 2.1 / sqrt((double)w->left)) * w->rounding, sum = 0, cap = 0;
+/* At most left/2 of those present lie, so that the norm which that many exceed is no larger than the largest
+ * honest one. */
+static double draco_codes_priv_cap(const draco_codes_priv_bench *w) {
     int i, j, alive = w->n - w->out;
     for (i = 0; i < alive; i++) {
         int larger = 0;
@@ -1699,8 +1698,34 @@ static double draco_codes_priv_noise(const draco_code *code, size_t d, const dra
             double mine = w->norms[w->alive[i]], other = w->norms[w->alive[j]];
             larger += other > mine || (other == mine && j < i);
         }
-        if (larger == w->left / 2) cap = w->norms[w->alive[i]];
+        if (larger == w->left / 2) return w->norms[w->alive[i]];
     }
+    return 0;
+}
+
+/* Each part is in r > left/2 messages, so no honest message stands out from that many others by such a factor.
+ * One that does is a lie for certain, and so large that its rounding in double would drown the syndromes of
+ * all others: it is set aside before they are formed, and costs the code no more than a missing one. */
+static void draco_codes_priv_set_giants_aside(draco_codes_priv_bench *w, draco_verdict *verdicts) {
+    double limit = DRACO_CODES_PRIV_GIANT * draco_codes_priv_cap(w);
+    int i, kept = 0, alive = w->n - w->out;
+    for (i = 0; i < alive; i++) {
+        int worker = w->alive[i];
+        if (w->norms[worker] > limit) {
+            verdicts[worker] = DRACO_BLAMED;
+            w->missing[w->out++] = worker;
+        } else {
+            w->alive[kept++] = worker;
+        }
+    }
+    w->left = w->q - w->out;
+}
+
+/* The rounding noise that a message may have. A norm larger than the cap counts as that, and a liar cannot buy
+ * a threshold. Allowed is three times the noise expected, more when few syndromes average it. */
+static double draco_codes_priv_noise(const draco_code *code, size_t d, const draco_codes_priv_bench *w) {
+    double kappa = (2.5 + 2.1 / sqrt((double)w->left)) * w->rounding, sum = 0, cap = draco_codes_priv_cap(w);
+    int i, alive = w->n - w->out;
     for (i = 0; i < alive; i++) {
         double norm = w->norms[w->alive[i]] < cap ? w->norms[w->alive[i]] : cap;
         sum += norm * norm;
@@ -2022,6 +2047,7 @@ static draco_status draco_codes_priv_locate_complex(const draco_code *code, cons
     int liars = 0, i;
     draco_codes_priv_lay_bench(code, work, &w);
     draco_codes_priv_look(code, key, d, sketches, &w, verdicts);
+    if (w.left > 0) draco_codes_priv_set_giants_aside(&w, verdicts);
     draco_codes_priv_count(code, verdicts, report);
     if (w.left < 0) return DRACO_E_TOO_MANY_MISSING;
     w.rounding = draco_codes_priv_rounding(code, &error);

@@ -709,29 +709,6 @@ static double norm_of(const float *x, const float *y, size_t count) {
     return sqrt(sum);
 }
 
-/* Turned bits make numbers near 1e38, past what doubles can weigh against honest ones: the complex field may
-   refuse such a round, but it never gives a wrong sum. */
-static void huge_numbers_never_give_a_wrong_sum(const draco_attack_config *config, const float *clean) {
-    float sign = 1, params[D] = {0}, sum[D] = {0};
-    draco_model model = toy_model(&sign);
-    draco_openmp_config workers = {.worker = {.code = config->code, .model = &model, .batch = 60}};
-    draco_transport inner, outer;
-    draco_round round;
-    draco_server *server;
-    assert_int_equal(draco_openmp_open(&inner, &workers), DRACO_OK);
-    assert_int_equal(draco_attack_wrap(&outer, &inner, config), DRACO_OK);
-    draco_server_config server_config = {.code = config->code, .transport = &outer, .dim = D};
-    assert_int_equal(draco_server_open(&server, &server_config), DRACO_OK);
-    draco_status status = draco_server_round(server, 0, params, sum, &round);
-    if (status < 0)
-        assert_true(norm_of(sum, NULL, D) <= 0);
-    else
-        assert_true(norm_of(sum, clean, D) <= 1e-5 * norm_of(clean, NULL, D));
-    draco_server_close(server);
-    outer.close(outer.ctx);
-    draco_attack_unwrap(&outer);
-}
-
 /* The cyclic codes: the same bytes in the prime field, to 1e-5 in the complex one. */
 static void the_cyclic_codes_see_through_every_attack(void **state) {
     (void)state;
@@ -754,11 +731,6 @@ static void the_cyclic_codes_see_through_every_attack(void **state) {
                                                .honest_exponents = way};
                 assert_int_equal(draco_worker_open(&config.flipped, &flipped), DRACO_OK);
                 memset(got, 0, sizeof got);
-                if (!field && strcmp(config.name, "bit-flip") == 0) {
-                    huge_numbers_never_give_a_wrong_sum(&config, clean);
-                    draco_worker_close(config.flipped);
-                    continue;
-                }
                 int wrong = train_under(&config, got, DRACO_OK);
                 double off = norm_of(got, clean, 3 * D) / norm_of(clean, NULL, 3 * D);
                 if (field ? memcmp(clean, got, sizeof got) != 0 : !(off < 1e-5))
