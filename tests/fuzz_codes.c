@@ -80,8 +80,8 @@ static void locate_pieces(const draco_code *code, size_t d, input in) {
     void *weights = malloc(draco_weights_bytes(code));
     unsigned char *sketches = malloc((size_t)code->n * each);
     const void *folded[32];
-    draco_verdict verdicts[32];
-    draco_report report;
+    draco_verdict verdicts[32] = {DRACO_UNDECIDED};
+    draco_report report = {0};
     draco_seed seed = {{7}};
     draco_status status;
     draco_sketch_key_init(code, &seed, key);
@@ -112,8 +112,8 @@ static void vote_exponents(const draco_code *code, size_t d, input in) {
     size_t bytes = draco_exponent_bytes(d) * (size_t)code->r;
     uint8_t *reports = calloc((size_t)code->n, bytes), *agreed = malloc(draco_exponent_bytes(d));
     const uint8_t *rows[32];
-    draco_verdict verdicts[32];
-    draco_report report;
+    draco_verdict verdicts[32] = {DRACO_UNDECIDED};
+    draco_report report = {0};
     void *work = malloc(draco_exponents_work_bytes(code, d));
     draco_status status;
     for (int i = 0; i < code->n; i++) {
