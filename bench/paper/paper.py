@@ -93,10 +93,10 @@ The ICML paper, table 2, speed-up of repetition / cyclic code over the geometric
 DIFFERS = """
 Where ours differ, and why:
 
-- **The geometric median is not slow any more.** The paper's took most of a round. Ours computes the distances
-  between the messages once and iterates on that small matrix, so a tight stopping rule costs no more than a loose
-  one; the classical iteration over the messages is in the table of server times beside it, with its iterations. Most
-  of the paper's speed-up came from there, and a user who picks this version will not see it.
+- **The geometric median need not be slow.** The paper's took most of a round. Ours computes the distances
+  between the messages once and iterates on that small matrix, so a tight stopping rule costs little more than a
+  loose one; the classical iteration over the messages stands beside it in bench/README.md, with its iterations.
+  Whoever picks this version should expect less of a speed-up than the paper reports.
 - **Redundant computation is not free.** With s = 5 a worker computes 11 times its share. Where computing
   dominates, a robust average with no redundancy takes less time per step; what DRACO gives for it is the model of
   the run without liars, bit for bit (repetition, prime field), and the names of the liars.
