@@ -333,13 +333,18 @@ __attribute__((format(printf, 2, 3))) static void draco_mpi_priv_say(draco_mpi *
     va_end(list);
 }
 
-/* Nothing to do: let the others have the processor, ever longer. Many ranks may share a core. */
-static void draco_mpi_priv_idle(draco_mpi *t) {
+/* Longest nap between two looks, in nanoseconds: while bytes flow that MPI moves only when it is called, and
+   while a worker waits for a question, of whom there may be dozens on a core. */
+#define DRACO_MPI_PRIV_FLOWING 100000L
+#define DRACO_MPI_PRIV_WAITING 500000L
+
+/* Nothing to do: let the others have the processor, ever longer. */
+static void draco_mpi_priv_idle(draco_mpi *t, long longest) {
     if (t->idle++ < 16) {
         sched_yield();
     } else {
         long pause = 20000L * (t->idle - 15);
-        struct timespec nap = {.tv_nsec = pause < 500000L ? pause : 500000L};
+        struct timespec nap = {.tv_nsec = pause < longest ? pause : longest};
         nanosleep(&nap, NULL);
     }
 }
@@ -735,7 +740,7 @@ static void draco_mpi_priv_wait_for_all(draco_mpi *t, double until) {
         if (busy)
             t->idle = 0;
         else
-            draco_mpi_priv_idle(t);
+            draco_mpi_priv_idle(t, DRACO_MPI_PRIV_FLOWING);
     }
 }
 
@@ -743,7 +748,7 @@ static void draco_mpi_priv_flush(draco_mpi *t, double seconds) {
     double until = draco_mpi_priv_now() + seconds;
     while (t->used > 0 && draco_mpi_priv_now() < until) {
         draco_mpi_priv_progress(t);
-        draco_mpi_priv_idle(t);
+        draco_mpi_priv_idle(t, DRACO_MPI_PRIV_FLOWING);
     }
 }
 
@@ -892,7 +897,7 @@ static void draco_mpi_priv_work(draco_mpi *t) {
     if (busy)
         t->idle = 0;
     else
-        draco_mpi_priv_idle(t);
+        draco_mpi_priv_idle(t, DRACO_MPI_PRIV_FLOWING);
 }
 
 static draco_status draco_mpi_priv_broadcast(void *ctx, const draco_request *request) {
@@ -1109,7 +1114,7 @@ static draco_status draco_mpi_priv_farewell(draco_mpi *t, draco_mpi_priv_peer *p
             t->missing |= p->head.reply_bytes != 0;
             return DRACO_E_STOPPED;
         }
-        draco_mpi_priv_idle(t);
+        draco_mpi_priv_idle(t, DRACO_MPI_PRIV_FLOWING);
     }
     draco_mpi_priv_say(t, "server %d (rank %d) is gone", p->number, p->rank);
     t->missing = 1;
@@ -1228,6 +1233,13 @@ static void draco_mpi_priv_let_go(draco_mpi *t) {
     t->asked_by = -2;
 }
 
+/* Is a letter on its way to this worker? */
+static int draco_mpi_priv_flows(const draco_mpi *t) {
+    int flows = 0;
+    for (int k = 0; k < t->servers; k++) flows |= t->peers[k].receiving > 0;
+    return flows;
+}
+
 static draco_status draco_mpi_priv_receive(void *ctx, draco_request *request) {
     draco_mpi *t = ctx;
     int from = -2;
@@ -1244,7 +1256,7 @@ static draco_status draco_mpi_priv_receive(void *ctx, draco_request *request) {
         draco_mpi_priv_drain(t);
         status = draco_mpi_priv_servers_there(t);
         if (status < 0) return status;
-        draco_mpi_priv_idle(t);
+        draco_mpi_priv_idle(t, draco_mpi_priv_flows(t) ? DRACO_MPI_PRIV_FLOWING : DRACO_MPI_PRIV_WAITING);
     }
     t->idle = 0;
     return draco_mpi_priv_hand_up(t, from, request);
@@ -1300,7 +1312,7 @@ static draco_status draco_mpi_priv_submit(void *ctx, const draco_request *reques
         if (left == 0) break;
         draco_mpi_priv_progress(t);
         status = draco_mpi_priv_servers_there(t);
-        draco_mpi_priv_idle(t);
+        draco_mpi_priv_idle(t, DRACO_MPI_PRIV_FLOWING);
     }
     return status;
 }
