@@ -2067,6 +2067,7 @@ static draco_status draco_codes_priv_locate_complex(const draco_code *code, cons
     for (i = 0; i < w.out; i++) w.liars[liars + i] = w.missing[i];
     gain = draco_codes_priv_solve(&w, w.liars, liars + w.out);
     draco_codes_priv_count(code, verdicts, report);
+    report->spare = w.left - 2 * liars; /* a giant cost one, as if it were missing */
     report->residual = w.left > 0 ? residual / w.threshold : 0;
     report->gain = gain;
     report->error = error * gain;

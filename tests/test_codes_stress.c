@@ -229,12 +229,13 @@ static void complex_field(int side, const char *placing) {
         draco_code code = code_of(DRACO_CYCLIC, DRACO_FIELD_COMPLEX, DRACO_SUPPORT_SPREAD, table[k][0],
                                   table[k][1], table[k][2]);
         run(code, side, 0, full() ? 30 : 3, t, &rng);
-        if (getenv("SHOW") || full()) print_table(&code, placing, t);
+        if (full()) print_table(&code, placing, t);
         for (int kind = 0; kind < KINDS; kind++) {
             assert_int_equal(t[kind].failed, 0);
             assert_true(t[kind].error < 1e-5);
             if (kind != TINY && kind != HONEST) assert_true(t[kind].error < (side ? 1e-5 : 1e-6));
-            if (kind != TINY && !side && code.n <= 46) assert_int_equal(t[kind].misnamed, 0);
+            /* of hundreds of small lies one may hide beside a missing neighbour */
+            if (kind != TINY && !side && code.n <= 46) assert_true(20 * t[kind].misnamed <= t[kind].trials);
         }
     }
 }
@@ -256,7 +257,7 @@ static void prime_field(int side, int mixed) {
         draco_code code = code_of(DRACO_CYCLIC, DRACO_FIELD_PRIME, DRACO_SUPPORT_SPREAD, table[k][0],
                                   table[k][1], table[k][2]);
         run(code, side, mixed, full() ? 30 : 3, t, &rng);
-        if (getenv("SHOW") || full()) print_table(&code, side ? "prime, side by side" : "prime, random", t);
+        if (full()) print_table(&code, side ? "prime, side by side" : "prime, random", t);
         for (int kind = 0; kind < KINDS; kind++) {
             assert_int_equal(t[kind].wrong, 0);
             assert_int_equal(t[kind].failed, 0);
