@@ -1812,7 +1812,7 @@ static void draco_codes_priv_suspect(draco_codes_priv_bench *w, int nu, int blur
         w->rank[i] = draco_codes_priv_c_norm2(sum);
         if (blur == 0) continue;
         *state = draco_codes_priv_mul(*state, 48271);
-        w->rank[i] *= pow(10, 2.0 * blur * *state / DRACO_CODES_PRIV_P);
+        w->rank[i] *= pow(10.0, 2.0 * blur * *state / DRACO_CODES_PRIV_P);
     }
     for (; chosen < nu; chosen++) {
         for (i = 0, k = 0; i < alive; i++) {

@@ -305,7 +305,6 @@ static void draco_grpc_priv_link_ended(draco_grpc_priv_link *l) {
              refused ? " (it may have refused this worker's certificate: its own log says)" : "");
     if (l->code == GRPC_STATUS_OK && was_joined) l->stopped = 1;
     const int final = draco_grpc_priv_is_final(l->code), tell = !l->stopped && !w->closing && !l->told;
-    if (final && !w->fatal) w->fatal = DRACO_E_CONFIG;
     l->told = 1;
     l->delay = l->delay < 0.2 ? 0.2 : fmin(2, 1.6 * l->delay);
     l->retry_at = now + l->delay * (0.8 + 0.05 * (w->index % 8)); /* not all at the same moment */
@@ -318,7 +317,8 @@ static void draco_grpc_priv_link_ended(draco_grpc_priv_link *l) {
     if (tell)
         draco_grpc_priv_say(&w->journal, "%s: %s%s", l->target, l->reason, final ? "" : "; trying again");
     pthread_mutex_lock(&w->mutex);
-    l->call = NULL; /* from here on a new call may begin */
+    if (final && !w->fatal) w->fatal = DRACO_E_CONFIG; /* told first: whoever sees it asks why */
+    l->call = NULL;                                    /* from here on a new call may begin */
     l->ending = 0;
     pthread_cond_broadcast(&w->changed);
     pthread_mutex_unlock(&w->mutex);
