@@ -17,10 +17,17 @@ for servers in 1 3; do
     result $? "$servers server(s): the same parameters, with a liar in every step"
 done
 
-# A worker is killed while the run goes on; the others, and the exit code, are none the worse.
-DRACO_MPI_SERVERS=1 timeout -k 3 120 mpirun $survive -n 9 scripts/mpi_rank.sh sh -c '
-    if [ "$OMPI_COMM_WORLD_RANK" -eq 5 ]; then exec timeout -s KILL 4 "$@"; else exec "$@"; fi' sh \
-    $train --steps=2500 --attack=none --transport=mpi --params="$out/killed" >"$out/log" 2>&1
+# A worker is killed when the run is under way; the others, and the exit code, are none the worse.
+rm -f "$out/metrics"
+: >"$out/metrics"
+DRACO_MPI_SERVERS=1 METRICS="$out/metrics" timeout -k 3 120 mpirun $survive -n 9 scripts/mpi_rank.sh sh -c '
+    [ "$OMPI_COMM_WORLD_RANK" -eq 5 ] || exec "$@"
+    "$@" &
+    worker=$!
+    while kill -0 $worker && [ "$(wc -l <"$METRICS")" -lt 100 ]; do sleep 0.02; done
+    kill -KILL $worker
+    wait $worker' sh \
+    $train --steps=2500 --attack=none --transport=mpi --metrics="$out/metrics" --params="$out/killed" >"$out/log" 2>&1
 code=$?
 $train --steps=2500 --attack=none --params="$out/openmp" >/dev/null 2>&1
 [ "$code" -eq 0 ] && grep -q 'rank 5 ended with code 137' "$out/log" && cmp -s "$out/openmp" "$out/killed"
