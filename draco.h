@@ -1065,6 +1065,19 @@ static draco_status draco_priv_ask(draco_server *s, draco_request *request, cons
     return status < 0 ? status : DRACO_OK;
 }
 
+/* A question of this round; params: NULL when it carries none. */
+static draco_request draco_priv_question(const draco_server *s, draco_ask ask, uint64_t step,
+                                         const float *params, size_t reply_bytes) {
+    draco_request request;
+    memset(&request, 0, sizeof request);
+    request.ask = ask;
+    request.step = step;
+    request.params = params;
+    request.params_count = params ? s->count : 0;
+    request.reply_bytes = reply_bytes;
+    return request;
+}
+
 static draco_status draco_priv_exchange(draco_server *s, size_t bytes) {
     return s->c.transport->exchange(s->c.transport->ctx, s->mine, bytes, s->all);
 }
@@ -1195,12 +1208,7 @@ static void draco_priv_explain_group(draco_server *s, draco_status status, const
 static draco_status draco_priv_plain_round(draco_server *s, uint64_t step, const float *params, float *sum) {
     draco_request request;
     draco_status status;
-    memset(&request, 0, sizeof request);
-    request.ask = DRACO_ASK_MESSAGE;
-    request.step = step;
-    request.params = params;
-    request.params_count = s->count;
-    request.reply_bytes = s->message_bytes;
+    request = draco_priv_question(s, DRACO_ASK_MESSAGE, step, params, s->message_bytes);
     status = draco_priv_ask(s, &request, NULL);
     if (status < 0) return status;
     status = draco_priv_locate(s);
@@ -1236,12 +1244,8 @@ static draco_status draco_priv_agree_exponents(draco_server *s, uint64_t step, c
     draco_request request;
     draco_status status;
     int i;
-    memset(&request, 0, sizeof request);
-    request.ask = DRACO_ASK_EXPONENTS;
-    request.step = step;
-    request.params = params;
-    request.params_count = s->count;
-    request.reply_bytes = (size_t)s->c.code.r * draco_exponent_bytes(s->count);
+    request = draco_priv_question(s, DRACO_ASK_EXPONENTS, step, params,
+                                  (size_t)s->c.code.r * draco_exponent_bytes(s->count));
     status = draco_priv_ask(s, &request, NULL);
     if (status < 0) return status;
     for (i = 0; i < s->n; i++) {
@@ -1266,12 +1270,9 @@ static draco_status draco_priv_prime_round(draco_server *s, uint64_t step, const
     draco_status status = draco_priv_agree_exponents(s, step, params);
     int i;
     if (status < 0) return status;
-    memset(&request, 0, sizeof request);
-    request.ask = DRACO_ASK_ENCODED;
-    request.step = step;
+    request = draco_priv_question(s, DRACO_ASK_ENCODED, step, NULL, s->message_bytes);
     request.extra = s->exponents;
     request.extra_bytes = draco_exponent_bytes(s->count);
-    request.reply_bytes = s->message_bytes;
     status = draco_priv_ask(s, &request, NULL);
     if (status < 0) return status;
     status = draco_priv_locate(s);
@@ -1371,10 +1372,7 @@ static draco_status draco_priv_fetch_bodies(draco_server *s, uint64_t step) {
             }
             s->whom[-s->winners[g] - 2] = 1;
         }
-        memset(&request, 0, sizeof request);
-        request.ask = DRACO_ASK_BODY;
-        request.step = step;
-        request.reply_bytes = s->message_bytes;
+        request = draco_priv_question(s, DRACO_ASK_BODY, step, NULL, s->message_bytes);
         status = draco_priv_ask(s, &request, s->whom);
         if (status < 0) return status;
         for (g = 0; g < s->groups; g++) {
@@ -1396,12 +1394,7 @@ static draco_status draco_priv_fetch_bodies(draco_server *s, uint64_t step) {
 static draco_status draco_priv_digest_round(draco_server *s, uint64_t step, const float *params, float *sum) {
     draco_request request;
     draco_status status;
-    memset(&request, 0, sizeof request);
-    request.ask = DRACO_ASK_DIGEST;
-    request.step = step;
-    request.params = params;
-    request.params_count = s->count;
-    request.reply_bytes = DRACO_DIGEST_BYTES;
+    request = draco_priv_question(s, DRACO_ASK_DIGEST, step, params, DRACO_DIGEST_BYTES);
     status = draco_priv_ask(s, &request, NULL);
     if (status >= 0) status = draco_priv_merge_digests(s);
     if (status < 0) return status;
@@ -1442,12 +1435,7 @@ static draco_status draco_priv_rows_round(draco_server *s, uint64_t step, const 
     draco_request request;
     draco_status status;
     int i, g;
-    memset(&request, 0, sizeof request);
-    request.ask = DRACO_ASK_MESSAGE;
-    request.step = step;
-    request.params = params;
-    request.params_count = s->count;
-    request.reply_bytes = s->message_bytes;
+    request = draco_priv_question(s, DRACO_ASK_MESSAGE, step, params, s->message_bytes);
     status = draco_priv_ask(s, &request, NULL);
     if (status < 0) return status;
     draco_priv_verdicts_of_arrival(s);
@@ -1553,12 +1541,7 @@ DRACO_API draco_status draco_server_probe(draco_server *s, uint64_t step, const 
     int i, j, used = 0;
     if (!s || !params || !classes || !count) return DRACO_E_ARGUMENT;
     draco_priv_begin_round(s);
-    memset(&request, 0, sizeof request);
-    request.ask = DRACO_ASK_PROBE;
-    request.step = step;
-    request.params = params + s->first;
-    request.params_count = s->count;
-    request.reply_bytes = DRACO_DIGEST_BYTES;
+    request = draco_priv_question(s, DRACO_ASK_PROBE, step, params + s->first, DRACO_DIGEST_BYTES);
     status = draco_priv_ask(s, &request, NULL);
     if (status < 0) return status;
     for (i = 0; i < s->n; i++) {
