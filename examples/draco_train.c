@@ -307,6 +307,26 @@ static int train_open_server(train_run *run) {
     return status == DRACO_E_MEMORY ? 1 : 2;
 }
 
+/* Word vectors from a file take the place of random ones: they are the first coordinates of the text CNN. */
+static int train_word_vectors(train_run *run) {
+    const train_options *o = run->o;
+    draco_data_error error = {{0}};
+    size_t found = 0;
+    if (!o->word2vec) return 0;
+    if (strcmp(o->model, "textcnn") != 0) {
+        fprintf(stderr, "draco-train: --word2vec goes with --model=textcnn only\n");
+        return 2;
+    }
+    if (draco_data_word2vec(o->word2vec, &run->setup.train.vocabulary, TRAIN_EMBEDDING, run->params, &found,
+                            &error) < 0) {
+        fprintf(stderr, "draco-train: %s\n", error.text);
+        return 2;
+    }
+    if (train_speaks(run) && strcmp(o->progress, "none") != 0)
+        printf("%zu of %zu words start from %s\n", found, run->setup.train.vocabulary.words, o->word2vec);
+    return 0;
+}
+
 static int train_open_vectors(train_run *run) {
     const draco_model *m = &run->setup.model;
     size_t spp = run->setup.optimizer.state_per_parameter;
@@ -323,6 +343,7 @@ static int train_open_vectors(train_run *run) {
         fprintf(stderr, "draco-train: the model could not be initialised\n");
         return 1;
     }
+    if (train_word_vectors(run) != 0) return 2;
     return run->o->resume ? train_resume(run) : 0;
 }
 

@@ -19,6 +19,8 @@
 #include <sodium.h>
 #include <unistd.h>
 
+#define TRAIN_EMBEDDING 300 /* floats of a word vector of the text CNN */
+
 typedef struct train_setup {
     draco_dataset train, test;
     int has_data, has_model;
@@ -113,7 +115,7 @@ static draco_status train_open_named(const train_options *o, train_setup *s) {
         s->close_model = draco_resnet_close;
         if (status >= 0) s->memory = draco_resnet_memory(&s->model, samples);
     } else if (strcmp(o->model, "textcnn") == 0) {
-        draco_textcnn_config config = {.train = &s->train, .test = &s->test};
+        draco_textcnn_config config = {.train = &s->train, .test = &s->test, .dimension = TRAIN_EMBEDDING};
         status = draco_textcnn_open(&s->model, &config);
         s->close_model = draco_textcnn_close;
         if (status >= 0) s->memory = draco_textcnn_memory(&s->model, samples);

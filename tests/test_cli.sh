@@ -50,6 +50,13 @@ refused 'not-there' "a checkpoint that is not there" $small --resume="$dir/not-t
 # shellcheck disable=SC2086
 refused 'GiB' "a run that does not fit into memory" $small --model=fc --workers=4000 --adversaries=1 --rule=mean --batch=4000 --share-parts --threads=4000
 
+# shellcheck disable=SC2086
+refused 'textcnn only' "word vectors for a model without words" $small --word2vec="$dir/vectors"
+words="--data=sentences --train-samples=120 --test-samples=40 --model=textcnn --batch=15 --steps=1 --threads=1"
+printf 'no vectors here\n' >"$dir/vectors"
+# shellcheck disable=SC2086
+refused 'vectors' "a file that holds no word vectors" $words --word2vec="$dir/vectors"
+
 # IDX files, 20 images of 28 x 28.
 bytes() { # COUNT: that many zeros
     head -c "$1" /dev/zero
@@ -131,6 +138,11 @@ report $? "the model is the same bytes without liars"
     "$train" $small --steps=7 --optimizer=adam --resume="$dir/c" --params="$dir/pc" --progress=none &&
     "$train" $small --steps=12 --optimizer=adam --params="$dir/pd" --progress=none && cmp -s "$dir/pc" "$dir/pd"
 report $? "a resumed run makes the same bytes as one that was not stopped"
+
+{ printf '1 300\nnowhere '; head -c 1200 /dev/zero; } >"$dir/vectors"
+# shellcheck disable=SC2086
+"$train" $words --word2vec="$dir/vectors" --progress=plain >"$dir/out" 2>&1 && grep -q '0 of [0-9]* words start from' "$dir/out"
+report $? "word vectors are read from a file"
 
 # shellcheck disable=SC2086
 "$train" $small --steps=5 --attack=gaussian --who=worst --liars=3 --policy=stop --metrics="$dir/b" --progress=plain \
