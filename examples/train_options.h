@@ -229,7 +229,7 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
         {"join-seconds", TRAIN_REAL, &o->join_seconds, 0, 1e6, NULL, "SEC",
          "mpi, grpc: wait this long for the workers"},
         {"max-connections", TRAIN_LONG, &o->max_connections, 0, 1e6, NULL, "N",
-         "grpc: at most this many (0: 2n + 16)"},
+         "grpc: at most this many (0: n + 64)"},
         {"ca", TRAIN_TEXT, &o->ca, 0, 0, NULL, "FILE", "grpc: certificate of the authority (PEM)"},
         {"cert", TRAIN_TEXT, &o->certificate, 0, 0, NULL, "FILE", "grpc: this process's certificate (PEM)"},
         {"key", TRAIN_TEXT, &o->key, 0, 0, NULL, "FILE", "grpc: its private key (PEM)"},
