@@ -351,7 +351,7 @@ static int train_open_vectors(train_run *run) {
 static int train_probe(train_run *run) {
     int n = run->setup.code.n, count = 0, most = 0, best = 0, i, j, exact;
     int *classes;
-    if (run->o->no_probe || run->has_attack || strcmp(run->o->transport, "openmp") == 0) return 0;
+    if (run->o->no_probe || strcmp(run->o->transport, "openmp") == 0) return 0;
     classes = calloc((size_t)n, sizeof *classes);
     if (!classes) return 1;
     if (draco_server_probe(run->server, 0, run->params, classes, &count) < 0) count = 0;
