@@ -30,6 +30,11 @@ static double median(double *v, int n) {
     return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
 }
 
+/* Numbers, not zeros: pages that were never written are all the same one, and cost nothing to read. */
+static void fill(float *v, size_t d) {
+    for (size_t i = 0; i < d; i++) v[i] = (float)i;
+}
+
 /* ---- Bare TCP ---- */
 
 static int transfer(int fd, char *buffer, size_t bytes, int out) {
@@ -49,7 +54,8 @@ static int tcp_worker(int port, size_t bytes) {
     a.sin_port = htons((uint16_t)port);
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    char *params = (char *)malloc(bytes), *reply = (char *)calloc(1, bytes);
+    char *params = (char *)malloc(bytes), *reply = (char *)malloc(bytes);
+    fill((float *)(void *)reply, bytes / sizeof(float));
     if (connect(fd, (struct sockaddr *)&a, sizeof a)) return 1;
     while (transfer(fd, params, bytes, 0) && transfer(fd, reply, bytes, 1)) {
     }
@@ -88,11 +94,12 @@ static void tcp_round(const int *fds, int n, const char *params, char **rows, si
 
 /* ---- gRPC ---- */
 
-static int grpc_worker(const char *address, int index, size_t bytes, const char *tls) {
+static int grpc_worker(int port, int index, size_t bytes, const char *tls) {
     draco_transport t;
-    char why[256], files[3][256];
+    char why[256], address[32], files[3][256];
     draco_grpc_worker_config config;
     memset(&config, 0, sizeof config);
+    snprintf(address, sizeof address, "127.0.0.1:%d", port);
     config.address = address;
     config.index = index;
     if (tls) {
@@ -105,7 +112,8 @@ static int grpc_worker(const char *address, int index, size_t bytes, const char 
         fprintf(stderr, "%s\n", why);
         return 1;
     }
-    void *reply = calloc(1, bytes);
+    float *reply = (float *)malloc(bytes);
+    fill(reply, bytes / sizeof(float));
     draco_request r;
     while (t.receive(t.ctx, &r) == DRACO_OK && r.ask != DRACO_ASK_STOP)
         t.submit(t.ctx, &r, reply, r.reply_bytes);
@@ -164,14 +172,16 @@ static void grpc_serve(draco_transport *t, int n, const char *tls) {
     }
 }
 
-/* ---- The run ---- */
+/* ---- The run: a server process for each kind, which take turns ---- */
 
-static pid_t spawn(char *program, const char *kind, int port, int index, size_t bytes, const char *tls) {
+static pid_t spawn(char *program, const char *role, const char *kind, int number, int index, size_t bytes,
+                   const char *tls) {
     char a[32], b[32], c[32];
-    snprintf(a, sizeof a, "127.0.0.1:%d", port);
+    snprintf(a, sizeof a, "%d", number);
     snprintf(b, sizeof b, "%d", index);
     snprintf(c, sizeof c, "%zu", bytes);
-    char *words[] = {program, (char *)(uintptr_t)kind, a, b, c, (char *)(uintptr_t)tls, NULL};
+    char *words[] = {
+        program, (char *)(uintptr_t)role, (char *)(uintptr_t)kind, a, b, c, (char *)(uintptr_t)tls, NULL};
     pid_t pid;
     if (posix_spawn(&pid, program, NULL, NULL, words, environ)) exit(1);
     return pid;
@@ -185,15 +195,7 @@ static double resident(void) {
     return 1e-6 * (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
-static void compare(char *program, int n, size_t d, int rounds, const char *tls) {
-    const size_t bytes = d * sizeof(float);
-    float *params = (float *)calloc(d, sizeof *params);
-    char **rows = (char **)calloc((size_t)n, sizeof *rows);
-    int *fds = (int *)calloc((size_t)n, sizeof *fds);
-    double *seconds[3];
-    for (int i = 0; i < n; i++) memset(rows[i] = (char *)malloc(bytes), 1, bytes);
-    for (int k = 0; k < 3; k++) seconds[k] = (double *)calloc((size_t)rounds, sizeof **seconds);
-
+static int tcp_listen(int n, int *port) {
     struct sockaddr_in a;
     socklen_t length = sizeof a;
     memset(&a, 0, sizeof a);
@@ -203,54 +205,108 @@ static void compare(char *program, int n, size_t d, int rounds, const char *tls)
     if (bind(listener, (struct sockaddr *)&a, sizeof a) || listen(listener, n) ||
         getsockname(listener, (struct sockaddr *)&a, &length))
         exit(1);
-    for (int i = 0; i < n; i++) {
-        spawn(program, "tcp", ntohs(a.sin_port), i, bytes, NULL);
-        fds[i] = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    }
-    draco_transport plain, secure;
-    grpc_serve(&plain, n, NULL);
-    grpc_serve(&secure, n, tls);
-    for (int i = 0; i < n; i++) spawn(program, "grpc", draco_grpc_port(&plain), i, bytes, NULL);
-    for (int i = 0; i < n; i++) spawn(program, "grpc", draco_grpc_port(&secure), i, bytes, tls);
+    *port = ntohs(a.sin_port);
+    return listener;
+}
 
-    for (int round = -1; round < rounds; round++) { /* the first one warms up */
-        double t[4];
-        t[0] = now();
-        tcp_round(fds, n, (const char *)params, rows, bytes);
-        t[1] = now();
-        grpc_round(&plain, (uint64_t)round + 2, params, d, rows);
-        t[2] = now();
-        grpc_round(&secure, (uint64_t)round + 2, params, d, rows);
-        t[3] = now();
-        for (int k = 0; k < 3 && round >= 0; k++) seconds[k][round] = t[k + 1] - t[k];
+/* Runs a round for each byte on its standard input, and writes back how long it took. At the end: its memory. */
+static int serve(char *program, const char *kind, int n, size_t bytes, const char *tls) {
+    const size_t d = bytes / sizeof(float);
+    const int bare = !strcmp(kind, "tcp");
+    float *params = (float *)malloc(bytes);
+    char **rows = (char **)calloc((size_t)n, sizeof *rows);
+    int *fds = (int *)calloc((size_t)n, sizeof *fds), port, listener = -1;
+    draco_transport t;
+    fill(params, d);
+    for (int i = 0; i < n; i++) memset(rows[i] = (char *)malloc(bytes), 1, bytes);
+    if (bare)
+        listener = tcp_listen(n, &port);
+    else {
+        grpc_serve(&t, n, tls);
+        port = draco_grpc_port(&t);
     }
-    static const char *const names[3] = {"bare TCP", "gRPC", "gRPC + mTLS"};
-    printf("n = %d, d = %.1f M, %d rounds: rows %.0f MB, this process with two servers %.0f MB\n", n,
-           1e-6 * (double)d, rounds, 1e-6 * (double)n * (double)bytes, resident());
-    for (int k = 0; k < 3; k++) {
-        const double middle = median(seconds[k], rounds); /* sorts: the fastest stands first */
-        printf("  %-12s median %7.1f ms (%.2f x TCP)   fastest %7.1f ms (%.2f x)\n", names[k], 1e3 * middle,
-               middle / median(seconds[0], rounds), 1e3 * seconds[k][0], seconds[k][0] / seconds[0][0]);
+    for (int i = 0; i < n; i++) {
+        spawn(program, "worker", kind, port, i, bytes, tls);
+        if (bare) fds[i] = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     }
-    fflush(stdout);
-    for (int i = 0; i < n; i++) close(fds[i]);
-    close(listener);
-    plain.close(plain.ctx);
-    secure.close(secure.ctx);
+    char go;
+    for (uint64_t round = 1; read(STDIN_FILENO, &go, 1) == 1; round++) {
+        const double start = now();
+        if (bare)
+            tcp_round(fds, n, (const char *)params, rows, bytes);
+        else
+            grpc_round(&t, round, params, d, rows);
+        const double report[2] = {now() - start, resident()};
+        if (write(STDOUT_FILENO, report, sizeof report) != sizeof report) return 1;
+    }
+    for (int i = 0; bare && i < n; i++) close(fds[i]);
+    if (!bare) t.close(t.ctx);
     while (wait(NULL) > 0) {
     }
     for (int i = 0; i < n; i++) free(rows[i]);
-    for (int k = 0; k < 3; k++) free(seconds[k]);
     free(rows);
     free(fds);
     free(params);
+    return 0;
+}
+
+/* A server of this kind on the other end of a socket. */
+static int start(char *program, const char *kind, int n, size_t bytes, const char *tls) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) exit(1);
+    const pid_t pid = fork();
+    if (pid < 0) exit(1);
+    if (pid == 0) {
+        if (dup2(ends[1], STDIN_FILENO) < 0 || dup2(ends[1], STDOUT_FILENO) < 0) _exit(1);
+        char count[32], size[32];
+        snprintf(count, sizeof count, "%d", n);
+        snprintf(size, sizeof size, "%zu", bytes);
+        execl(program, program, "server", kind, count, "0", size, tls, (char *)NULL);
+        _exit(1);
+    }
+    close(ends[1]);
+    return ends[0];
+}
+
+static void compare(char *program, int n, size_t d, int rounds, const char *tls) {
+    static const char *const names[3] = {"bare TCP", "gRPC", "gRPC + mTLS"};
+    const size_t bytes = d * sizeof(float);
+    const int server[3] = {start(program, "tcp", n, bytes, NULL), start(program, "grpc", n, bytes, NULL),
+                           start(program, "grpc", n, bytes, tls)};
+    double *seconds[3], report[2], memory[3] = {0, 0, 0};
+    for (int k = 0; k < 3; k++) seconds[k] = (double *)calloc((size_t)rounds, sizeof **seconds);
+    for (int round = -2; round < rounds; round++) /* the first two warm up */
+        for (int k = 0; k < 3; k++) {
+            if (write(server[k], "", 1) != 1 ||
+                recv(server[k], report, sizeof report, MSG_WAITALL) != sizeof report) {
+                fprintf(stderr, "%s: the server is gone\n", names[k]);
+                exit(1);
+            }
+            if (round >= 0) seconds[k][round] = report[0];
+            memory[k] = report[1];
+        }
+    printf("n = %d, d = %.1f M, %d rounds: rows %.0f MB\n", n, 1e-6 * (double)d, rounds,
+           1e-6 * (double)n * (double)bytes);
+    for (int k = 0; k < 3; k++) {
+        const double middle = median(seconds[k], rounds); /* sorts: the fastest stands first */
+        printf("  %-12s median %7.1f ms (%.2f x TCP)   fastest %7.1f ms (%.2f x)   server %4.0f MB\n",
+               names[k], 1e3 * middle, middle / median(seconds[0], rounds), 1e3 * seconds[k][0],
+               seconds[k][0] / seconds[0][0], memory[k]);
+    }
+    fflush(stdout);
+    for (int k = 0; k < 3; k++) close(server[k]);
+    while (wait(NULL) > 0) {
+    }
+    for (int k = 0; k < 3; k++) free(seconds[k]);
 }
 
 int main(int argc, char **argv) {
-    if (argc > 4 && !strcmp(argv[1], "tcp"))
-        return tcp_worker(atoi(strchr(argv[2], ':') + 1), (size_t)atoll(argv[4]));
-    if (argc > 4 && !strcmp(argv[1], "grpc"))
-        return grpc_worker(argv[2], atoi(argv[3]), (size_t)atoll(argv[4]), argc > 5 ? argv[5] : NULL);
+    const char *role = argc > 5 ? argv[1] : "", *tls = argc > 6 ? argv[6] : NULL;
+    const size_t bytes = argc > 5 ? (size_t)atoll(argv[5]) : 0;
+    if (!strcmp(role, "server")) return serve(argv[0], argv[2], atoi(argv[3]), bytes, tls);
+    if (!strcmp(role, "worker"))
+        return strcmp(argv[2], "tcp") ? grpc_worker(atoi(argv[3]), atoi(argv[4]), bytes, tls)
+                                      : tcp_worker(atoi(argv[3]), bytes);
     const int n = argc > 1 ? atoi(argv[1]) : 8;
     const double millions = argc > 2 ? atof(argv[2]) : 0;
     const int rounds = argc > 3 ? atoi(argv[3]) : 0;

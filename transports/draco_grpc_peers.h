@@ -207,10 +207,13 @@ struct draco_grpc_priv_server {
     pthread_t io, guard, acceptor;
     int threads; /* how many of these three run */
     int bound;
-    draco_grpc_priv_tag down_tag;
+    grpc_channel *lame; /* leads nowhere: its one call serves to wake the I/O thread */
+    grpc_call *nudge;
+    draco_grpc_priv_tag down_tag, nudge_tag;
     pthread_mutex_t mutex; /* everything below; never held across a call of gRPC */
-    pthread_cond_t changed;
+    pthread_cond_t changed, returned;
     int closing, down;
+    int borrowed, parked; /* the caller reads the queue; the I/O thread waits until it is done */
     draco_grpc_priv_pool *pool;
     draco_grpc_priv_slot *slots;
     draco_grpc_priv_conn *conns;

@@ -54,40 +54,84 @@ static void draco_grpc_priv_closed(draco_grpc_priv_conn *c) {
         draco_grpc_priv_say(&s->journal, "%s %d (%s) left", s->role, c->slot + s->first, c->peer);
 }
 
+/* One event of gRPC's, on the thread that reads the queue. */
+static void draco_grpc_priv_handle(draco_grpc_priv_server *s, const grpc_event *e) {
+    draco_grpc_priv_tag *tag = (draco_grpc_priv_tag *)e->tag;
+    if (tag->owner == s) { /* the server is down */
+        pthread_mutex_lock(&s->mutex);
+        s->down = 1;
+        pthread_cond_broadcast(&s->changed);
+        pthread_mutex_unlock(&s->mutex);
+        return;
+    }
+    draco_grpc_priv_conn *c = (draco_grpc_priv_conn *)tag->owner;
+    switch (tag->event) {
+    case DRACO_GRPC_PRIV_RECV:
+        draco_grpc_priv_received(c, e->success);
+        return;
+    case DRACO_GRPC_PRIV_CLOSED:
+        draco_grpc_priv_closed(c);
+        break;
+    case DRACO_GRPC_PRIV_SEND:
+        pthread_mutex_lock(&s->mutex);
+        c->sending = 0;
+        if (e->success) draco_grpc_priv_frame_sent(c);
+        pthread_mutex_unlock(&s->mutex);
+        if (e->success) draco_grpc_priv_pump(c);
+        break;
+    case DRACO_GRPC_PRIV_META:
+    case DRACO_GRPC_PRIV_STATUS:
+        break;
+    }
+    draco_grpc_priv_release(c);
+}
+
+/* The queue has one reader at a time: the I/O thread, or the caller while it collects, so that the bytes of a
+   message are copied by the core that received them and no message waits for another thread to wake up. */
 static void *draco_grpc_priv_io_main(void *arg) {
     draco_grpc_priv_server *s = (draco_grpc_priv_server *)arg;
     for (;;) {
-        grpc_event e = grpc_completion_queue_next(s->queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
+        const grpc_event e = grpc_completion_queue_next(s->queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
         if (e.type == GRPC_QUEUE_SHUTDOWN) return NULL;
-        draco_grpc_priv_tag *tag = (draco_grpc_priv_tag *)e.tag;
-        if (tag->owner == s) { /* the server is down */
-            pthread_mutex_lock(&s->mutex);
-            s->down = 1;
-            pthread_cond_broadcast(&s->changed);
-            pthread_mutex_unlock(&s->mutex);
+        if (e.tag != &s->nudge_tag) {
+            draco_grpc_priv_handle(s, &e);
             continue;
         }
-        draco_grpc_priv_conn *c = (draco_grpc_priv_conn *)tag->owner;
-        switch (tag->event) {
-        case DRACO_GRPC_PRIV_RECV:
-            draco_grpc_priv_received(c, e.success);
-            continue;
-        case DRACO_GRPC_PRIV_CLOSED:
-            draco_grpc_priv_closed(c);
-            break;
-        case DRACO_GRPC_PRIV_SEND:
-            pthread_mutex_lock(&s->mutex);
-            c->sending = 0;
-            if (e.success) draco_grpc_priv_frame_sent(c);
-            pthread_mutex_unlock(&s->mutex);
-            if (e.success) draco_grpc_priv_pump(c);
-            break;
-        case DRACO_GRPC_PRIV_META:
-        case DRACO_GRPC_PRIV_STATUS:
-            break;
-        }
-        draco_grpc_priv_release(c);
+        pthread_mutex_lock(&s->mutex);
+        s->parked = 1;
+        pthread_cond_broadcast(&s->changed);
+        while (s->borrowed) pthread_cond_wait(&s->returned, &s->mutex);
+        s->parked = 0;
+        pthread_mutex_unlock(&s->mutex);
     }
+}
+
+/* Take the queue from the I/O thread: an empty batch completes at once and wakes it. */
+static void draco_grpc_priv_borrow_queue(draco_grpc_priv_server *s) {
+    pthread_mutex_lock(&s->mutex);
+    s->borrowed = 1;
+    const int parked = s->parked; /* it has not woken up since it was last sent to sleep */
+    pthread_mutex_unlock(&s->mutex);
+    if (!parked) grpc_call_start_batch(s->nudge, NULL, 0, &s->nudge_tag, NULL);
+    pthread_mutex_lock(&s->mutex);
+    while (!s->parked) pthread_cond_wait(&s->changed, &s->mutex);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+/* Read one event, or wait for one; awake five times a second to look at the stop flag. */
+static void draco_grpc_priv_poll(draco_grpc_priv_server *s, double until) {
+    const double wait = fmax(0, fmin(0.2, until - draco_grpc_priv_now()));
+    const gpr_timespec deadline =
+        gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_micros((int64_t)(1e6 * wait), GPR_TIMESPAN));
+    const grpc_event e = grpc_completion_queue_next(s->queue, deadline, NULL);
+    if (e.type == GRPC_OP_COMPLETE) draco_grpc_priv_handle(s, &e);
+}
+
+static void draco_grpc_priv_return_queue(draco_grpc_priv_server *s) {
+    pthread_mutex_lock(&s->mutex);
+    s->borrowed = 0;
+    pthread_cond_signal(&s->returned);
+    pthread_mutex_unlock(&s->mutex);
 }
 
 /* A new call: its identity is settled before any message of it is read. */
@@ -386,6 +430,7 @@ static draco_status draco_grpc_priv_collect_from(draco_grpc_priv_server *s, cons
         s->slots[i].received = 0;
         round.left += !s->slots[i].ended;
     }
+    draco_grpc_priv_borrow_queue(s);
     pthread_mutex_lock(&s->mutex);
     while (round.left && !round.enough && !late) {
         draco_grpc_priv_conn *c = draco_grpc_priv_pop(s);
@@ -393,8 +438,11 @@ static draco_status draco_grpc_priv_collect_from(draco_grpc_priv_server *s, cons
         late = draco_grpc_priv_now() >= until;
         if (!c) {
             const double again = draco_grpc_priv_absent(&round);
-            if (!round.left || round.enough || late || s->ready) continue;
-            if (draco_grpc_priv_news(s, again < until ? again : until) && !stopping) {
+            if (!round.left || round.enough || late) continue;
+            pthread_mutex_unlock(&s->mutex);
+            draco_grpc_priv_poll(s, again < until ? again : until);
+            pthread_mutex_lock(&s->mutex);
+            if (s->stop && *s->stop && !stopping) {
                 stopping = 1; /* a round that is under way may still end well */
                 until = fmin(until, draco_grpc_priv_now() + DRACO_GRPC_PRIV_LAST_ROUND);
             }
@@ -410,6 +458,7 @@ static draco_status draco_grpc_priv_collect_from(draco_grpc_priv_server *s, cons
         pthread_mutex_lock(&s->mutex);
     }
     pthread_mutex_unlock(&s->mutex);
+    draco_grpc_priv_return_queue(s);
     return !round.left || round.enough ? DRACO_OK : stopping ? DRACO_E_STOPPED : DRACO_MORE;
 }
 
@@ -504,6 +553,8 @@ static void draco_grpc_priv_server_free(draco_grpc_priv_server *s) {
     if (s->threads > 1) pthread_join(s->guard, NULL);
     if (s->threads > 2) pthread_join(s->acceptor, NULL); /* before the server that it asks for calls */
     if (s->server) grpc_server_destroy(s->server);
+    if (s->nudge) grpc_call_unref(s->nudge);
+    if (s->lame) grpc_channel_destroy(s->lame);
     draco_grpc_priv_queue_end(s->accept_queue, NULL);
     draco_grpc_priv_queue_end(s->queue, s->threads ? &s->io : NULL);
     for (int i = 0; s->slots && i < s->workers; i++) {
@@ -514,6 +565,7 @@ static void draco_grpc_priv_server_free(draco_grpc_priv_server *s) {
     grpc_shutdown_blocking();
     if (s->pool) draco_grpc_priv_pool_leave(s->pool);
     pthread_cond_destroy(&s->changed);
+    pthread_cond_destroy(&s->returned);
     pthread_mutex_destroy(&s->mutex);
     pthread_mutex_destroy(&s->journal.mutex);
     free(s->slots);
@@ -571,6 +623,10 @@ static draco_status draco_grpc_priv_bind(draco_grpc_priv_server *s, const char *
     s->accept_queue =
         grpc_completion_queue_create(grpc_completion_queue_factory_lookup(&attributes), &attributes, NULL);
     grpc_server_register_completion_queue(s->server, s->queue, NULL);
+    s->lame = grpc_lame_client_channel_create(address, GRPC_STATUS_UNAVAILABLE, "no channel");
+    s->nudge = grpc_channel_create_call(s->lame, NULL, GRPC_PROPAGATE_DEFAULTS, s->queue,
+                                        grpc_slice_from_static_string(DRACO_GRPC_PRIV_METHOD), NULL,
+                                        gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
     grpc_server_register_completion_queue(s->server, s->accept_queue, NULL);
     grpc_server_credentials *credentials = draco_grpc_priv_server_credentials(pem);
     char reason[256] = "";
@@ -610,6 +666,7 @@ static draco_status draco_grpc_priv_server_new(draco_grpc_priv_server **server,
     pthread_mutex_init(&s->mutex, NULL);
     pthread_mutex_init(&s->journal.mutex, NULL);
     draco_grpc_priv_cond_init(&s->changed);
+    draco_grpc_priv_cond_init(&s->returned);
     s->journal.on_event = config->on_event;
     s->journal.ctx = config->event_ctx;
     s->limits = limits;

@@ -200,6 +200,7 @@ static int draco_grpc_priv_build(draco_grpc_priv_link *l, const draco_grpc_frame
         pthread_mutex_lock(&w->mutex);
         draco_grpc_priv_flush(l);
         l->newest = r.round;
+        pthread_cond_broadcast(&w->changed); /* an answer that is going out to an older one ends here */
         const int spare = !l->held;
         pthread_mutex_unlock(&w->mutex);
         if (l->capacity[spare] < r.params_count) {
@@ -329,7 +330,7 @@ static void draco_grpc_priv_link_release(draco_grpc_priv_link *l) {
     pthread_mutex_lock(&l->worker->mutex);
     const int ended = --l->pending == 0;
     l->ending |= ended; /* nobody may take hold of it any more */
-    pthread_cond_broadcast(&l->worker->changed);
+    if (l->worker->closing) pthread_cond_broadcast(&l->worker->changed);
     pthread_mutex_unlock(&l->worker->mutex);
     if (ended) draco_grpc_priv_link_ended(l);
 }
@@ -359,8 +360,7 @@ static double draco_grpc_priv_call_due(draco_grpc_priv_worker *w) {
 static void draco_grpc_priv_slice_done(void *arg) {
     draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)arg;
     pthread_mutex_lock(&w->slice_mutex);
-    w->slices--;
-    pthread_cond_signal(&w->slice_changed);
+    if (--w->slices == 0) pthread_cond_signal(&w->slice_changed);
     pthread_mutex_unlock(&w->slice_mutex);
 }
 
@@ -422,6 +422,12 @@ static void draco_grpc_priv_pump_reply(draco_grpc_priv_link *l) {
     for (int i = 0; i < 2; i++) grpc_slice_unref(slices[i]);
 }
 
+static int draco_grpc_priv_answering(const draco_grpc_priv_worker *w) { /* under the mutex */
+    for (int i = 0; i < w->links; i++)
+        if (w->link[i].sending || draco_grpc_priv_link_wants_reply(&w->link[i])) return 1;
+    return 0;
+}
+
 static void *draco_grpc_priv_worker_main(void *arg) {
     draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)arg;
     for (;;) {
@@ -437,6 +443,7 @@ static void *draco_grpc_priv_worker_main(void *arg) {
         if (tag->event == DRACO_GRPC_PRIV_SEND) {
             pthread_mutex_lock(&w->mutex);
             l->sending = 0;
+            if (!draco_grpc_priv_answering(w)) pthread_cond_broadcast(&w->changed);
             pthread_mutex_unlock(&w->mutex);
             if (e.success) draco_grpc_priv_pump_reply(l);
         }
@@ -565,12 +572,6 @@ static draco_status draco_grpc_priv_receive(void *ctx, draco_request *request) {
     }
     pthread_mutex_unlock(&w->mutex);
     return status;
-}
-
-static int draco_grpc_priv_answering(const draco_grpc_priv_worker *w) { /* under the mutex */
-    for (int i = 0; i < w->links; i++)
-        if (w->link[i].sending || draco_grpc_priv_link_wants_reply(&w->link[i])) return 1;
-    return 0;
 }
 
 /* reply NULL: "I cannot answer", an empty answer where bytes were asked for. */
