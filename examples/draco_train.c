@@ -270,6 +270,8 @@ static int train_open_rule(train_run *run) {
     options.model = &run->setup.model;
     options.samples = ((size_t)o->batch + (size_t)run->setup.code.parts - 1) / (size_t)run->setup.code.parts;
     options.gamma = o->lr;
+    options.tolerance = o->rule_tolerance;
+    options.streaming = o->rule_streaming;
     if (draco_rule_make(&run->rule, o->rule, &options) < 0) {
         fprintf(stderr, "draco-train: no rule '%s' (--rule=list names them)\n", o->rule);
         return 2;

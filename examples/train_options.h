@@ -20,7 +20,8 @@ typedef struct train_options {
     long train_samples, test_samples;
     const char *code, *field, *support, *rule;
     long workers, adversaries, stragglers, rule_f;
-    int digest_first;
+    double rule_tolerance;
+    int rule_streaming, digest_first;
     double tolerance, relative_tolerance;
     const char *attack, *who;
     double attack_scale;
@@ -125,7 +126,7 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
         {"train-samples", TRAIN_LONG, &o->train_samples, 0, TRAIN_MANY, NULL, "N",
          "generated data: training samples"},
         {"test-samples", TRAIN_LONG, &o->test_samples, 0, TRAIN_MANY, NULL, "N",
-         "generated data: test samples"},
+         "test on the first N only; generated data: so many are made"},
         {"l2", TRAIN_REAL, &o->l2, 0, 1e6, NULL, "L2",
          "svm, logistic, softmax, linear: weight of the l2 term"},
         {"word2vec", TRAIN_TEXT, &o->word2vec, 0, 0, NULL, "FILE",
@@ -152,6 +153,10 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
          "a robust average instead of a code: mean, geometric-median, krum, ... (list: names them)"},
         {"rule-f", TRAIN_LONG, &o->rule_f, 0, DRACO_MAX_WORKERS, NULL, "F",
          "adversaries the rule expects (default: S)"},
+        {"rule-tolerance", TRAIN_REAL, &o->rule_tolerance, 0, 1, NULL, "EPS",
+         "geometric median: stop when a step is this much of the spread (0: 1e-5)"},
+        {"rule-streaming", TRAIN_FLAG, &o->rule_streaming, 0, 0, NULL, NULL,
+         "geometric median: read the messages in every iteration, as the classical method does"},
 
         {"Who lies, and how (for trying it out)", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
         {"attack", TRAIN_TEXT, &o->attack, 0, 0, NULL, "NAME",

@@ -81,6 +81,8 @@ static int train_load_data(const train_options *o, train_setup *s) {
         return 2;
     }
     s->has_data = 1;
+    if (o->test_samples > 0 && s->test.samples > (size_t)o->test_samples)
+        s->test.samples = (size_t)o->test_samples;
     return 0;
 }
 

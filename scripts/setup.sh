@@ -1,14 +1,16 @@
 #!/bin/sh
-# Install the Debian packages that a target needs and that are missing: setup.sh demo|check
+# Install the Debian packages that a target needs and that are missing: setup.sh demo|paper|check
 # With root or sudo it installs them; otherwise it names them. What the project can do without is not an error.
 set -u
 build="gcc make libc6-dev libdnnl-dev zlib1g-dev libsodium-dev pkg-config"
+paper="python3 dataset-fashion-mnist gnuplot-nox"
 demo="dataset-fashion-mnist gnuplot-nox"
 check="g++ clang libclang-rt-14-dev libomp-dev libcmocka-dev dataset-fashion-mnist openmpi-bin libopenmpi-dev libgrpc-dev openssl python3-grpcio python3-grpc-tools python3-numpy valgrind"
 case ${1:-} in
     demo) wanted="$build $demo"; optional=$demo ;;
+    paper) wanted="$build $paper"; optional="dataset-fashion-mnist gnuplot-nox" ;;
     check) wanted="$build $check"; optional="" ;;
-    *) echo "usage: setup.sh demo|check" >&2; exit 2 ;;
+    *) echo "usage: setup.sh demo|paper|check" >&2; exit 2 ;;
 esac
 
 missing=""
