@@ -49,7 +49,9 @@
  *              the HELLO is believed, first come first served; so plain text is refused off loopback and
  *              Unix-domain sockets unless `insecure` is set.
  *   Threads    The slots of a server are for one thread, those of a worker for one thread. Threads that the
- *              transport starts inherit the signal mask.
+ *              transport starts inherit the signal mask. While the server collects, the caller's thread reads
+ *              gRPC's queue itself, at other times a thread of the transport does. Servers of one process
+ *              share gRPC's poller, so each may do the other's work: one process per server is faster.
  *   Rows       The inbox is called from inside collect and fetch, on the caller's thread; no row is touched
  *              at any other time. A worker that reconnects during a round sends its answer from the start;
  *              what had come before stays and the rest is appended.
