@@ -135,6 +135,7 @@ class Trainer:
         self.may_run = may_run
         self.there = {}  # data set -> itself, or what stands in for it
         self.program = os.path.join(build, "draco-train")
+        self.out = out
         self.runs = os.path.join(out, "runs")
         os.makedirs(self.runs, exist_ok=True)
 
@@ -466,7 +467,8 @@ def attack_lines(trainer, run, methods, attacks, table, steps):
     lines = ["", "## Every rule against every attack", "",
              f"Final test accuracy in percent: {run['model']} on {run['data']}, n = {run['workers']}, f = {run['f']} liars drawn anew in each "
              f"step, batch {run['batch']}, {steps} steps, seed {run['seed']}. \"fails\": the run ended in an error, or "
-             "the parameters were no longer finite. A dash: not run.", "",
+             "the parameters were no longer finite (messages that are not numbers or not there do not count, and Bulyan and buckets "
+             "of two cannot do with the rest). A dash: not run.", "",
              "| | " + " | ".join(attacks) + " |", "|---" * (len(attacks) + 1) + "|"]
     for m in methods:
         if any(table.get((m, a)) for a in attacks):
@@ -525,9 +527,9 @@ def write_csv(path, rows):
 
 def write_report(trainer, path, rows, table, server, pictures, setting, steps):
     lines = ["# Results", "", f"{datetime.date.today()}, {machine()}, {setting} setting. Repeat with `make paper` "
-             "(quick: some ten minutes) or `make paper PAPER=--full` (an hour and a half), with `DRACO_DATA` naming the folder of the "
-             "data sets; bench/paper/paper.py writes this page, and the tables as CSV beside its runs in build/paper or "
-             "build/paper-full.", "",
+             "(quick: some ten minutes) or `make paper PAPER=--full` (an hour and a quarter), with `DRACO_DATA` naming the folder of the "
+             "data sets; bench/paper/paper.py writes this page. The tables as CSV: [paper.csv](results/paper.csv), with the accuracy "
+             "after each k steps, and [attacks.csv](results/attacks.csv).", "",
              "The experiment is that of Chen, Wang, Charles, Papailiopoulos, \"DRACO\", ICML 2018 (arXiv 1803.09877), and of its "
              "short version at SysML 2018: 45 workers, some of which send a wrong vector in every step."]
     if rows:
@@ -538,9 +540,12 @@ def write_report(trainer, path, rows, table, server, pictures, setting, steps):
                   "of the server's own time on this machine's cores; MB in, what the server takes in. Modelled, and only that: a "
                   "round on a cluster = worker + (parameters to all + messages in) over the server's one link + server. A "
                   "digest-first round takes one body a group and 32 bytes of everybody."] + training_tables(rows)
+    folder = os.path.join(os.path.dirname(path), "results")
+    os.makedirs(folder, exist_ok=True)
+    for name in ("paper.csv", "attacks.csv"):
+        if os.path.exists(os.path.join(trainer.out, name)):
+            shutil.copy(os.path.join(trainer.out, name), folder)
     if pictures:
-        folder = os.path.join(os.path.dirname(path), "results")
-        os.makedirs(folder, exist_ok=True)
         lines += ["", "## Accuracy"]
         for picture, title in pictures:
             shutil.copy(picture, folder)
