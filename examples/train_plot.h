@@ -95,15 +95,15 @@ static int train_plot_gnuplot(const char *path, const char *title, const train_s
                     series[i].points[j].accuracy);
         fprintf(to, "EOD\n");
     }
-    fprintf(to, "set terminal %s size 1000,420 font 'Helvetica,11' background '#ffffff'\nset output '",
+    fprintf(to, "set terminal %s size 1000,480 font 'Helvetica,11' background '#ffffff'\nset output '",
             png ? "pngcairo" : "svg");
     for (i = 0; i < length; i++) fprintf(to, path[i] == '\'' ? "''" : "%c", path[i]);
     fprintf(to,
             "'\nset multiplot layout 1,2 title '%s'\nset grid lc '#dddddd'\nset yrange [0:100]\n"
-            "set ylabel 'test accuracy (%%)'\nset xrange [0:*]\nset key right center opaque\n",
+            "set ylabel 'test accuracy (%%)'\nset xrange [0:*]\nset key outside below\n",
             title);
     for (panel = 0; panel < 2; panel++) {
-        fprintf(to, "set xlabel '%s'\nplot ", train_plot_axis[panel]);
+        fprintf(to, "set xlabel '%s' offset 0,0.8\nplot ", train_plot_axis[panel]);
         for (i = 0; i < count; i++)
             fprintf(to, "%s$d%zu using %d:3 with linespoints lw 2 pt 7 ps 0.4 lc '%s' title '%s'",
                     i ? ", " : "", i, panel + 1, train_plot_colours[i % 6], series[i].label);
