@@ -95,7 +95,7 @@ test: programs
 bench: $(call KEEP,$(BENCHES))
 	@for b in $(call KEEP,$(BENCHES)); do echo "== $$b"; $$b || exit 1; done
 
-# The paper's comparison, into docs/results.md: some ten minutes; PAPER=--full: an hour and a quarter.
+# The paper's comparison, into docs/results.md: some twelve minutes; PAPER=--full: an hour and a quarter.
 paper: setup-paper
 	@$(MAKE) --no-print-directory $(BUILD)/draco-train $(BUILD)/draco_plot $(BUILD)/bench/bench_rules
 	@python3 bench/paper/paper.py --build $(BUILD) $(PAPER)

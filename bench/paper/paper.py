@@ -5,8 +5,9 @@ usage: paper.py [--full] [--build DIR] [--out DIR] [--results FILE] [--only PART
 
 Drives build/draco-train (every run leaves its metrics as JSON lines in OUT/runs, and a run whose metrics are
 there is not repeated), then writes OUT/paper.csv, OUT/attacks.csv, plots and the report FILE (docs/results.md).
-PART: training, attacks, server, or report: only what is there already. The quick setting takes some ten minutes on two idle cores, --full some
-hours. Data: the MNIST, CIFAR-10 and movie review files in $DRACO_DATA; what is not there is left out and said so.
+PART: training, attacks, server, or report: only what is there already. The quick setting takes some twelve minutes
+on two idle cores, --full an hour and a quarter. Data: the MNIST, CIFAR-10 and movie review files in $DRACO_DATA; for
+what is not there another data set is taken (Fashion-MNIST, or generated data), and said so.
 """
 import argparse
 import array
@@ -530,7 +531,7 @@ def write_csv(path, rows):
 
 def write_report(trainer, path, rows, table, server, pictures, setting, steps):
     lines = ["# Results", "", f"{datetime.date.today()}, {machine()}, {setting} setting. Repeat with `make paper` "
-             "(quick: some ten minutes) or `make paper PAPER=--full` (an hour and a quarter), with `DRACO_DATA` naming the folder of the "
+             "(quick: some twelve minutes) or `make paper PAPER=--full` (an hour and a quarter), with `DRACO_DATA` naming the folder of the "
              "data sets; bench/paper/paper.py writes this page. The tables as CSV: [paper.csv](results/paper.csv), with the accuracy "
              "after each k steps, and [attacks.csv](results/attacks.csv).", "",
              "The experiment is that of Chen, Wang, Charles, Papailiopoulos, \"DRACO\", ICML 2018 (arXiv 1803.09877), and of its "
