@@ -3,12 +3,7 @@
 train=${BUILD:-build}/draco-train
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-number=0
-
-report() { # CODE TEXT
-    number=$((number + 1))
-    if [ "$1" -eq 0 ]; then echo "ok $number - $2"; else echo "not ok $number - $2"; fi
-}
+. "$(dirname "$0")/tap.sh"
 
 # Refused: exit code 2, one line on stderr that names the culprit, no file written.
 refused() { # PATTERN TEXT OPTION...
@@ -21,9 +16,9 @@ refused() { # PATTERN TEXT OPTION...
     lines=$(wc -l <"$dir/err")
     if [ $code -eq 2 ] && [ "$lines" -eq 1 ] && grep -q -- "$pattern" "$dir/err" && [ ! -e "$dir/metrics" ] &&
         [ ! -e "$dir/plot.svg" ] && [ ! -e "$dir/params" ]; then
-        report 0 "$text"
+        result 0 "$text"
     else
-        report 1 "$text"
+        result 1 "$text"
         echo "# exit code $code, stderr:"
         sed 's/^/# /' "$dir/err"
     fi
@@ -117,38 +112,38 @@ fi
 
 # shellcheck disable=SC2086
 "$train" --help | grep -q -- '--adversaries=S' && "$train" --version | grep -q '^draco-train [0-9]'
-report $? "--help and --version"
+result $? "--help and --version"
 
 # shellcheck disable=SC2086
 "$train" $small --steps=12 --metrics="$dir/a" --params="$dir/pa" --plot="$dir/a.svg" --progress=plain >"$dir/out" 2>&1
-report $? "a run ends with exit code 0"
+result $? "a run ends with exit code 0"
 grep -q 'lies 24, caught 24, honest workers blamed 0' "$dir/out"
-report $? "every liar of every step is named, and nobody else"
+result $? "every liar of every step is named, and nobody else"
 [ "$(grep -c '"event":"step"' "$dir/a")" -eq 12 ] && grep -q '"event":"end"' "$dir/a"
-report $? "metrics have a line for every step"
+result $? "metrics have a line for every step"
 [ -s "$dir/a.svg" ] && grep -q '<svg' "$dir/a.svg"
-report $? "a plot is drawn"
+result $? "a plot is drawn"
 
 # shellcheck disable=SC2086
 "$train" $small --steps=12 --attack=none --params="$dir/pb" --progress=none && cmp -s "$dir/pa" "$dir/pb"
-report $? "the model is the same bytes without liars"
+result $? "the model is the same bytes without liars"
 
 # shellcheck disable=SC2086
 "$train" $small --steps=5 --optimizer=adam --checkpoint="$dir/c" --progress=none &&
     "$train" $small --steps=7 --optimizer=adam --resume="$dir/c" --params="$dir/pc" --progress=none &&
     "$train" $small --steps=12 --optimizer=adam --params="$dir/pd" --progress=none && cmp -s "$dir/pc" "$dir/pd"
-report $? "a resumed run makes the same bytes as one that was not stopped"
+result $? "a resumed run makes the same bytes as one that was not stopped"
 
 { printf '1 300\nnowhere '; head -c 1200 /dev/zero; } >"$dir/vectors"
 # shellcheck disable=SC2086
 "$train" $words --word2vec="$dir/vectors" --progress=plain >"$dir/out" 2>&1 && grep -q '0 of [0-9]* words start from' "$dir/out"
-report $? "word vectors are read from a file"
+result $? "word vectors are read from a file"
 
 # shellcheck disable=SC2086
 "$train" $small --steps=5 --attack=gaussian --who=worst --liars=3 --policy=stop --metrics="$dir/b" --progress=plain \
     >"$dir/out" 2>"$dir/err"
 [ $? -eq 1 ] && grep -q 'group [0-9]*: .* workers' "$dir/err"
-report $? "a round that cannot be decoded ends the run with exit code 1 and names the group"
+result $? "a round that cannot be decoded ends the run with exit code 1 and names the group"
 
 # shellcheck disable=SC2086
 "$train" $small --steps=1000000 --checkpoint="$dir/stopped" --progress=none 2>"$dir/err" &
@@ -157,11 +152,11 @@ sleep 2
 kill -INT $child
 wait $child
 [ $? -eq 130 ] && [ -s "$dir/stopped" ] && grep -q 'stopped after the round' "$dir/err"
-report $? "an interrupt ends the run after the round, with a checkpoint"
+result $? "an interrupt ends the run after the round, with a checkpoint"
 
 for list in --rule=list --attack=list --isa=list; do
-    "$train" $list | grep -q . || report 1 "$list"
+    "$train" $list | grep -q . || result 1 "$list"
 done
-report 0 "lists of rules, attacks and instruction sets"
+result 0 "lists of rules, attacks and instruction sets"
 
 echo "1..$number"

@@ -2,25 +2,21 @@
 # The small programs about the codes run and say what the manual says; the golden vectors are what their script makes.
 build=${BUILD:-build}
 root=$(cd "$(dirname "$0")/.." && pwd)
-number=0
-say() { # status text
-    number=$((number + 1))
-    if [ "$1" -eq 0 ]; then echo "ok $number - $2"; else echo "not ok $number - $2"; fi
-}
+. "$(dirname "$0")/tap.sh"
 "$build/02_encode_decode" >/dev/null
-say $? "02_encode_decode names the liar and the straggler"
+result $? "02_encode_decode names the liar and the straggler"
 "$build/03_cyclic_by_hand" | grep -q "worker 3 lied"
-say $? "03_cyclic_by_hand finds the liar by hand"
+result $? "03_cyclic_by_hand finds the liar by hand"
 "$build/03_cyclic_by_hand" >/dev/null
-say $? "03_cyclic_by_hand agrees with the library"
+result $? "03_cyclic_by_hand agrees with the library"
 "$build/04_code_table" 45 5 0 | grep -q "3.13 |      4.76 |     3.28"
-say $? "04_code_table prints the line of the manual"
+result $? "04_code_table prints the line of the manual"
 "$build/04_code_table" 4 2 0 >/dev/null 2>&1
 [ $? -eq 2 ]
-say $? "04_code_table refuses a code that cannot be"
+result $? "04_code_table refuses a code that cannot be"
 if command -v python3 >/dev/null; then
     python3 "$root/tests/golden/codes.py" | cmp -s - "$root/tests/golden/codes.h"
-    say $? "the golden vectors are what tests/golden/codes.py makes"
+    result $? "the golden vectors are what tests/golden/codes.py makes"
 else
     number=$((number + 1))
     echo "ok $number - the golden vectors are what tests/golden/codes.py makes # SKIP no python3"

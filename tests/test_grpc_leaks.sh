@@ -5,11 +5,7 @@ BUILD=${BUILD:-build}
 dir=$BUILD/leaks
 mkdir -p "$dir"
 warn="-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror"
-n=0
-result() { # CODE TEXT
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; fi
-}
+. "$(dirname "$0")/tap.sh"
 
 for name in test_grpc_faults peer_grpc; do
     # shellcheck disable=SC2086

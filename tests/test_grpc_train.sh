@@ -6,11 +6,8 @@ train=$BUILD/draco-train
 dir=$(mktemp -d /tmp/draco-grpc-XXXXXX)
 pids=""
 trap 'kill -9 $pids 2>/dev/null; rm -rf "$dir"' EXIT
-n=0
-result() { # CODE TEXT
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; tail -n 5 "$dir"/*.log | sed 's/^/# /'; fi
-}
+. "$(dirname "$0")/tap.sh"
+explain() { tail -n 5 "$dir"/*.log; }
 if ! $train --help | grep -q -- "--role="; then
     echo "ok 1 - draco-train over gRPC # SKIP built without gRPC"
     exit 0

@@ -2,31 +2,20 @@
 # The headers of the MPI transport compile alone and twice, bare, with their implementation and as a static copy that
 # exports nothing, with gcc and clang and every warning an error; the program in the opening comment runs.
 . "$(dirname "$0")/mpi.sh"
-root=$(cd "$(dirname "$0")/.." && pwd)
+. "$(dirname "$0")/headers.sh"
 mkdir -p "$BUILD/mpi_headers"
 tmp=$(cd "$BUILD/mpi_headers" && pwd)
-warn="-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror"
 mpi=$(pkg-config --cflags ompi-c | sed 's/-I/-isystem /g')
+extra=$mpi
 
-try() { # COMPILER HEADER DEFINITION...
-    compiler=$1
-    header=$2
-    shift 2
-    for name in "$@"; do echo "#define $name"; done >"$tmp/unit.c"
-    printf '#include "transports/%s"\n#include "transports/%s"\n' "$header" "$header" >>"$tmp/unit.c"
-    # shellcheck disable=SC2086
-    $compiler -std=gnu11 $warn $mpi -I"$root" -c "$tmp/unit.c" -o "$tmp/unit.o" >"$tmp/errors" 2>&1 && return 0
-    sed 's/^/# /' "$tmp/errors" | head -n 10
-    return 1
-}
 for compiler in gcc clang; do
     command -v $compiler >/dev/null 2>&1 || continue
     for name in MPI LIFELINE; do
-        header=draco_$(echo $name | tr 'A-Z' 'a-z').h
-        try $compiler "$header" && try $compiler "$header" DRACO_${name}_IMPLEMENTATION
+        header=transports/draco_$(echo $name | tr 'A-Z' 'a-z').h
+        compiles $compiler "$header" && compiles $compiler "$header" DRACO_${name}_IMPLEMENTATION
         result $? "$header compiles alone and twice with $compiler"
-        try $compiler "$header" DRACO_STATIC DRACO_VOTE_STATIC DRACO_${name}_STATIC DRACO_IMPLEMENTATION \
-            DRACO_VOTE_IMPLEMENTATION DRACO_${name}_IMPLEMENTATION && [ -z "$(nm -g --defined-only "$tmp/unit.o")" ]
+        compiles $compiler "$header" DRACO_STATIC DRACO_VOTE_STATIC DRACO_${name}_STATIC DRACO_IMPLEMENTATION \
+            DRACO_VOTE_IMPLEMENTATION DRACO_${name}_IMPLEMENTATION && exports_nothing
         result $? "a static copy of $header exports nothing with $compiler"
     done
 done
