@@ -23,11 +23,11 @@ ifneq ($(GRPCLIBS),)
 GRPCFLAGS := -DDRACO_WITH_GRPC
 endif
 
-HEADERS := $(wildcard *.h transports/*.h models/*.h baselines/*.h examples/*.h tests/*.h bench/*.h)
-EXAMPLES := $(patsubst examples/%.c,$(BUILD)/%,$(filter-out examples/draco_train.c,$(wildcard examples/*.c)))
+HEADERS := $(wildcard *.h transports/*.h models/*.h baselines/*.h examples/draco-train/*.h tests/support/*.h tests/fuzz/*.h tests/golden/*.h)
+EXAMPLES := $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c)) $(BUILD)/draco_plot
 TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 HELPERS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/peer_*.c))
-FUZZERS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz_*.c))
+FUZZERS  := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/bench_*.c))
 SCRIPTS  := $(wildcard tests/test_*.sh)
 
@@ -44,9 +44,13 @@ KEEP = $(filter-out $(DROP),$(1))
 
 all: $(BUILD)/draco-train $(call KEEP,$(EXAMPLES))
 
-$(BUILD)/draco-train: examples/draco_train.c $(HEADERS)
+$(BUILD)/draco-train: examples/draco-train/draco_train.c $(HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(MPIFLAGS) $(GRPCFLAGS) $(CFLAGS) $(OPENMP) $< -o $@ $(LDFLAGS) $(LIBS) $(MPILIBS) $(GRPCLIBS)
+
+$(BUILD)/draco_plot: examples/draco-train/draco_plot.c $(HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $< -o $@ $(LDFLAGS) -lm
 
 # A source file asks for a library by its name: *mpi* and *grpc* get theirs.
 extra_flags = $(if $(findstring mpi,$(1)),$(MPIFLAGS)) $(if $(findstring grpc,$(1)),$(GRPCFLAGS))
@@ -65,11 +69,11 @@ $(BUILD)/bench/%: bench/%.c $(HEADERS)
 	$(CC) $(CPPFLAGS) $(call extra_flags,$*) $(CFLAGS) $(OPENMP) $< -o $@ $(LDFLAGS) $(LIBS) $(call extra_libs,$*)
 
 # Each fuzz target replays seeded random inputs under the sanitizers; with clang's libFuzzer: make fuzz.
-$(BUILD)/tests/fuzz_%: tests/fuzz_%.c $(HEADERS)
+$(BUILD)/tests/fuzz_%: tests/fuzz/fuzz_%.c $(HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(call extra_flags,fuzz_$*) $(CFLAGS) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -DDRACO_FUZZ_MAIN $(OPENMP) $< -o $@ $(LDFLAGS) $(LIBS) $(call extra_libs,fuzz_$*)
 
-$(BUILD)/libfuzzer/fuzz_%: tests/fuzz_%.c $(HEADERS)
+$(BUILD)/libfuzzer/fuzz_%: tests/fuzz/fuzz_%.c $(HEADERS)
 	@mkdir -p $(@D)
 	clang $(CPPFLAGS) $(call extra_flags,fuzz_$*) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined $(OPENMP) $< -o $@ $(LIBS) $(call extra_libs,fuzz_$*)
 
@@ -90,7 +94,7 @@ check: setup-check
 programs: all $(call KEEP,$(TESTS) $(HELPERS) $(FUZZERS) $(BENCHES))
 
 test: programs
-	@sh tests/run.sh $(BUILD) $(call KEEP,$(TESTS) $(FUZZERS)) $(SCRIPTS)
+	@sh tests/support/run.sh $(BUILD) $(call KEEP,$(TESTS) $(FUZZERS)) $(SCRIPTS)
 
 bench: $(call KEEP,$(BENCHES))
 	@for b in $(call KEEP,$(BENCHES)); do echo "== $$b"; $$b || exit 1; done
@@ -102,7 +106,7 @@ paper: setup-paper
 
 demo: setup-demo
 	@$(MAKE) --no-print-directory $(BUILD)/draco-train $(BUILD)/draco_plot
-	@sh examples/demo.sh $(BUILD)
+	@sh examples/draco-train/demo.sh $(BUILD)
 
 fuzz: $(patsubst $(BUILD)/tests/%,$(BUILD)/libfuzzer/%,$(call KEEP,$(FUZZERS)))
 	@for f in $^; do echo "== $$f"; $$f -max_total_time=$${FUZZ_SECONDS:-30} -max_len=65536 || exit 1; done

@@ -40,7 +40,7 @@
  *         (void)seconds;
  *         for (i = 0; i < 5; i++) {
  *             float *row = (float *)in->row(in->ctx, i);
- *             if (row) draco_worker_answer((draco_worker *)ctx, i, &asked, row);
+ *             if (row) draco_worker_reply((draco_worker *)ctx, i, &asked, row);
  *             if (row && i == 3) row[0] *= -100;
  *             if (row) in->chunk(in->ctx, i, 0, request->reply_bytes);
  *             in->end(in->ctx, i, row ? DRACO_UNDECIDED : DRACO_ABSENT);
@@ -240,25 +240,25 @@ typedef struct draco_optimizer {
 
 /* ---- Transport: carries bytes and knows no code ---- */
 
-typedef enum draco_ask {
+typedef enum draco_request_kind {
     /* params -> the coded message */
-    DRACO_ASK_MESSAGE = 1,
+    DRACO_REQUEST_MESSAGE = 1,
     /* prime field, first half: params -> exponents of the worker's parts */
-    DRACO_ASK_EXPONENTS = 2,
+    DRACO_REQUEST_EXPONENTS = 2,
     /* prime field, second half: extra = agreed exponents -> the coded message */
-    DRACO_ASK_ENCODED = 3,
+    DRACO_REQUEST_ENCODED = 3,
     /* params -> 32-byte digest of the message */
-    DRACO_ASK_DIGEST = 4,
+    DRACO_REQUEST_DIGEST = 4,
     /* -> the message whose digest was sent */
-    DRACO_ASK_BODY = 5,
+    DRACO_REQUEST_BODY = 5,
     /* params -> 32-byte digest of the plain gradient of one batch that is the same for all */
-    DRACO_ASK_PROBE = 6,
+    DRACO_REQUEST_PROBE = 6,
     /* the run is over; no answer */
-    DRACO_ASK_STOP = 7
-} draco_ask;
+    DRACO_REQUEST_STOP = 7
+} draco_request_kind;
 
 typedef struct draco_request {
-    draco_ask ask;
+    draco_request_kind kind;
     uint64_t round; /* grows with every broadcast and fetch: names the answers */
     uint64_t step;  /* the step whose batch is meant */
     const float
@@ -353,7 +353,7 @@ typedef struct draco_worker_config {
     uint64_t seed; /* of the samples */
     int keep;      /* prime field: keep the gradients of the r parts between the two halves (else compute them
                       twice);      digest first: keep the message (else compute it twice) */
-    draco_digest_fn digest; /* needed for DRACO_ASK_DIGEST and DRACO_ASK_PROBE */
+    draco_digest_fn digest; /* needed for DRACO_REQUEST_DIGEST and DRACO_REQUEST_PROBE */
     void *digest_ctx;
     int servers;               /* how many share the parameter vector; 0 or 1: one */
     draco_allocator allocator; /* zero: malloc */
@@ -361,8 +361,8 @@ typedef struct draco_worker_config {
 DRACO_API draco_status draco_worker_open(draco_worker **worker, const draco_worker_config *config);
 /* Answer one request as worker number `index`. reply: request->reply_bytes bytes; written whole or not at all
  * meaningful on error. */
-DRACO_API draco_status draco_worker_answer(draco_worker *worker, int index, const draco_request *request,
-                                           void *reply);
+DRACO_API draco_status draco_worker_reply(draco_worker *worker, int index, const draco_request *request,
+                                          void *reply);
 /* Bytes of this worker's answer: laid out by server, each server's answer after the other. */
 DRACO_API size_t draco_worker_reply_bytes(const draco_worker *worker, int index,
                                           const draco_request *request);
@@ -465,12 +465,12 @@ DRACO_API draco_status draco_train(draco_trainer *trainer);
 /* ---- Small things ---- */
 
 /* A slot is there when the struct of the one who filled it reaches that far and the pointer is set. */
-#define DRACO_PRIV_HAS(table, slot)                                                                          \
+#define DRS_HAS(table, slot)                                                                                 \
     ((size_t)((const char *)&(table)->slot - (const char *)(table)) + sizeof((table)->slot) <=               \
          (table)->size &&                                                                                    \
      (table)->slot != NULL)
 
-static double draco_priv_now(void) {
+static double drs_now(void) {
 #if defined(CLOCK_MONOTONIC)
     struct timespec t;
     if (clock_gettime(CLOCK_MONOTONIC, &t) == 0) return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
@@ -482,7 +482,7 @@ static double draco_priv_now(void) {
 }
 
 /* malloc with the 64-byte alignment that vector loads like; the block's own address stands just before. */
-static void *draco_priv_alloc(const draco_allocator *a, size_t bytes) {
+static void *drs_alloc(const draco_allocator *a, size_t bytes) {
     char *block, *memory;
     if (a->alloc) return a->alloc(a->ctx, bytes);
     if (bytes > (size_t)-1 - 64 - sizeof(void *)) return NULL;
@@ -494,7 +494,7 @@ static void *draco_priv_alloc(const draco_allocator *a, size_t bytes) {
     return memory;
 }
 
-static void draco_priv_release(const draco_allocator *a, void *memory) {
+static void drs_release(const draco_allocator *a, void *memory) {
     char *block;
     if (!memory) return;
     if (a->release) {
@@ -505,15 +505,15 @@ static void draco_priv_release(const draco_allocator *a, void *memory) {
     free(block);
 }
 
-static void *draco_priv_zalloc(const draco_allocator *a, size_t count, size_t each) {
+static void *drs_zalloc(const draco_allocator *a, size_t count, size_t each) {
     void *memory;
     if (each && count > (size_t)-1 / each) return NULL;
-    memory = draco_priv_alloc(a, count && each ? count * each : 1);
+    memory = drs_alloc(a, count && each ? count * each : 1);
     if (memory) memset(memory, 0, count * each);
     return memory;
 }
 
-static int draco_priv_servers(const draco_transport *t) {
+static int drs_servers(const draco_transport *t) {
     return t->servers > 1 ? t->servers : 1;
 }
 
@@ -580,43 +580,41 @@ struct draco_worker {
     int kept_index, kept;
 };
 
-static int draco_priv_model_ok(const draco_model *m) {
-    return m && m->size >= sizeof(size_t) && DRACO_PRIV_HAS(m, gradient) && m->dim > 0 &&
-           m->parameters <= m->dim;
+static int drs_model_ok(const draco_model *m) {
+    return m && m->size >= sizeof(size_t) && DRS_HAS(m, gradient) && m->dim > 0 && m->parameters <= m->dim;
 }
 
-static int draco_priv_worker_servers(const draco_worker *w) {
+static int drs_worker_servers(const draco_worker *w) {
     return w->c.servers > 1 ? w->c.servers : 1;
 }
 
-static int draco_priv_is_prime(const draco_code *code) {
+static int drs_is_prime(const draco_code *code) {
     return code->scheme == DRACO_CYCLIC && code->field == DRACO_FIELD_PRIME;
 }
 
 DRACO_API draco_status draco_worker_open(draco_worker **worker, const draco_worker_config *config) {
     draco_worker *w;
     size_t slots, message;
-    if (!worker || !config || !draco_priv_model_ok(config->model) || config->batch == 0)
-        return DRACO_E_ARGUMENT;
-    w = (draco_worker *)draco_priv_zalloc(&config->allocator, 1, sizeof *w);
+    if (!worker || !config || !drs_model_ok(config->model) || config->batch == 0) return DRACO_E_ARGUMENT;
+    w = (draco_worker *)drs_zalloc(&config->allocator, 1, sizeof *w);
     if (!w) return DRACO_E_MEMORY;
     w->c = *config;
     w->dim = config->model->dim;
     if (draco_code_init(&w->c.code) != DRACO_OK) {
-        draco_priv_release(&config->allocator, w);
+        drs_release(&config->allocator, w);
         return DRACO_E_ARGUMENT;
     }
-    slots = config->keep && draco_priv_is_prime(&w->c.code) ? (size_t)w->c.code.r : 1u;
+    slots = config->keep && drs_is_prime(&w->c.code) ? (size_t)w->c.code.r : 1u;
     message = draco_message_bytes(&w->c.code, w->dim);
-    w->gradient = (float *)draco_priv_zalloc(&config->allocator, slots * (w->dim + 1), sizeof(float));
+    w->gradient = (float *)drs_zalloc(&config->allocator, slots * (w->dim + 1), sizeof(float));
     if (config->keep && config->digest && w->c.code.scheme == DRACO_REPETITION)
-        w->message = draco_priv_zalloc(&config->allocator, 1, message);
+        w->message = drs_zalloc(&config->allocator, 1, message);
     if (!w->gradient ||
         (config->keep && config->digest && w->c.code.scheme == DRACO_REPETITION && !w->message)) {
         draco_worker_close(w);
         return DRACO_E_MEMORY;
     }
-    if (DRACO_PRIV_HAS(config->model, workspace_new)) {
+    if (DRS_HAS(config->model, workspace_new)) {
         draco_status status = config->model->workspace_new(config->model->ctx, &w->workspace);
         if (status < 0) {
             w->workspace = NULL;
@@ -632,15 +630,15 @@ DRACO_API void draco_worker_close(draco_worker *w) {
     draco_allocator a;
     if (!w) return;
     a = w->c.allocator;
-    if (w->workspace && DRACO_PRIV_HAS(w->c.model, workspace_free))
+    if (w->workspace && DRS_HAS(w->c.model, workspace_free))
         w->c.model->workspace_free(w->c.model->ctx, w->workspace);
-    draco_priv_release(&a, w->gradient);
-    draco_priv_release(&a, w->message);
-    draco_priv_release(&a, w->reply);
-    draco_priv_release(&a, w);
+    drs_release(&a, w->gradient);
+    drs_release(&a, w->message);
+    drs_release(&a, w->reply);
+    drs_release(&a, w);
 }
 
-static draco_status draco_priv_part_gradient(draco_worker *w, uint64_t step, int part, float *gradient) {
+static draco_status drs_part_gradient(draco_worker *w, uint64_t step, int part, float *gradient) {
     draco_batch batch;
     batch.seed = w->c.seed;
     batch.step = step;
@@ -651,18 +649,18 @@ static draco_status draco_priv_part_gradient(draco_worker *w, uint64_t step, int
 }
 
 /* The whole coded message into `message`. The one part of a repetition worker needs no second buffer. */
-static draco_status draco_priv_message(draco_worker *w, int index, uint64_t step, const uint8_t *exponents,
-                                       void *message) {
+static draco_status drs_message(draco_worker *w, int index, uint64_t step, const uint8_t *exponents,
+                                void *message) {
     int l, load = draco_code_load(&w->c.code, index);
     draco_status status;
     int have = w->kept && w->kept_step == step && w->kept_index == index && w->c.keep && exponents;
     if (w->c.code.scheme == DRACO_REPETITION)
-        return draco_priv_part_gradient(w, step, draco_code_part(&w->c.code, index, 0), (float *)message);
+        return drs_part_gradient(w, step, draco_code_part(&w->c.code, index, 0), (float *)message);
     status = draco_encode_begin(&w->c.code, w->dim, message);
     for (l = 0; l < load && status >= 0; l++) {
         int part = draco_code_part(&w->c.code, index, l);
         float *gradient = w->gradient + (have ? (size_t)l * (w->dim + 1) : 0);
-        if (!have) status = draco_priv_part_gradient(w, step, part, gradient);
+        if (!have) status = drs_part_gradient(w, step, part, gradient);
         if (status >= 0)
             status = draco_encode_add(&w->c.code, index, part, gradient, w->dim, exponents, message);
     }
@@ -670,14 +668,13 @@ static draco_status draco_priv_message(draco_worker *w, int index, uint64_t step
 }
 
 /* Exponents of every part, laid out by server, then by part. */
-static draco_status draco_priv_exponents(draco_worker *w, int index, uint64_t step, uint8_t *reply) {
-    int l, k, load = draco_code_load(&w->c.code, index), servers = draco_priv_worker_servers(w);
+static draco_status drs_exponents(draco_worker *w, int index, uint64_t step, uint8_t *reply) {
+    int l, k, load = draco_code_load(&w->c.code, index), servers = drs_worker_servers(w);
     int keep = w->c.keep;
     w->kept = 0;
     for (l = 0; l < load; l++) {
         float *gradient = w->gradient + (keep ? (size_t)l * (w->dim + 1) : 0);
-        draco_status status =
-            draco_priv_part_gradient(w, step, draco_code_part(&w->c.code, index, l), gradient);
+        draco_status status = drs_part_gradient(w, step, draco_code_part(&w->c.code, index, l), gradient);
         uint8_t *to = reply;
         for (k = 0; k < servers && status >= 0; k++) {
             size_t first, count, blocks;
@@ -694,8 +691,8 @@ static draco_status draco_priv_exponents(draco_worker *w, int index, uint64_t st
     return DRACO_OK;
 }
 
-static draco_status draco_priv_digest_shards(draco_worker *w, const void *message, uint8_t *reply) {
-    int k, servers = draco_priv_worker_servers(w);
+static draco_status drs_digest_shards(draco_worker *w, const void *message, uint8_t *reply) {
+    int k, servers = drs_worker_servers(w);
     for (k = 0; k < servers; k++) {
         size_t first, count;
         draco_status status;
@@ -708,13 +705,13 @@ static draco_status draco_priv_digest_shards(draco_worker *w, const void *messag
 }
 
 /* The digest's message needs memory of its own; without `keep` it is borrowed for this call alone. */
-static draco_status draco_priv_digest(draco_worker *w, int index, uint64_t step, uint8_t *reply) {
+static draco_status drs_digest(draco_worker *w, int index, uint64_t step, uint8_t *reply) {
     void *message = w->message ? w->message : (void *)w->gradient;
     draco_status status;
     if (!w->c.digest || w->c.code.scheme != DRACO_REPETITION) return DRACO_E_CONFIG;
     w->kept = 0;
-    status = draco_priv_message(w, index, step, NULL, message);
-    if (status >= 0) status = draco_priv_digest_shards(w, message, reply);
+    status = drs_message(w, index, step, NULL, message);
+    if (status >= 0) status = drs_digest_shards(w, message, reply);
     if (status < 0) return status;
     w->kept = w->message != NULL;
     w->kept_step = step;
@@ -722,17 +719,16 @@ static draco_status draco_priv_digest(draco_worker *w, int index, uint64_t step,
     return DRACO_OK;
 }
 
-static draco_status draco_priv_body(draco_worker *w, int index, const draco_request *request, void *reply) {
+static draco_status drs_body(draco_worker *w, int index, const draco_request *request, void *reply) {
     size_t first = 0, count = w->dim;
     void *message = w->message ? w->message : (void *)w->gradient;
     int have = w->kept && w->kept_step == request->step && w->kept_index == index && w->message;
     if (w->c.code.scheme != DRACO_REPETITION) return DRACO_E_CONFIG;
-    if (request->server >= 0)
-        draco_shard(w->dim, draco_priv_worker_servers(w), request->server, &first, &count);
+    if (request->server >= 0) draco_shard(w->dim, drs_worker_servers(w), request->server, &first, &count);
     if (!have) {
         draco_status status;
-        if (count == w->dim) return draco_priv_message(w, index, request->step, NULL, reply);
-        status = draco_priv_message(w, index, request->step, NULL, message);
+        if (count == w->dim) return drs_message(w, index, request->step, NULL, reply);
+        status = drs_message(w, index, request->step, NULL, message);
         if (status < 0) return status;
     }
     memcpy(reply, (const char *)message + 4 * first, draco_message_bytes(&w->c.code, count));
@@ -740,10 +736,10 @@ static draco_status draco_priv_body(draco_worker *w, int index, const draco_requ
 }
 
 /* The same small batch for every worker: whoever computes other bits than the rest cannot vote with them. */
-static draco_status draco_priv_probe(draco_worker *w, uint64_t step, uint8_t *reply) {
+static draco_status drs_probe(draco_worker *w, uint64_t step, uint8_t *reply) {
     draco_batch batch;
     draco_status status;
-    int k, servers = draco_priv_worker_servers(w);
+    int k, servers = drs_worker_servers(w);
     if (!w->c.digest) return DRACO_E_CONFIG;
     w->kept = 0;
     batch.seed = w->c.seed;
@@ -759,7 +755,7 @@ static draco_status draco_priv_probe(draco_worker *w, uint64_t step, uint8_t *re
 }
 
 DRACO_API size_t draco_worker_reply_bytes(const draco_worker *w, int index, const draco_request *request) {
-    int k, servers = draco_priv_worker_servers(w), from = 0, to = servers;
+    int k, servers = drs_worker_servers(w), from = 0, to = servers;
     size_t bytes = 0;
     if (request->server >= 0 && request->server < servers) {
         from = request->server;
@@ -768,28 +764,28 @@ DRACO_API size_t draco_worker_reply_bytes(const draco_worker *w, int index, cons
     for (k = from; k < to; k++) {
         size_t first, count;
         draco_shard(w->dim, servers, k, &first, &count);
-        switch (request->ask) {
-        case DRACO_ASK_MESSAGE:
-        case DRACO_ASK_ENCODED:
-        case DRACO_ASK_BODY:
+        switch (request->kind) {
+        case DRACO_REQUEST_MESSAGE:
+        case DRACO_REQUEST_ENCODED:
+        case DRACO_REQUEST_BODY:
             bytes += draco_message_bytes(&w->c.code, count);
             break;
-        case DRACO_ASK_EXPONENTS:
+        case DRACO_REQUEST_EXPONENTS:
             bytes += (size_t)draco_code_load(&w->c.code, index) * draco_exponent_bytes(count);
             break;
-        case DRACO_ASK_DIGEST:
-        case DRACO_ASK_PROBE:
+        case DRACO_REQUEST_DIGEST:
+        case DRACO_REQUEST_PROBE:
             bytes += DRACO_DIGEST_BYTES;
             break;
-        case DRACO_ASK_STOP:
+        case DRACO_REQUEST_STOP:
             break;
         }
     }
     return bytes;
 }
 
-DRACO_API draco_status draco_worker_answer(draco_worker *w, int index, const draco_request *request,
-                                           void *reply) {
+DRACO_API draco_status draco_worker_reply(draco_worker *w, int index, const draco_request *request,
+                                          void *reply) {
     if (!w || !request || !reply || index < 0 || index >= w->c.code.n) return DRACO_E_ARGUMENT;
     if (request->reply_bytes != draco_worker_reply_bytes(w, index, request)) return DRACO_E_CONFIG;
     if (request->params) {
@@ -797,32 +793,32 @@ DRACO_API draco_status draco_worker_answer(draco_worker *w, int index, const dra
         w->params = request->params;
     }
     if (!w->params) return DRACO_E_CONFIG;
-    switch (request->ask) {
-    case DRACO_ASK_MESSAGE:
-        if (draco_priv_is_prime(&w->c.code)) return DRACO_E_CONFIG;
-        return draco_priv_message(w, index, request->step, NULL, reply);
-    case DRACO_ASK_EXPONENTS:
-        if (!draco_priv_is_prime(&w->c.code)) return DRACO_E_CONFIG;
-        return draco_priv_exponents(w, index, request->step, (uint8_t *)reply);
-    case DRACO_ASK_ENCODED:
-        if (!draco_priv_is_prime(&w->c.code) || !request->extra ||
+    switch (request->kind) {
+    case DRACO_REQUEST_MESSAGE:
+        if (drs_is_prime(&w->c.code)) return DRACO_E_CONFIG;
+        return drs_message(w, index, request->step, NULL, reply);
+    case DRACO_REQUEST_EXPONENTS:
+        if (!drs_is_prime(&w->c.code)) return DRACO_E_CONFIG;
+        return drs_exponents(w, index, request->step, (uint8_t *)reply);
+    case DRACO_REQUEST_ENCODED:
+        if (!drs_is_prime(&w->c.code) || !request->extra ||
             request->extra_bytes != draco_exponent_bytes(w->dim))
             return DRACO_E_CONFIG;
-        return draco_priv_message(w, index, request->step, (const uint8_t *)request->extra, reply);
-    case DRACO_ASK_DIGEST:
-        return draco_priv_digest(w, index, request->step, (uint8_t *)reply);
-    case DRACO_ASK_BODY:
-        return draco_priv_body(w, index, request, reply);
-    case DRACO_ASK_PROBE:
-        return draco_priv_probe(w, request->step, (uint8_t *)reply);
-    case DRACO_ASK_STOP:
+        return drs_message(w, index, request->step, (const uint8_t *)request->extra, reply);
+    case DRACO_REQUEST_DIGEST:
+        return drs_digest(w, index, request->step, (uint8_t *)reply);
+    case DRACO_REQUEST_BODY:
+        return drs_body(w, index, request, reply);
+    case DRACO_REQUEST_PROBE:
+        return drs_probe(w, request->step, (uint8_t *)reply);
+    case DRACO_REQUEST_STOP:
         break;
     }
     return DRACO_E_ARGUMENT;
 }
 
 DRACO_API draco_status draco_worker_run(draco_worker *w, int index, const draco_transport *transport) {
-    if (!w || !transport || !DRACO_PRIV_HAS(transport, receive) || !DRACO_PRIV_HAS(transport, submit))
+    if (!w || !transport || !DRS_HAS(transport, receive) || !DRS_HAS(transport, submit))
         return DRACO_E_ARGUMENT;
     for (;;) {
         draco_request request;
@@ -831,17 +827,17 @@ DRACO_API draco_status draco_worker_run(draco_worker *w, int index, const draco_
         memset(&request, 0, sizeof request);
         request.server = -1;
         status = transport->receive(transport->ctx, &request);
-        if (status == DRACO_E_STOPPED || (status >= 0 && request.ask == DRACO_ASK_STOP)) return DRACO_OK;
+        if (status == DRACO_E_STOPPED || (status >= 0 && request.kind == DRACO_REQUEST_STOP)) return DRACO_OK;
         if (status < 0) return status;
         bytes = draco_worker_reply_bytes(w, index, &request);
         if (bytes > w->reply_capacity) {
-            draco_priv_release(&w->c.allocator, w->reply);
+            drs_release(&w->c.allocator, w->reply);
             w->reply_capacity = 0;
-            w->reply = draco_priv_alloc(&w->c.allocator, bytes);
+            w->reply = drs_alloc(&w->c.allocator, bytes);
             if (!w->reply) return DRACO_E_MEMORY;
             w->reply_capacity = bytes;
         }
-        status = draco_worker_answer(w, index, &request, w->reply);
+        status = draco_worker_reply(w, index, &request, w->reply);
         /* A worker that cannot answer says so at once, so that nobody waits for it. */
         status = status >= 0 ? transport->submit(transport->ctx, &request, w->reply, bytes)
                              : transport->submit(transport->ctx, &request, NULL, 0);
@@ -860,7 +856,7 @@ struct draco_server {
     uint64_t round;                    /* number of the last question */
     /* What came in. */
     const draco_request *asked;
-    draco_ask phase;
+    draco_request_kind phase;
     void **rows; /* n: memory of worker i's message while it is held */
     void **pool; /* rows that are free */
     int pooled, live;
@@ -876,7 +872,7 @@ struct draco_server {
     size_t sketch_bytes;
     uint8_t *tokens; /* n x token_bytes */
     size_t token_bytes;
-    draco_box *boxes; /* groups */
+    draco_tally *boxes; /* groups */
     void *box_memory;
     int *seat, *group_size; /* n: place within the group; groups */
     int *winners;           /* groups */
@@ -890,101 +886,101 @@ struct draco_server {
     draco_round out;
 };
 
-static int draco_priv_exact(const draco_server *s) {
+static int drs_exact(const draco_server *s) {
     return s->c.code.scheme == DRACO_REPETITION && !s->c.rule && !(s->c.abs_tol > 0 || s->c.rel_tol > 0);
 }
 
 /* Does the server fold messages into sketches as they come? A rule and a tolerant vote look at whole rows. */
-static int draco_priv_sketches(const draco_server *s) {
+static int drs_sketches(const draco_server *s) {
     return !s->c.rule && !(s->c.abs_tol > 0 || s->c.rel_tol > 0);
 }
 
-static void *draco_priv_sketch(const draco_server *s, int worker) {
+static void *drs_sketch(const draco_server *s, int worker) {
     return (char *)s->sketches + (size_t)worker * s->sketch_bytes;
 }
 
-static int draco_priv_asks_body(draco_ask ask) {
-    return ask == DRACO_ASK_MESSAGE || ask == DRACO_ASK_ENCODED || ask == DRACO_ASK_BODY;
+static int drs_asks_body(draco_request_kind ask) {
+    return ask == DRACO_REQUEST_MESSAGE || ask == DRACO_REQUEST_ENCODED || ask == DRACO_REQUEST_BODY;
 }
 
-static void draco_priv_free_row(draco_server *s, int worker) {
+static void drs_free_row(draco_server *s, int worker) {
     if (!s->rows[worker]) return;
     s->pool[s->pooled++] = s->rows[worker];
     s->rows[worker] = NULL;
     s->live--;
 }
 
-static void *draco_priv_inbox_row(void *ctx, int worker) {
+static void *drs_inbox_row(void *ctx, int worker) {
     draco_server *s = (draco_server *)ctx;
     if (worker < 0 || worker >= s->n || s->ended[worker]) return NULL;
     s->folded[worker] = 0;
-    if (!draco_priv_asks_body(s->phase)) return s->small + (size_t)worker * s->small_bytes;
+    if (!drs_asks_body(s->phase)) return s->small + (size_t)worker * s->small_bytes;
     if (!s->rows[worker]) {
-        void *row = s->pooled ? s->pool[--s->pooled] : draco_priv_alloc(&s->c.allocator, s->message_bytes);
+        void *row = s->pooled ? s->pool[--s->pooled] : drs_alloc(&s->c.allocator, s->message_bytes);
         if (!row) return NULL;
         s->rows[worker] = row;
         if ((size_t)++s->live > s->out.rows_peak) s->out.rows_peak = (size_t)s->live;
     }
-    if (draco_priv_sketches(s) && s->phase != DRACO_ASK_BODY)
-        (void)draco_sketch_begin(&s->c.code, 4 * (uint64_t)s->first, draco_priv_sketch(s, worker));
+    if (drs_sketches(s) && s->phase != DRACO_REQUEST_BODY)
+        (void)draco_sketch_begin(&s->c.code, 4 * (uint64_t)s->first, drs_sketch(s, worker));
     return s->rows[worker];
 }
 
-static void draco_priv_inbox_chunk(void *ctx, int worker, size_t offset, size_t n) {
+static void drs_inbox_chunk(void *ctx, int worker, size_t offset, size_t n) {
     draco_server *s = (draco_server *)ctx;
     double begin;
     if (worker < 0 || worker >= s->n || s->ended[worker] || offset != s->folded[worker] ||
         n > s->asked->reply_bytes - offset)
         return;
     s->folded[worker] += n;
-    if (!draco_priv_asks_body(s->phase) || !draco_priv_sketches(s) || s->phase == DRACO_ASK_BODY) return;
-    begin = draco_priv_now();
-    (void)draco_sketch_add(&s->c.code, s->key, draco_priv_sketch(s, worker),
-                           (const char *)s->rows[worker] + offset, n);
-    s->busy[worker] += draco_priv_now() - begin;
+    if (!drs_asks_body(s->phase) || !drs_sketches(s) || s->phase == DRACO_REQUEST_BODY) return;
+    begin = drs_now();
+    (void)draco_sketch_add(&s->c.code, s->key, drs_sketch(s, worker), (const char *)s->rows[worker] + offset,
+                           n);
+    s->busy[worker] += drs_now() - begin;
 }
 
 /* A fingerprint equal to one that this group has already shown: the same bytes, so one row holds both. */
-static void draco_priv_share_row(draco_server *s, int worker) {
+static void drs_share_row(draco_server *s, int worker) {
     int i, group = draco_code_group(&s->c.code, worker);
     const uint8_t *token = s->tokens + (size_t)worker * s->token_bytes;
     for (i = 0; i < s->n; i++) {
         if (i == worker || s->alias[i] != i || draco_code_group(&s->c.code, i) != group) continue;
         if (memcmp(s->tokens + (size_t)i * s->token_bytes, token, s->token_bytes) != 0) continue;
         s->alias[worker] = i;
-        draco_priv_free_row(s, worker);
+        drs_free_row(s, worker);
         return;
     }
 }
 
-static void draco_priv_cast(draco_server *s, int worker) {
-    draco_box *box = &s->boxes[draco_code_group(&s->c.code, worker)];
-    (void)draco_box_cast(box, (size_t)s->seat[worker], s->tokens + (size_t)worker * s->token_bytes);
+static void drs_cast(draco_server *s, int worker) {
+    draco_tally *box = &s->boxes[draco_code_group(&s->c.code, worker)];
+    (void)draco_tally_cast(box, (size_t)s->seat[worker], s->tokens + (size_t)worker * s->token_bytes);
 }
 
 /* A whole answer is here: take down what can be told at once. */
-static void draco_priv_whole(draco_server *s, int worker) {
+static void drs_whole(draco_server *s, int worker) {
     s->came[worker] = DRACO_AGREES;
     s->alias[worker] = worker;
-    if (s->phase == DRACO_ASK_MESSAGE && draco_priv_exact(s)) {
+    if (s->phase == DRACO_REQUEST_MESSAGE && drs_exact(s)) {
         uint8_t *token = s->tokens + (size_t)worker * s->token_bytes;
-        if (draco_sketch_token(&s->c.code, s->key, draco_priv_sketch(s, worker), token) < 0) return;
-        draco_priv_share_row(s, worker);
-        draco_priv_cast(s, worker);
-    } else if (s->phase == DRACO_ASK_DIGEST) {
+        if (draco_sketch_token(&s->c.code, s->key, drs_sketch(s, worker), token) < 0) return;
+        drs_share_row(s, worker);
+        drs_cast(s, worker);
+    } else if (s->phase == DRACO_REQUEST_DIGEST) {
         memcpy(s->tokens + (size_t)worker * s->token_bytes, s->small + (size_t)worker * s->small_bytes,
                DRACO_DIGEST_BYTES);
-        if (s->servers == 1) draco_priv_cast(s, worker);
+        if (s->servers == 1) drs_cast(s, worker);
     }
 }
 
 /* Can the round be decoded for sure, whoever of those that came is lying? */
-static int draco_priv_enough(const draco_server *s) {
+static int drs_enough(const draco_server *s) {
     int i, present = 0;
-    if (s->c.wait != DRACO_WAIT_ENOUGH || s->servers > 1 || s->c.rule || s->phase == DRACO_ASK_BODY ||
-        s->phase == DRACO_ASK_PROBE)
+    if (s->c.wait != DRACO_WAIT_ENOUGH || s->servers > 1 || s->c.rule || s->phase == DRACO_REQUEST_BODY ||
+        s->phase == DRACO_REQUEST_PROBE)
         return 0;
-    if (draco_priv_exact(s) && (s->phase == DRACO_ASK_MESSAGE || s->servers == 1)) {
+    if (drs_exact(s) && (s->phase == DRACO_REQUEST_MESSAGE || s->servers == 1)) {
         for (i = 0; i < s->groups; i++)
             if (s->boxes[i].decided >= s->boxes[i].n) return 0;
         return 1;
@@ -993,54 +989,54 @@ static int draco_priv_enough(const draco_server *s) {
     return present >= s->n - s->c.code.t;
 }
 
-static draco_status draco_priv_inbox_end(void *ctx, int worker, draco_verdict verdict) {
+static draco_status drs_inbox_end(void *ctx, int worker, draco_verdict verdict) {
     draco_server *s = (draco_server *)ctx;
-    double begin = draco_priv_now();
+    double begin = drs_now();
     if (worker < 0 || worker >= s->n || s->ended[worker]) return DRACO_MORE;
     s->ended[worker] = 1;
     if (verdict == DRACO_UNDECIDED && s->folded[worker] != s->asked->reply_bytes) verdict = DRACO_MALFORMED;
     s->out.bytes_in += s->folded[worker];
     if (verdict == DRACO_UNDECIDED) {
-        draco_priv_whole(s, worker);
+        drs_whole(s, worker);
     } else {
         s->came[worker] = verdict == DRACO_MALFORMED ? DRACO_MALFORMED : DRACO_ABSENT;
-        draco_priv_free_row(s, worker);
+        drs_free_row(s, worker);
     }
-    s->busy[worker] += draco_priv_now() - begin;
-    return draco_priv_enough(s) ? DRACO_OK : DRACO_MORE;
+    s->busy[worker] += drs_now() - begin;
+    return drs_enough(s) ? DRACO_OK : DRACO_MORE;
 }
 
-static draco_inbox draco_priv_inbox(draco_server *s) {
+static draco_inbox drs_inbox(draco_server *s) {
     draco_inbox inbox;
     memset(&inbox, 0, sizeof inbox);
     inbox.size = sizeof inbox;
     inbox.ctx = s;
-    inbox.row = draco_priv_inbox_row;
-    inbox.chunk = draco_priv_inbox_chunk;
-    inbox.end = draco_priv_inbox_end;
+    inbox.row = drs_inbox_row;
+    inbox.chunk = drs_inbox_chunk;
+    inbox.end = drs_inbox_end;
     return inbox;
 }
 
-static void draco_priv_open_boxes(draco_server *s) {
+static void drs_open_boxes(draco_server *s) {
     size_t used = 0;
     int g;
     for (g = 0; g < s->groups; g++) {
-        (void)draco_box_open(&s->boxes[g], (size_t)s->group_size[g], s->token_bytes, (size_t)s->c.code.s + 1,
-                             (char *)s->box_memory + used);
-        used += (draco_box_bytes((size_t)s->group_size[g], s->token_bytes) + 63) & ~(size_t)63;
+        (void)draco_tally_open(&s->boxes[g], (size_t)s->group_size[g], s->token_bytes,
+                               (size_t)s->c.code.s + 1, (char *)s->box_memory + used);
+        used += (draco_tally_bytes((size_t)s->group_size[g], s->token_bytes) + 63) & ~(size_t)63;
     }
 }
 
 /* Ask, and take in what comes until the deadline. whom == NULL: everybody. */
-static draco_status draco_priv_ask(draco_server *s, draco_request *request, const unsigned char *whom) {
+static draco_status drs_ask(draco_server *s, draco_request *request, const unsigned char *whom) {
     const draco_transport *t = s->c.transport;
-    draco_inbox inbox = draco_priv_inbox(s);
+    draco_inbox inbox = drs_inbox(s);
     double seconds = s->c.deadline > 0 ? s->c.deadline : -1.0;
     draco_status status;
     double begin;
     int i;
     s->asked = request;
-    s->phase = request->ask;
+    s->phase = request->kind;
     request->round = ++s->round;
     request->server = -1;
     for (i = 0; i < s->n; i++) {
@@ -1048,29 +1044,29 @@ static draco_status draco_priv_ask(draco_server *s, draco_request *request, cons
         s->folded[i] = 0;
         if (!s->ended[i]) s->came[i] = DRACO_UNDECIDED;
     }
-    begin = draco_priv_now();
+    begin = drs_now();
     if (whom) {
         status = t->fetch(t->ctx, request, whom, seconds, &inbox);
     } else {
         status = t->broadcast(t->ctx, request);
         if (status >= 0) status = t->collect(t->ctx, request, seconds, &inbox);
     }
-    s->waited += draco_priv_now() - begin;
+    s->waited += drs_now() - begin;
     for (i = 0; i < s->n; i++) {
         if (s->ended[i]) continue;
         s->ended[i] = 1;
         s->came[i] = DRACO_ABSENT;
-        draco_priv_free_row(s, i);
+        drs_free_row(s, i);
     }
     return status < 0 ? status : DRACO_OK;
 }
 
 /* A question of this round; params: NULL when it carries none. */
-static draco_request draco_priv_question(const draco_server *s, draco_ask ask, uint64_t step,
-                                         const float *params, size_t reply_bytes) {
+static draco_request drs_question(const draco_server *s, draco_request_kind ask, uint64_t step,
+                                  const float *params, size_t reply_bytes) {
     draco_request request;
     memset(&request, 0, sizeof request);
-    request.ask = ask;
+    request.kind = ask;
     request.step = step;
     request.params = params;
     request.params_count = params ? s->count : 0;
@@ -1078,12 +1074,12 @@ static draco_request draco_priv_question(const draco_server *s, draco_ask ask, u
     return request;
 }
 
-static draco_status draco_priv_exchange(draco_server *s, size_t bytes) {
+static draco_status drs_exchange(draco_server *s, size_t bytes) {
     return s->c.transport->exchange(s->c.transport->ctx, s->mine, bytes, s->all);
 }
 
 /* Several servers: a worker is present when all have its slice, and its sketch is the merge of theirs. */
-static draco_status draco_priv_merge_sketches(draco_server *s) {
+static draco_status drs_merge_sketches(draco_server *s) {
     size_t each = 8 + s->sketch_bytes, bytes = each * (size_t)s->n;
     draco_status status;
     int i, k;
@@ -1092,24 +1088,24 @@ static draco_status draco_priv_merge_sketches(draco_server *s) {
         unsigned char *record = s->mine + each * (size_t)i;
         memset(record, 0, 8);
         record[0] = (unsigned char)s->came[i];
-        memcpy(record + 8, draco_priv_sketch(s, i), s->sketch_bytes);
+        memcpy(record + 8, drs_sketch(s, i), s->sketch_bytes);
     }
-    status = draco_priv_exchange(s, bytes);
+    status = drs_exchange(s, bytes);
     for (i = 0; i < s->n && status >= 0; i++) {
-        memcpy(draco_priv_sketch(s, i), s->all + each * (size_t)i + 8, s->sketch_bytes);
+        memcpy(drs_sketch(s, i), s->all + each * (size_t)i + 8, s->sketch_bytes);
         for (k = 0; k < s->servers; k++) {
             const unsigned char *record = s->all + bytes * (size_t)k + each * (size_t)i;
             draco_verdict came = (draco_verdict)record[0];
             if (came == DRACO_MALFORMED || (came == DRACO_ABSENT && s->came[i] != DRACO_MALFORMED))
                 s->came[i] = came;
             if (k > 0 && s->came[i] == DRACO_AGREES)
-                (void)draco_sketch_merge(&s->c.code, s->key, draco_priv_sketch(s, i), record + 8);
+                (void)draco_sketch_merge(&s->c.code, s->key, drs_sketch(s, i), record + 8);
         }
     }
     return status;
 }
 
-static void draco_priv_count(draco_server *s) {
+static void drs_count(draco_server *s) {
     draco_report *r = &s->out.report;
     int i;
     r->present = r->agreed = r->blamed = r->absent = r->malformed = r->undecided = 0;
@@ -1136,42 +1132,42 @@ static void draco_priv_count(draco_server *s) {
 }
 
 /* Say of everybody what is known when nothing could be decided. */
-static void draco_priv_verdicts_of_arrival(draco_server *s) {
+static void drs_verdicts_of_arrival(draco_server *s) {
     int i;
     for (i = 0; i < s->n; i++) s->verdicts[i] = s->came[i] == DRACO_AGREES ? DRACO_UNDECIDED : s->came[i];
 }
 
-static void draco_priv_point_at_rows(draco_server *s) {
+static void drs_point_at_rows(draco_server *s) {
     int i;
     for (i = 0; i < s->n; i++) s->pointers[i] = s->alias[i] >= 0 ? s->rows[s->alias[i]] : NULL;
 }
 
 /* Coordinates that one thread combines at a time. */
-#define DRACO_PRIV_RANGE ((size_t)16 * DRACO_BLOCK)
+#define DRS_RANGE ((size_t)16 * DRACO_BLOCK)
 
 /* sum = what the located weights make of the rows. */
-static draco_status draco_priv_combine(draco_server *s, const uint8_t *exponents, float *sum) {
-    long blocks = (long)((s->count + DRACO_PRIV_RANGE - 1) / DRACO_PRIV_RANGE), b;
+static draco_status drs_combine(draco_server *s, const uint8_t *exponents, float *sum) {
+    long blocks = (long)((s->count + DRS_RANGE - 1) / DRS_RANGE), b;
     int failed = 0;
-    draco_priv_point_at_rows(s);
+    drs_point_at_rows(s);
 #if defined(_OPENMP)
 #pragma omp parallel for schedule(static) reduction(| : failed)
 #endif
     for (b = 0; b < blocks; b++) {
-        size_t first = (size_t)b * DRACO_PRIV_RANGE, left = s->count - first;
-        size_t count = left < DRACO_PRIV_RANGE ? left : DRACO_PRIV_RANGE;
+        size_t first = (size_t)b * DRS_RANGE, left = s->count - first;
+        size_t count = left < DRS_RANGE ? left : DRS_RANGE;
         failed |= draco_combine(&s->c.code, s->weights, s->pointers, s->count, first, count, exponents,
                                 sum + first) < 0;
     }
     return failed ? DRACO_E_RANGE : DRACO_OK;
 }
 
-static draco_status draco_priv_locate(draco_server *s) {
-    draco_status status = draco_priv_merge_sketches(s);
+static draco_status drs_locate(draco_server *s) {
+    draco_status status = drs_merge_sketches(s);
     int i;
     if (status < 0) return status;
-    for (i = 0; i < s->n; i++) s->pointers[i] = s->came[i] == DRACO_AGREES ? draco_priv_sketch(s, i) : NULL;
-    draco_priv_verdicts_of_arrival(s);
+    for (i = 0; i < s->n; i++) s->pointers[i] = s->came[i] == DRACO_AGREES ? drs_sketch(s, i) : NULL;
+    drs_verdicts_of_arrival(s);
     status = draco_locate(&s->c.code, s->key, s->c.dim, s->pointers, s->locate_work, s->weights, s->verdicts,
                           &s->out.report);
     for (i = 0; i < s->n; i++) /* the transport knows better why a message is not there */
@@ -1180,7 +1176,7 @@ static draco_status draco_priv_locate(draco_server *s) {
 }
 
 /* The first group without a winner, in words: what a person needs to find the machines. */
-static void draco_priv_explain_group(draco_server *s, draco_status status, const char *what) {
+static void drs_explain_group(draco_server *s, draco_status status, const char *what) {
     int g = s->out.report.group, i, j, came = 0, best = 0, room = (int)sizeof s->out.text, used;
     if (g < 0 || g >= s->groups) return;
     for (i = 0; i < s->n; i++) {
@@ -1205,27 +1201,27 @@ static void draco_priv_explain_group(draco_server *s, draco_status status, const
             used += snprintf(s->out.text + used, (size_t)(room - used), " %d", i);
 }
 
-static draco_status draco_priv_plain_round(draco_server *s, uint64_t step, const float *params, float *sum) {
+static draco_status drs_plain_round(draco_server *s, uint64_t step, const float *params, float *sum) {
     draco_request request;
     draco_status status;
-    request = draco_priv_question(s, DRACO_ASK_MESSAGE, step, params, s->message_bytes);
-    status = draco_priv_ask(s, &request, NULL);
+    request = drs_question(s, DRACO_REQUEST_MESSAGE, step, params, s->message_bytes);
+    status = drs_ask(s, &request, NULL);
     if (status < 0) return status;
-    status = draco_priv_locate(s);
-    if (status < 0) draco_priv_explain_group(s, status, "messages");
+    status = drs_locate(s);
+    if (status < 0) drs_explain_group(s, status, "messages");
     if (status < 0 || status == DRACO_MORE) return status;
-    return draco_priv_combine(s, NULL, sum) < 0 ? DRACO_E_RANGE : status;
+    return drs_combine(s, NULL, sum) < 0 ? DRACO_E_RANGE : status;
 }
 
 /* All servers must see the same outcome of the first half, or none goes on; verdicts are joined. */
-static draco_status draco_priv_join_verdicts(draco_server *s, draco_status status, draco_verdict *verdicts) {
+static draco_status drs_join_verdicts(draco_server *s, draco_status status, draco_verdict *verdicts) {
     size_t bytes = 8 + (size_t)s->n;
     int i, k;
     if (s->servers == 1) return status;
     memset(s->mine, 0, bytes);
     s->mine[0] = (unsigned char)(-(int)(status < 0 ? status : DRACO_OK));
     for (i = 0; i < s->n; i++) s->mine[8 + i] = (unsigned char)verdicts[i];
-    if (draco_priv_exchange(s, bytes) < 0) return DRACO_E_TRANSPORT;
+    if (drs_exchange(s, bytes) < 0) return DRACO_E_TRANSPORT;
     for (k = 0; k < s->servers; k++) {
         const unsigned char *record = s->all + bytes * (size_t)k;
         if (record[0] && status >= 0) status = (draco_status)(-(int)record[0]);
@@ -1240,13 +1236,13 @@ static draco_status draco_priv_join_verdicts(draco_server *s, draco_status statu
 }
 
 /* The exponents that every worker is to encode with, decided by vote over each part's holders. */
-static draco_status draco_priv_agree_exponents(draco_server *s, uint64_t step, const float *params) {
+static draco_status drs_agree_exponents(draco_server *s, uint64_t step, const float *params) {
     draco_request request;
     draco_status status;
     int i;
-    request = draco_priv_question(s, DRACO_ASK_EXPONENTS, step, params,
-                                  (size_t)s->c.code.r * draco_exponent_bytes(s->count));
-    status = draco_priv_ask(s, &request, NULL);
+    request = drs_question(s, DRACO_REQUEST_EXPONENTS, step, params,
+                           (size_t)s->c.code.r * draco_exponent_bytes(s->count));
+    status = drs_ask(s, &request, NULL);
     if (status < 0) return status;
     for (i = 0; i < s->n; i++) {
         s->pointers[i] = s->came[i] == DRACO_AGREES ? s->small + (size_t)i * s->small_bytes : NULL;
@@ -1258,34 +1254,34 @@ static draco_status draco_priv_agree_exponents(draco_server *s, uint64_t step, c
         if (s->came[i] == DRACO_MALFORMED) s->early[i] = DRACO_MALFORMED;
         s->verdicts[i] = s->early[i];
     }
-    status = draco_priv_join_verdicts(s, status, s->early);
+    status = drs_join_verdicts(s, status, s->early);
     if (status < 0 && !s->out.text[0])
         (void)snprintf(s->out.text, sizeof s->out.text, "the exponents of some part have no %d equal reports",
                        s->c.code.s + 1);
     return status;
 }
 
-static draco_status draco_priv_prime_round(draco_server *s, uint64_t step, const float *params, float *sum) {
+static draco_status drs_prime_round(draco_server *s, uint64_t step, const float *params, float *sum) {
     draco_request request;
-    draco_status status = draco_priv_agree_exponents(s, step, params);
+    draco_status status = drs_agree_exponents(s, step, params);
     int i;
     if (status < 0) return status;
-    request = draco_priv_question(s, DRACO_ASK_ENCODED, step, NULL, s->message_bytes);
+    request = drs_question(s, DRACO_REQUEST_ENCODED, step, NULL, s->message_bytes);
     request.extra = s->exponents;
     request.extra_bytes = draco_exponent_bytes(s->count);
-    status = draco_priv_ask(s, &request, NULL);
+    status = drs_ask(s, &request, NULL);
     if (status < 0) return status;
-    status = draco_priv_locate(s);
+    status = drs_locate(s);
     /* Who lied about an exponent has lied in this round, however good the message that followed. */
     for (i = 0; i < s->n; i++)
         if (s->early[i] == DRACO_BLAMED || (s->early[i] == DRACO_MALFORMED && s->verdicts[i] == DRACO_AGREES))
             s->verdicts[i] = s->early[i];
     if (status < 0 || status == DRACO_MORE) return status;
-    return draco_priv_combine(s, s->exponents, sum) < 0 ? DRACO_E_RANGE : status;
+    return drs_combine(s, s->exponents, sum) < 0 ? DRACO_E_RANGE : status;
 }
 
 /* Several servers: a vote is cast on the digests of all slices together. */
-static draco_status draco_priv_merge_digests(draco_server *s) {
+static draco_status drs_merge_digests(draco_server *s) {
     size_t each = 8 + DRACO_DIGEST_BYTES, bytes = each * (size_t)s->n;
     draco_status status;
     int i, k;
@@ -1296,7 +1292,7 @@ static draco_status draco_priv_merge_digests(draco_server *s) {
         record[0] = (unsigned char)s->came[i];
         memcpy(record + 8, s->tokens + (size_t)i * s->token_bytes, DRACO_DIGEST_BYTES);
     }
-    status = draco_priv_exchange(s, bytes);
+    status = drs_exchange(s, bytes);
     for (i = 0; i < s->n && status >= 0; i++) {
         for (k = 0; k < s->servers; k++) {
             const unsigned char *record = s->all + bytes * (size_t)k + each * (size_t)i;
@@ -1306,16 +1302,16 @@ static draco_status draco_priv_merge_digests(draco_server *s) {
             memcpy(s->tokens + (size_t)i * s->token_bytes + (size_t)k * DRACO_DIGEST_BYTES, record + 8,
                    DRACO_DIGEST_BYTES);
         }
-        if (s->came[i] == DRACO_AGREES) draco_priv_cast(s, i);
+        if (s->came[i] == DRACO_AGREES) drs_cast(s, i);
     }
     return status;
 }
 
 /* Close every group's box; winners[g] is a member with the winning token. */
-static draco_status draco_priv_close_boxes(draco_server *s) {
+static draco_status drs_close_boxes(draco_server *s) {
     draco_status status = DRACO_OK;
     int g, i;
-    draco_priv_verdicts_of_arrival(s);
+    drs_verdicts_of_arrival(s);
     s->out.report.group = -1;
     for (g = 0; g < s->groups; g++) {
         size_t winner = 0;
@@ -1323,8 +1319,8 @@ static draco_status draco_priv_close_boxes(draco_server *s) {
         draco_status one;
         for (i = 0; i < s->n; i++)
             if (draco_code_group(&s->c.code, i) == g && s->came[i] != DRACO_AGREES)
-                (void)draco_box_spoil(&s->boxes[g], (size_t)s->seat[i], s->came[i]);
-        one = draco_box_close(&s->boxes[g], &winner, seats);
+                (void)draco_tally_spoil(&s->boxes[g], (size_t)s->seat[i], s->came[i]);
+        one = draco_tally_close(&s->boxes[g], &winner, seats);
         if (one != DRACO_OK) {
             if (status == DRACO_OK) s->out.report.group = g;
             status = one < 0 ? one : DRACO_E_NO_MAJORITY;
@@ -1340,7 +1336,7 @@ static draco_status draco_priv_close_boxes(draco_server *s) {
 }
 
 /* The next member of group g whose digest won and who has not failed yet, or -1. */
-static int draco_priv_next_candidate(const draco_server *s, int g, int after) {
+static int drs_next_candidate(const draco_server *s, int g, int after) {
     int i;
     for (i = after + 1; i < s->n; i++)
         if (draco_code_group(&s->c.code, i) == g && s->verdicts[i] == DRACO_AGREES) return i;
@@ -1348,7 +1344,7 @@ static int draco_priv_next_candidate(const draco_server *s, int g, int after) {
 }
 
 /* Is the body that came the one that this worker's digest promised? */
-static int draco_priv_body_matches(draco_server *s, int worker) {
+static int drs_body_matches(draco_server *s, int worker) {
     uint8_t digest[DRACO_DIGEST_BYTES];
     const uint8_t *promised = s->tokens + (size_t)worker * s->token_bytes;
     if (s->servers > 1) promised += (size_t)s->c.transport->server * DRACO_DIGEST_BYTES;
@@ -1357,9 +1353,9 @@ static int draco_priv_body_matches(draco_server *s, int worker) {
 }
 
 /* Ask one member of each open group for its body; who fails is named and the next one is asked. */
-static draco_status draco_priv_fetch_bodies(draco_server *s, uint64_t step) {
+static draco_status drs_fetch_bodies(draco_server *s, uint64_t step) {
     int g, open = s->groups;
-    for (g = 0; g < s->groups; g++) s->winners[g] = -1 - draco_priv_next_candidate(s, g, -1) - 1;
+    for (g = 0; g < s->groups; g++) s->winners[g] = -1 - drs_next_candidate(s, g, -1) - 1;
     while (open > 0) {
         draco_request request;
         draco_status status;
@@ -1372,46 +1368,46 @@ static draco_status draco_priv_fetch_bodies(draco_server *s, uint64_t step) {
             }
             s->whom[-s->winners[g] - 2] = 1;
         }
-        request = draco_priv_question(s, DRACO_ASK_BODY, step, NULL, s->message_bytes);
-        status = draco_priv_ask(s, &request, s->whom);
+        request = drs_question(s, DRACO_REQUEST_BODY, step, NULL, s->message_bytes);
+        status = drs_ask(s, &request, s->whom);
         if (status < 0) return status;
         for (g = 0; g < s->groups; g++) {
             int asked = -s->winners[g] - 2;
             if (s->winners[g] >= 0) continue;
-            if (s->came[asked] == DRACO_AGREES && draco_priv_body_matches(s, asked)) {
+            if (s->came[asked] == DRACO_AGREES && drs_body_matches(s, asked)) {
                 s->winners[g] = asked;
                 open--;
                 continue;
             }
             s->verdicts[asked] = s->came[asked] == DRACO_AGREES ? DRACO_BLAMED : s->came[asked];
-            draco_priv_free_row(s, asked);
-            s->winners[g] = -1 - draco_priv_next_candidate(s, g, asked) - 1;
+            drs_free_row(s, asked);
+            s->winners[g] = -1 - drs_next_candidate(s, g, asked) - 1;
         }
     }
     return DRACO_OK;
 }
 
-static draco_status draco_priv_digest_round(draco_server *s, uint64_t step, const float *params, float *sum) {
+static draco_status drs_digest_round(draco_server *s, uint64_t step, const float *params, float *sum) {
     draco_request request;
     draco_status status;
-    request = draco_priv_question(s, DRACO_ASK_DIGEST, step, params, DRACO_DIGEST_BYTES);
-    status = draco_priv_ask(s, &request, NULL);
-    if (status >= 0) status = draco_priv_merge_digests(s);
+    request = drs_question(s, DRACO_REQUEST_DIGEST, step, params, DRACO_DIGEST_BYTES);
+    status = drs_ask(s, &request, NULL);
+    if (status >= 0) status = drs_merge_digests(s);
     if (status < 0) return status;
-    status = draco_priv_close_boxes(s);
-    if (status < 0) draco_priv_explain_group(s, status, "digests");
+    status = drs_close_boxes(s);
+    if (status < 0) drs_explain_group(s, status, "digests");
     if (status < 0) return status;
-    status = draco_priv_join_verdicts(s, draco_priv_fetch_bodies(s, step), s->verdicts);
+    status = drs_join_verdicts(s, drs_fetch_bodies(s, step), s->verdicts);
     if (status == DRACO_E_NO_MAJORITY && !s->out.text[0])
         (void)snprintf(s->out.text, sizeof s->out.text,
                        "group %d: no member sent the body that its digest promised", s->out.report.group);
     if (status < 0) return status;
     (void)draco_weights_winners(&s->c.code, s->winners, s->weights);
-    return draco_priv_combine(s, NULL, sum) < 0 ? DRACO_E_RANGE : DRACO_OK;
+    return drs_combine(s, NULL, sum) < 0 ? DRACO_E_RANGE : DRACO_OK;
 }
 
 /* Votes of one group's whole rows, equal to within the tolerance. */
-static draco_status draco_priv_tolerant_group(draco_server *s, int g) {
+static draco_status drs_tolerant_group(draco_server *s, int g) {
     size_t winner = 0;
     draco_status status;
     int i;
@@ -1431,14 +1427,14 @@ static draco_status draco_priv_tolerant_group(draco_server *s, int g) {
 }
 
 /* Whole rows, looked at together: the tolerant vote and the rules. */
-static draco_status draco_priv_rows_round(draco_server *s, uint64_t step, const float *params, float *sum) {
+static draco_status drs_rows_round(draco_server *s, uint64_t step, const float *params, float *sum) {
     draco_request request;
     draco_status status;
     int i, g;
-    request = draco_priv_question(s, DRACO_ASK_MESSAGE, step, params, s->message_bytes);
-    status = draco_priv_ask(s, &request, NULL);
+    request = drs_question(s, DRACO_REQUEST_MESSAGE, step, params, s->message_bytes);
+    status = drs_ask(s, &request, NULL);
     if (status < 0) return status;
-    draco_priv_verdicts_of_arrival(s);
+    drs_verdicts_of_arrival(s);
     if (s->c.rule) {
         draco_inputs in;
         memset(&in, 0, sizeof in);
@@ -1454,7 +1450,7 @@ static draco_status draco_priv_rows_round(draco_server *s, uint64_t step, const 
     }
     s->out.report.group = -1;
     for (g = 0; g < s->groups && status >= 0; g++) {
-        status = draco_priv_tolerant_group(s, g);
+        status = drs_tolerant_group(s, g);
         if (status >= 0) continue;
         s->out.report.group = g;
         (void)snprintf(s->out.text, sizeof s->out.text, "group %d: no message has %d in agreement with it", g,
@@ -1462,10 +1458,10 @@ static draco_status draco_priv_rows_round(draco_server *s, uint64_t step, const 
     }
     if (status < 0) return status;
     (void)draco_weights_winners(&s->c.code, s->winners, s->weights);
-    return draco_priv_combine(s, NULL, sum) < 0 ? DRACO_E_RANGE : DRACO_OK;
+    return drs_combine(s, NULL, sum) < 0 ? DRACO_E_RANGE : DRACO_OK;
 }
 
-static draco_status draco_priv_new_keys(draco_server *s) {
+static draco_status drs_new_keys(draco_server *s) {
     draco_seed seed;
     draco_status status = DRACO_OK;
     if (s->c.secret) {
@@ -1477,7 +1473,7 @@ static draco_status draco_priv_new_keys(draco_server *s) {
     }
     if (s->servers > 1 && status >= 0) { /* the first server's secret is everybody's */
         memcpy(s->mine, seed.bytes, sizeof seed.bytes);
-        status = draco_priv_exchange(s, sizeof seed.bytes);
+        status = drs_exchange(s, sizeof seed.bytes);
         if (status >= 0) memcpy(seed.bytes, s->all, sizeof seed.bytes);
     }
     if (status >= 0) status = draco_sketch_key_init(&s->c.code, &seed, s->key);
@@ -1485,10 +1481,10 @@ static draco_status draco_priv_new_keys(draco_server *s) {
     return status;
 }
 
-static void draco_priv_begin_round(draco_server *s) {
+static void drs_begin_round(draco_server *s) {
     int i;
     for (i = 0; i < s->n; i++) {
-        draco_priv_free_row(s, i);
+        drs_free_row(s, i);
         s->alias[i] = -1;
         s->came[i] = DRACO_UNDECIDED;
         s->verdicts[i] = DRACO_UNDECIDED;
@@ -1498,32 +1494,32 @@ static void draco_priv_begin_round(draco_server *s) {
     s->out.report.group = -1;
     s->out.verdicts = s->verdicts;
     s->waited = 0;
-    draco_priv_open_boxes(s);
+    drs_open_boxes(s);
 }
 
 DRACO_API draco_status draco_server_round(draco_server *s, uint64_t step, const float *params, float *sum,
                                           draco_round *round) {
-    double begin = draco_priv_now();
+    double begin = drs_now();
     draco_status status;
     int i;
     if (!s || !params || !sum) return DRACO_E_ARGUMENT;
-    draco_priv_begin_round(s);
+    drs_begin_round(s);
     params += s->first;
     sum += s->first;
-    status = draco_priv_sketches(s) && !s->c.digest_first ? draco_priv_new_keys(s) : DRACO_OK;
+    status = drs_sketches(s) && !s->c.digest_first ? drs_new_keys(s) : DRACO_OK;
     if (status >= 0) {
-        if (!draco_priv_sketches(s))
-            status = draco_priv_rows_round(s, step, params, sum);
+        if (!drs_sketches(s))
+            status = drs_rows_round(s, step, params, sum);
         else if (s->c.digest_first)
-            status = draco_priv_digest_round(s, step, params, sum);
-        else if (draco_priv_is_prime(&s->c.code))
-            status = draco_priv_prime_round(s, step, params, sum);
+            status = drs_digest_round(s, step, params, sum);
+        else if (drs_is_prime(&s->c.code))
+            status = drs_prime_round(s, step, params, sum);
         else
-            status = draco_priv_plain_round(s, step, params, sum);
+            status = drs_plain_round(s, step, params, sum);
     }
-    draco_priv_count(s);
+    drs_count(s);
     s->out.status = status;
-    s->out.seconds = draco_priv_now() - begin;
+    s->out.seconds = drs_now() - begin;
     s->out.server_seconds = s->out.seconds - s->waited;
     for (i = 0; i < s->n; i++) s->out.server_seconds += s->busy[i];
     if (status < 0 && !s->out.text[0])
@@ -1540,9 +1536,9 @@ DRACO_API draco_status draco_server_probe(draco_server *s, uint64_t step, const 
     draco_status status;
     int i, j, used = 0;
     if (!s || !params || !classes || !count) return DRACO_E_ARGUMENT;
-    draco_priv_begin_round(s);
-    request = draco_priv_question(s, DRACO_ASK_PROBE, step, params + s->first, DRACO_DIGEST_BYTES);
-    status = draco_priv_ask(s, &request, NULL);
+    drs_begin_round(s);
+    request = drs_question(s, DRACO_REQUEST_PROBE, step, params + s->first, DRACO_DIGEST_BYTES);
+    status = drs_ask(s, &request, NULL);
     if (status < 0) return status;
     for (i = 0; i < s->n; i++) {
         classes[i] = -1;
@@ -1557,25 +1553,24 @@ DRACO_API draco_status draco_server_probe(draco_server *s, uint64_t step, const 
     return DRACO_OK;
 }
 
-static draco_status draco_priv_check_server(const draco_server_config *c) {
+static draco_status drs_check_server(const draco_server_config *c) {
     const draco_transport *t = c ? c->transport : NULL;
     int servers, tolerant;
     if (!t || c->dim == 0 || t->size < sizeof(size_t)) return DRACO_E_ARGUMENT;
-    servers = draco_priv_servers(t);
+    servers = drs_servers(t);
     tolerant = c->abs_tol > 0 || c->rel_tol > 0;
-    if (!DRACO_PRIV_HAS(t, broadcast) || !DRACO_PRIV_HAS(t, collect)) return DRACO_E_ARGUMENT;
+    if (!DRS_HAS(t, broadcast) || !DRS_HAS(t, collect)) return DRACO_E_ARGUMENT;
     if (t->workers != c->code.n) return DRACO_E_CONFIG;
-    if (servers > 1 && (!DRACO_PRIV_HAS(t, exchange) || c->rule || tolerant)) return DRACO_E_CONFIG;
-    if (c->rule && (!DRACO_PRIV_HAS(c->rule, aggregate) || tolerant || c->digest_first))
-        return DRACO_E_ARGUMENT;
+    if (servers > 1 && (!DRS_HAS(t, exchange) || c->rule || tolerant)) return DRACO_E_CONFIG;
+    if (c->rule && (!DRS_HAS(c->rule, aggregate) || tolerant || c->digest_first)) return DRACO_E_ARGUMENT;
     if (c->rule && c->code.scheme != DRACO_REPETITION) return DRACO_E_ARGUMENT;
     if (!(c->abs_tol >= 0) || !(c->rel_tol >= 0)) return DRACO_E_ARGUMENT;
     if ((tolerant || c->digest_first) && c->code.scheme != DRACO_REPETITION) return DRACO_E_ARGUMENT;
-    if (c->digest_first && (!c->digest || tolerant || !DRACO_PRIV_HAS(t, fetch))) return DRACO_E_ARGUMENT;
+    if (c->digest_first && (!c->digest || tolerant || !DRS_HAS(t, fetch))) return DRACO_E_ARGUMENT;
     return DRACO_OK;
 }
 
-static void draco_priv_seat_workers(draco_server *s) {
+static void drs_seat_workers(draco_server *s) {
     int i, g;
     for (i = 0; i < s->n; i++) {
         g = draco_code_group(&s->c.code, i);
@@ -1583,19 +1578,19 @@ static void draco_priv_seat_workers(draco_server *s) {
     }
 }
 
-static size_t draco_priv_box_memory(const draco_server *s) {
+static size_t drs_box_memory(const draco_server *s) {
     size_t bytes = 64;
     int g;
     for (g = 0; g < s->groups; g++)
-        bytes += (draco_box_bytes((size_t)s->group_size[g], s->token_bytes) + 63) & ~(size_t)63;
+        bytes += (draco_tally_bytes((size_t)s->group_size[g], s->token_bytes) + 63) & ~(size_t)63;
     return bytes;
 }
 
 /* Everything a server holds besides rows, whose number depends on what comes. */
-static int draco_priv_server_memory(draco_server *s) {
+static int drs_server_memory(draco_server *s) {
     const draco_allocator *a = &s->c.allocator;
     size_t n = (size_t)s->n, blocks = draco_exponent_bytes(s->count), record;
-    int prime = draco_priv_is_prime(&s->c.code);
+    int prime = drs_is_prime(&s->c.code);
     s->small_bytes = DRACO_DIGEST_BYTES;
     if (prime && (size_t)s->c.code.r * blocks > s->small_bytes) s->small_bytes = (size_t)s->c.code.r * blocks;
     s->sketch_bytes = (draco_sketch_bytes(&s->c.code) + 63) & ~(size_t)63;
@@ -1604,35 +1599,35 @@ static int draco_priv_server_memory(draco_server *s) {
     record = 8 + s->sketch_bytes;
     if (record < 8 + DRACO_DIGEST_BYTES) record = 8 + DRACO_DIGEST_BYTES;
     s->exchange_bytes = s->servers > 1 ? record * n + 4096 : 1;
-    s->rows = (void **)draco_priv_zalloc(a, n, sizeof *s->rows);
-    s->pool = (void **)draco_priv_zalloc(a, n, sizeof *s->pool);
-    s->alias = (int *)draco_priv_zalloc(a, n, sizeof *s->alias);
-    s->came = (draco_verdict *)draco_priv_zalloc(a, n, sizeof *s->came);
-    s->ended = (unsigned char *)draco_priv_zalloc(a, n, 1);
-    s->folded = (size_t *)draco_priv_zalloc(a, n, sizeof *s->folded);
-    s->busy = (double *)draco_priv_zalloc(a, n, sizeof *s->busy);
-    s->small = (unsigned char *)draco_priv_zalloc(a, n, s->small_bytes);
-    s->key = draco_priv_zalloc(a, 1, draco_sketch_key_bytes(&s->c.code));
-    s->sketches = draco_priv_zalloc(a, n, s->sketch_bytes);
-    s->locate_work = draco_priv_zalloc(a, 1, draco_locate_work_bytes(&s->c.code));
-    s->weights = draco_priv_zalloc(a, 1, draco_weights_bytes(&s->c.code));
-    s->pointers = (const void **)draco_priv_zalloc(a, n, sizeof *s->pointers);
-    s->tokens = (uint8_t *)draco_priv_zalloc(a, n, s->token_bytes);
-    s->boxes = (draco_box *)draco_priv_zalloc(a, (size_t)s->groups, sizeof *s->boxes);
-    s->seat = (int *)draco_priv_zalloc(a, n, sizeof *s->seat);
-    s->group_size = (int *)draco_priv_zalloc(a, (size_t)s->groups, sizeof *s->group_size);
-    s->winners = (int *)draco_priv_zalloc(a, (size_t)s->groups, sizeof *s->winners);
-    s->exponents = (uint8_t *)draco_priv_zalloc(a, 1, blocks);
+    s->rows = (void **)drs_zalloc(a, n, sizeof *s->rows);
+    s->pool = (void **)drs_zalloc(a, n, sizeof *s->pool);
+    s->alias = (int *)drs_zalloc(a, n, sizeof *s->alias);
+    s->came = (draco_verdict *)drs_zalloc(a, n, sizeof *s->came);
+    s->ended = (unsigned char *)drs_zalloc(a, n, 1);
+    s->folded = (size_t *)drs_zalloc(a, n, sizeof *s->folded);
+    s->busy = (double *)drs_zalloc(a, n, sizeof *s->busy);
+    s->small = (unsigned char *)drs_zalloc(a, n, s->small_bytes);
+    s->key = drs_zalloc(a, 1, draco_sketch_key_bytes(&s->c.code));
+    s->sketches = drs_zalloc(a, n, s->sketch_bytes);
+    s->locate_work = drs_zalloc(a, 1, draco_locate_work_bytes(&s->c.code));
+    s->weights = drs_zalloc(a, 1, draco_weights_bytes(&s->c.code));
+    s->pointers = (const void **)drs_zalloc(a, n, sizeof *s->pointers);
+    s->tokens = (uint8_t *)drs_zalloc(a, n, s->token_bytes);
+    s->boxes = (draco_tally *)drs_zalloc(a, (size_t)s->groups, sizeof *s->boxes);
+    s->seat = (int *)drs_zalloc(a, n, sizeof *s->seat);
+    s->group_size = (int *)drs_zalloc(a, (size_t)s->groups, sizeof *s->group_size);
+    s->winners = (int *)drs_zalloc(a, (size_t)s->groups, sizeof *s->winners);
+    s->exponents = (uint8_t *)drs_zalloc(a, 1, blocks);
     s->exponent_work =
-        prime ? draco_priv_zalloc(a, 1, draco_exponents_work_bytes(&s->c.code, s->count)) : s->exponents;
-    s->whom = (unsigned char *)draco_priv_zalloc(a, n, 1);
-    s->mine = (unsigned char *)draco_priv_zalloc(a, 1, s->exchange_bytes);
-    s->all = (unsigned char *)draco_priv_zalloc(a, (size_t)s->servers, s->exchange_bytes);
-    s->verdicts = (draco_verdict *)draco_priv_zalloc(a, n, sizeof *s->verdicts);
-    s->early = (draco_verdict *)draco_priv_zalloc(a, n, sizeof *s->early);
+        prime ? drs_zalloc(a, 1, draco_exponents_work_bytes(&s->c.code, s->count)) : s->exponents;
+    s->whom = (unsigned char *)drs_zalloc(a, n, 1);
+    s->mine = (unsigned char *)drs_zalloc(a, 1, s->exchange_bytes);
+    s->all = (unsigned char *)drs_zalloc(a, (size_t)s->servers, s->exchange_bytes);
+    s->verdicts = (draco_verdict *)drs_zalloc(a, n, sizeof *s->verdicts);
+    s->early = (draco_verdict *)drs_zalloc(a, n, sizeof *s->early);
     if (!s->seat || !s->group_size) return 0;
-    draco_priv_seat_workers(s);
-    s->box_memory = draco_priv_zalloc(a, 1, draco_priv_box_memory(s));
+    drs_seat_workers(s);
+    s->box_memory = drs_zalloc(a, 1, drs_box_memory(s));
     return s->rows && s->pool && s->alias && s->came && s->ended && s->folded && s->busy && s->small &&
            s->key && s->sketches && s->locate_work && s->weights && s->pointers && s->tokens && s->boxes &&
            s->winners && s->exponents && s->exponent_work && s->whom && s->mine && s->all && s->verdicts &&
@@ -1640,23 +1635,23 @@ static int draco_priv_server_memory(draco_server *s) {
 }
 
 DRACO_API draco_status draco_server_open(draco_server **server, const draco_server_config *config) {
-    draco_status status = draco_priv_check_server(config);
+    draco_status status = drs_check_server(config);
     draco_server *s;
     if (!server || status < 0) return server ? status : DRACO_E_ARGUMENT;
-    s = (draco_server *)draco_priv_zalloc(&config->allocator, 1, sizeof *s);
+    s = (draco_server *)drs_zalloc(&config->allocator, 1, sizeof *s);
     if (!s) return DRACO_E_MEMORY;
     s->c = *config;
     status = draco_code_init(&s->c.code);
     if (status < 0) {
-        draco_priv_release(&config->allocator, s);
+        drs_release(&config->allocator, s);
         return status;
     }
     s->n = s->c.code.n;
     s->groups = s->c.code.groups;
-    s->servers = draco_priv_servers(config->transport);
+    s->servers = drs_servers(config->transport);
     draco_shard(config->dim, s->servers, config->transport->server, &s->first, &s->count);
     s->message_bytes = draco_message_bytes(&s->c.code, s->count);
-    if (s->count == 0 || !draco_priv_server_memory(s)) {
+    if (s->count == 0 || !drs_server_memory(s)) {
         status = s->count == 0 ? DRACO_E_CONFIG : DRACO_E_MEMORY;
         draco_server_close(s);
         return status;
@@ -1670,42 +1665,42 @@ DRACO_API void draco_server_close(draco_server *s) {
     int i;
     if (!s) return;
     a = s->c.allocator;
-    for (i = 0; i < s->n && s->rows && s->pool; i++) draco_priv_free_row(s, i);
-    for (i = 0; i < s->pooled; i++) draco_priv_release(&a, s->pool[i]);
-    if (s->exponent_work != s->exponents) draco_priv_release(&a, s->exponent_work);
-    draco_priv_release(&a, s->rows);
-    draco_priv_release(&a, s->pool);
-    draco_priv_release(&a, s->alias);
-    draco_priv_release(&a, s->came);
-    draco_priv_release(&a, s->ended);
-    draco_priv_release(&a, s->folded);
-    draco_priv_release(&a, s->busy);
-    draco_priv_release(&a, s->small);
-    draco_priv_release(&a, s->key);
-    draco_priv_release(&a, s->sketches);
-    draco_priv_release(&a, s->locate_work);
-    draco_priv_release(&a, s->weights);
-    draco_priv_release(&a, s->pointers);
-    draco_priv_release(&a, s->tokens);
-    draco_priv_release(&a, s->boxes);
-    draco_priv_release(&a, s->box_memory);
-    draco_priv_release(&a, s->seat);
-    draco_priv_release(&a, s->group_size);
-    draco_priv_release(&a, s->winners);
-    draco_priv_release(&a, s->exponents);
-    draco_priv_release(&a, s->whom);
-    draco_priv_release(&a, s->mine);
-    draco_priv_release(&a, s->all);
-    draco_priv_release(&a, s->verdicts);
-    draco_priv_release(&a, s->early);
-    draco_priv_release(&a, s);
+    for (i = 0; i < s->n && s->rows && s->pool; i++) drs_free_row(s, i);
+    for (i = 0; i < s->pooled; i++) drs_release(&a, s->pool[i]);
+    if (s->exponent_work != s->exponents) drs_release(&a, s->exponent_work);
+    drs_release(&a, s->rows);
+    drs_release(&a, s->pool);
+    drs_release(&a, s->alias);
+    drs_release(&a, s->came);
+    drs_release(&a, s->ended);
+    drs_release(&a, s->folded);
+    drs_release(&a, s->busy);
+    drs_release(&a, s->small);
+    drs_release(&a, s->key);
+    drs_release(&a, s->sketches);
+    drs_release(&a, s->locate_work);
+    drs_release(&a, s->weights);
+    drs_release(&a, s->pointers);
+    drs_release(&a, s->tokens);
+    drs_release(&a, s->boxes);
+    drs_release(&a, s->box_memory);
+    drs_release(&a, s->seat);
+    drs_release(&a, s->group_size);
+    drs_release(&a, s->winners);
+    drs_release(&a, s->exponents);
+    drs_release(&a, s->whom);
+    drs_release(&a, s->mine);
+    drs_release(&a, s->all);
+    drs_release(&a, s->verdicts);
+    drs_release(&a, s->early);
+    drs_release(&a, s);
 }
 
 /* ---- Training ---- */
 
 /* Join the servers' slices [first, first + count) of the range [from, to) of a vector that all hold in full
  * length. */
-static draco_status draco_priv_gather(draco_server *s, float *vector, size_t from, size_t to) {
+static draco_status drs_gather(draco_server *s, float *vector, size_t from, size_t to) {
     const draco_allocator *a = &s->c.allocator;
     size_t longest = 0;
     float *mine, *all;
@@ -1718,8 +1713,8 @@ static draco_status draco_priv_gather(draco_server *s, float *vector, size_t fro
         if (count > longest) longest = count;
     }
     if (longest > to - from) longest = to - from;
-    mine = (float *)draco_priv_zalloc(a, longest, sizeof(float));
-    all = (float *)draco_priv_zalloc(a, longest * (size_t)s->servers, sizeof(float));
+    mine = (float *)drs_zalloc(a, longest, sizeof(float));
+    all = (float *)drs_zalloc(a, longest * (size_t)s->servers, sizeof(float));
     status = mine && all ? DRACO_OK : DRACO_E_MEMORY;
     for (k = -1; k < s->servers && status >= 0; k++) {
         size_t first, count, begin, end;
@@ -1733,30 +1728,30 @@ static draco_status draco_priv_gather(draco_server *s, float *vector, size_t fro
             memcpy(vector + begin, all + longest * (size_t)k, (end - begin) * sizeof(float));
         }
     }
-    draco_priv_release(a, mine);
-    draco_priv_release(a, all);
+    drs_release(a, mine);
+    drs_release(a, all);
     return status;
 }
 
 DRACO_API draco_status draco_server_gather(draco_server *s, float *vector) {
     if (!s || !vector) return DRACO_E_ARGUMENT;
-    return draco_priv_gather(s, vector, 0, s->c.dim);
+    return drs_gather(s, vector, 0, s->c.dim);
 }
 
 /* Has any server been told to stop? All must leave after the same round. */
-static draco_status draco_priv_agree_stop(draco_server *s, const volatile int *stop, int *any) {
+static draco_status drs_agree_stop(draco_server *s, const volatile int *stop, int *any) {
     int k;
     *any = stop && *stop;
     if (s->servers == 1) return DRACO_OK;
     memset(s->mine, 0, 8);
     s->mine[0] = (unsigned char)(*any != 0);
-    if (draco_priv_exchange(s, 8) < 0) return DRACO_E_TRANSPORT;
+    if (drs_exchange(s, 8) < 0) return DRACO_E_TRANSPORT;
     for (k = 0; k < s->servers; k++) *any |= s->all[8 * (size_t)k];
     return DRACO_OK;
 }
 
 /* Which server's shard holds coordinate c? */
-static int draco_priv_owner(const draco_server *s, size_t c) {
+static int drs_owner(const draco_server *s, size_t c) {
     int k;
     for (k = 0; k < s->servers; k++) {
         size_t first, count;
@@ -1768,12 +1763,12 @@ static int draco_priv_owner(const draco_server *s, size_t c) {
 
 /* Euclidean norm of the gradient's first `parameters` coordinates. Squares are added by blocks and then in
    the order of blocks, so that the norm has the same bits for any number of servers. */
-static draco_status draco_priv_norm(draco_server *s, const float *gradient, size_t parameters, double *norm) {
+static draco_status drs_norm(draco_server *s, const float *gradient, size_t parameters, double *norm) {
     size_t blocks = (parameters + DRACO_BLOCK - 1) / DRACO_BLOCK, b, i;
     const draco_allocator *a = &s->c.allocator;
-    double *mine = (double *)draco_priv_zalloc(a, blocks, sizeof(double));
+    double *mine = (double *)drs_zalloc(a, blocks, sizeof(double));
     double *all =
-        s->servers > 1 ? (double *)draco_priv_zalloc(a, blocks * (size_t)s->servers, sizeof(double)) : mine;
+        s->servers > 1 ? (double *)drs_zalloc(a, blocks * (size_t)s->servers, sizeof(double)) : mine;
     double total = 0;
     draco_status status = mine && all ? DRACO_OK : DRACO_E_MEMORY;
     for (b = 0; b < blocks && status >= 0; b++) {
@@ -1785,53 +1780,52 @@ static draco_status draco_priv_norm(draco_server *s, const float *gradient, size
     if (s->servers > 1 && status >= 0)
         status = s->c.transport->exchange(s->c.transport->ctx, mine, blocks * sizeof(double), all);
     for (b = 0; b < blocks && status >= 0; b++)
-        total += all[s->servers > 1 ? blocks * (size_t)draco_priv_owner(s, b * DRACO_BLOCK) + b : b];
-    if (all != mine) draco_priv_release(a, all);
-    draco_priv_release(a, mine);
+        total += all[s->servers > 1 ? blocks * (size_t)drs_owner(s, b * DRACO_BLOCK) + b : b];
+    if (all != mine) drs_release(a, all);
+    drs_release(a, mine);
     *norm = sqrt(total);
     return status;
 }
 
 /* Sum of gradients -> mean -> optimizer, on this server's shard; then the statistics, on every server. */
-static draco_status draco_priv_update(draco_trainer *t, uint64_t update, draco_score *score) {
+static draco_status drs_update(draco_trainer *t, uint64_t update, draco_score *score) {
     draco_server *s = t->server;
     const draco_model *m = t->model;
     size_t statistics = (m->parameters + DRACO_BLOCK - 1) / DRACO_BLOCK * DRACO_BLOCK, begin = s->first, end,
            i;
     float scale = 1.0f / (float)t->batch;
     draco_step_info info;
-    draco_status status = draco_priv_gather(s, t->sum, statistics < m->dim ? statistics : m->dim, m->dim);
+    draco_status status = drs_gather(s, t->sum, statistics < m->dim ? statistics : m->dim, m->dim);
     if (status < 0) return status;
     score->loss = score->accuracy = -1;
     score->samples = t->batch;
-    if (DRACO_PRIV_HAS(m, progress)) m->progress(m->ctx, t->sum, t->batch, score);
+    if (DRS_HAS(m, progress)) m->progress(m->ctx, t->sum, t->batch, score);
     end = s->first + s->count < m->parameters ? s->first + s->count : m->parameters;
     for (i = begin; i < end; i++) t->sum[i] *= scale;
     memset(&info, 0, sizeof info);
     info.step = update;
-    if (t->optimizer->wants_norm) status = draco_priv_norm(s, t->sum, m->parameters, &info.norm);
+    if (t->optimizer->wants_norm) status = drs_norm(s, t->sum, m->parameters, &info.norm);
     if (status >= 0 && begin < end)
         status = t->optimizer->step(t->optimizer->ctx, &info, t->params + begin, t->sum + begin,
                                     t->state ? t->state + begin * t->optimizer->state_per_parameter : NULL,
                                     end - begin);
-    if (status >= 0 && DRACO_PRIV_HAS(m, absorb)) m->absorb(m->ctx, t->params, t->sum, t->batch);
-    if (status >= 0 && DRACO_PRIV_HAS(m, project)) {
-        status = draco_priv_gather(s, t->params, 0, m->dim);
+    if (status >= 0 && DRS_HAS(m, absorb)) m->absorb(m->ctx, t->params, t->sum, t->batch);
+    if (status >= 0 && DRS_HAS(m, project)) {
+        status = drs_gather(s, t->params, 0, m->dim);
         if (status >= 0) m->project(m->ctx, t->params);
     }
     return status;
 }
 
-static int draco_priv_trainer_ok(const draco_trainer *t) {
-    return t && t->server && draco_priv_model_ok(t->model) && t->optimizer &&
-           DRACO_PRIV_HAS(t->optimizer, step) && t->params && t->sum &&
-           (t->state || !t->optimizer->state_per_parameter) && t->batch > 0 &&
+static int drs_trainer_ok(const draco_trainer *t) {
+    return t && t->server && drs_model_ok(t->model) && t->optimizer && DRS_HAS(t->optimizer, step) &&
+           t->params && t->sum && (t->state || !t->optimizer->state_per_parameter) && t->batch > 0 &&
            t->server->c.dim == t->model->dim;
 }
 
 DRACO_API draco_status draco_train(draco_trainer *t) {
     uint64_t step;
-    if (!draco_priv_trainer_ok(t)) return DRACO_E_ARGUMENT;
+    if (!drs_trainer_ok(t)) return DRACO_E_ARGUMENT;
     t->updates = 0;
     for (step = t->first_step; step < t->first_step + t->steps; step++) {
         int attempt = 0;
@@ -1840,11 +1834,11 @@ DRACO_API draco_status draco_train(draco_trainer *t) {
             draco_score score;
             draco_status status, told = DRACO_OK;
             int stop;
-            status = draco_priv_agree_stop(t->server, t->stop, &stop);
+            status = drs_agree_stop(t->server, t->stop, &stop);
             if (status < 0 || stop) return status < 0 ? status : DRACO_E_STOPPED;
             status = draco_server_round(t->server, step, t->params, t->sum, &round);
             if (status >= 0) {
-                draco_status updated = draco_priv_update(t, t->first_update + t->updates, &score);
+                draco_status updated = drs_update(t, t->first_update + t->updates, &score);
                 if (updated < 0) return updated;
                 t->updates++;
             }

@@ -277,7 +277,7 @@ DRACO_CODES_API draco_status draco_sketch_add(const draco_code *code, const void
                                               const void *bytes, size_t n);
 DRACO_CODES_API draco_status draco_sketch_merge(const draco_code *code, const void *key, void *into,
                                                 const void *from);
-/* Repetition: 16 bytes that stand for a message in the vote of its group, so that a draco_box can decide a group
+/* Repetition: 16 bytes that stand for a message in the vote of its group, so that a draco_tally can decide a group
  * as soon as enough messages came. */
 #define DRACO_TOKEN_BYTES DRACO_FINGERPRINT_BYTES
 DRACO_CODES_API draco_status draco_sketch_token(const draco_code *code, const void *key, const void *sketch,
@@ -324,22 +324,22 @@ DRACO_CODES_API size_t draco_report_describe(const draco_code *code, draco_statu
 #include <string.h>
 
 #if defined(__GNUC__)
-#define DRACO_CODES_PRIV_INLINE static inline __attribute__((always_inline))
-#define DRACO_CODES_PRIV_FETCH(address) __builtin_prefetch(address)
+#define DRC_INLINE static inline __attribute__((always_inline))
+#define DRC_FETCH(address) __builtin_prefetch(address)
 #else
-#define DRACO_CODES_PRIV_INLINE static inline
-#define DRACO_CODES_PRIV_FETCH(address) (void)0
+#define DRC_INLINE static inline
+#define DRC_FETCH(address) (void)0
 #endif
 
 /* A kernel is a plain loop, name_plain. It is compiled for AVX-512 and AVX2 too, and the machine picks one at
  * run time. All give the same bits: integers are exact, and in floating point every product is of few enough
  * bits to be exact in double, so that a fused multiply-add rounds as a multiplication and an addition do. */
 #if !defined(DRACO_CODES_NO_SIMD) && defined(__GNUC__) && defined(__x86_64__)
-#define DRACO_CODES_PRIV_X86
+#define DRC_X86
 #include <immintrin.h>
-#define DRACO_CODES_PRIV_AVX512 __attribute__((target("avx512f")))
-#define DRACO_CODES_PRIV_AVX2 __attribute__((target("avx2,fma")))
-#define DRACO_CODES_PRIV_CHOOSE(name, parameters, arguments)                                                 \
+#define DRC_AVX512 __attribute__((target("avx512f")))
+#define DRC_AVX2 __attribute__((target("avx2,fma")))
+#define DRC_CHOOSE(name, parameters, arguments)                                                              \
     static void name parameters {                                                                            \
         if (__builtin_cpu_supports("avx512f"))                                                               \
             name##_avx512 arguments;                                                                         \
@@ -348,16 +348,16 @@ DRACO_CODES_API size_t draco_report_describe(const draco_code *code, draco_statu
         else                                                                                                 \
             name##_plain arguments;                                                                          \
     }
-#define DRACO_CODES_PRIV_KERNEL(name, parameters, arguments)                                                 \
-    DRACO_CODES_PRIV_AVX512 static void name##_avx512 parameters {                                           \
+#define DRC_KERNEL(name, parameters, arguments)                                                              \
+    DRC_AVX512 static void name##_avx512 parameters {                                                        \
         name##_plain arguments;                                                                              \
     }                                                                                                        \
-    DRACO_CODES_PRIV_AVX2 static void name##_avx2 parameters {                                               \
+    DRC_AVX2 static void name##_avx2 parameters {                                                            \
         name##_plain arguments;                                                                              \
     }                                                                                                        \
-    DRACO_CODES_PRIV_CHOOSE(name, parameters, arguments)
+    DRC_CHOOSE(name, parameters, arguments)
 #else
-#define DRACO_CODES_PRIV_KERNEL(name, parameters, arguments)                                                 \
+#define DRC_KERNEL(name, parameters, arguments)                                                              \
     static void name parameters {                                                                            \
         name##_plain arguments;                                                                              \
     }
@@ -369,22 +369,22 @@ extern "C" {
 
 /* ---- The descriptor ---- */
 
-static int draco_codes_priv_valid(const draco_code *code) {
+static int drc_valid(const draco_code *code) {
     return code && code->n >= 1 && code->n <= DRACO_MAX_WORKERS && code->s >= 0 && code->t >= 0 &&
            code->s <= code->n && code->t <= code->n && code->r == 2 * code->s + code->t + 1 &&
            code->r <= code->n && code->groups >= 1 && code->groups <= code->n && code->parts >= 1 &&
            code->parts <= code->n;
 }
 
-static int draco_codes_priv_cyclic(const draco_code *code) {
+static int drc_cyclic(const draco_code *code) {
     return code->scheme == DRACO_CYCLIC;
 }
 
-static int draco_codes_priv_prime(const draco_code *code) {
+static int drc_prime(const draco_code *code) {
     return code->scheme == DRACO_CYCLIC && code->field == DRACO_FIELD_PRIME;
 }
 
-static int draco_codes_priv_complex(const draco_code *code) {
+static int drc_complex(const draco_code *code) {
     return code->scheme == DRACO_CYCLIC && code->field == DRACO_FIELD_COMPLEX;
 }
 
@@ -413,7 +413,7 @@ DRACO_CODES_API draco_status draco_code_init(draco_code *code) {
 DRACO_CODES_API uint64_t draco_code_id(const draco_code *code) {
     uint64_t hash = 14695981039346656037u;
     int values[6], i, shift;
-    if (!draco_codes_priv_valid(code)) return 0;
+    if (!drc_valid(code)) return 0;
     values[0] = (int)code->scheme;
     values[1] = (int)code->field;
     values[2] = (int)code->support;
@@ -429,37 +429,37 @@ DRACO_CODES_API uint64_t draco_code_id(const draco_code *code) {
 }
 
 /* Offset of the l-th member of a support: worker (k + offset) mod n holds part k. */
-static int draco_codes_priv_offset(const draco_code *code, int l) {
+static int drc_offset(const draco_code *code, int l) {
     if (code->support == DRACO_SUPPORT_CONTIGUOUS) return l;
     return (2 * l * code->n + code->r) / (2 * code->r);
 }
 
 DRACO_CODES_API int draco_code_load(const draco_code *code, int worker) {
-    if (!draco_codes_priv_valid(code) || worker < 0 || worker >= code->n) return 0;
-    return draco_codes_priv_cyclic(code) ? code->r : 1;
+    if (!drc_valid(code) || worker < 0 || worker >= code->n) return 0;
+    return drc_cyclic(code) ? code->r : 1;
 }
 
 DRACO_CODES_API int draco_code_part(const draco_code *code, int worker, int l) {
     if (l < 0 || l >= draco_code_load(code, worker)) return -1;
-    if (!draco_codes_priv_cyclic(code)) return worker % code->groups;
-    return (worker - draco_codes_priv_offset(code, l) + code->n) % code->n;
+    if (!drc_cyclic(code)) return worker % code->groups;
+    return (worker - drc_offset(code, l) + code->n) % code->n;
 }
 
 /* Is a worker this far after the first of a support in it? Offset l is l n / r rounded. */
-static int draco_codes_priv_supported(const draco_code *code, int difference) {
+static int drc_supported(const draco_code *code, int difference) {
     int l = code->support == DRACO_SUPPORT_CONTIGUOUS ? difference : difference * code->r / code->n;
-    return (l < code->r && draco_codes_priv_offset(code, l) == difference) ||
-           (l + 1 < code->r && draco_codes_priv_offset(code, l + 1) == difference);
+    return (l < code->r && drc_offset(code, l) == difference) ||
+           (l + 1 < code->r && drc_offset(code, l + 1) == difference);
 }
 
 DRACO_CODES_API int draco_code_holds(const draco_code *code, int worker, int part) {
     if (draco_code_load(code, worker) == 0 || part < 0 || part >= code->parts) return 0;
-    if (!draco_codes_priv_cyclic(code)) return worker % code->groups == part;
-    return draco_codes_priv_supported(code, (worker - part + code->n) % code->n);
+    if (!drc_cyclic(code)) return worker % code->groups == part;
+    return drc_supported(code, (worker - part + code->n) % code->n);
 }
 
 DRACO_CODES_API int draco_code_group(const draco_code *code, int worker) {
-    if (!draco_codes_priv_valid(code) || worker < 0 || worker >= code->n) return -1;
+    if (!drc_valid(code) || worker < 0 || worker >= code->n) return -1;
     return worker % code->groups;
 }
 
@@ -467,7 +467,7 @@ DRACO_CODES_API void draco_code_samples(const draco_code *code, size_t batch, in
                                         size_t *count) {
     size_t parts, share, extra, p = (size_t)part;
     *first = *count = 0;
-    if (!draco_codes_priv_valid(code) || part < 0 || part >= code->parts) return;
+    if (!drc_valid(code) || part < 0 || part >= code->parts) return;
     parts = (size_t)code->parts;
     share = batch / parts;
     extra = batch % parts;
@@ -477,9 +477,9 @@ DRACO_CODES_API void draco_code_samples(const draco_code *code, size_t batch, in
 
 DRACO_CODES_API size_t draco_code_describe(const draco_code *code, char *text, size_t capacity) {
     int length;
-    if (!draco_codes_priv_valid(code)) {
+    if (!drc_valid(code)) {
         length = snprintf(text, capacity, "not a code");
-    } else if (draco_codes_priv_cyclic(code)) {
+    } else if (drc_cyclic(code)) {
         length =
             snprintf(text, capacity,
                      "cyclic code, %s field, %s supports: %d workers, %d liars, %d missing; %d parts, each "
@@ -501,73 +501,70 @@ DRACO_CODES_API size_t draco_code_describe(const draco_code *code, char *text, s
 
 /* ---- Arithmetic modulo p = 2^31 - 1 ---- */
 
-#define DRACO_CODES_PRIV_P 0x7fffffffu
+#define DRC_P 0x7fffffffu
 
 /* v < 2^64 - 2^33 to a number under 2^34 with the same residue. */
-DRACO_CODES_PRIV_INLINE uint64_t draco_codes_priv_lazy(uint64_t v) {
-    return (v & DRACO_CODES_PRIV_P) + (v >> 31);
+DRC_INLINE uint64_t drc_lazy(uint64_t v) {
+    return (v & DRC_P) + (v >> 31);
 }
 
-DRACO_CODES_PRIV_INLINE uint32_t draco_codes_priv_mod(uint64_t v) {
-    uint64_t w = draco_codes_priv_lazy(draco_codes_priv_lazy(v));
-    return (uint32_t)(w >= DRACO_CODES_PRIV_P ? w - DRACO_CODES_PRIV_P : w);
+DRC_INLINE uint32_t drc_mod(uint64_t v) {
+    uint64_t w = drc_lazy(drc_lazy(v));
+    return (uint32_t)(w >= DRC_P ? w - DRC_P : w);
 }
 
-static uint32_t draco_codes_priv_mul(uint32_t a, uint32_t b) {
-    return draco_codes_priv_mod((uint64_t)a * b);
+static uint32_t drc_mul(uint32_t a, uint32_t b) {
+    return drc_mod((uint64_t)a * b);
 }
 
-static uint32_t draco_codes_priv_sub(uint32_t a, uint32_t b) {
-    return a >= b ? a - b : a + (DRACO_CODES_PRIV_P - b);
+static uint32_t drc_sub(uint32_t a, uint32_t b) {
+    return a >= b ? a - b : a + (DRC_P - b);
 }
 
 /* a^(p - 2) */
-static uint32_t draco_codes_priv_inverse(uint32_t a) {
+static uint32_t drc_inverse(uint32_t a) {
     uint32_t result = 1, e;
-    for (e = DRACO_CODES_PRIV_P - 2; e > 0; e >>= 1) {
-        if (e & 1) result = draco_codes_priv_mul(result, a);
-        a = draco_codes_priv_mul(a, a);
+    for (e = DRC_P - 2; e > 0; e >>= 1) {
+        if (e & 1) result = drc_mul(result, a);
+        a = drc_mul(a, a);
     }
     return result;
 }
 
 /* ---- Complex numbers ---- */
 
-#define DRACO_CODES_PRIV_PI 3.14159265358979323846
+#define DRC_PI 3.14159265358979323846
 
-typedef struct draco_codes_priv_c {
+typedef struct drc_c {
     double re, im;
-} draco_codes_priv_c;
+} drc_c;
 
-DRACO_CODES_PRIV_INLINE draco_codes_priv_c draco_codes_priv_c_of(double re, double im) {
-    draco_codes_priv_c z;
+DRC_INLINE drc_c drc_c_of(double re, double im) {
+    drc_c z;
     z.re = re;
     z.im = im;
     return z;
 }
 
-DRACO_CODES_PRIV_INLINE draco_codes_priv_c draco_codes_priv_c_sub(draco_codes_priv_c a,
-                                                                  draco_codes_priv_c b) {
-    return draco_codes_priv_c_of(a.re - b.re, a.im - b.im);
+DRC_INLINE drc_c drc_c_sub(drc_c a, drc_c b) {
+    return drc_c_of(a.re - b.re, a.im - b.im);
 }
 
-DRACO_CODES_PRIV_INLINE draco_codes_priv_c draco_codes_priv_c_mul(draco_codes_priv_c a,
-                                                                  draco_codes_priv_c b) {
-    return draco_codes_priv_c_of(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
+DRC_INLINE drc_c drc_c_mul(drc_c a, drc_c b) {
+    return drc_c_of(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
 }
 
-DRACO_CODES_PRIV_INLINE draco_codes_priv_c draco_codes_priv_c_scale(draco_codes_priv_c a, double by) {
-    return draco_codes_priv_c_of(a.re * by, a.im * by);
+DRC_INLINE drc_c drc_c_scale(drc_c a, double by) {
+    return drc_c_of(a.re * by, a.im * by);
 }
 
-DRACO_CODES_PRIV_INLINE double draco_codes_priv_c_norm2(draco_codes_priv_c a) {
+DRC_INLINE double drc_c_norm2(drc_c a) {
     return a.re * a.re + a.im * a.im;
 }
 
 /* a^H b */
-static draco_codes_priv_c draco_codes_priv_dot(const draco_codes_priv_c *a, const draco_codes_priv_c *b,
-                                               int n) {
-    draco_codes_priv_c sum = draco_codes_priv_c_of(0, 0);
+static drc_c drc_dot(const drc_c *a, const drc_c *b, int n) {
+    drc_c sum = drc_c_of(0, 0);
     int i;
     for (i = 0; i < n; i++) {
         sum.re += a[i].re * b[i].re + a[i].im * b[i].im;
@@ -577,69 +574,65 @@ static draco_codes_priv_c draco_codes_priv_dot(const draco_codes_priv_c *a, cons
 }
 
 /* b -= z a */
-static void draco_codes_priv_subtract(draco_codes_priv_c *b, draco_codes_priv_c z,
-                                      const draco_codes_priv_c *a, int n) {
+static void drc_subtract(drc_c *b, drc_c z, const drc_c *a, int n) {
     int i;
-    for (i = 0; i < n; i++) b[i] = draco_codes_priv_c_sub(b[i], draco_codes_priv_c_mul(z, a[i]));
+    for (i = 0; i < n; i++) b[i] = drc_c_sub(b[i], drc_c_mul(z, a[i]));
 }
 
-static double draco_codes_priv_norm2(const draco_codes_priv_c *a, int n) {
+static double drc_norm2(const drc_c *a, int n) {
     double sum = 0;
     int i;
-    for (i = 0; i < n; i++) sum += draco_codes_priv_c_norm2(a[i]);
+    for (i = 0; i < n; i++) sum += drc_c_norm2(a[i]);
     return sum;
 }
 
 /* ---- Linear algebra for some tens of rows; columns are contiguous, `ld` numbers apart ---- */
 
 /* Householder: a (rows x cols) becomes R, its lower part zero; b (rows x more) becomes Q^H b. */
-static void draco_codes_priv_qr(draco_codes_priv_c *a, int rows, int cols, draco_codes_priv_c *b, int more,
-                                int ld) {
+static void drc_qr(drc_c *a, int rows, int cols, drc_c *b, int more, int ld) {
     int k, j;
     for (k = 0; k < cols && k < rows; k++) {
-        draco_codes_priv_c *x = a + k * ld + k, diagonal, phase;
+        drc_c *x = a + k * ld + k, diagonal, phase;
         int left = rows - k;
-        double norm = sqrt(draco_codes_priv_norm2(x, left)), lead = sqrt(draco_codes_priv_c_norm2(x[0]));
+        double norm = sqrt(drc_norm2(x, left)), lead = sqrt(drc_c_norm2(x[0]));
         if (norm == 0) continue;
-        phase = lead > 0 ? draco_codes_priv_c_scale(x[0], 1 / lead) : draco_codes_priv_c_of(1, 0);
-        diagonal = draco_codes_priv_c_scale(phase, -norm);
-        x[0] = draco_codes_priv_c_sub(x[0], diagonal); /* x is now the normal of the mirror */
+        phase = lead > 0 ? drc_c_scale(x[0], 1 / lead) : drc_c_of(1, 0);
+        diagonal = drc_c_scale(phase, -norm);
+        x[0] = drc_c_sub(x[0], diagonal); /* x is now the normal of the mirror */
         for (j = k + 1; j < cols + more; j++) {
-            draco_codes_priv_c *y = j < cols ? a + j * ld + k : b + (j - cols) * ld + k;
-            draco_codes_priv_c z = draco_codes_priv_dot(x, y, left);
-            draco_codes_priv_subtract(y, draco_codes_priv_c_scale(z, 1 / (norm * (norm + lead))), x, left);
+            drc_c *y = j < cols ? a + j * ld + k : b + (j - cols) * ld + k;
+            drc_c z = drc_dot(x, y, left);
+            drc_subtract(y, drc_c_scale(z, 1 / (norm * (norm + lead))), x, left);
         }
         x[0] = diagonal;
-        for (j = 1; j < left; j++) x[j] = draco_codes_priv_c_of(0, 0);
+        for (j = 1; j < left; j++) x[j] = drc_c_of(0, 0);
     }
 }
 
 /* One rotation that makes columns p and q of a orthogonal, applied to v too. Tells whether one was needed. */
-static int draco_codes_priv_rotate(draco_codes_priv_c *a, draco_codes_priv_c *v, int n, int p, int q) {
-    draco_codes_priv_c *columns[2][2], gamma, phase;
+static int drc_rotate(drc_c *a, drc_c *v, int n, int p, int q) {
+    drc_c *columns[2][2], gamma, phase;
     double alpha, beta, size, zeta, tangent, cosine, sine;
     int m, i;
     columns[0][0] = a + p * n;
     columns[0][1] = a + q * n;
     columns[1][0] = v + p * n;
     columns[1][1] = v + q * n;
-    alpha = draco_codes_priv_norm2(columns[0][0], n);
-    beta = draco_codes_priv_norm2(columns[0][1], n);
-    gamma = draco_codes_priv_dot(columns[0][0], columns[0][1], n);
-    size = sqrt(draco_codes_priv_c_norm2(gamma));
+    alpha = drc_norm2(columns[0][0], n);
+    beta = drc_norm2(columns[0][1], n);
+    gamma = drc_dot(columns[0][0], columns[0][1], n);
+    size = sqrt(drc_c_norm2(gamma));
     if (size <= 1e-15 * sqrt(alpha) * sqrt(beta) || size == 0) return 0;
-    phase = draco_codes_priv_c_of(gamma.re / size, -gamma.im / size);
+    phase = drc_c_of(gamma.re / size, -gamma.im / size);
     zeta = (beta - alpha) / (2 * size);
     tangent = (zeta >= 0 ? 1 : -1) / (fabs(zeta) + sqrt(1 + zeta * zeta));
     cosine = 1 / sqrt(1 + tangent * tangent);
     sine = cosine * tangent;
     for (m = 0; m < 2; m++) {
         for (i = 0; i < n; i++) {
-            draco_codes_priv_c x = columns[m][0][i], y = draco_codes_priv_c_mul(columns[m][1][i], phase);
-            columns[m][0][i] =
-                draco_codes_priv_c_of(cosine * x.re - sine * y.re, cosine * x.im - sine * y.im);
-            columns[m][1][i] =
-                draco_codes_priv_c_of(sine * x.re + cosine * y.re, sine * x.im + cosine * y.im);
+            drc_c x = columns[m][0][i], y = drc_c_mul(columns[m][1][i], phase);
+            columns[m][0][i] = drc_c_of(cosine * x.re - sine * y.re, cosine * x.im - sine * y.im);
+            columns[m][1][i] = drc_c_of(sine * x.re + cosine * y.re, sine * x.im + cosine * y.im);
         }
     }
     return 1;
@@ -647,18 +640,18 @@ static int draco_codes_priv_rotate(draco_codes_priv_c *a, draco_codes_priv_c *v,
 
 /* One-sided Jacobi: the right singular vector of the least singular value of a (n x n, destroyed).
  * v: n x n numbers of scratch; the vector is returned as a column of it. */
-static const draco_codes_priv_c *draco_codes_priv_least(draco_codes_priv_c *a, draco_codes_priv_c *v, int n) {
+static const drc_c *drc_least(drc_c *a, drc_c *v, int n) {
     int sweep, p, q, turned = 1, least = 0;
     double best = 0;
-    for (p = 0; p < n * n; p++) v[p] = draco_codes_priv_c_of(p / n == p % n, 0);
+    for (p = 0; p < n * n; p++) v[p] = drc_c_of(p / n == p % n, 0);
     for (sweep = 0; sweep < 40 && turned; sweep++) {
         turned = 0;
         for (p = 0; p < n - 1; p++) {
-            for (q = p + 1; q < n; q++) turned += draco_codes_priv_rotate(a, v, n, p, q);
+            for (q = p + 1; q < n; q++) turned += drc_rotate(a, v, n, p, q);
         }
     }
     for (p = 0; p < n; p++) {
-        double size = draco_codes_priv_norm2(a + p * n, n);
+        double size = drc_norm2(a + p * n, n);
         if (p > 0 && size >= best) continue;
         best = size;
         least = p;
@@ -669,13 +662,13 @@ static const draco_codes_priv_c *draco_codes_priv_least(draco_codes_priv_c *a, d
 /* ---- Coefficients ---- */
 
 /* exp(2 pi i k / n) */
-static draco_codes_priv_c draco_codes_priv_root(int n, int k) {
-    double angle = 2 * DRACO_CODES_PRIV_PI * k / n;
-    return draco_codes_priv_c_of(cos(angle), sin(angle));
+static drc_c drc_root(int n, int k) {
+    double angle = 2 * DRC_PI * k / n;
+    return drc_c_of(cos(angle), sin(angle));
 }
 
 /* Rounded to 29 bits: times the 24 bits of a float that is exact in double. */
-static double draco_codes_priv_short(double x) {
+static double drc_short(double x) {
     int exponent;
     double fraction = frexp(x, &exponent);
     return ldexp(floor(ldexp(fraction, 29) + 0.5), exponent - 29);
@@ -683,70 +676,69 @@ static double draco_codes_priv_short(double x) {
 
 /* f_part(x_worker) = prod over m off the support of (1 - x_worker / x_m). On the unit circle
  * 1 - exp(2 i a) = 2 sin(a) exp(i (a - pi/2)), so that moduli multiply and angles add up. */
-static void draco_codes_priv_coefficient(const draco_code *code, int part, int worker, double value[2]) {
+static void drc_coefficient(const draco_code *code, int part, int worker, double value[2]) {
     int n = code->n, m, factors = 0;
     long halves = 0; /* of the angle 2 pi / n */
     double modulus = 1, angle;
     for (m = 0; m < n; m++) {
         int turn = (worker - m + n) % n;
-        if (draco_codes_priv_supported(code, (m - part + n) % n)) continue;
-        modulus *= 2 * sin(DRACO_CODES_PRIV_PI * turn / n);
+        if (drc_supported(code, (m - part + n) % n)) continue;
+        modulus *= 2 * sin(DRC_PI * turn / n);
         halves += turn;
         factors++;
     }
-    angle = DRACO_CODES_PRIV_PI * (double)(halves % (2 * n)) / n - DRACO_CODES_PRIV_PI / 2 * (factors % 4);
-    value[0] = draco_codes_priv_short(modulus * cos(angle));
-    value[1] = draco_codes_priv_short(modulus * sin(angle));
+    angle = DRC_PI * (double)(halves % (2 * n)) / n - DRC_PI / 2 * (factors % 4);
+    value[0] = drc_short(modulus * cos(angle));
+    value[1] = drc_short(modulus * sin(angle));
 }
 
 /* Worker i's point of the prime field. */
-static uint32_t draco_codes_priv_point(int worker) {
+static uint32_t drc_point(int worker) {
     return (uint32_t)worker + 1;
 }
 
-static uint32_t draco_codes_priv_residue(const draco_code *code, int part, int worker) {
-    uint32_t above = 1, below = 1, x = draco_codes_priv_point(worker);
+static uint32_t drc_residue(const draco_code *code, int part, int worker) {
+    uint32_t above = 1, below = 1, x = drc_point(worker);
     int m;
     for (m = 0; m < code->n; m++) {
-        uint32_t y = draco_codes_priv_point(m);
-        if (draco_codes_priv_supported(code, (m - part + code->n) % code->n)) continue;
-        above = draco_codes_priv_mul(above, draco_codes_priv_sub(y, x));
-        below = draco_codes_priv_mul(below, y);
+        uint32_t y = drc_point(m);
+        if (drc_supported(code, (m - part + code->n) % code->n)) continue;
+        above = drc_mul(above, drc_sub(y, x));
+        below = drc_mul(below, y);
     }
-    return draco_codes_priv_mul(above, draco_codes_priv_inverse(below));
+    return drc_mul(above, drc_inverse(below));
 }
 
 DRACO_CODES_API draco_status draco_code_coefficient(const draco_code *code, int part, int worker,
                                                     double value[2]) {
-    if (!draco_codes_priv_valid(code) || part < 0 || part >= code->parts || worker < 0 || worker >= code->n)
+    if (!drc_valid(code) || part < 0 || part >= code->parts || worker < 0 || worker >= code->n)
         return DRACO_E_ARGUMENT;
     value[0] = value[1] = 0;
     if (!draco_code_holds(code, worker, part)) return DRACO_OK;
-    if (draco_codes_priv_complex(code))
-        draco_codes_priv_coefficient(code, part, worker, value);
+    if (drc_complex(code))
+        drc_coefficient(code, part, worker, value);
     else
-        value[0] = draco_codes_priv_prime(code) ? draco_codes_priv_residue(code, part, worker) : 1;
+        value[0] = drc_prime(code) ? drc_residue(code, part, worker) : 1;
     return DRACO_OK;
 }
 
 /* ---- Messages ---- */
 
-#define DRACO_CODES_PRIV_MAX_D (((size_t)-1) / 8)
+#define DRC_MAX_D (((size_t)-1) / 8)
 
 DRACO_CODES_API size_t draco_message_bytes(const draco_code *code, size_t d) {
-    if (!draco_codes_priv_valid(code) || d > DRACO_CODES_PRIV_MAX_D) return 0;
-    return 4 * (draco_codes_priv_complex(code) ? d + d % 2 : d);
+    if (!drc_valid(code) || d > DRC_MAX_D) return 0;
+    return 4 * (drc_complex(code) ? d + d % 2 : d);
 }
 
 DRACO_CODES_API draco_status draco_encode_begin(const draco_code *code, size_t d, void *message) {
     if (draco_message_bytes(code, d) == 0 || !message) return DRACO_E_ARGUMENT;
-    if (draco_codes_priv_cyclic(code)) memset(message, 0, draco_message_bytes(code, d));
+    if (drc_cyclic(code)) memset(message, 0, draco_message_bytes(code, d));
     return DRACO_OK;
 }
 
 /* message += (re + i im) * gradient, pair by pair, rounded to float once a pair. */
-DRACO_CODES_PRIV_INLINE void draco_codes_priv_encode_plain(float *message, const float *gradient,
-                                                           size_t pairs, double re, double im) {
+DRC_INLINE void drc_encode_plain(float *message, const float *gradient, size_t pairs, double re, double im) {
     size_t j;
     for (j = 0; j < pairs; j++) {
         double x = (double)gradient[2 * j], y = (double)gradient[2 * j + 1];
@@ -754,25 +746,22 @@ DRACO_CODES_PRIV_INLINE void draco_codes_priv_encode_plain(float *message, const
         message[2 * j + 1] = (float)((double)message[2 * j + 1] + re * y + im * x);
     }
 }
-DRACO_CODES_PRIV_KERNEL(draco_codes_priv_encode,
-                        (float *message, const float *gradient, size_t pairs, double re, double im),
-                        (message, gradient, pairs, re, im))
+DRC_KERNEL(drc_encode, (float *message, const float *gradient, size_t pairs, double re, double im),
+           (message, gradient, pairs, re, im))
 
-static void draco_codes_priv_encode_complex(float *message, const float *gradient, size_t d,
-                                            const double value[2]) {
+static void drc_encode_complex(float *message, const float *gradient, size_t d, const double value[2]) {
     float last[2];
-    draco_codes_priv_encode(message, gradient, d / 2, value[0], value[1]);
+    drc_encode(message, gradient, d / 2, value[0], value[1]);
     if (d % 2 == 0) return;
     last[0] = gradient[d - 1];
     last[1] = 0;
-    draco_codes_priv_encode(message + d - 1, last, 1, value[0], value[1]);
+    drc_encode(message + d - 1, last, 1, value[0], value[1]);
 }
 
 /* ---- Quantisation (prime field) ---- */
 
 /* The largest bit pattern of |gradient|: floats of one sign are ordered as their bits are. */
-DRACO_CODES_PRIV_INLINE void draco_codes_priv_largest_plain(const float *gradient, size_t count,
-                                                            uint32_t *largest) {
+DRC_INLINE void drc_largest_plain(const float *gradient, size_t count, uint32_t *largest) {
     uint32_t most = 0;
     size_t c;
     for (c = 0; c < count; c++) {
@@ -783,30 +772,29 @@ DRACO_CODES_PRIV_INLINE void draco_codes_priv_largest_plain(const float *gradien
     }
     *largest = most;
 }
-DRACO_CODES_PRIV_KERNEL(draco_codes_priv_largest, (const float *gradient, size_t count, uint32_t *largest),
-                        (gradient, count, largest))
+DRC_KERNEL(drc_largest, (const float *gradient, size_t count, uint32_t *largest), (gradient, count, largest))
 
 /* Exponent byte of a block: 0: all zero; b in 1..254: every |g| < 2^(b - 126); 255: NaN or Inf. */
-static uint8_t draco_codes_priv_exponent(const float *gradient, size_t count) {
+static uint8_t drc_exponent(const float *gradient, size_t count) {
     uint32_t largest;
-    draco_codes_priv_largest(gradient, count, &largest);
+    drc_largest(gradient, count, &largest);
     return (uint8_t)((largest >> 23) + (largest > 0 && largest >> 23 == 0));
 }
 
 /* |q| <= 2^bits <= (p - 1) / (2 n): n of them add up without wrapping. */
-static int draco_codes_priv_bits(const draco_code *code) {
-    uint32_t most = (DRACO_CODES_PRIV_P - 1) / 2 / (uint32_t)code->n;
+static int drc_bits(const draco_code *code) {
+    uint32_t most = (DRC_P - 1) / 2 / (uint32_t)code->n;
     int bits = 0;
     while (most >> (bits + 1)) bits++;
     return bits;
 }
 
 /* What one unit of q is worth in a block of this exponent. */
-static double draco_codes_priv_unit(const draco_code *code, uint8_t exponent) {
-    return ldexp(1.0, (int)exponent - 126 - draco_codes_priv_bits(code));
+static double drc_unit(const draco_code *code, uint8_t exponent) {
+    return ldexp(1.0, (int)exponent - 126 - drc_bits(code));
 }
 
-static size_t draco_codes_priv_in_block(size_t d, size_t first) {
+static size_t drc_in_block(size_t d, size_t first) {
     return d - first < DRACO_BLOCK ? d - first : DRACO_BLOCK;
 }
 
@@ -819,46 +807,42 @@ DRACO_CODES_API draco_status draco_exponents_of(const draco_code *code, const fl
     size_t at;
     uint32_t largest;
     if (draco_message_bytes(code, d) == 0 || !gradient || !exponents) return DRACO_E_ARGUMENT;
-    draco_codes_priv_largest(gradient, d, &largest);
+    drc_largest(gradient, d, &largest);
     if (largest >= 0x7f800000u) return DRACO_E_RANGE;
     for (at = 0; at < d; at += DRACO_BLOCK) {
-        exponents[at / DRACO_BLOCK] =
-            draco_codes_priv_exponent(gradient + at, draco_codes_priv_in_block(d, at));
+        exponents[at / DRACO_BLOCK] = drc_exponent(gradient + at, drc_in_block(d, at));
     }
     return DRACO_OK;
 }
 
 /* message += coefficient * q mod p, where q = gradient / unit rounded to the nearest integer, halves away
  * from zero. |gradient / unit| <= 2^30, and adding a half to 24 bits is exact: the cast truncates. */
-DRACO_CODES_PRIV_INLINE void draco_codes_priv_quantise_plain(uint32_t *message, const float *gradient,
-                                                             size_t count, double per_unit,
-                                                             uint32_t coefficient) {
+DRC_INLINE void drc_quantise_plain(uint32_t *message, const float *gradient, size_t count, double per_unit,
+                                   uint32_t coefficient) {
     size_t c;
     for (c = 0; c < count; c++) {
         double x = (double)gradient[c] * per_unit;
         int32_t q = (int32_t)(x + (x < 0 ? -0.5 : 0.5));
-        uint32_t residue = (uint32_t)q + (q < 0 ? DRACO_CODES_PRIV_P : 0);
-        message[c] = draco_codes_priv_mod(message[c] + (uint64_t)residue * coefficient);
+        uint32_t residue = (uint32_t)q + (q < 0 ? DRC_P : 0);
+        message[c] = drc_mod(message[c] + (uint64_t)residue * coefficient);
     }
 }
-DRACO_CODES_PRIV_KERNEL(draco_codes_priv_quantise,
-                        (uint32_t * message, const float *gradient, size_t count, double per_unit,
-                         uint32_t coefficient),
-                        (message, gradient, count, per_unit, coefficient))
+DRC_KERNEL(drc_quantise,
+           (uint32_t * message, const float *gradient, size_t count, double per_unit, uint32_t coefficient),
+           (message, gradient, count, per_unit, coefficient))
 
-static draco_status draco_codes_priv_encode_prime(const draco_code *code, uint32_t *message,
-                                                  const float *gradient, size_t d, const uint8_t *exponents,
-                                                  uint32_t coefficient) {
+static draco_status drc_encode_prime(const draco_code *code, uint32_t *message, const float *gradient,
+                                     size_t d, const uint8_t *exponents, uint32_t coefficient) {
     size_t at;
     for (at = 0; at < d; at += DRACO_BLOCK) {
-        uint8_t own = draco_codes_priv_exponent(gradient + at, draco_codes_priv_in_block(d, at));
+        uint8_t own = drc_exponent(gradient + at, drc_in_block(d, at));
         if (exponents[at / DRACO_BLOCK] == 255 || own > exponents[at / DRACO_BLOCK]) return DRACO_E_RANGE;
     }
     for (at = 0; at < d; at += DRACO_BLOCK) {
         uint8_t exponent = exponents[at / DRACO_BLOCK];
         if (exponent == 0) continue;
-        draco_codes_priv_quantise(message + at, gradient + at, draco_codes_priv_in_block(d, at),
-                                  1 / draco_codes_priv_unit(code, exponent), coefficient);
+        drc_quantise(message + at, gradient + at, drc_in_block(d, at), 1 / drc_unit(code, exponent),
+                     coefficient);
     }
     return DRACO_OK;
 }
@@ -870,13 +854,12 @@ DRACO_CODES_API draco_status draco_encode_add(const draco_code *code, int worker
     if (draco_message_bytes(code, d) == 0 || !gradient || !message || !draco_code_holds(code, worker, part))
         return DRACO_E_ARGUMENT;
     draco_code_coefficient(code, part, worker, value);
-    if (draco_codes_priv_prime(code)) {
+    if (drc_prime(code)) {
         if (!exponents) return DRACO_E_ARGUMENT;
-        return draco_codes_priv_encode_prime(code, (uint32_t *)message, gradient, d, exponents,
-                                             (uint32_t)value[0]);
+        return drc_encode_prime(code, (uint32_t *)message, gradient, d, exponents, (uint32_t)value[0]);
     }
-    if (draco_codes_priv_complex(code))
-        draco_codes_priv_encode_complex((float *)message, gradient, d, value);
+    if (drc_complex(code))
+        drc_encode_complex((float *)message, gradient, d, value);
     else
         memcpy(message, gradient, 4 * d);
     return DRACO_OK;
@@ -884,12 +867,11 @@ DRACO_CODES_API draco_status draco_encode_add(const draco_code *code, int worker
 
 /* ---- The exponents of a round (prime field) ---- */
 
-static size_t draco_codes_priv_align(size_t bytes) {
+static size_t drc_align(size_t bytes) {
     return (bytes + 63) / 64 * 64;
 }
 
-static void draco_codes_priv_count(const draco_code *code, const draco_verdict *verdicts,
-                                   draco_report *report) {
+static void drc_count(const draco_code *code, const draco_verdict *verdicts, draco_report *report) {
     int i;
     memset(report, 0, sizeof *report);
     report->group = -1;
@@ -905,58 +887,54 @@ static void draco_codes_priv_count(const draco_code *code, const draco_verdict *
     report->spare = 2 * code->s + code->t - 2 * report->blamed - report->absent - report->malformed;
 }
 
-typedef struct draco_codes_priv_ballots {
+typedef struct drc_ballots {
     const uint8_t **winners; /* parts */
     const void **ballots;    /* r holders of one part */
     draco_verdict *holders;  /* r */
     draco_verdict *workers;  /* n */
-} draco_codes_priv_ballots;
+} drc_ballots;
 
 DRACO_CODES_API size_t draco_exponents_work_bytes(const draco_code *code, size_t d) {
     size_t n, r;
     if (draco_message_bytes(code, d) == 0) return 0;
     n = (size_t)code->n;
     r = (size_t)code->r;
-    return draco_codes_priv_align(n * sizeof(void *)) + draco_codes_priv_align(r * sizeof(void *)) +
-           draco_codes_priv_align(r * sizeof(draco_verdict)) +
-           draco_codes_priv_align(n * sizeof(draco_verdict));
+    return drc_align(n * sizeof(void *)) + drc_align(r * sizeof(void *)) +
+           drc_align(r * sizeof(draco_verdict)) + drc_align(n * sizeof(draco_verdict));
 }
 
-static draco_codes_priv_ballots draco_codes_priv_lay_ballots(const draco_code *code, void *work) {
-    draco_codes_priv_ballots b;
+static drc_ballots drc_lay_ballots(const draco_code *code, void *work) {
+    drc_ballots b;
     unsigned char *at = (unsigned char *)work;
     b.winners = (const uint8_t **)work;
-    b.ballots = (const void **)(void *)(at += draco_codes_priv_align((size_t)code->n * sizeof(void *)));
-    b.holders = (draco_verdict *)(void *)(at += draco_codes_priv_align((size_t)code->r * sizeof(void *)));
-    b.workers =
-        (draco_verdict *)(void *)(at += draco_codes_priv_align((size_t)code->r * sizeof(draco_verdict)));
+    b.ballots = (const void **)(void *)(at += drc_align((size_t)code->n * sizeof(void *)));
+    b.holders = (draco_verdict *)(void *)(at += drc_align((size_t)code->r * sizeof(void *)));
+    b.workers = (draco_verdict *)(void *)(at += drc_align((size_t)code->r * sizeof(draco_verdict)));
     return b;
 }
 
 /* The l-th holder of a part is the worker whose l-th part it is. */
-static draco_status draco_codes_priv_vote_part(const draco_code *code, const uint8_t *const *reports,
-                                               size_t bytes, size_t quorum, int part,
-                                               draco_codes_priv_ballots *b) {
+static draco_status drc_vote_part(const draco_code *code, const uint8_t *const *reports, size_t bytes,
+                                  size_t quorum, int part, drc_ballots *b) {
     size_t winner;
     int l;
     draco_status status;
     for (l = 0; l < code->r; l++) {
-        int worker = (part + draco_codes_priv_offset(code, l)) % code->n;
+        int worker = (part + drc_offset(code, l)) % code->n;
         b->ballots[l] = b->workers[worker] >= DRACO_ABSENT ? NULL : reports[worker] + (size_t)l * bytes;
     }
     status = draco_vote_exact(b->ballots, (size_t)code->r, bytes, quorum, &winner, b->holders);
     if (status != DRACO_OK) return status;
     b->winners[part] = (const uint8_t *)b->ballots[winner];
     for (l = 0; l < code->r; l++) {
-        int worker = (part + draco_codes_priv_offset(code, l)) % code->n;
+        int worker = (part + drc_offset(code, l)) % code->n;
         if (b->holders[l] == DRACO_BLAMED) b->workers[worker] = DRACO_BLAMED;
     }
     return DRACO_OK;
 }
 
 /* The largest exponent over the parts, block by block. Exponents of parts that were decided are below 255. */
-static void draco_codes_priv_agree(const draco_code *code, const uint8_t *const *winners, size_t bytes,
-                                   uint8_t *agreed) {
+static void drc_agree(const draco_code *code, const uint8_t *const *winners, size_t bytes, uint8_t *agreed) {
     size_t b;
     int part;
     memset(agreed, 0, bytes);
@@ -968,14 +946,14 @@ static void draco_codes_priv_agree(const draco_code *code, const uint8_t *const 
 }
 
 /* At most (2s + t - missing) / 2 of those present lie, and every part keeps more honest holders than that. */
-static draco_status draco_codes_priv_vote_parts(const draco_code *code, const uint8_t *const *reports,
-                                                size_t bytes, draco_codes_priv_ballots *b) {
+static draco_status drc_vote_parts(const draco_code *code, const uint8_t *const *reports, size_t bytes,
+                                   drc_ballots *b) {
     int spare = 2 * code->s + code->t, part, i, blamed = 0;
     draco_status status = DRACO_OK, first = DRACO_OK;
     for (i = 0; i < code->n; i++) spare -= b->workers[i] >= DRACO_ABSENT;
     if (spare < 0) return DRACO_E_TOO_MANY_MISSING;
     for (part = 0; part < code->parts; part++) {
-        status = draco_codes_priv_vote_part(code, reports, bytes, (size_t)(spare / 2 + 1), part, b);
+        status = drc_vote_part(code, reports, bytes, (size_t)(spare / 2 + 1), part, b);
         if (first == DRACO_OK) first = status;
     }
     for (i = 0; i < code->n; i++) blamed += b->workers[i] == DRACO_BLAMED;
@@ -991,88 +969,87 @@ DRACO_CODES_API draco_status draco_exponents_decide(const draco_code *code, cons
                                                     size_t d, void *work, uint8_t *agreed,
                                                     draco_verdict *verdicts, draco_report *report) {
     size_t bytes = draco_exponent_bytes(d);
-    draco_codes_priv_ballots b;
+    drc_ballots b;
     draco_status status;
     int i;
-    if (draco_message_bytes(code, d) == 0 || !draco_codes_priv_prime(code)) return DRACO_E_ARGUMENT;
+    if (draco_message_bytes(code, d) == 0 || !drc_prime(code)) return DRACO_E_ARGUMENT;
     if (!reports || !work || !agreed || !verdicts || !report) return DRACO_E_ARGUMENT;
-    b = draco_codes_priv_lay_ballots(code, work);
+    b = drc_lay_ballots(code, work);
     for (i = 0; i < code->n; i++) {
         b.workers[i] = !reports[i]                                        ? DRACO_ABSENT
                        : memchr(reports[i], 255, (size_t)code->r * bytes) ? DRACO_MALFORMED
                                                                           : DRACO_UNDECIDED;
     }
-    status = draco_codes_priv_vote_parts(code, reports, bytes, &b);
+    status = drc_vote_parts(code, reports, bytes, &b);
     memcpy(verdicts, b.workers, (size_t)code->n * sizeof *verdicts);
-    draco_codes_priv_count(code, verdicts, report);
-    if (status >= 0) draco_codes_priv_agree(code, b.winners, bytes, agreed);
+    drc_count(code, verdicts, report);
+    if (status >= 0) drc_agree(code, b.winners, bytes, agreed);
     return status;
 }
 
 /* ---- Sketch ---- */
 
 /* Every sketch begins with what was folded. */
-typedef struct draco_codes_priv_sketch {
+typedef struct drc_sketch {
     uint64_t offset, bytes; /* where the range begins in the message; bytes taken in so far */
     uint8_t carry[4];       /* the bytes % 4 of a coordinate that has begun */
     uint32_t outside;       /* prime: a residue was p or more */
-} draco_codes_priv_sketch;
+} drc_sketch;
 
 /* Repetition: a fingerprint. */
-typedef struct draco_codes_priv_print {
-    draco_codes_priv_sketch head;
+typedef struct drc_print {
+    drc_sketch head;
     draco_fingerprint print;
-} draco_codes_priv_print;
+} drc_print;
 
 /* Cyclic: coordinate c is added to lane c mod 512, times the factor of its row c / 512, in each of several
  * independent folds. */
-#define DRACO_CODES_PRIV_LANES 512
-#define DRACO_CODES_PRIV_ROWS 8 /* DRACO_BLOCK / LANES: folded at a time */
-#define DRACO_CODES_PRIV_TABLE 2048
-#define DRACO_CODES_PRIV_FOLDS 4       /* complex */
-#define DRACO_CODES_PRIV_PROJECTIONS 8 /* complex: numbers a message that locate works on */
-#define DRACO_CODES_PRIV_MAX_BYTES                                                                           \
-    ((uint64_t)4 * DRACO_CODES_PRIV_LANES * DRACO_CODES_PRIV_TABLE * DRACO_CODES_PRIV_TABLE)
+#define DRC_LANES 512
+#define DRC_ROWS 8 /* DRACO_BLOCK / LANES: folded at a time */
+#define DRC_TABLE 2048
+#define DRC_FOLDS 4       /* complex */
+#define DRC_PROJECTIONS 8 /* complex: numbers a message that locate works on */
+#define DRC_MAX_BYTES ((uint64_t)4 * DRC_LANES * DRC_TABLE * DRC_TABLE)
 
 /* Row b's factor is low[b mod 2048] * high[b / 2048]. */
-typedef struct draco_codes_priv_complex_key {
-    float low[DRACO_CODES_PRIV_FOLDS][DRACO_CODES_PRIV_TABLE];
-    float high[DRACO_CODES_PRIV_FOLDS][DRACO_CODES_PRIV_TABLE];
-    float lane[DRACO_CODES_PRIV_FOLDS][DRACO_CODES_PRIV_LANES / 2][DRACO_CODES_PRIV_PROJECTIONS];
-} draco_codes_priv_complex_key;
+typedef struct drc_complex_key {
+    float low[DRC_FOLDS][DRC_TABLE];
+    float high[DRC_FOLDS][DRC_TABLE];
+    float lane[DRC_FOLDS][DRC_LANES / 2][DRC_PROJECTIONS];
+} drc_complex_key;
 
-typedef struct draco_codes_priv_prime_key {
-    uint32_t low[2][DRACO_CODES_PRIV_TABLE];
-    uint32_t high[2][DRACO_CODES_PRIV_TABLE];
-    uint32_t lane[2][DRACO_CODES_PRIV_LANES];
-} draco_codes_priv_prime_key;
+typedef struct drc_prime_key {
+    uint32_t low[2][DRC_TABLE];
+    uint32_t high[2][DRC_TABLE];
+    uint32_t lane[2][DRC_LANES];
+} drc_prime_key;
 
-typedef struct draco_codes_priv_complex_sketch {
-    draco_codes_priv_sketch head;
-    double lanes[DRACO_CODES_PRIV_FOLDS + 1][DRACO_CODES_PRIV_LANES]; /* the last: sums of squares */
-} draco_codes_priv_complex_sketch;
+typedef struct drc_complex_sketch {
+    drc_sketch head;
+    double lanes[DRC_FOLDS + 1][DRC_LANES]; /* the last: sums of squares */
+} drc_complex_sketch;
 
-typedef struct draco_codes_priv_prime_sketch {
-    draco_codes_priv_sketch head;
-    uint64_t lanes[2][DRACO_CODES_PRIV_LANES]; /* residues */
-} draco_codes_priv_prime_sketch;
+typedef struct drc_prime_sketch {
+    drc_sketch head;
+    uint64_t lanes[2][DRC_LANES]; /* residues */
+} drc_prime_sketch;
 
 DRACO_CODES_API size_t draco_sketch_key_bytes(const draco_code *code) {
-    if (!draco_codes_priv_valid(code)) return 0;
-    if (draco_codes_priv_complex(code)) return sizeof(draco_codes_priv_complex_key);
-    if (draco_codes_priv_prime(code)) return sizeof(draco_codes_priv_prime_key);
+    if (!drc_valid(code)) return 0;
+    if (drc_complex(code)) return sizeof(drc_complex_key);
+    if (drc_prime(code)) return sizeof(drc_prime_key);
     return sizeof(draco_fingerprint_key);
 }
 
 DRACO_CODES_API size_t draco_sketch_bytes(const draco_code *code) {
-    if (!draco_codes_priv_valid(code)) return 0;
-    if (draco_codes_priv_complex(code)) return sizeof(draco_codes_priv_complex_sketch);
-    if (draco_codes_priv_prime(code)) return sizeof(draco_codes_priv_prime_sketch);
-    return sizeof(draco_codes_priv_print);
+    if (!drc_valid(code)) return 0;
+    if (drc_complex(code)) return sizeof(drc_complex_sketch);
+    if (drc_prime(code)) return sizeof(drc_prime_sketch);
+    return sizeof(drc_print);
 }
 
 /* Random bits to a number of random sign in [1, 2): 24 bits that no sum can bring near 0 by chance alone. */
-static void draco_codes_priv_signed_units(float *values, size_t count) {
+static void drc_signed_units(float *values, size_t count) {
     size_t i;
     for (i = 0; i < count; i++) {
         uint32_t bits;
@@ -1082,43 +1059,42 @@ static void draco_codes_priv_signed_units(float *values, size_t count) {
     }
 }
 
-static void draco_codes_priv_residues(uint32_t *values, size_t count) {
+static void drc_residues(uint32_t *values, size_t count) {
     size_t i;
-    for (i = 0; i < count; i++) values[i] = draco_codes_priv_mod(values[i]);
+    for (i = 0; i < count; i++) values[i] = drc_mod(values[i]);
 }
 
 DRACO_CODES_API draco_status draco_sketch_key_init(const draco_code *code, const draco_seed *seed,
                                                    void *key) {
     if (draco_sketch_key_bytes(code) == 0 || !seed || !key) return DRACO_E_ARGUMENT;
-    if (!draco_codes_priv_cyclic(code)) {
+    if (!drc_cyclic(code)) {
         draco_fingerprint_key_init((draco_fingerprint_key *)key, seed);
         return DRACO_OK;
     }
     draco_seed_expand(seed, 1, key, draco_sketch_key_bytes(code));
-    if (draco_codes_priv_complex(code))
-        draco_codes_priv_signed_units((float *)key, sizeof(draco_codes_priv_complex_key) / sizeof(float));
+    if (drc_complex(code))
+        drc_signed_units((float *)key, sizeof(drc_complex_key) / sizeof(float));
     else
-        draco_codes_priv_residues((uint32_t *)key, sizeof(draco_codes_priv_prime_key) / sizeof(uint32_t));
+        drc_residues((uint32_t *)key, sizeof(drc_prime_key) / sizeof(uint32_t));
     return DRACO_OK;
 }
 
 DRACO_CODES_API draco_status draco_sketch_begin(const draco_code *code, uint64_t offset, void *sketch) {
-    draco_codes_priv_sketch *head = (draco_codes_priv_sketch *)sketch;
+    drc_sketch *head = (drc_sketch *)sketch;
     if (draco_sketch_bytes(code) == 0 || !sketch || offset % (4 * DRACO_BLOCK) != 0) return DRACO_E_ARGUMENT;
     memset(sketch, 0, draco_sketch_bytes(code));
     head->offset = offset;
-    if (!draco_codes_priv_cyclic(code))
-        draco_fingerprint_begin(&((draco_codes_priv_print *)sketch)->print, offset);
+    if (!drc_cyclic(code)) draco_fingerprint_begin(&((drc_print *)sketch)->print, offset);
     return DRACO_OK;
 }
 
 /* Row by row, so that a lane's sum runs in the order of the coordinates; next: what is wanted soon. */
-DRACO_CODES_PRIV_INLINE void draco_codes_priv_fold_complex_plain(double *lanes, const float *x,
-                                                                 const double *factors, const float *next) {
-    const int n = DRACO_CODES_PRIV_LANES, rows = DRACO_CODES_PRIV_ROWS;
+DRC_INLINE void drc_fold_complex_plain(double *lanes, const float *x, const double *factors,
+                                       const float *next) {
+    const int n = DRC_LANES, rows = DRC_ROWS;
     int at, k, b;
     for (at = 0; at < n; at += 16) {
-        for (b = 0; b < rows; b++) DRACO_CODES_PRIV_FETCH(next + b * n + at);
+        for (b = 0; b < rows; b++) DRC_FETCH(next + b * n + at);
         for (k = at; k < at + 16; k++) {
             double s0 = lanes[k], s1 = lanes[n + k], s2 = lanes[2 * n + k], s3 = lanes[3 * n + k];
             double squares = lanes[4 * n + k];
@@ -1138,15 +1114,13 @@ DRACO_CODES_PRIV_INLINE void draco_codes_priv_fold_complex_plain(double *lanes, 
         }
     }
 }
-DRACO_CODES_PRIV_KERNEL(draco_codes_priv_fold_complex,
-                        (double *lanes, const float *x, const double *factors, const float *next),
-                        (lanes, x, factors, next))
+DRC_KERNEL(drc_fold_complex, (double *lanes, const float *x, const double *factors, const float *next),
+           (lanes, x, factors, next))
 
 /* Products are under 2^62: three can be added before the next lazy reduction. */
-DRACO_CODES_PRIV_INLINE void draco_codes_priv_fold_prime_plain(uint64_t *lanes, const uint32_t *x,
-                                                               const uint32_t *factors, const uint32_t *next,
-                                                               uint32_t *largest) {
-    const int n = DRACO_CODES_PRIV_LANES, rows = DRACO_CODES_PRIV_ROWS;
+DRC_INLINE void drc_fold_prime_plain(uint64_t *lanes, const uint32_t *x, const uint32_t *factors,
+                                     const uint32_t *next, uint32_t *largest) {
+    const int n = DRC_LANES, rows = DRC_ROWS;
     uint32_t most = 0;
     int k, b;
     (void)next;
@@ -1158,45 +1132,42 @@ DRACO_CODES_PRIV_INLINE void draco_codes_priv_fold_prime_plain(uint64_t *lanes, 
             s0 += (uint64_t)v * factors[b];
             s1 += (uint64_t)v * factors[rows + b];
             if (b % 3 != 2) continue;
-            s0 = draco_codes_priv_lazy(s0);
-            s1 = draco_codes_priv_lazy(s1);
+            s0 = drc_lazy(s0);
+            s1 = drc_lazy(s1);
         }
-        lanes[k] = draco_codes_priv_mod(s0);
-        lanes[n + k] = draco_codes_priv_mod(s1);
+        lanes[k] = drc_mod(s0);
+        lanes[n + k] = drc_mod(s1);
     }
     *largest = most;
 }
 
-#ifdef DRACO_CODES_PRIV_X86
-DRACO_CODES_PRIV_AVX512 DRACO_CODES_PRIV_INLINE __m512i draco_codes_priv_lazy_avx512(__m512i v) {
-    return _mm512_add_epi64(_mm512_and_si512(v, _mm512_set1_epi64(DRACO_CODES_PRIV_P)),
+#ifdef DRC_X86
+DRC_AVX512 DRC_INLINE __m512i drc_lazy_avx512(__m512i v) {
+    return _mm512_add_epi64(_mm512_and_si512(v, _mm512_set1_epi64(DRC_P)),
                             _mm512_maskz_srli_epi64(0xff, v, 31));
 }
 
-DRACO_CODES_PRIV_AVX512 DRACO_CODES_PRIV_INLINE __m512i draco_codes_priv_mod_avx512(__m512i v) {
-    v = draco_codes_priv_lazy_avx512(draco_codes_priv_lazy_avx512(v));
-    return _mm512_maskz_min_epu64(0xff, v, _mm512_sub_epi64(v, _mm512_set1_epi64(DRACO_CODES_PRIV_P)));
+DRC_AVX512 DRC_INLINE __m512i drc_mod_avx512(__m512i v) {
+    v = drc_lazy_avx512(drc_lazy_avx512(v));
+    return _mm512_maskz_min_epu64(0xff, v, _mm512_sub_epi64(v, _mm512_set1_epi64(DRC_P)));
 }
 
-DRACO_CODES_PRIV_AVX2 DRACO_CODES_PRIV_INLINE __m256i draco_codes_priv_lazy_avx2(__m256i v) {
-    return _mm256_add_epi64(_mm256_and_si256(v, _mm256_set1_epi64x(DRACO_CODES_PRIV_P)),
-                            _mm256_srli_epi64(v, 31));
+DRC_AVX2 DRC_INLINE __m256i drc_lazy_avx2(__m256i v) {
+    return _mm256_add_epi64(_mm256_and_si256(v, _mm256_set1_epi64x(DRC_P)), _mm256_srli_epi64(v, 31));
 }
 
 /* Where v - p is negative its sign picks v. */
-DRACO_CODES_PRIV_AVX2 DRACO_CODES_PRIV_INLINE __m256i draco_codes_priv_mod_avx2(__m256i v) {
+DRC_AVX2 DRC_INLINE __m256i drc_mod_avx2(__m256i v) {
     __m256i less;
-    v = draco_codes_priv_lazy_avx2(draco_codes_priv_lazy_avx2(v));
-    less = _mm256_sub_epi64(v, _mm256_set1_epi64x(DRACO_CODES_PRIV_P));
+    v = drc_lazy_avx2(drc_lazy_avx2(v));
+    less = _mm256_sub_epi64(v, _mm256_set1_epi64x(DRC_P));
     return _mm256_castpd_si256(
         _mm256_blendv_pd(_mm256_castsi256_pd(less), _mm256_castsi256_pd(v), _mm256_castsi256_pd(less)));
 }
 
-DRACO_CODES_PRIV_AVX512 static void draco_codes_priv_fold_prime_avx512(uint64_t *lanes, const uint32_t *x,
-                                                                       const uint32_t *factors,
-                                                                       const uint32_t *next,
-                                                                       uint32_t *largest) {
-    const int n = DRACO_CODES_PRIV_LANES, rows = DRACO_CODES_PRIV_ROWS;
+DRC_AVX512 static void drc_fold_prime_avx512(uint64_t *lanes, const uint32_t *x, const uint32_t *factors,
+                                             const uint32_t *next, uint32_t *largest) {
+    const int n = DRC_LANES, rows = DRC_ROWS;
     __m512i most = _mm512_setzero_si512();
     uint32_t parts[16];
     int k, b;
@@ -1205,25 +1176,24 @@ DRACO_CODES_PRIV_AVX512 static void draco_codes_priv_fold_prime_avx512(uint64_t 
         for (b = 0; b < rows; b++) {
             __m512i v = _mm512_maskz_cvtepu32_epi64(
                 0xff, _mm256_loadu_si256((const __m256i *)(const void *)(x + b * n + k)));
-            if (k % 16 == 0) DRACO_CODES_PRIV_FETCH(next + b * n + k);
+            if (k % 16 == 0) DRC_FETCH(next + b * n + k);
             most = _mm512_maskz_max_epu32(0xffff, most, v);
             s0 = _mm512_add_epi64(s0, _mm512_maskz_mul_epu32(0xff, v, _mm512_set1_epi64(factors[b])));
             s1 = _mm512_add_epi64(s1, _mm512_maskz_mul_epu32(0xff, v, _mm512_set1_epi64(factors[rows + b])));
             if (b % 3 != 2) continue;
-            s0 = draco_codes_priv_lazy_avx512(s0);
-            s1 = draco_codes_priv_lazy_avx512(s1);
+            s0 = drc_lazy_avx512(s0);
+            s1 = drc_lazy_avx512(s1);
         }
-        _mm512_storeu_si512(lanes + k, draco_codes_priv_mod_avx512(s0));
-        _mm512_storeu_si512(lanes + n + k, draco_codes_priv_mod_avx512(s1));
+        _mm512_storeu_si512(lanes + k, drc_mod_avx512(s0));
+        _mm512_storeu_si512(lanes + n + k, drc_mod_avx512(s1));
     }
     _mm512_storeu_si512(parts, most);
     for (k = 2, *largest = parts[0]; k < 16; k += 2) *largest = parts[k] > *largest ? parts[k] : *largest;
 }
 
-DRACO_CODES_PRIV_AVX2 static void draco_codes_priv_fold_prime_avx2(uint64_t *lanes, const uint32_t *x,
-                                                                   const uint32_t *factors,
-                                                                   const uint32_t *next, uint32_t *largest) {
-    const int n = DRACO_CODES_PRIV_LANES, rows = DRACO_CODES_PRIV_ROWS;
+DRC_AVX2 static void drc_fold_prime_avx2(uint64_t *lanes, const uint32_t *x, const uint32_t *factors,
+                                         const uint32_t *next, uint32_t *largest) {
+    const int n = DRC_LANES, rows = DRC_ROWS;
     __m256i most = _mm256_setzero_si256();
     uint32_t parts[8];
     int k, b;
@@ -1233,112 +1203,106 @@ DRACO_CODES_PRIV_AVX2 static void draco_codes_priv_fold_prime_avx2(uint64_t *lan
         for (b = 0; b < rows; b++) {
             __m256i v =
                 _mm256_cvtepu32_epi64(_mm_loadu_si128((const __m128i *)(const void *)(x + b * n + k)));
-            if (k % 16 == 0) DRACO_CODES_PRIV_FETCH(next + b * n + k);
+            if (k % 16 == 0) DRC_FETCH(next + b * n + k);
             most = _mm256_max_epu32(most, v);
             s0 = _mm256_add_epi64(s0, _mm256_mul_epu32(v, _mm256_set1_epi64x(factors[b])));
             s1 = _mm256_add_epi64(s1, _mm256_mul_epu32(v, _mm256_set1_epi64x(factors[rows + b])));
             if (b % 3 != 2) continue;
-            s0 = draco_codes_priv_lazy_avx2(s0);
-            s1 = draco_codes_priv_lazy_avx2(s1);
+            s0 = drc_lazy_avx2(s0);
+            s1 = drc_lazy_avx2(s1);
         }
-        _mm256_storeu_si256(to0, draco_codes_priv_mod_avx2(s0));
-        _mm256_storeu_si256(to1, draco_codes_priv_mod_avx2(s1));
+        _mm256_storeu_si256(to0, drc_mod_avx2(s0));
+        _mm256_storeu_si256(to1, drc_mod_avx2(s1));
     }
     _mm256_storeu_si256((__m256i *)(void *)parts, most);
     for (k = 2, *largest = parts[0]; k < 8; k += 2) *largest = parts[k] > *largest ? parts[k] : *largest;
 }
 
-DRACO_CODES_PRIV_CHOOSE(draco_codes_priv_fold_prime,
-                        (uint64_t * lanes, const uint32_t *x, const uint32_t *factors, const uint32_t *next,
-                         uint32_t *largest),
-                        (lanes, x, factors, next, largest))
+DRC_CHOOSE(drc_fold_prime,
+           (uint64_t * lanes, const uint32_t *x, const uint32_t *factors, const uint32_t *next,
+            uint32_t *largest),
+           (lanes, x, factors, next, largest))
 #else
-DRACO_CODES_PRIV_KERNEL(draco_codes_priv_fold_prime,
-                        (uint64_t * lanes, const uint32_t *x, const uint32_t *factors, const uint32_t *next,
-                         uint32_t *largest),
-                        (lanes, x, factors, next, largest))
+DRC_KERNEL(drc_fold_prime,
+           (uint64_t * lanes, const uint32_t *x, const uint32_t *factors, const uint32_t *next,
+            uint32_t *largest),
+           (lanes, x, factors, next, largest))
 #endif
 
 /* The factors of rows row..row+7, fold after fold; row is a multiple of 8. In float a product keeps 24 bits.
  */
-static void draco_codes_priv_complex_factors(const draco_codes_priv_complex_key *key, uint64_t row,
-                                             double *factors) {
-    size_t low = (size_t)(row % DRACO_CODES_PRIV_TABLE), high = (size_t)(row / DRACO_CODES_PRIV_TABLE), b, f;
-    for (f = 0; f < DRACO_CODES_PRIV_FOLDS; f++) {
-        for (b = 0; b < DRACO_CODES_PRIV_ROWS; b++) {
+static void drc_complex_factors(const drc_complex_key *key, uint64_t row, double *factors) {
+    size_t low = (size_t)(row % DRC_TABLE), high = (size_t)(row / DRC_TABLE), b, f;
+    for (f = 0; f < DRC_FOLDS; f++) {
+        for (b = 0; b < DRC_ROWS; b++) {
             float product = key->low[f][low + b] * key->high[f][high];
-            factors[f * DRACO_CODES_PRIV_ROWS + b] = (double)product;
+            factors[f * DRC_ROWS + b] = (double)product;
         }
     }
 }
 
-static void draco_codes_priv_prime_factors(const draco_codes_priv_prime_key *key, uint64_t row,
-                                           uint32_t *factors) {
-    size_t low = (size_t)(row % DRACO_CODES_PRIV_TABLE), high = (size_t)(row / DRACO_CODES_PRIV_TABLE), b, f;
+static void drc_prime_factors(const drc_prime_key *key, uint64_t row, uint32_t *factors) {
+    size_t low = (size_t)(row % DRC_TABLE), high = (size_t)(row / DRC_TABLE), b, f;
     for (f = 0; f < 2; f++) {
-        for (b = 0; b < DRACO_CODES_PRIV_ROWS; b++) {
-            factors[f * DRACO_CODES_PRIV_ROWS + b] =
-                draco_codes_priv_mul(key->low[f][low + b], key->high[f][high]);
+        for (b = 0; b < DRC_ROWS; b++) {
+            factors[f * DRC_ROWS + b] = drc_mul(key->low[f][low + b], key->high[f][high]);
         }
     }
 }
 
 /* A whole block, at an aligned address; next: the block after it, or itself. */
-static void draco_codes_priv_fold_block(const draco_code *code, const void *key, void *sketch, uint64_t row,
-                                        const void *x, const void *next) {
-    if (draco_codes_priv_complex(code)) {
-        double factors[DRACO_CODES_PRIV_FOLDS * DRACO_CODES_PRIV_ROWS];
-        draco_codes_priv_complex_factors((const draco_codes_priv_complex_key *)key, row, factors);
-        draco_codes_priv_fold_complex(((draco_codes_priv_complex_sketch *)sketch)->lanes[0], (const float *)x,
-                                      factors, (const float *)next);
+static void drc_fold_block(const draco_code *code, const void *key, void *sketch, uint64_t row, const void *x,
+                           const void *next) {
+    if (drc_complex(code)) {
+        double factors[DRC_FOLDS * DRC_ROWS];
+        drc_complex_factors((const drc_complex_key *)key, row, factors);
+        drc_fold_complex(((drc_complex_sketch *)sketch)->lanes[0], (const float *)x, factors,
+                         (const float *)next);
     } else {
-        uint32_t factors[2 * DRACO_CODES_PRIV_ROWS], largest;
-        draco_codes_priv_prime_factors((const draco_codes_priv_prime_key *)key, row, factors);
-        draco_codes_priv_fold_prime(((draco_codes_priv_prime_sketch *)sketch)->lanes[0], (const uint32_t *)x,
-                                    factors, (const uint32_t *)next, &largest);
-        if (largest >= DRACO_CODES_PRIV_P) ((draco_codes_priv_sketch *)sketch)->outside = 1;
+        uint32_t factors[2 * DRC_ROWS], largest;
+        drc_prime_factors((const drc_prime_key *)key, row, factors);
+        drc_fold_prime(((drc_prime_sketch *)sketch)->lanes[0], (const uint32_t *)x, factors,
+                       (const uint32_t *)next, &largest);
+        if (largest >= DRC_P) ((drc_sketch *)sketch)->outside = 1;
     }
 }
 
 /* A piece of a block, coordinate by coordinate, with the bits that a whole block gives. */
-static void draco_codes_priv_fold_piece_complex(const draco_codes_priv_complex_key *key,
-                                                draco_codes_priv_complex_sketch *sketch, uint64_t coordinate,
-                                                const unsigned char *bytes, size_t count) {
-    double factors[DRACO_CODES_PRIV_FOLDS * DRACO_CODES_PRIV_ROWS];
+static void drc_fold_piece_complex(const drc_complex_key *key, drc_complex_sketch *sketch,
+                                   uint64_t coordinate, const unsigned char *bytes, size_t count) {
+    double factors[DRC_FOLDS * DRC_ROWS];
     size_t inside = (size_t)(coordinate % DRACO_BLOCK), c, f;
-    draco_codes_priv_complex_factors(key, (coordinate - inside) / DRACO_CODES_PRIV_LANES, factors);
+    drc_complex_factors(key, (coordinate - inside) / DRC_LANES, factors);
     for (c = 0; c < count; c++) {
-        size_t row = (inside + c) / DRACO_CODES_PRIV_LANES, k = (inside + c) % DRACO_CODES_PRIV_LANES;
+        size_t row = (inside + c) / DRC_LANES, k = (inside + c) % DRC_LANES;
         float v;
         memcpy(&v, bytes + 4 * c, sizeof v);
-        for (f = 0; f < DRACO_CODES_PRIV_FOLDS; f++) {
-            sketch->lanes[f][k] += factors[f * DRACO_CODES_PRIV_ROWS + row] * (double)v;
+        for (f = 0; f < DRC_FOLDS; f++) {
+            sketch->lanes[f][k] += factors[f * DRC_ROWS + row] * (double)v;
         }
         sketch->lanes[f][k] += (double)v * (double)v;
     }
 }
 
-static void draco_codes_priv_fold_piece_prime(const draco_codes_priv_prime_key *key,
-                                              draco_codes_priv_prime_sketch *sketch, uint64_t coordinate,
-                                              const unsigned char *bytes, size_t count) {
-    uint32_t factors[2 * DRACO_CODES_PRIV_ROWS];
+static void drc_fold_piece_prime(const drc_prime_key *key, drc_prime_sketch *sketch, uint64_t coordinate,
+                                 const unsigned char *bytes, size_t count) {
+    uint32_t factors[2 * DRC_ROWS];
     size_t inside = (size_t)(coordinate % DRACO_BLOCK), c, f;
-    draco_codes_priv_prime_factors(key, (coordinate - inside) / DRACO_CODES_PRIV_LANES, factors);
+    drc_prime_factors(key, (coordinate - inside) / DRC_LANES, factors);
     for (c = 0; c < count; c++) {
-        size_t row = (inside + c) / DRACO_CODES_PRIV_LANES, k = (inside + c) % DRACO_CODES_PRIV_LANES;
+        size_t row = (inside + c) / DRC_LANES, k = (inside + c) % DRC_LANES;
         uint32_t v;
         memcpy(&v, bytes + 4 * c, sizeof v);
-        if (v >= DRACO_CODES_PRIV_P) sketch->head.outside = 1;
+        if (v >= DRC_P) sketch->head.outside = 1;
         for (f = 0; f < 2; f++) {
-            sketch->lanes[f][k] = draco_codes_priv_mod(
-                sketch->lanes[f][k] + (uint64_t)v * factors[f * DRACO_CODES_PRIV_ROWS + row]);
+            sketch->lanes[f][k] = drc_mod(sketch->lanes[f][k] + (uint64_t)v * factors[f * DRC_ROWS + row]);
         }
     }
 }
 
 /* Folds a piece of at most one block, none of another block. */
-static void draco_codes_priv_fold(const draco_code *code, const void *key, void *sketch, uint64_t coordinate,
-                                  const unsigned char *bytes, size_t count, size_t after) {
+static void drc_fold(const draco_code *code, const void *key, void *sketch, uint64_t coordinate,
+                     const unsigned char *bytes, size_t count, size_t after) {
     uint32_t aligned[DRACO_BLOCK];
     const unsigned char *next = after >= DRACO_BLOCK ? bytes + 4 * DRACO_BLOCK : bytes;
     if (count == DRACO_BLOCK) {
@@ -1346,32 +1310,31 @@ static void draco_codes_priv_fold(const draco_code *code, const void *key, void 
             memcpy(aligned, bytes, sizeof aligned);
             bytes = next = (const unsigned char *)aligned;
         }
-        draco_codes_priv_fold_block(code, key, sketch, coordinate / DRACO_CODES_PRIV_LANES, bytes, next);
-    } else if (draco_codes_priv_complex(code)) {
-        draco_codes_priv_fold_piece_complex((const draco_codes_priv_complex_key *)key,
-                                            (draco_codes_priv_complex_sketch *)sketch, coordinate, bytes,
-                                            count);
+        drc_fold_block(code, key, sketch, coordinate / DRC_LANES, bytes, next);
+    } else if (drc_complex(code)) {
+        drc_fold_piece_complex((const drc_complex_key *)key, (drc_complex_sketch *)sketch, coordinate, bytes,
+                               count);
     } else {
-        draco_codes_priv_fold_piece_prime((const draco_codes_priv_prime_key *)key,
-                                          (draco_codes_priv_prime_sketch *)sketch, coordinate, bytes, count);
+        drc_fold_piece_prime((const drc_prime_key *)key, (drc_prime_sketch *)sketch, coordinate, bytes,
+                             count);
     }
 }
 
 /* Coordinates from the bytes as they come; one that is cut in two by a chunk waits in `carry`. */
-static void draco_codes_priv_fold_bytes(const draco_code *code, const void *key, void *sketch,
-                                        const unsigned char *bytes, size_t n) {
-    draco_codes_priv_sketch *head = (draco_codes_priv_sketch *)sketch;
+static void drc_fold_bytes(const draco_code *code, const void *key, void *sketch, const unsigned char *bytes,
+                           size_t n) {
+    drc_sketch *head = (drc_sketch *)sketch;
     while (n > 0) {
         size_t begun = (size_t)(head->bytes % 4), take, inside;
         uint64_t coordinate = (head->offset + head->bytes) / 4;
         if (begun > 0 || n < 4) {
             take = n < 4 - begun ? n : 4 - begun;
             memcpy(head->carry + begun, bytes, take);
-            if (begun + take == 4) draco_codes_priv_fold(code, key, sketch, coordinate, head->carry, 1, 0);
+            if (begun + take == 4) drc_fold(code, key, sketch, coordinate, head->carry, 1, 0);
         } else {
             inside = (size_t)(coordinate % DRACO_BLOCK);
             take = n / 4 < DRACO_BLOCK - inside ? n / 4 : DRACO_BLOCK - inside;
-            draco_codes_priv_fold(code, key, sketch, coordinate, bytes, take, n / 4 - take);
+            drc_fold(code, key, sketch, coordinate, bytes, take, n / 4 - take);
             take *= 4;
         }
         head->bytes += take;
@@ -1382,15 +1345,13 @@ static void draco_codes_priv_fold_bytes(const draco_code *code, const void *key,
 
 DRACO_CODES_API draco_status draco_sketch_add(const draco_code *code, const void *key, void *sketch,
                                               const void *bytes, size_t n) {
-    draco_codes_priv_sketch *head = (draco_codes_priv_sketch *)sketch;
+    drc_sketch *head = (drc_sketch *)sketch;
     if (draco_sketch_bytes(code) == 0 || !key || !sketch || (!bytes && n > 0)) return DRACO_E_ARGUMENT;
-    if (n > DRACO_CODES_PRIV_MAX_BYTES || head->offset + head->bytes > DRACO_CODES_PRIV_MAX_BYTES - n)
-        return DRACO_E_ARGUMENT;
-    if (draco_codes_priv_cyclic(code)) {
-        draco_codes_priv_fold_bytes(code, key, sketch, (const unsigned char *)bytes, n);
+    if (n > DRC_MAX_BYTES || head->offset + head->bytes > DRC_MAX_BYTES - n) return DRACO_E_ARGUMENT;
+    if (drc_cyclic(code)) {
+        drc_fold_bytes(code, key, sketch, (const unsigned char *)bytes, n);
     } else {
-        draco_fingerprint_add(&((draco_codes_priv_print *)sketch)->print, (const draco_fingerprint_key *)key,
-                              bytes, n);
+        draco_fingerprint_add(&((drc_print *)sketch)->print, (const draco_fingerprint_key *)key, bytes, n);
         head->bytes += n;
     }
     return DRACO_OK;
@@ -1398,31 +1359,31 @@ DRACO_CODES_API draco_status draco_sketch_add(const draco_code *code, const void
 
 DRACO_CODES_API draco_status draco_sketch_merge(const draco_code *code, const void *key, void *into,
                                                 const void *from) {
-    draco_codes_priv_sketch *a = (draco_codes_priv_sketch *)into;
-    const draco_codes_priv_sketch *b = (const draco_codes_priv_sketch *)from;
+    drc_sketch *a = (drc_sketch *)into;
+    const drc_sketch *b = (const drc_sketch *)from;
     size_t i;
     if (draco_sketch_bytes(code) == 0 || !key || !into || !from) return DRACO_E_ARGUMENT;
     a->bytes += b->bytes;
     a->outside |= b->outside;
-    if (draco_codes_priv_complex(code)) {
-        double *to = ((draco_codes_priv_complex_sketch *)into)->lanes[0];
-        const double *add = ((const draco_codes_priv_complex_sketch *)from)->lanes[0];
-        for (i = 0; i < (DRACO_CODES_PRIV_FOLDS + 1) * DRACO_CODES_PRIV_LANES; i++) to[i] += add[i];
-    } else if (draco_codes_priv_prime(code)) {
-        uint64_t *to = ((draco_codes_priv_prime_sketch *)into)->lanes[0];
-        const uint64_t *add = ((const draco_codes_priv_prime_sketch *)from)->lanes[0];
-        for (i = 0; i < 2 * DRACO_CODES_PRIV_LANES; i++) to[i] = draco_codes_priv_mod(to[i] + add[i]);
+    if (drc_complex(code)) {
+        double *to = ((drc_complex_sketch *)into)->lanes[0];
+        const double *add = ((const drc_complex_sketch *)from)->lanes[0];
+        for (i = 0; i < (DRC_FOLDS + 1) * DRC_LANES; i++) to[i] += add[i];
+    } else if (drc_prime(code)) {
+        uint64_t *to = ((drc_prime_sketch *)into)->lanes[0];
+        const uint64_t *add = ((const drc_prime_sketch *)from)->lanes[0];
+        for (i = 0; i < 2 * DRC_LANES; i++) to[i] = drc_mod(to[i] + add[i]);
     } else {
-        draco_fingerprint_merge(&((draco_codes_priv_print *)into)->print, (const draco_fingerprint_key *)key,
-                                &((const draco_codes_priv_print *)from)->print);
+        draco_fingerprint_merge(&((drc_print *)into)->print, (const draco_fingerprint_key *)key,
+                                &((const drc_print *)from)->print);
     }
     return DRACO_OK;
 }
 
 DRACO_CODES_API draco_status draco_sketch_token(const draco_code *code, const void *key, const void *sketch,
                                                 uint8_t token[DRACO_TOKEN_BYTES]) {
-    const draco_codes_priv_print *p = (const draco_codes_priv_print *)sketch;
-    if (draco_sketch_bytes(code) == 0 || draco_codes_priv_cyclic(code) || !key || !sketch || !token)
+    const drc_print *p = (const drc_print *)sketch;
+    if (draco_sketch_bytes(code) == 0 || drc_cyclic(code) || !key || !sketch || !token)
         return DRACO_E_ARGUMENT;
     draco_fingerprint_finish(&p->print, (const draco_fingerprint_key *)key, token);
     return DRACO_OK;
@@ -1431,47 +1392,47 @@ DRACO_CODES_API draco_status draco_sketch_token(const draco_code *code, const vo
 /* ---- Locate, repetition ---- */
 
 /* What can be said of a message before it is compared with others. */
-static draco_verdict draco_codes_priv_first_look(const draco_code *code, size_t d, const void *sketch) {
-    const draco_codes_priv_sketch *head = (const draco_codes_priv_sketch *)sketch;
+static draco_verdict drc_first_look(const draco_code *code, size_t d, const void *sketch) {
+    const drc_sketch *head = (const drc_sketch *)sketch;
     if (!sketch) return DRACO_ABSENT;
     return head->bytes == draco_message_bytes(code, d) ? DRACO_UNDECIDED : DRACO_MALFORMED;
 }
 
-typedef struct draco_codes_priv_vote {
+typedef struct drc_vote {
     draco_verdict *verdicts; /* of the members of one group */
     unsigned char *chosen;   /* per worker: its message stands for its group */
     void *box;
-} draco_codes_priv_vote;
+} drc_vote;
 
-static size_t draco_codes_priv_group_size(const draco_code *code, int group) {
+static size_t drc_group_size(const draco_code *code, int group) {
     return (size_t)((code->n - group + code->groups - 1) / code->groups);
 }
 
-static size_t draco_codes_priv_vote_bytes(const draco_code *code) {
-    size_t n = (size_t)code->n, members = draco_codes_priv_group_size(code, 0);
-    return draco_codes_priv_align(members * sizeof(draco_verdict)) + draco_codes_priv_align(n) +
-           draco_codes_priv_align(draco_box_bytes(members, DRACO_TOKEN_BYTES));
+static size_t drc_vote_bytes(const draco_code *code) {
+    size_t n = (size_t)code->n, members = drc_group_size(code, 0);
+    return drc_align(members * sizeof(draco_verdict)) + drc_align(n) +
+           drc_align(draco_tally_bytes(members, DRACO_TOKEN_BYTES));
 }
 
 /* Member m of a group is worker group + m * groups. */
-static draco_status draco_codes_priv_vote_group(const draco_code *code, const void *key, size_t d,
-                                                const void *const *sketches, int group,
-                                                draco_codes_priv_vote *vote, draco_verdict *verdicts) {
-    size_t members = draco_codes_priv_group_size(code, group), m, winner = 0;
-    draco_box box;
-    draco_status status = draco_box_open(&box, members, DRACO_TOKEN_BYTES, (size_t)code->s + 1, vote->box);
+static draco_status drc_vote_group(const draco_code *code, const void *key, size_t d,
+                                   const void *const *sketches, int group, drc_vote *vote,
+                                   draco_verdict *verdicts) {
+    size_t members = drc_group_size(code, group), m, winner = 0;
+    draco_tally box;
+    draco_status status = draco_tally_open(&box, members, DRACO_TOKEN_BYTES, (size_t)code->s + 1, vote->box);
     for (m = 0; m < members && status >= 0; m++) {
         size_t worker = (size_t)group + m * (size_t)code->groups;
         uint8_t token[DRACO_TOKEN_BYTES];
-        verdicts[worker] = draco_codes_priv_first_look(code, d, sketches[worker]);
+        verdicts[worker] = drc_first_look(code, d, sketches[worker]);
         if (verdicts[worker] == DRACO_UNDECIDED) {
             draco_sketch_token(code, key, sketches[worker], token);
-            draco_box_cast(&box, m, token);
+            draco_tally_cast(&box, m, token);
         } else {
-            status = draco_box_spoil(&box, m, verdicts[worker]);
+            status = draco_tally_spoil(&box, m, verdicts[worker]);
         }
     }
-    if (status == DRACO_OK) status = draco_box_close(&box, &winner, vote->verdicts);
+    if (status == DRACO_OK) status = draco_tally_close(&box, &winner, vote->verdicts);
     if (status != DRACO_OK) return status;
     for (m = 0; m < members; m++) {
         verdicts[(size_t)group + m * (size_t)code->groups] = vote->verdicts[m];
@@ -1480,19 +1441,19 @@ static draco_status draco_codes_priv_vote_group(const draco_code *code, const vo
     return DRACO_OK;
 }
 
-static draco_status draco_codes_priv_locate_vote(const draco_code *code, const void *key, size_t d,
-                                                 const void *const *sketches, void *work, double *weights,
-                                                 draco_verdict *verdicts, draco_report *report) {
-    size_t n = (size_t)code->n, members = draco_codes_priv_group_size(code, 0), i;
-    draco_codes_priv_vote vote;
+static draco_status drc_locate_vote(const draco_code *code, const void *key, size_t d,
+                                    const void *const *sketches, void *work, double *weights,
+                                    draco_verdict *verdicts, draco_report *report) {
+    size_t n = (size_t)code->n, members = drc_group_size(code, 0), i;
+    drc_vote vote;
     draco_status status = DRACO_OK;
     int g, undecided = -1, spare = 2 * code->s + code->t;
     vote.verdicts = (draco_verdict *)work;
-    vote.chosen = (unsigned char *)work + draco_codes_priv_align(members * sizeof(draco_verdict));
-    vote.box = vote.chosen + draco_codes_priv_align(n);
+    vote.chosen = (unsigned char *)work + drc_align(members * sizeof(draco_verdict));
+    vote.box = vote.chosen + drc_align(n);
     memset(vote.chosen, 0, n);
     for (g = 0; g < code->groups; g++) {
-        draco_status s = draco_codes_priv_vote_group(code, key, d, sketches, g, &vote, verdicts);
+        draco_status s = drc_vote_group(code, key, d, sketches, g, &vote, verdicts);
         int left = 2 * code->s + code->t;
         for (i = (size_t)g; i < n; i += (size_t)code->groups) {
             left -= verdicts[i] == DRACO_BLAMED ? 2 : verdicts[i] >= DRACO_ABSENT;
@@ -1502,7 +1463,7 @@ static draco_status draco_codes_priv_locate_vote(const draco_code *code, const v
         undecided = g;
         status = s;
     }
-    draco_codes_priv_count(code, verdicts, report);
+    drc_count(code, verdicts, report);
     report->spare = spare;
     report->group = undecided;
     if (status != DRACO_OK) return status;
@@ -1515,44 +1476,43 @@ static draco_status draco_codes_priv_locate_vote(const draco_code *code, const v
 
 /* ---- Locate, complex field ---- */
 
-#define DRACO_CODES_PRIV_M DRACO_CODES_PRIV_PROJECTIONS
-#define DRACO_CODES_PRIV_GIANT 67108864.0 /* 2^26: rounds by 2^-27 of an honest message in double */
-#define DRACO_CODES_PRIV_ULP                                                                                 \
-    5.9604644775390625e-8 /* 2^-24: half a unit in the last place of a float near 1 */
-#define DRACO_CODES_PRIV_ATTEMPTS 16
-#define DRACO_CODES_PRIV_BUDGET 50000000            /* complex multiplications: a tenth of a second or so */
-#define DRACO_CODES_PRIV_TINY 1.401298464324817e-45 /* 2^-149: the least float */
+#define DRC_M DRC_PROJECTIONS
+#define DRC_GIANT 67108864.0          /* 2^26: rounds by 2^-27 of an honest message in double */
+#define DRC_ULP 5.9604644775390625e-8 /* 2^-24: half a unit in the last place of a float near 1 */
+#define DRC_ATTEMPTS 16
+#define DRC_BUDGET 50000000            /* complex multiplications: a tenth of a second or so */
+#define DRC_TINY 1.401298464324817e-45 /* 2^-149: the least float */
 
 /* q = 2s + t parity rows. Columns of v and s lie q apart, the n of v before the m of s. */
-typedef struct draco_codes_priv_bench {
+typedef struct drc_bench {
     int n, q, out, left;        /* out: missing; left = q - out rows know nothing of the missing */
     double rounding;            /* of a message, in units of 2^-24 of its norm */
     double threshold, expected; /* residuals above are lies; below are noise */
     double *norms;              /* n: of each message */
-    draco_codes_priv_c *roots;  /* n: the points */
-    draco_codes_priv_c *y;      /* n x m: projections */
-    draco_codes_priv_c *v;      /* q x n: parity columns of unit length; their last `left` rows are used */
-    draco_codes_priv_c *s;      /* q x m: syndromes; as v */
-    draco_codes_priv_c *plain;  /* q x m: syndromes as they were, then annihilated */
-    draco_codes_priv_c *a;      /* q x (q / 2 + 2) and q x q: factorised */
-    draco_codes_priv_c *b;      /* q x (n + m): what is reflected along */
-    draco_codes_priv_c *turns;  /* (q / 2 + 1)^2 */
+    drc_c *roots;               /* n: the points */
+    drc_c *y;                   /* n x m: projections */
+    drc_c *v;                   /* q x n: parity columns of unit length; their last `left` rows are used */
+    drc_c *s;                   /* q x m: syndromes; as v */
+    drc_c *plain;               /* q x m: syndromes as they were, then annihilated */
+    drc_c *a;                   /* q x (q / 2 + 2) and q x q: factorised */
+    drc_c *b;                   /* q x (n + m): what is reflected along */
+    drc_c *turns;               /* (q / 2 + 1)^2 */
     int *missing, *alive;       /* n each: numbers of workers */
     int *liars, *others;        /* n each: sets of suspects */
     int *former, *grown, *passed;
     double *rank;   /* n */
     int64_t budget; /* column updates that the swaps may still cost */
-} draco_codes_priv_bench;
+} drc_bench;
 
-static size_t draco_codes_priv_take(unsigned char **at, size_t bytes) {
-    if (*at) *at += draco_codes_priv_align(bytes);
-    return draco_codes_priv_align(bytes);
+static size_t drc_take(unsigned char **at, size_t bytes) {
+    if (*at) *at += drc_align(bytes);
+    return drc_align(bytes);
 }
 
 /* Lays the bench out in the caller's memory, or with work == NULL only counts the bytes. */
-static size_t draco_codes_priv_lay_bench(const draco_code *code, void *work, draco_codes_priv_bench *w) {
-    size_t n = (size_t)code->n, q = (size_t)(2 * code->s + code->t), m = DRACO_CODES_PRIV_M, half = q / 2 + 2;
-    size_t sizes[16], bytes = 0, i, c = sizeof(draco_codes_priv_c);
+static size_t drc_lay_bench(const draco_code *code, void *work, drc_bench *w) {
+    size_t n = (size_t)code->n, q = (size_t)(2 * code->s + code->t), m = DRC_M, half = q / 2 + 2;
+    size_t sizes[16], bytes = 0, i, c = sizeof(drc_c);
     void *places[16];
     unsigned char *at = (unsigned char *)work;
     sizes[0] = n * sizeof(double);
@@ -1567,20 +1527,20 @@ static size_t draco_codes_priv_lay_bench(const draco_code *code, void *work, dra
     sizes[15] = n * sizeof(double);
     for (i = 0; i < 16; i++) {
         places[i] = at;
-        bytes += draco_codes_priv_take(&at, sizes[i]);
+        bytes += drc_take(&at, sizes[i]);
     }
     if (!work) return bytes;
     w->n = code->n;
     w->q = (int)q;
     w->norms = (double *)places[0];
-    w->roots = (draco_codes_priv_c *)places[1];
-    w->y = (draco_codes_priv_c *)places[2];
-    w->v = (draco_codes_priv_c *)places[3];
+    w->roots = (drc_c *)places[1];
+    w->y = (drc_c *)places[2];
+    w->v = (drc_c *)places[3];
     w->s = w->v + q * n;
-    w->plain = (draco_codes_priv_c *)places[4];
-    w->a = (draco_codes_priv_c *)places[5];
-    w->b = (draco_codes_priv_c *)places[6];
-    w->turns = (draco_codes_priv_c *)places[7];
+    w->plain = (drc_c *)places[4];
+    w->a = (drc_c *)places[5];
+    w->b = (drc_c *)places[6];
+    w->turns = (drc_c *)places[7];
     w->missing = (int *)places[8];
     w->alive = (int *)places[9];
     w->liars = (int *)places[10];
@@ -1593,10 +1553,10 @@ static size_t draco_codes_priv_lay_bench(const draco_code *code, void *work, dra
 }
 
 /* NaN and Inf stay in the lane they fell into; nothing finite can overflow a double there. */
-static int draco_codes_priv_finite(const draco_codes_priv_complex_sketch *sketch) {
+static int drc_finite(const drc_complex_sketch *sketch) {
     int f, k;
-    for (f = 0; f <= DRACO_CODES_PRIV_FOLDS; f++) {
-        for (k = 0; k < DRACO_CODES_PRIV_LANES; k++) {
+    for (f = 0; f <= DRC_FOLDS; f++) {
+        for (k = 0; k < DRC_LANES; k++) {
             if (!(sketch->lanes[f][k] - sketch->lanes[f][k] == 0)) return 0;
         }
     }
@@ -1606,13 +1566,13 @@ static int draco_codes_priv_finite(const draco_codes_priv_complex_sketch *sketch
 /* The mean square of the factors that rows of a message of d coordinates met, summed over the folds: what the
  * folds multiply the square norm of noise by. A lane's projection multiplies it by 7/3 more, the mean square
  * of [1, 2). */
-static double draco_codes_priv_amplification(const draco_codes_priv_complex_key *key, size_t d) {
-    size_t rows = d / DRACO_CODES_PRIV_LANES + 1, f, b;
-    size_t lows = rows < DRACO_CODES_PRIV_TABLE ? rows : DRACO_CODES_PRIV_TABLE;
-    size_t highs = (rows + DRACO_CODES_PRIV_TABLE - 1) / DRACO_CODES_PRIV_TABLE;
+static double drc_amplification(const drc_complex_key *key, size_t d) {
+    size_t rows = d / DRC_LANES + 1, f, b;
+    size_t lows = rows < DRC_TABLE ? rows : DRC_TABLE;
+    size_t highs = (rows + DRC_TABLE - 1) / DRC_TABLE;
     double sum = 0;
-    if (highs > DRACO_CODES_PRIV_TABLE) highs = DRACO_CODES_PRIV_TABLE;
-    for (f = 0; f < DRACO_CODES_PRIV_FOLDS; f++) {
+    if (highs > DRC_TABLE) highs = DRC_TABLE;
+    for (f = 0; f < DRC_FOLDS; f++) {
         double low = 0, high = 0;
         for (b = 0; b < lows; b++) low += (double)key->low[f][b] * (double)key->low[f][b];
         for (b = 0; b < highs; b++) high += (double)key->high[f][b] * (double)key->high[f][b];
@@ -1622,50 +1582,48 @@ static double draco_codes_priv_amplification(const draco_codes_priv_complex_key 
 }
 
 /* The lanes, projected: y[j] = sum of key * lane, scaled so that noise keeps its norm. */
-static void draco_codes_priv_project(const draco_codes_priv_complex_key *key,
-                                     const draco_codes_priv_complex_sketch *sketch, double scale,
-                                     draco_codes_priv_c *y) {
+static void drc_project(const drc_complex_key *key, const drc_complex_sketch *sketch, double scale,
+                        drc_c *y) {
     int f, k, j;
-    for (j = 0; j < DRACO_CODES_PRIV_M; j++) y[j] = draco_codes_priv_c_of(0, 0);
-    for (f = 0; f < DRACO_CODES_PRIV_FOLDS; f++) {
-        for (k = 0; k < DRACO_CODES_PRIV_LANES / 2; k++) {
+    for (j = 0; j < DRC_M; j++) y[j] = drc_c_of(0, 0);
+    for (f = 0; f < DRC_FOLDS; f++) {
+        for (k = 0; k < DRC_LANES / 2; k++) {
             double re = sketch->lanes[f][2 * k], im = sketch->lanes[f][2 * k + 1];
-            for (j = 0; j < DRACO_CODES_PRIV_M; j++) {
+            for (j = 0; j < DRC_M; j++) {
                 y[j].re += (double)key->lane[f][k][j] * re;
                 y[j].im += (double)key->lane[f][k][j] * im;
             }
         }
     }
-    for (j = 0; j < DRACO_CODES_PRIV_M; j++) y[j] = draco_codes_priv_c_scale(y[j], scale);
+    for (j = 0; j < DRC_M; j++) y[j] = drc_c_scale(y[j], scale);
 }
 
-static double draco_codes_priv_length(const draco_codes_priv_complex_sketch *sketch) {
+static double drc_length(const drc_complex_sketch *sketch) {
     double sum = 0;
     int k;
-    for (k = 0; k < DRACO_CODES_PRIV_LANES; k++) sum += sketch->lanes[DRACO_CODES_PRIV_FOLDS][k];
+    for (k = 0; k < DRC_LANES; k++) sum += sketch->lanes[DRC_FOLDS][k];
     return sqrt(sum);
 }
 
 /* Who is there, and what each one's message looks like from afar. */
-static void draco_codes_priv_look(const draco_code *code, const void *key, size_t d,
-                                  const void *const *sketches, draco_codes_priv_bench *w,
-                                  draco_verdict *verdicts) {
-    const draco_codes_priv_complex_key *k = (const draco_codes_priv_complex_key *)key;
-    double scale = 1 / sqrt(draco_codes_priv_amplification(k, d));
+static void drc_look(const draco_code *code, const void *key, size_t d, const void *const *sketches,
+                     drc_bench *w, draco_verdict *verdicts) {
+    const drc_complex_key *k = (const drc_complex_key *)key;
+    double scale = 1 / sqrt(drc_amplification(k, d));
     int i, alive = 0;
     w->out = 0;
     for (i = 0; i < w->n; i++) {
-        const draco_codes_priv_complex_sketch *sketch = (const draco_codes_priv_complex_sketch *)sketches[i];
-        w->roots[i] = draco_codes_priv_root(w->n, i);
-        verdicts[i] = draco_codes_priv_first_look(code, d, sketch);
-        if (verdicts[i] == DRACO_UNDECIDED && !draco_codes_priv_finite(sketch)) verdicts[i] = DRACO_MALFORMED;
+        const drc_complex_sketch *sketch = (const drc_complex_sketch *)sketches[i];
+        w->roots[i] = drc_root(w->n, i);
+        verdicts[i] = drc_first_look(code, d, sketch);
+        if (verdicts[i] == DRACO_UNDECIDED && !drc_finite(sketch)) verdicts[i] = DRACO_MALFORMED;
         if (verdicts[i] != DRACO_UNDECIDED) {
             w->missing[w->out++] = i;
             continue;
         }
         w->alive[alive++] = i;
-        draco_codes_priv_project(k, sketch, scale, w->y + i * DRACO_CODES_PRIV_M);
-        w->norms[i] = draco_codes_priv_length(sketch);
+        drc_project(k, sketch, scale, w->y + i * DRC_M);
+        w->norms[i] = drc_length(sketch);
     }
     w->left = w->q - w->out;
 }
@@ -1673,24 +1631,24 @@ static void draco_codes_priv_look(const draco_code *code, const void *key, size_
 /* What the r additions of encode leave in a message, in units of 2^-24 of its norm. One addition errs by
  * about 0.42 of the sum so far. Unlike gradients: the sums so far grow as sqrt(l), together 0.3 sqrt(r + 1).
  * Equal gradients g: the sums so far are those of the coefficients, and the message is n g. */
-static double draco_codes_priv_rounding(const draco_code *code, double *error) {
+static double drc_rounding(const draco_code *code, double *error) {
     double unlike = 0.3 * sqrt(code->r + 1.0), equal = 0, re = 0, im = 0, square = 0, value[2];
     int l;
     for (l = 0; l < code->r; l++) {
-        draco_codes_priv_coefficient(code, draco_code_part(code, 0, l), 0, value);
+        drc_coefficient(code, draco_code_part(code, 0, l), 0, value);
         re += value[0];
         im += value[1];
         equal += re * re + im * im;
         square += value[0] * value[0] + value[1] * value[1];
     }
-    *error = DRACO_CODES_PRIV_ULP * unlike * sqrt(square) / code->n;
+    *error = DRC_ULP * unlike * sqrt(square) / code->n;
     equal = 0.42 * sqrt(equal) / code->n;
     return equal > unlike ? equal : unlike;
 }
 
 /* At most left/2 of those present lie, so that the norm which that many exceed is no larger than the largest
  * honest one. */
-static double draco_codes_priv_cap(const draco_codes_priv_bench *w) {
+static double drc_cap(const drc_bench *w) {
     int i, j, alive = w->n - w->out;
     for (i = 0; i < alive; i++) {
         int larger = 0;
@@ -1706,8 +1664,8 @@ static double draco_codes_priv_cap(const draco_codes_priv_bench *w) {
 /* Each part is in r > left/2 messages, so no honest message stands out from that many others by such a factor.
  * One that does is a lie for certain, and so large that its rounding in double would drown the syndromes of
  * all others: it is set aside before they are formed, and costs the code no more than a missing one. */
-static void draco_codes_priv_set_giants_aside(draco_codes_priv_bench *w, draco_verdict *verdicts) {
-    double limit = DRACO_CODES_PRIV_GIANT * draco_codes_priv_cap(w);
+static void drc_set_giants_aside(drc_bench *w, draco_verdict *verdicts) {
+    double limit = DRC_GIANT * drc_cap(w);
     int i, kept = 0, alive = w->n - w->out;
     for (i = 0; i < alive; i++) {
         int worker = w->alive[i];
@@ -1723,74 +1681,73 @@ static void draco_codes_priv_set_giants_aside(draco_codes_priv_bench *w, draco_v
 
 /* The rounding noise that a message may have. A norm larger than the cap counts as that, and a liar cannot buy
  * a threshold. Allowed is three times the noise expected, more when few syndromes average it. */
-static double draco_codes_priv_noise(const draco_code *code, size_t d, const draco_codes_priv_bench *w) {
-    double kappa = (2.5 + 2.1 / sqrt((double)w->left)) * w->rounding, sum = 0, cap = draco_codes_priv_cap(w);
+static double drc_noise(const draco_code *code, size_t d, const drc_bench *w) {
+    double kappa = (2.5 + 2.1 / sqrt((double)w->left)) * w->rounding, sum = 0, cap = drc_cap(w);
     int i, alive = w->n - w->out;
     for (i = 0; i < alive; i++) {
         double norm = w->norms[w->alive[i]] < cap ? w->norms[w->alive[i]] : cap;
         sum += norm * norm;
     }
-    return kappa *
-           (DRACO_CODES_PRIV_ULP * sqrt(sum / alive) + DRACO_CODES_PRIV_TINY * sqrt((double)d * code->r));
+    return kappa * (DRC_ULP * sqrt(sum / alive) + DRC_TINY * sqrt((double)d * code->r));
 }
 
 /* x_i^l */
-static draco_codes_priv_c draco_codes_priv_power(const draco_codes_priv_bench *w, int i, int l) {
+static drc_c drc_power(const drc_bench *w, int i, int l) {
     return w->roots[(int)((int64_t)i * l % w->n)];
 }
 
 /* Parity columns v_i[l] = x_i^(l+1) / sqrt(n), syndromes s = sum of v_i y_i, and both with the missing
  * projected out: a QR of the missing columns leaves in the last rows what is orthogonal to them. */
-static void draco_codes_priv_syndromes(draco_codes_priv_bench *w) {
-    int i, j, l, q = w->q, m = DRACO_CODES_PRIV_M, alive = w->n - w->out;
+static void drc_syndromes(drc_bench *w) {
+    int i, j, l, q = w->q, m = DRC_M, alive = w->n - w->out;
     double scale = 1 / sqrt((double)w->n);
     for (i = 0; i < w->n; i++) {
         for (l = 0; l < q; l++) {
-            w->v[i * q + l] = draco_codes_priv_c_scale(draco_codes_priv_power(w, i, l + 1), scale);
+            w->v[i * q + l] = drc_c_scale(drc_power(w, i, l + 1), scale);
         }
     }
     memset(w->s, 0, (size_t)(q * m) * sizeof *w->s);
     for (i = 0; i < alive; i++) {
         int worker = w->alive[i];
         for (j = 0; j < m; j++) {
-            draco_codes_priv_c minus = draco_codes_priv_c_scale(w->y[worker * m + j], -1);
-            draco_codes_priv_subtract(w->s + j * q, minus, w->v + worker * q, q);
+            drc_c minus = drc_c_scale(w->y[worker * m + j], -1);
+            drc_subtract(w->s + j * q, minus, w->v + worker * q, q);
         }
     }
     memcpy(w->plain, w->s, (size_t)(q * m) * sizeof *w->s);
     for (i = 0; i < w->out; i++) {
         memcpy(w->a + i * q, w->v + w->missing[i] * q, (size_t)q * sizeof *w->a);
     }
-    draco_codes_priv_qr(w->a, q, w->out, w->v, w->n + m, q);
+    drc_qr(w->a, q, w->out, w->v, w->n + m, q);
 }
 
 /* The locator of nu liars: the numbers lambda_0 … lambda_nu with sum_j T[i + j] lambda_j = 0 for the windows
  * of every projection's annihilated syndromes T; its roots are the liars' points. The windows of one
  * projection after the other are merged into a triangle. */
-static const draco_codes_priv_c *draco_codes_priv_locator(draco_codes_priv_bench *w, int nu) {
+static const drc_c *drc_locator(drc_bench *w, int nu) {
     int cols = nu + 1, windows = w->left - nu, ld = w->left + 1, j, i, l;
-    draco_codes_priv_c *square = w->b;
-    for (j = 0; j < cols * ld; j++) w->a[j] = draco_codes_priv_c_of(0, 0);
-    for (j = 0; j < DRACO_CODES_PRIV_M; j++) {
+    drc_c *square = w->b;
+    for (j = 0; j < cols * ld; j++) w->a[j] = drc_c_of(0, 0);
+    for (j = 0; j < DRC_M; j++) {
         for (l = 0; l < cols; l++) {
             for (i = 0; i < windows; i++) w->a[l * ld + cols + i] = w->plain[j * w->q + i + l];
         }
-        draco_codes_priv_qr(w->a, ld, cols, NULL, 0, ld);
+        drc_qr(w->a, ld, cols, NULL, 0, ld);
     }
     for (l = 0; l < cols; l++) {
         for (i = 0; i < cols; i++) square[l * cols + i] = w->a[l * ld + i];
     }
-    return draco_codes_priv_least(square, w->turns, cols);
+    return drc_least(square, w->turns, cols);
 }
 
 /* T[l] = S[l + 1] - x S[l] takes the missing worker at x out of the syndromes, and one of them with it. */
-static void draco_codes_priv_annihilate(draco_codes_priv_bench *w) {
+static void drc_annihilate(drc_bench *w) {
     int i, j, l;
     for (i = 0; i < w->out; i++) {
-        for (j = 0; j < DRACO_CODES_PRIV_M; j++) {
-            draco_codes_priv_c *t = w->plain + j * w->q, x = w->roots[w->missing[i]];
+        for (j = 0; j < DRC_M; j++) {
+            drc_c *t = w->plain + j * w->q, x = w->roots[w->missing[i]];
             for (l = 0; l + 1 < w->q - i; l++) {
-                t[l] = draco_codes_priv_c_sub(t[l + 1], draco_codes_priv_c_mul(x, t[l]));
+                t[l] = drc_c_sub(t[l + 1], drc_c_mul(x, t[l]));
             }
         }
     }
@@ -1799,20 +1756,20 @@ static void draco_codes_priv_annihilate(draco_codes_priv_bench *w) {
 /* The nu workers at whose points the locator is smallest, each divided out of it once found: a worker beside
  * a liar is not suspect for that. blur > 0: up to a factor of 10^blur, from the sequence that state runs
  * through. */
-static void draco_codes_priv_suspect(draco_codes_priv_bench *w, int nu, int blur, uint32_t *state) {
-    const draco_codes_priv_c *locator = draco_codes_priv_locator(w, nu);
+static void drc_suspect(drc_bench *w, int nu, int blur, uint32_t *state) {
+    const drc_c *locator = drc_locator(w, nu);
     int alive = w->n - w->out, i, l, k, chosen = 0;
     for (i = 0; i < alive; i++) {
-        draco_codes_priv_c sum = locator[nu], x = w->roots[w->alive[i]];
+        drc_c sum = locator[nu], x = w->roots[w->alive[i]];
         for (l = nu - 1; l >= 0; l--) {
-            sum = draco_codes_priv_c_mul(sum, x);
+            sum = drc_c_mul(sum, x);
             sum.re += locator[l].re;
             sum.im += locator[l].im;
         }
-        w->rank[i] = draco_codes_priv_c_norm2(sum);
+        w->rank[i] = drc_c_norm2(sum);
         if (blur == 0) continue;
-        *state = draco_codes_priv_mul(*state, 48271);
-        w->rank[i] *= pow(10.0, 2.0 * blur * *state / DRACO_CODES_PRIV_P);
+        *state = drc_mul(*state, 48271);
+        w->rank[i] *= pow(10.0, 2.0 * blur * *state / DRC_P);
     }
     for (; chosen < nu; chosen++) {
         for (i = 0, k = 0; i < alive; i++) {
@@ -1820,77 +1777,76 @@ static void draco_codes_priv_suspect(draco_codes_priv_bench *w, int nu, int blur
         }
         w->liars[chosen] = w->alive[k];
         for (i = 0; i < alive; i++) {
-            draco_codes_priv_c away = draco_codes_priv_c_sub(w->roots[w->alive[i]], w->roots[w->alive[k]]);
-            w->rank[i] = i == k ? HUGE_VAL : w->rank[i] / draco_codes_priv_c_norm2(away);
+            drc_c away = drc_c_sub(w->roots[w->alive[i]], w->roots[w->alive[k]]);
+            w->rank[i] = i == k ? HUGE_VAL : w->rank[i] / drc_c_norm2(away);
         }
     }
 }
 
 /* Copies the parity columns of some workers, then the syndromes, then (for trial) those of all present. */
-static void draco_codes_priv_gather(draco_codes_priv_bench *w, const int *workers, int count, int trial) {
+static void drc_gather(drc_bench *w, const int *workers, int count, int trial) {
     int i, left = w->left, alive = trial ? w->n - w->out : 0;
     size_t bytes = (size_t)left * sizeof *w->a;
     for (i = 0; i < count; i++) memcpy(w->a + i * left, w->v + workers[i] * w->q + w->out, bytes);
-    for (i = 0; i < DRACO_CODES_PRIV_M; i++) memcpy(w->b + i * left, w->s + i * w->q + w->out, bytes);
+    for (i = 0; i < DRC_M; i++) memcpy(w->b + i * left, w->s + i * w->q + w->out, bytes);
     for (i = 0; i < alive; i++) {
-        memcpy(w->b + (DRACO_CODES_PRIV_M + i) * left, w->v + w->alive[i] * w->q + w->out, bytes);
+        memcpy(w->b + (DRC_M + i) * left, w->v + w->alive[i] * w->q + w->out, bytes);
     }
-    draco_codes_priv_qr(w->a, left, count, w->b, DRACO_CODES_PRIV_M + alive, left);
+    drc_qr(w->a, left, count, w->b, DRC_M + alive, left);
 }
 
 /* Norm of what lies of these workers cannot explain of the syndromes. */
-static double draco_codes_priv_residual(draco_codes_priv_bench *w, const int *workers, int count) {
+static double drc_residual(drc_bench *w, const int *workers, int count) {
     double sum = 0;
     int j;
-    draco_codes_priv_gather(w, workers, count, 0);
-    for (j = 0; j < DRACO_CODES_PRIV_M; j++) {
-        sum += draco_codes_priv_norm2(w->b + j * w->left + count, w->left - count);
+    drc_gather(w, workers, count, 0);
+    for (j = 0; j < DRC_M; j++) {
+        sum += drc_norm2(w->b + j * w->left + count, w->left - count);
     }
     return sqrt(sum);
 }
 
 /* After a gather for trial of `count` workers: what would be left if the given column were explained too. */
-static double draco_codes_priv_trial(const draco_codes_priv_bench *w, int count, int candidate) {
-    const draco_codes_priv_c *column = w->b + (DRACO_CODES_PRIV_M + candidate) * w->left + count;
+static double drc_trial(const drc_bench *w, int count, int candidate) {
+    const drc_c *column = w->b + (DRC_M + candidate) * w->left + count;
     int rows = w->left - count, j, i;
-    double size = draco_codes_priv_norm2(column, rows), sum = 0;
+    double size = drc_norm2(column, rows), sum = 0;
     if (size < 1e-26) return HUGE_VAL; /* it is among the suspects, or cannot be told from them */
-    for (j = 0; j < DRACO_CODES_PRIV_M; j++) {
-        const draco_codes_priv_c *s = w->b + j * w->left + count;
-        draco_codes_priv_c z = draco_codes_priv_c_scale(draco_codes_priv_dot(column, s, rows), 1 / size);
+    for (j = 0; j < DRC_M; j++) {
+        const drc_c *s = w->b + j * w->left + count;
+        drc_c z = drc_c_scale(drc_dot(column, s, rows), 1 / size);
         for (i = 0; i < rows; i++) {
-            sum +=
-                draco_codes_priv_c_norm2(draco_codes_priv_c_sub(s[i], draco_codes_priv_c_mul(z, column[i])));
+            sum += drc_c_norm2(drc_c_sub(s[i], drc_c_mul(z, column[i])));
         }
     }
     return sqrt(sum);
 }
 
 /* The worker who would leave the least residual in the place of one suspect. */
-static double draco_codes_priv_replace(draco_codes_priv_bench *w, int nu, int place, int *worker) {
+static double drc_replace(drc_bench *w, int nu, int place, int *worker) {
     int alive = w->n - w->out, i, kept = 0;
     double least = HUGE_VAL;
     for (i = 0; i < nu; i++) {
         if (i != place) w->others[kept++] = w->liars[i];
     }
-    draco_codes_priv_gather(w, w->others, kept, 1);
+    drc_gather(w, w->others, kept, 1);
     for (i = 0; i < alive; i++) {
-        double residual = draco_codes_priv_trial(w, kept, i);
+        double residual = drc_trial(w, kept, i);
         if (residual >= least) continue;
         least = residual;
         *worker = w->alive[i];
     }
-    w->budget -= (int64_t)(nu + DRACO_CODES_PRIV_M) * (alive + DRACO_CODES_PRIV_M) * w->left;
+    w->budget -= (int64_t)(nu + DRC_M) * (alive + DRC_M) * w->left;
     return least;
 }
 
 /* Makes the best of all swaps of a suspect for another worker, as long as that helps. */
-static double draco_codes_priv_refine(draco_codes_priv_bench *w, int nu, double residual) {
+static double drc_refine(drc_bench *w, int nu, double residual) {
     double least = residual;
     int place, worker = 0, best_place = 0, best_worker = 0;
     while (residual > w->expected && w->budget > 0) {
         for (place = 0; place < nu; place++) {
-            double left = draco_codes_priv_replace(w, nu, place, &worker);
+            double left = drc_replace(w, nu, place, &worker);
             if (left >= least) continue;
             least = left;
             best_place = place;
@@ -1905,17 +1861,17 @@ static double draco_codes_priv_refine(draco_codes_priv_bench *w, int nu, double 
 
 /* The best nu suspects from two beginnings: those of the locator and, when these do not do and the best nu -
  * 1 are known, those and one more. */
-static double draco_codes_priv_suspects(draco_codes_priv_bench *w, int nu, int known) {
+static double drc_suspects(drc_bench *w, int nu, int known) {
     size_t bytes = (size_t)nu * sizeof *w->liars;
     double grown, located;
     memcpy(w->former, w->liars, bytes);
-    draco_codes_priv_suspect(w, nu, 0, NULL);
-    located = draco_codes_priv_refine(w, nu, draco_codes_priv_residual(w, w->liars, nu));
+    drc_suspect(w, nu, 0, NULL);
+    located = drc_refine(w, nu, drc_residual(w, w->liars, nu));
     if (located <= w->expected || !known) return located;
     memcpy(w->grown, w->liars, bytes);
     memcpy(w->liars, w->former, bytes);
-    grown = draco_codes_priv_replace(w, nu, nu - 1, &w->liars[nu - 1]);
-    grown = draco_codes_priv_refine(w, nu, grown);
+    grown = drc_replace(w, nu, nu - 1, &w->liars[nu - 1]);
+    grown = drc_refine(w, nu, grown);
     if (grown >= located) memcpy(w->liars, w->grown, bytes);
     return grown < located ? grown : located;
 }
@@ -1923,13 +1879,13 @@ static double draco_codes_priv_suspects(draco_codes_priv_bench *w, int nu, int k
 /* Noise can misplace roots of the locator when liars collude, for then all projections tell the same. So
  * begin the search for the most liars again where the locator is blurred by a factor of up to 10 or 100 (a
  * fixed sequence: the same messages give the same verdicts). Returns the number of liars, or -1. */
-static int draco_codes_priv_search_again(draco_codes_priv_bench *w, double *residual) {
+static int drc_search_again(drc_bench *w, double *residual) {
     int nu = w->left / 2, attempt;
     uint32_t state = 1;
-    for (attempt = 0; attempt < DRACO_CODES_PRIV_ATTEMPTS && nu > 0 && w->budget > 0; attempt++) {
+    for (attempt = 0; attempt < DRC_ATTEMPTS && nu > 0 && w->budget > 0; attempt++) {
         double left;
-        draco_codes_priv_suspect(w, nu, 1 + attempt % 2, &state);
-        left = draco_codes_priv_refine(w, nu, draco_codes_priv_residual(w, w->liars, nu));
+        drc_suspect(w, nu, 1 + attempt % 2, &state);
+        left = drc_refine(w, nu, drc_residual(w, w->liars, nu));
         if (left < *residual) *residual = left;
         if (left <= w->threshold) return nu;
     }
@@ -1938,14 +1894,14 @@ static int draco_codes_priv_search_again(draco_codes_priv_bench *w, double *resi
 
 /* As many liars there are at least as the syndromes of the projections have independent directions: what is
  * left of them after the largest, the largest of the rest, … must be well above the noise to count. */
-static int draco_codes_priv_at_least(draco_codes_priv_bench *w) {
-    int rank, j, left = w->left, m = DRACO_CODES_PRIV_M;
-    draco_codes_priv_residual(w, NULL, 0); /* copies the syndromes to b */
+static int drc_at_least(drc_bench *w) {
+    int rank, j, left = w->left, m = DRC_M;
+    drc_residual(w, NULL, 0); /* copies the syndromes to b */
     for (rank = 0; rank < m; rank++) {
-        const draco_codes_priv_c *largest = w->b;
+        const drc_c *largest = w->b;
         double sum = 0, most = 0;
         for (j = 0; j < m; j++) {
-            double size = draco_codes_priv_norm2(w->b + j * left, left);
+            double size = drc_norm2(w->b + j * left, left);
             sum += size;
             if (size <= most) continue;
             most = size;
@@ -1954,8 +1910,8 @@ static int draco_codes_priv_at_least(draco_codes_priv_bench *w) {
         if (sum <= 100 * w->threshold * w->threshold) break;
         memcpy(w->a, largest, (size_t)left * sizeof *w->a);
         for (j = 0; j < m; j++) {
-            draco_codes_priv_c z = draco_codes_priv_dot(w->a, w->b + j * left, left);
-            draco_codes_priv_subtract(w->b + j * left, draco_codes_priv_c_scale(z, 1 / most), w->a, left);
+            drc_c z = drc_dot(w->a, w->b + j * left, left);
+            drc_subtract(w->b + j * left, drc_c_scale(z, 1 / most), w->a, left);
         }
     }
     return rank;
@@ -1963,16 +1919,16 @@ static int draco_codes_priv_at_least(draco_codes_priv_bench *w) {
 
 /* The fewest liars whose lies explain the syndromes up to the noise expected. A residual between that and the
  * threshold is noise too, unless one more liar explains most of it. Returns their number, or -1. */
-static int draco_codes_priv_search(draco_codes_priv_bench *w, double *residual) {
-    double left = draco_codes_priv_residual(w, NULL, 0), passing = left;
+static int drc_search(drc_bench *w, double *residual) {
+    double left = drc_residual(w, NULL, 0), passing = left;
     int nu = 0, passed = left <= w->threshold ? 0 : -1, first;
-    if (left > w->expected) draco_codes_priv_annihilate(w);
-    first = draco_codes_priv_at_least(w);
+    if (left > w->expected) drc_annihilate(w);
+    first = drc_at_least(w);
     *residual = left;
     if (first > w->left / 2) return -1;
     if (first > 1) nu = first - 1;
     while (left > w->expected && nu < w->left / 2) {
-        left = draco_codes_priv_suspects(w, nu + 1, nu == 0 || nu >= first);
+        left = drc_suspects(w, nu + 1, nu == 0 || nu >= first);
         nu++;
         if (passed >= 0 || left > w->threshold) {
             if (passed < 0 && left < passing) passing = left;
@@ -1983,8 +1939,7 @@ static int draco_codes_priv_search(draco_codes_priv_bench *w, double *residual) 
         memcpy(w->passed, w->liars, (size_t)nu * sizeof *w->liars);
     }
     *residual = passing;
-    if (passed < 0 && left > w->expected)
-        return 2 * first < nu ? draco_codes_priv_search_again(w, residual) : -1;
+    if (passed < 0 && left > w->expected) return 2 * first < nu ? drc_search_again(w, residual) : -1;
     if (passed < 0 || left <= 0.6 * passing) {
         *residual = left;
         return nu;
@@ -1997,66 +1952,64 @@ static int draco_codes_priv_search(draco_codes_priv_bench *w, double *residual) 
  * v_i = (1 + sum_l c_l x_i^l) / n, l = 1..q, with the least c that makes them vanish. The conjugate transpose
  * of the system is a QR: N^H = Q R, so c = Q z with R^H z = -1. Leaves c in `plain`. Returns the gain: the points
  * are roots of unity, hence n ||v||^2 = 1 + ||c||^2. */
-static double draco_codes_priv_solve(draco_codes_priv_bench *w, const int *bad, int count) {
+static double drc_solve(drc_bench *w, const int *bad, int count) {
     int q = w->q, i, j, l;
-    draco_codes_priv_c *z = w->turns; /* count <= q numbers; q <= (q / 2 + 2)^2 */
+    drc_c *z = w->turns; /* count <= q numbers; q <= (q / 2 + 2)^2 */
     for (i = 0; i < count; i++) {
         for (l = 0; l < q; l++) {
-            draco_codes_priv_c x = draco_codes_priv_power(w, bad[i], l + 1);
-            w->a[i * q + l] = draco_codes_priv_c_of(x.re, -x.im);
+            drc_c x = drc_power(w, bad[i], l + 1);
+            w->a[i * q + l] = drc_c_of(x.re, -x.im);
         }
     }
     for (j = 0; j < q; j++) {
-        for (l = 0; l < q; l++) w->b[j * q + l] = draco_codes_priv_c_of(l == j, 0);
+        for (l = 0; l < q; l++) w->b[j * q + l] = drc_c_of(l == j, 0);
     }
-    draco_codes_priv_qr(w->a, q, count, w->b, q, q);
+    drc_qr(w->a, q, count, w->b, q, q);
     for (i = 0; i < count; i++) {
-        draco_codes_priv_c r = w->a[i * q + i], left = draco_codes_priv_dot(w->a + i * q, z, i);
-        double size = draco_codes_priv_c_norm2(r);
+        drc_c r = w->a[i * q + i], left = drc_dot(w->a + i * q, z, i);
+        double size = drc_c_norm2(r);
         if (size == 0) return HUGE_VAL;
-        left = draco_codes_priv_c_sub(draco_codes_priv_c_of(-1, 0), left);
-        z[i] = draco_codes_priv_c_scale(draco_codes_priv_c_mul(left, r), 1 / size);
+        left = drc_c_sub(drc_c_of(-1, 0), left);
+        z[i] = drc_c_scale(drc_c_mul(left, r), 1 / size);
     }
-    for (l = 0; l < q; l++) w->plain[l] = draco_codes_priv_dot(w->b + l * q, z, count);
-    return sqrt(1 + draco_codes_priv_norm2(z, count));
+    for (l = 0; l < q; l++) w->plain[l] = drc_dot(w->b + l * q, z, count);
+    return sqrt(1 + drc_norm2(z, count));
 }
 
-static void draco_codes_priv_weigh(const draco_codes_priv_bench *w, const int *bad, int count,
-                                   double *weights) {
+static void drc_weigh(const drc_bench *w, const int *bad, int count, double *weights) {
     int i, l;
     for (i = 0; i < w->n; i++) {
-        draco_codes_priv_c v = draco_codes_priv_c_of(1, 0);
+        drc_c v = drc_c_of(1, 0);
         for (l = 0; l < w->q; l++) {
-            draco_codes_priv_c term =
-                draco_codes_priv_c_mul(w->plain[l], draco_codes_priv_power(w, i, l + 1));
+            drc_c term = drc_c_mul(w->plain[l], drc_power(w, i, l + 1));
             v.re += term.re;
             v.im += term.im;
         }
-        weights[2 * i] = draco_codes_priv_short(v.re / w->n);
-        weights[2 * i + 1] = draco_codes_priv_short(v.im / w->n);
+        weights[2 * i] = drc_short(v.re / w->n);
+        weights[2 * i + 1] = drc_short(v.im / w->n);
     }
     for (i = 0; i < count; i++) weights[2 * bad[i]] = weights[2 * bad[i] + 1] = 0;
 }
 
 /* The bad are the liars and the missing; those who stay have the verdict AGREES. */
-static draco_status draco_codes_priv_locate_complex(const draco_code *code, const void *key, size_t d,
-                                                    const void *const *sketches, void *work, double *weights,
-                                                    draco_verdict *verdicts, draco_report *report) {
-    draco_codes_priv_bench w;
+static draco_status drc_locate_complex(const draco_code *code, const void *key, size_t d,
+                                       const void *const *sketches, void *work, double *weights,
+                                       draco_verdict *verdicts, draco_report *report) {
+    drc_bench w;
     double residual = 0, gain, error;
     int liars = 0, i;
-    draco_codes_priv_lay_bench(code, work, &w);
-    draco_codes_priv_look(code, key, d, sketches, &w, verdicts);
-    if (w.left > 0) draco_codes_priv_set_giants_aside(&w, verdicts);
-    draco_codes_priv_count(code, verdicts, report);
+    drc_lay_bench(code, work, &w);
+    drc_look(code, key, d, sketches, &w, verdicts);
+    if (w.left > 0) drc_set_giants_aside(&w, verdicts);
+    drc_count(code, verdicts, report);
     if (w.left < 0) return DRACO_E_TOO_MANY_MISSING;
-    w.rounding = draco_codes_priv_rounding(code, &error);
+    w.rounding = drc_rounding(code, &error);
     if (w.left > 0) {
-        w.threshold = draco_codes_priv_noise(code, d, &w) * sqrt((double)DRACO_CODES_PRIV_M * w.left);
+        w.threshold = drc_noise(code, d, &w) * sqrt((double)DRC_M * w.left);
         w.expected = w.threshold / 2;
-        w.budget = DRACO_CODES_PRIV_BUDGET;
-        draco_codes_priv_syndromes(&w);
-        liars = draco_codes_priv_search(&w, &residual);
+        w.budget = DRC_BUDGET;
+        drc_syndromes(&w);
+        liars = drc_search(&w, &residual);
         report->residual = residual / w.threshold;
         if (liars < 0) return DRACO_E_AMBIGUOUS;
     }
@@ -2065,20 +2018,20 @@ static draco_status draco_codes_priv_locate_complex(const draco_code *code, cons
         if (verdicts[i] == DRACO_UNDECIDED) verdicts[i] = DRACO_AGREES;
     }
     for (i = 0; i < w.out; i++) w.liars[liars + i] = w.missing[i];
-    gain = draco_codes_priv_solve(&w, w.liars, liars + w.out);
-    draco_codes_priv_count(code, verdicts, report);
+    gain = drc_solve(&w, w.liars, liars + w.out);
+    drc_count(code, verdicts, report);
     report->spare = w.left - 2 * liars; /* a giant cost one, as if it were missing */
     report->residual = w.left > 0 ? residual / w.threshold : 0;
     report->gain = gain;
     report->error = error * gain;
     if (!(report->error <= DRACO_WORST_ERROR)) return DRACO_E_RANGE;
-    draco_codes_priv_weigh(&w, w.liars, liars + w.out, weights);
+    drc_weigh(&w, w.liars, liars + w.out, weights);
     return w.left > 0 ? DRACO_OK : DRACO_UNVERIFIED;
 }
 
 /* ---- Locate, prime field ---- */
 
-typedef struct draco_codes_priv_ledger {
+typedef struct drc_ledger {
     int n, q, out, left;
     uint32_t *y;       /* 2 x n: each message's two numbers */
     uint32_t *dual;    /* n: lambda_i = 1 / prod_{m != i} (x_i - x_m) */
@@ -2086,53 +2039,52 @@ typedef struct draco_codes_priv_ledger {
     uint32_t *locator; /* q + 2 each */
     uint32_t *former, *spare;
     unsigned char *bad; /* n */
-} draco_codes_priv_ledger;
+} drc_ledger;
 
-static size_t draco_codes_priv_lay_ledger(const draco_code *code, void *work, draco_codes_priv_ledger *w) {
+static size_t drc_lay_ledger(const draco_code *code, void *work, drc_ledger *w) {
     size_t n = (size_t)code->n, q = (size_t)(2 * code->s + code->t), row = (q + 2) * sizeof(uint32_t), bytes;
     unsigned char *at = (unsigned char *)work;
-    draco_codes_priv_ledger none;
+    drc_ledger none;
     if (!w) w = &none;
     w->n = code->n;
     w->q = (int)q;
     w->y = (uint32_t *)(void *)at;
-    bytes = draco_codes_priv_take(&at, 2 * n * sizeof(uint32_t));
+    bytes = drc_take(&at, 2 * n * sizeof(uint32_t));
     w->dual = (uint32_t *)(void *)at;
-    bytes += draco_codes_priv_take(&at, n * sizeof(uint32_t));
+    bytes += drc_take(&at, n * sizeof(uint32_t));
     w->s = (uint32_t *)(void *)at;
-    bytes += draco_codes_priv_take(&at, row);
+    bytes += drc_take(&at, row);
     w->locator = (uint32_t *)(void *)at;
-    bytes += draco_codes_priv_take(&at, row);
+    bytes += drc_take(&at, row);
     w->former = (uint32_t *)(void *)at;
-    bytes += draco_codes_priv_take(&at, row);
+    bytes += drc_take(&at, row);
     w->spare = (uint32_t *)(void *)at;
-    bytes += draco_codes_priv_take(&at, row);
+    bytes += drc_take(&at, row);
     w->bad = at;
-    return bytes + draco_codes_priv_take(&at, n);
+    return bytes + drc_take(&at, n);
 }
 
-static uint32_t draco_codes_priv_add(uint32_t a, uint32_t b) {
-    return draco_codes_priv_mod((uint64_t)a + b);
+static uint32_t drc_add(uint32_t a, uint32_t b) {
+    return drc_mod((uint64_t)a + b);
 }
 
-static void draco_codes_priv_look_prime(const draco_code *code, const void *key, size_t d,
-                                        const void *const *sketches, draco_codes_priv_ledger *w,
-                                        draco_verdict *verdicts) {
-    const draco_codes_priv_prime_key *k = (const draco_codes_priv_prime_key *)key;
+static void drc_look_prime(const draco_code *code, const void *key, size_t d, const void *const *sketches,
+                           drc_ledger *w, draco_verdict *verdicts) {
+    const drc_prime_key *k = (const drc_prime_key *)key;
     int i, f, c;
     w->out = 0;
     memset(w->y, 0, 2 * (size_t)w->n * sizeof *w->y);
     for (i = 0; i < w->n; i++) {
-        const draco_codes_priv_prime_sketch *sketch = (const draco_codes_priv_prime_sketch *)sketches[i];
-        verdicts[i] = draco_codes_priv_first_look(code, d, sketch);
+        const drc_prime_sketch *sketch = (const drc_prime_sketch *)sketches[i];
+        verdicts[i] = drc_first_look(code, d, sketch);
         if (verdicts[i] == DRACO_UNDECIDED && sketch->head.outside) verdicts[i] = DRACO_MALFORMED;
         w->bad[i] = verdicts[i] != DRACO_UNDECIDED;
         w->out += w->bad[i];
         if (w->bad[i]) continue;
         for (f = 0; f < 2; f++) {
             uint32_t sum = 0;
-            for (c = 0; c < DRACO_CODES_PRIV_LANES; c++) {
-                sum = draco_codes_priv_mod(sum + sketch->lanes[f][c] * k->lane[f][c]);
+            for (c = 0; c < DRC_LANES; c++) {
+                sum = drc_mod(sum + sketch->lanes[f][c] * k->lane[f][c]);
             }
             w->y[f * w->n + i] = sum;
         }
@@ -2140,43 +2092,40 @@ static void draco_codes_priv_look_prime(const draco_code *code, const void *key,
     w->left = w->q - w->out;
 }
 
-static void draco_codes_priv_duals(draco_codes_priv_ledger *w) {
+static void drc_duals(drc_ledger *w) {
     int i, m;
     for (i = 0; i < w->n; i++) {
-        uint32_t product = 1, x = draco_codes_priv_point(i);
+        uint32_t product = 1, x = drc_point(i);
         for (m = 0; m < w->n; m++) {
-            if (m != i)
-                product = draco_codes_priv_mul(product, draco_codes_priv_sub(x, draco_codes_priv_point(m)));
+            if (m != i) product = drc_mul(product, drc_sub(x, drc_point(m)));
         }
-        w->dual[i] = draco_codes_priv_inverse(product);
+        w->dual[i] = drc_inverse(product);
     }
 }
 
 /* S_l = sum_i lambda_i x_i^l y_i, l = 0..q-1, is zero on codewords. S_{l+1} - x S_l takes the missing worker
  * at x out of them, and one of them with it. */
-static void draco_codes_priv_syndromes_prime(draco_codes_priv_ledger *w, const uint32_t *y,
-                                             const draco_verdict *verdicts) {
+static void drc_syndromes_prime(drc_ledger *w, const uint32_t *y, const draco_verdict *verdicts) {
     int i, l, length = w->q;
     memset(w->s, 0, (size_t)w->q * sizeof *w->s);
     for (i = 0; i < w->n; i++) {
-        uint32_t term = draco_codes_priv_mul(w->dual[i], y[i]);
+        uint32_t term = drc_mul(w->dual[i], y[i]);
         for (l = 0; l < w->q; l++) {
-            w->s[l] = draco_codes_priv_add(w->s[l], term);
-            term = draco_codes_priv_mul(term, draco_codes_priv_point(i));
+            w->s[l] = drc_add(w->s[l], term);
+            term = drc_mul(term, drc_point(i));
         }
     }
     for (i = 0; i < w->n; i++) {
         if (verdicts[i] == DRACO_UNDECIDED) continue;
         length--;
         for (l = 0; l < length; l++) {
-            w->s[l] =
-                draco_codes_priv_sub(w->s[l + 1], draco_codes_priv_mul(draco_codes_priv_point(i), w->s[l]));
+            w->s[l] = drc_sub(w->s[l + 1], drc_mul(drc_point(i), w->s[l]));
         }
     }
 }
 
 /* Berlekamp-Massey: the shortest recurrence C_0 S_i + … + C_L S_{i-L} = 0, C_0 = 1. Returns L. */
-static int draco_codes_priv_massey(draco_codes_priv_ledger *w) {
+static int drc_massey(drc_ledger *w) {
     size_t room = (size_t)w->q + 2;
     uint32_t last = 1;
     int i, j, length = 0, gap = 1;
@@ -2186,14 +2135,14 @@ static int draco_codes_priv_massey(draco_codes_priv_ledger *w) {
     for (i = 0; i < w->left; i++, gap++) {
         uint32_t miss = 0, factor;
         for (j = 0; j <= length; j++) {
-            miss = draco_codes_priv_add(miss, draco_codes_priv_mul(w->locator[j], w->s[i - j]));
+            miss = drc_add(miss, drc_mul(w->locator[j], w->s[i - j]));
         }
         if (miss == 0) continue;
-        factor = draco_codes_priv_mul(miss, draco_codes_priv_inverse(last));
+        factor = drc_mul(miss, drc_inverse(last));
         memcpy(w->spare, w->locator, room * sizeof *w->spare);
         for (j = 0; j + gap < (int)room; j++) {
-            uint32_t term = draco_codes_priv_mul(factor, w->former[j]);
-            w->locator[j + gap] = draco_codes_priv_sub(w->locator[j + gap], term);
+            uint32_t term = drc_mul(factor, w->former[j]);
+            w->locator[j + gap] = drc_sub(w->locator[j + gap], term);
         }
         if (2 * length > i) continue;
         length = i + 1 - length;
@@ -2205,13 +2154,13 @@ static int draco_codes_priv_massey(draco_codes_priv_ledger *w) {
 }
 
 /* Marks the workers at the inverses of the locator's roots. Returns how many. */
-static int draco_codes_priv_roots(draco_codes_priv_ledger *w, int length, const draco_verdict *verdicts) {
+static int drc_roots(drc_ledger *w, int length, const draco_verdict *verdicts) {
     int i, l, found = 0;
     for (i = 0; i < w->n; i++) {
-        uint32_t inverse = draco_codes_priv_inverse(draco_codes_priv_point(i)), sum = 0;
+        uint32_t inverse = drc_inverse(drc_point(i)), sum = 0;
         if (verdicts[i] != DRACO_UNDECIDED) continue;
         for (l = length; l >= 0; l--) {
-            sum = draco_codes_priv_add(draco_codes_priv_mul(sum, inverse), w->locator[l]);
+            sum = drc_add(drc_mul(sum, inverse), w->locator[l]);
         }
         if (sum != 0) continue;
         w->bad[i] = 1;
@@ -2221,10 +2170,10 @@ static int draco_codes_priv_roots(draco_codes_priv_ledger *w, int length, const 
 }
 
 /* F(0) from the first n - q good workers: v_i = prod_{m != i} x_m / (x_m - x_i). */
-static void draco_codes_priv_weigh_prime(const draco_codes_priv_ledger *w, double *weights) {
+static void drc_weigh_prime(const drc_ledger *w, double *weights) {
     int i, m, used = 0;
     for (i = 0; i < w->n; i++) {
-        uint32_t above = 1, below = 1, x = draco_codes_priv_point(i);
+        uint32_t above = 1, below = 1, x = drc_point(i);
         int others = 0;
         weights[2 * i] = weights[2 * i + 1] = 0;
         if (w->bad[i] || used == w->n - w->q) continue;
@@ -2233,53 +2182,52 @@ static void draco_codes_priv_weigh_prime(const draco_codes_priv_ledger *w, doubl
             if (w->bad[m]) continue;
             others++;
             if (m == i) continue;
-            above = draco_codes_priv_mul(above, draco_codes_priv_point(m));
-            below = draco_codes_priv_mul(below, draco_codes_priv_sub(draco_codes_priv_point(m), x));
+            above = drc_mul(above, drc_point(m));
+            below = drc_mul(below, drc_sub(drc_point(m), x));
         }
-        weights[2 * i] = draco_codes_priv_mul(above, draco_codes_priv_inverse(below));
+        weights[2 * i] = drc_mul(above, drc_inverse(below));
     }
 }
 
 /* A lie may vanish in one of the two numbers by chance, hence the liars are those that either shows. */
-static draco_status draco_codes_priv_locate_prime(const draco_code *code, const void *key, size_t d,
-                                                  const void *const *sketches, void *work, double *weights,
-                                                  draco_verdict *verdicts, draco_report *report) {
-    draco_codes_priv_ledger w;
+static draco_status drc_locate_prime(const draco_code *code, const void *key, size_t d,
+                                     const void *const *sketches, void *work, double *weights,
+                                     draco_verdict *verdicts, draco_report *report) {
+    drc_ledger w;
     int f, i, length, liars = 0;
-    draco_codes_priv_lay_ledger(code, work, &w);
-    draco_codes_priv_look_prime(code, key, d, sketches, &w, verdicts);
-    draco_codes_priv_count(code, verdicts, report);
+    drc_lay_ledger(code, work, &w);
+    drc_look_prime(code, key, d, sketches, &w, verdicts);
+    drc_count(code, verdicts, report);
     if (w.left < 0) return DRACO_E_TOO_MANY_MISSING;
-    draco_codes_priv_duals(&w);
+    drc_duals(&w);
     for (f = 0; f < 2 && w.left > 0; f++) {
-        draco_codes_priv_syndromes_prime(&w, w.y + f * w.n, verdicts);
-        length = draco_codes_priv_massey(&w);
-        if (2 * length > w.left || draco_codes_priv_roots(&w, length, verdicts) != length)
-            return DRACO_E_AMBIGUOUS;
+        drc_syndromes_prime(&w, w.y + f * w.n, verdicts);
+        length = drc_massey(&w);
+        if (2 * length > w.left || drc_roots(&w, length, verdicts) != length) return DRACO_E_AMBIGUOUS;
     }
     for (i = 0; i < w.n; i++) liars += w.bad[i] && verdicts[i] == DRACO_UNDECIDED;
     if (2 * liars > w.left) return DRACO_E_AMBIGUOUS;
     for (i = 0; i < w.n; i++) {
         if (verdicts[i] == DRACO_UNDECIDED) verdicts[i] = w.bad[i] ? DRACO_BLAMED : DRACO_AGREES;
     }
-    draco_codes_priv_weigh_prime(&w, weights);
-    draco_codes_priv_count(code, verdicts, report);
+    drc_weigh_prime(&w, weights);
+    drc_count(code, verdicts, report);
     return w.left > 0 ? DRACO_OK : DRACO_UNVERIFIED;
 }
 
 /* ---- Locate ---- */
 
 DRACO_CODES_API size_t draco_locate_work_bytes(const draco_code *code) {
-    if (!draco_codes_priv_valid(code)) return 0;
-    if (draco_codes_priv_complex(code)) return draco_codes_priv_lay_bench(code, NULL, NULL);
-    if (draco_codes_priv_prime(code)) return draco_codes_priv_lay_ledger(code, NULL, NULL);
-    return draco_codes_priv_vote_bytes(code);
+    if (!drc_valid(code)) return 0;
+    if (drc_complex(code)) return drc_lay_bench(code, NULL, NULL);
+    if (drc_prime(code)) return drc_lay_ledger(code, NULL, NULL);
+    return drc_vote_bytes(code);
 }
 
 /* Two doubles a worker: complex: real and imaginary part; prime: a residue; repetition: 1 or 0. */
 DRACO_CODES_API size_t draco_weights_bytes(const draco_code *code) {
-    if (!draco_codes_priv_valid(code)) return 0;
-    return draco_codes_priv_align((size_t)code->n * 2 * sizeof(double));
+    if (!drc_valid(code)) return 0;
+    return drc_align((size_t)code->n * 2 * sizeof(double));
 }
 
 DRACO_CODES_API draco_status draco_locate(const draco_code *code, const void *key, size_t d,
@@ -2288,16 +2236,14 @@ DRACO_CODES_API draco_status draco_locate(const draco_code *code, const void *ke
     double *w = (double *)weights;
     if (draco_message_bytes(code, d) == 0 || !key || !sketches || !work || !weights || !verdicts || !report)
         return DRACO_E_ARGUMENT;
-    if (draco_codes_priv_complex(code))
-        return draco_codes_priv_locate_complex(code, key, d, sketches, work, w, verdicts, report);
-    if (draco_codes_priv_prime(code))
-        return draco_codes_priv_locate_prime(code, key, d, sketches, work, w, verdicts, report);
-    return draco_codes_priv_locate_vote(code, key, d, sketches, work, w, verdicts, report);
+    if (drc_complex(code)) return drc_locate_complex(code, key, d, sketches, work, w, verdicts, report);
+    if (drc_prime(code)) return drc_locate_prime(code, key, d, sketches, work, w, verdicts, report);
+    return drc_locate_vote(code, key, d, sketches, work, w, verdicts, report);
 }
 
 DRACO_CODES_API int draco_weight_used(const draco_code *code, const void *weights, int worker) {
     const double *w = (const double *)weights;
-    if (!draco_codes_priv_valid(code) || !weights || worker < 0 || worker >= code->n) return 0;
+    if (!drc_valid(code) || !weights || worker < 0 || worker >= code->n) return 0;
     return w[2 * worker] != 0 || w[2 * worker + 1] != 0;
 }
 
@@ -2305,8 +2251,7 @@ DRACO_CODES_API draco_status draco_weights_winners(const draco_code *code, const
                                                    void *weights) {
     double *w = (double *)weights;
     int g;
-    if (!draco_codes_priv_valid(code) || draco_codes_priv_cyclic(code) || !winners || !weights)
-        return DRACO_E_ARGUMENT;
+    if (!drc_valid(code) || drc_cyclic(code) || !winners || !weights) return DRACO_E_ARGUMENT;
     for (g = 0; g < code->groups; g++) {
         if (draco_code_group(code, winners[g]) != g) return DRACO_E_ARGUMENT;
     }
@@ -2317,21 +2262,19 @@ DRACO_CODES_API draco_status draco_weights_winners(const draco_code *code, const
 
 /* ---- Combine ---- */
 
-#define DRACO_CODES_PRIV_TILE 1024u /* coordinates summed at a time */
+#define DRC_TILE 1024u /* coordinates summed at a time */
 
 /* Repetition: the groups' winners, added in the order of the groups in double, rounded once. */
-DRACO_CODES_PRIV_INLINE void draco_codes_priv_add_row_plain(double *sum, const float *row, size_t count) {
+DRC_INLINE void drc_add_row_plain(double *sum, const float *row, size_t count) {
     size_t c;
     for (c = 0; c < count; c++) sum[c] += (double)row[c];
 }
-DRACO_CODES_PRIV_KERNEL(draco_codes_priv_add_row, (double *sum, const float *row, size_t count),
-                        (sum, row, count))
+DRC_KERNEL(drc_add_row, (double *sum, const float *row, size_t count), (sum, row, count))
 
 /* Complex: four rows in order; `real` gathers re(v) * row and `imaginary` im(v) * row. Weights have 29 bits.
  */
-DRACO_CODES_PRIV_INLINE void draco_codes_priv_add_rows_plain(double *real, double *imaginary,
-                                                             const float *const *rows, const double *v,
-                                                             size_t count) {
+DRC_INLINE void drc_add_rows_plain(double *real, double *imaginary, const float *const *rows, const double *v,
+                                   size_t count) {
     const float *r0 = rows[0], *r1 = rows[1], *r2 = rows[2], *r3 = rows[3];
     size_t c;
     for (c = 0; c < count; c++) {
@@ -2349,25 +2292,22 @@ DRACO_CODES_PRIV_INLINE void draco_codes_priv_add_rows_plain(double *real, doubl
         imaginary[c] = im;
     }
 }
-DRACO_CODES_PRIV_KERNEL(draco_codes_priv_add_rows,
-                        (double *real, double *imaginary, const float *const *rows, const double *v,
-                         size_t count),
-                        (real, imaginary, rows, v, count))
+DRC_KERNEL(drc_add_rows,
+           (double *real, double *imaginary, const float *const *rows, const double *v, size_t count),
+           (real, imaginary, rows, v, count))
 
 /* Prime: three rows, then a lazy reduction: products are under 2^62 and sums enter under 2^34. */
-DRACO_CODES_PRIV_INLINE void draco_codes_priv_add_residues_plain(uint64_t *sum, const uint32_t *const *rows,
-                                                                 const uint32_t *v, size_t count) {
+DRC_INLINE void drc_add_residues_plain(uint64_t *sum, const uint32_t *const *rows, const uint32_t *v,
+                                       size_t count) {
     const uint32_t *r0 = rows[0], *r1 = rows[1], *r2 = rows[2];
     size_t c;
     for (c = 0; c < count; c++) {
-        sum[c] = draco_codes_priv_lazy(sum[c] + (uint64_t)r0[c] * v[0] + (uint64_t)r1[c] * v[1] +
-                                       (uint64_t)r2[c] * v[2]);
+        sum[c] = drc_lazy(sum[c] + (uint64_t)r0[c] * v[0] + (uint64_t)r1[c] * v[1] + (uint64_t)r2[c] * v[2]);
     }
 }
-#ifdef DRACO_CODES_PRIV_X86
-DRACO_CODES_PRIV_AVX512 static void draco_codes_priv_add_residues_avx512(uint64_t *sum,
-                                                                         const uint32_t *const *rows,
-                                                                         const uint32_t *v, size_t count) {
+#ifdef DRC_X86
+DRC_AVX512 static void drc_add_residues_avx512(uint64_t *sum, const uint32_t *const *rows, const uint32_t *v,
+                                               size_t count) {
     const uint32_t *tail[3];
     size_t c, k;
     for (c = 0; c + 8 <= count; c += 8) {
@@ -2377,15 +2317,14 @@ DRACO_CODES_PRIV_AVX512 static void draco_codes_priv_add_residues_avx512(uint64_
                 0xff, _mm256_loadu_si256((const __m256i *)(const void *)(rows[k] + c)));
             s = _mm512_add_epi64(s, _mm512_maskz_mul_epu32(0xff, x, _mm512_set1_epi64(v[k])));
         }
-        _mm512_storeu_si512(sum + c, draco_codes_priv_lazy_avx512(s));
+        _mm512_storeu_si512(sum + c, drc_lazy_avx512(s));
     }
     for (k = 0; k < 3; k++) tail[k] = rows[k] + c;
-    draco_codes_priv_add_residues_plain(sum + c, tail, v, count - c);
+    drc_add_residues_plain(sum + c, tail, v, count - c);
 }
 
-DRACO_CODES_PRIV_AVX2 static void draco_codes_priv_add_residues_avx2(uint64_t *sum,
-                                                                     const uint32_t *const *rows,
-                                                                     const uint32_t *v, size_t count) {
+DRC_AVX2 static void drc_add_residues_avx2(uint64_t *sum, const uint32_t *const *rows, const uint32_t *v,
+                                           size_t count) {
     const uint32_t *tail[3];
     size_t c, k;
     for (c = 0; c + 4 <= count; c += 4) {
@@ -2394,26 +2333,23 @@ DRACO_CODES_PRIV_AVX2 static void draco_codes_priv_add_residues_avx2(uint64_t *s
             __m256i x = _mm256_cvtepu32_epi64(_mm_loadu_si128((const __m128i *)(const void *)(rows[k] + c)));
             s = _mm256_add_epi64(s, _mm256_mul_epu32(x, _mm256_set1_epi64x(v[k])));
         }
-        _mm256_storeu_si256(to, draco_codes_priv_lazy_avx2(s));
+        _mm256_storeu_si256(to, drc_lazy_avx2(s));
     }
     for (k = 0; k < 3; k++) tail[k] = rows[k] + c;
-    draco_codes_priv_add_residues_plain(sum + c, tail, v, count - c);
+    drc_add_residues_plain(sum + c, tail, v, count - c);
 }
 
-DRACO_CODES_PRIV_CHOOSE(draco_codes_priv_add_residues,
-                        (uint64_t * sum, const uint32_t *const *rows, const uint32_t *v, size_t count),
-                        (sum, rows, v, count))
+DRC_CHOOSE(drc_add_residues, (uint64_t * sum, const uint32_t *const *rows, const uint32_t *v, size_t count),
+           (sum, rows, v, count))
 #else
-DRACO_CODES_PRIV_KERNEL(draco_codes_priv_add_residues,
-                        (uint64_t * sum, const uint32_t *const *rows, const uint32_t *v, size_t count),
-                        (sum, rows, v, count))
+DRC_KERNEL(drc_add_residues, (uint64_t * sum, const uint32_t *const *rows, const uint32_t *v, size_t count),
+           (sum, rows, v, count))
 #endif
 
 /* One tile: coordinates first .. first + count - 1, none of two tiles. */
-static void draco_codes_priv_tile_groups(const draco_code *code, const double *weights,
-                                         const void *const *messages, size_t first, size_t count,
-                                         float *sum) {
-    double total[DRACO_CODES_PRIV_TILE];
+static void drc_tile_groups(const draco_code *code, const double *weights, const void *const *messages,
+                            size_t first, size_t count, float *sum) {
+    double total[DRC_TILE];
     size_t c;
     int g, i;
     for (g = 0; g < code->groups; g++) {
@@ -2423,17 +2359,16 @@ static void draco_codes_priv_tile_groups(const draco_code *code, const double *w
         if (g == 0)
             for (c = 0; c < count; c++) total[c] = (double)row[c];
         else
-            draco_codes_priv_add_row(total, row, count);
+            drc_add_row(total, row, count);
     }
     for (c = 0; c < count; c++) sum[c] = (float)total[c];
 }
 
 /* Four by four in the order of the workers; rows that fill up the last four have weight 0. The tile begins at
  * an even coordinate of the message, and `skip` is 1 when the sum begins one later. */
-static void draco_codes_priv_tile_complex(const draco_code *code, const double *weights,
-                                          const void *const *messages, size_t first, size_t skip,
-                                          size_t count, float *sum) {
-    double real[DRACO_CODES_PRIV_TILE], imaginary[DRACO_CODES_PRIV_TILE], v[8];
+static void drc_tile_complex(const draco_code *code, const double *weights, const void *const *messages,
+                             size_t first, size_t skip, size_t count, float *sum) {
+    double real[DRC_TILE], imaginary[DRC_TILE], v[8];
     size_t even = (skip + count + 1) / 2 * 2, c;
     const float *rows[4];
     int i, k = 0;
@@ -2451,7 +2386,7 @@ static void draco_codes_priv_tile_complex(const draco_code *code, const double *
             rows[k] = rows[0];
             v[2 * k] = v[2 * k + 1] = 0;
         }
-        draco_codes_priv_add_rows(real, imaginary, rows, v, even);
+        drc_add_rows(real, imaginary, rows, v, even);
         k = 0;
     }
     for (c = skip; c < skip + count; c++) {
@@ -2460,11 +2395,10 @@ static void draco_codes_priv_tile_complex(const draco_code *code, const double *
 }
 
 /* Residues above p / 2 are negative. */
-static void draco_codes_priv_tile_prime(const draco_code *code, const double *weights,
-                                        const void *const *messages, size_t first, size_t count,
-                                        uint8_t exponent, float *sum) {
-    uint64_t total[DRACO_CODES_PRIV_TILE];
-    double unit = exponent > 0 ? draco_codes_priv_unit(code, exponent) : 0;
+static void drc_tile_prime(const draco_code *code, const double *weights, const void *const *messages,
+                           size_t first, size_t count, uint8_t exponent, float *sum) {
+    uint64_t total[DRC_TILE];
+    double unit = exponent > 0 ? drc_unit(code, exponent) : 0;
     const uint32_t *rows[3];
     uint32_t v[3];
     size_t c;
@@ -2480,26 +2414,25 @@ static void draco_codes_priv_tile_prime(const draco_code *code, const double *we
             rows[k] = rows[0];
             v[k] = 0;
         }
-        draco_codes_priv_add_residues(total, rows, v, count);
+        drc_add_residues(total, rows, v, count);
         k = 0;
     }
     for (c = 0; c < count; c++) {
-        int32_t q = (int32_t)draco_codes_priv_mod(total[c]);
-        if (q > (int32_t)(DRACO_CODES_PRIV_P / 2)) q -= (int32_t)DRACO_CODES_PRIV_P;
+        int32_t q = (int32_t)drc_mod(total[c]);
+        if (q > (int32_t)(DRC_P / 2)) q -= (int32_t)DRC_P;
         sum[c] = (float)(q * unit);
     }
 }
 
 /* Are the messages there that the weights ask for? */
-static int draco_codes_priv_complete(const draco_code *code, const void *weights,
-                                     const void *const *messages) {
+static int drc_complete(const draco_code *code, const void *weights, const void *const *messages) {
     int i, used = 0;
     for (i = 0; i < code->n; i++) {
         if (!draco_weight_used(code, weights, i)) continue;
         if (!messages[i]) return 0;
         used++;
     }
-    return draco_codes_priv_cyclic(code) ? used > 0 : used == code->groups;
+    return drc_cyclic(code) ? used > 0 : used == code->groups;
 }
 
 DRACO_CODES_API draco_status draco_combine(const draco_code *code, const void *weights,
@@ -2508,19 +2441,17 @@ DRACO_CODES_API draco_status draco_combine(const draco_code *code, const void *w
     const double *w = (const double *)weights;
     size_t at, take;
     if (draco_message_bytes(code, d) == 0 || !weights || !messages || !sum) return DRACO_E_ARGUMENT;
-    if (first > d || count > d - first || !draco_codes_priv_complete(code, weights, messages))
-        return DRACO_E_ARGUMENT;
-    if (draco_codes_priv_prime(code) && !exponents) return DRACO_E_ARGUMENT;
+    if (first > d || count > d - first || !drc_complete(code, weights, messages)) return DRACO_E_ARGUMENT;
+    if (drc_prime(code) && !exponents) return DRACO_E_ARGUMENT;
     for (at = first; at < first + count; at += take) {
-        size_t inside = at % DRACO_CODES_PRIV_TILE, left = first + count - at;
-        take = left < DRACO_CODES_PRIV_TILE - inside ? left : DRACO_CODES_PRIV_TILE - inside;
-        if (draco_codes_priv_prime(code))
-            draco_codes_priv_tile_prime(code, w, messages, at, take, exponents[at / DRACO_BLOCK],
-                                        sum + (at - first));
-        else if (draco_codes_priv_complex(code))
-            draco_codes_priv_tile_complex(code, w, messages, at - at % 2, at % 2, take, sum + (at - first));
+        size_t inside = at % DRC_TILE, left = first + count - at;
+        take = left < DRC_TILE - inside ? left : DRC_TILE - inside;
+        if (drc_prime(code))
+            drc_tile_prime(code, w, messages, at, take, exponents[at / DRACO_BLOCK], sum + (at - first));
+        else if (drc_complex(code))
+            drc_tile_complex(code, w, messages, at - at % 2, at % 2, take, sum + (at - first));
         else
-            draco_codes_priv_tile_groups(code, w, messages, at, take, sum + (at - first));
+            drc_tile_groups(code, w, messages, at, take, sum + (at - first));
     }
     return DRACO_OK;
 }
@@ -2529,11 +2460,11 @@ DRACO_CODES_API draco_status draco_combine(const draco_code *code, const void *w
 
 DRACO_CODES_API size_t draco_decode_work_bytes(const draco_code *code) {
     size_t n;
-    if (!draco_codes_priv_valid(code)) return 0;
+    if (!drc_valid(code)) return 0;
     n = (size_t)code->n;
-    return draco_codes_priv_align(n * sizeof(void *)) + draco_codes_priv_align(draco_sketch_key_bytes(code)) +
-           draco_codes_priv_align(n * draco_codes_priv_align(draco_sketch_bytes(code))) +
-           draco_codes_priv_align(draco_weights_bytes(code)) + draco_locate_work_bytes(code);
+    return drc_align(n * sizeof(void *)) + drc_align(draco_sketch_key_bytes(code)) +
+           drc_align(n * drc_align(draco_sketch_bytes(code))) + drc_align(draco_weights_bytes(code)) +
+           draco_locate_work_bytes(code);
 }
 
 DRACO_CODES_API draco_status draco_decode(const draco_code *code, const draco_seed *seed,
@@ -2547,10 +2478,10 @@ DRACO_CODES_API draco_status draco_decode(const draco_code *code, const draco_se
     draco_status status;
     if (bytes == 0 || !seed || !messages || !work || !sum || !verdicts || !report) return DRACO_E_ARGUMENT;
     n = (size_t)code->n;
-    each = draco_codes_priv_align(draco_sketch_bytes(code));
-    key = at += draco_codes_priv_align(n * sizeof(void *));
-    weights = at += draco_codes_priv_align(draco_sketch_key_bytes(code));
-    sketch = at += draco_codes_priv_align(draco_weights_bytes(code));
+    each = drc_align(draco_sketch_bytes(code));
+    key = at += drc_align(n * sizeof(void *));
+    weights = at += drc_align(draco_sketch_key_bytes(code));
+    sketch = at += drc_align(draco_weights_bytes(code));
     at += n * each;
     status = draco_sketch_key_init(code, seed, key);
     for (i = 0; i < n && status == DRACO_OK; i++, sketch += each) {
@@ -2565,24 +2496,22 @@ DRACO_CODES_API draco_status draco_decode(const draco_code *code, const draco_se
     return status;
 }
 
-static size_t draco_codes_priv_append(char *text, size_t capacity, size_t at, int length) {
+static size_t drc_append(char *text, size_t capacity, size_t at, int length) {
     (void)text;
     (void)capacity;
     return length < 0 ? at : at + (size_t)length;
 }
 
 /* The numbers of the workers of one group (any when group < 0) with this verdict. */
-static size_t draco_codes_priv_list(const draco_code *code, const draco_verdict *verdicts, int group,
-                                    draco_verdict which, const char *before, char *text, size_t capacity,
-                                    size_t at) {
+static size_t drc_list(const draco_code *code, const draco_verdict *verdicts, int group, draco_verdict which,
+                       const char *before, char *text, size_t capacity, size_t at) {
     int i, listed = 0;
     for (i = 0; i < code->n; i++) {
         char *to = at < capacity ? text + at : NULL;
         size_t room = at < capacity ? capacity - at : 0;
         if (verdicts[i] != which || (group >= 0 && draco_code_group(code, i) != group)) continue;
-        at = draco_codes_priv_append(text, capacity, at,
-                                     listed++ ? snprintf(to, room, ", %d", i)
-                                              : snprintf(to, room, "%s %d", before, i));
+        at = drc_append(text, capacity, at,
+                        listed++ ? snprintf(to, room, ", %d", i) : snprintf(to, room, "%s %d", before, i));
     }
     return at;
 }
@@ -2592,20 +2521,19 @@ DRACO_CODES_API size_t draco_report_describe(const draco_code *code, draco_statu
                                              char *text, size_t capacity) {
     size_t at = 0;
     int group = -1;
-    if (!draco_codes_priv_valid(code) || !verdicts || !report) return 0;
+    if (!drc_valid(code) || !verdicts || !report) return 0;
     if (status < 0 && report->group >= 0) {
         group = report->group;
-        at = draco_codes_priv_append(text, capacity, at,
-                                     snprintf(text, capacity, "group %d: %s (%d equal copies needed)", group,
-                                              draco_status_text(status), code->s + 1));
+        at = drc_append(text, capacity, at,
+                        snprintf(text, capacity, "group %d: %s (%d equal copies needed)", group,
+                                 draco_status_text(status), code->s + 1));
     } else {
-        at = draco_codes_priv_append(text, capacity, at,
-                                     snprintf(text, capacity, "%s", draco_status_text(status)));
+        at = drc_append(text, capacity, at, snprintf(text, capacity, "%s", draco_status_text(status)));
     }
-    at = draco_codes_priv_list(code, verdicts, group, DRACO_BLAMED, "; blamed", text, capacity, at);
-    at = draco_codes_priv_list(code, verdicts, group, DRACO_ABSENT, "; absent", text, capacity, at);
-    at = draco_codes_priv_list(code, verdicts, group, DRACO_MALFORMED, "; malformed", text, capacity, at);
-    at = draco_codes_priv_list(code, verdicts, group, DRACO_UNDECIDED, "; undecided", text, capacity, at);
+    at = drc_list(code, verdicts, group, DRACO_BLAMED, "; blamed", text, capacity, at);
+    at = drc_list(code, verdicts, group, DRACO_ABSENT, "; absent", text, capacity, at);
+    at = drc_list(code, verdicts, group, DRACO_MALFORMED, "; malformed", text, capacity, at);
+    at = drc_list(code, verdicts, group, DRACO_UNDECIDED, "; undecided", text, capacity, at);
     return at;
 }
 

@@ -41,7 +41,7 @@
  *
  *     all messages in memory      draco_vote_exact      reads every byte once
  *     messages as they arrive     draco_fingerprint_*   reads every byte once, in any chunks, on any thread,
- *                                 then draco_box_*      votes on 16-byte fingerprints (or on digests)
+ *                                 then draco_tally_*      votes on 16-byte fingerprints (or on digests)
  *     replicas that differ by     draco_vote_tolerant   reads most bytes once
  *     rounding
  *
@@ -115,7 +115,7 @@
  *
  * CONTRACT
  *
- * Memory is the caller's: nothing is allocated, and pointers are kept only by draco_box (its memory, aligned
+ * Memory is the caller's: nothing is allocated, and pointers are kept only by draco_tally (its memory, aligned
  * for draco_verdict, until close). A vote takes up to 16 KiB of stack. Sizes are in bytes, d in floats.
  * Functions have no state: any thread may call them on different objects, and a key may be read by all.
  * Results depend on the ballots alone, not on threads, chunks or order of arrival, and the AVX-512, AVX2
@@ -263,22 +263,23 @@ DRACO_VOTE_API void draco_fingerprint_finish(const draco_fingerprint *f, const d
 
 /* ---- Ballot box: a vote over short tokens (fingerprints, digests) as they come in ---- */
 
-typedef struct draco_box {
+typedef struct draco_tally {
     size_t n, quorum, token_bytes;
     size_t decided;        /* lowest voter so far with the winning token, or n */
     size_t rival;          /* a voter with another token that also reached the quorum, or n */
     unsigned char *tokens; /* n x token_bytes, in the caller's memory */
     draco_verdict *state;  /* n, in the caller's memory: UNDECIDED until cast (AGREES) or spoilt */
-} draco_box;
+} draco_tally;
 
-DRACO_VOTE_API size_t draco_box_bytes(size_t n, size_t token_bytes); /* 0: too many to count */
-DRACO_VOTE_API draco_status draco_box_open(draco_box *box, size_t n, size_t token_bytes, size_t quorum,
-                                           void *memory);
+DRACO_VOTE_API size_t draco_tally_bytes(size_t n, size_t token_bytes); /* 0: too many to count */
+DRACO_VOTE_API draco_status draco_tally_open(draco_tally *box, size_t n, size_t token_bytes, size_t quorum,
+                                             void *memory);
 /* OK: decided; MORE: not yet. */
-DRACO_VOTE_API draco_status draco_box_cast(draco_box *box, size_t voter, const void *token);
+DRACO_VOTE_API draco_status draco_tally_cast(draco_tally *box, size_t voter, const void *token);
 /* why: ABSENT or MALFORMED. OK: noted. */
-DRACO_VOTE_API draco_status draco_box_spoil(draco_box *box, size_t voter, draco_verdict why);
-DRACO_VOTE_API draco_status draco_box_close(const draco_box *box, size_t *winner, draco_verdict *verdicts);
+DRACO_VOTE_API draco_status draco_tally_spoil(draco_tally *box, size_t voter, draco_verdict why);
+DRACO_VOTE_API draco_status draco_tally_close(const draco_tally *box, size_t *winner,
+                                              draco_verdict *verdicts);
 
 /* A collision-resistant digest handed in by the caller (a kept library's BLAKE2b or SHA-256). */
 #define DRACO_DIGEST_BYTES 32u
@@ -303,7 +304,7 @@ typedef draco_status (*draco_digest_fn)(void *ctx, const void *bytes, size_t n,
 
 /* Kernels for AVX-512 and AVX2 stand beside the plain one and are chosen at run time. */
 #if !defined(DRACO_VOTE_NO_SIMD) && defined(__GNUC__) && defined(__x86_64__)
-#define DRACO_VOTE_PRIV_X86
+#define DRV_X86
 #include <immintrin.h>
 #endif
 
@@ -361,53 +362,52 @@ DRACO_VOTE_API draco_status draco_seed_random(draco_seed *seed) {
     return DRACO_OK;
 }
 
-static uint32_t draco_vote_priv_load32(const uint8_t *b) {
+static uint32_t drv_load32(const uint8_t *b) {
     return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
 }
 
-static void draco_vote_priv_store32(uint8_t *b, uint32_t v) {
+static void drv_store32(uint8_t *b, uint32_t v) {
     b[0] = (uint8_t)v;
     b[1] = (uint8_t)(v >> 8);
     b[2] = (uint8_t)(v >> 16);
     b[3] = (uint8_t)(v >> 24);
 }
 
-static uint32_t draco_vote_priv_rotate(uint32_t v, int by) {
+static uint32_t drv_rotate(uint32_t v, int by) {
     return v << by | v >> (32 - by);
 }
 
-static void draco_vote_priv_quarter(uint32_t *x, int a, int b, int c, int d) {
+static void drv_quarter(uint32_t *x, int a, int b, int c, int d) {
     x[a] += x[b];
-    x[d] = draco_vote_priv_rotate(x[d] ^ x[a], 16);
+    x[d] = drv_rotate(x[d] ^ x[a], 16);
     x[c] += x[d];
-    x[b] = draco_vote_priv_rotate(x[b] ^ x[c], 12);
+    x[b] = drv_rotate(x[b] ^ x[c], 12);
     x[a] += x[b];
-    x[d] = draco_vote_priv_rotate(x[d] ^ x[a], 8);
+    x[d] = drv_rotate(x[d] ^ x[a], 8);
     x[c] += x[d];
-    x[b] = draco_vote_priv_rotate(x[b] ^ x[c], 7);
+    x[b] = drv_rotate(x[b] ^ x[c], 7);
 }
 
 /* RFC 8439, section 2.3: one block of key stream. */
-static void draco_vote_priv_chacha20(const uint8_t key[32], uint32_t counter, const uint32_t nonce[3],
-                                     uint8_t out[64]) {
+static void drv_chacha20(const uint8_t key[32], uint32_t counter, const uint32_t nonce[3], uint8_t out[64]) {
     uint32_t start[16] = {0x61707865u, 0x3320646eu, 0x79622d32u, 0x6b206574u};
     uint32_t x[16];
     int i;
-    for (i = 0; i < 8; i++) start[4 + i] = draco_vote_priv_load32(key + 4 * i);
+    for (i = 0; i < 8; i++) start[4 + i] = drv_load32(key + 4 * i);
     start[12] = counter;
     for (i = 0; i < 3; i++) start[13 + i] = nonce[i];
     memcpy(x, start, sizeof x);
     for (i = 0; i < 10; i++) {
-        draco_vote_priv_quarter(x, 0, 4, 8, 12);
-        draco_vote_priv_quarter(x, 1, 5, 9, 13);
-        draco_vote_priv_quarter(x, 2, 6, 10, 14);
-        draco_vote_priv_quarter(x, 3, 7, 11, 15);
-        draco_vote_priv_quarter(x, 0, 5, 10, 15);
-        draco_vote_priv_quarter(x, 1, 6, 11, 12);
-        draco_vote_priv_quarter(x, 2, 7, 8, 13);
-        draco_vote_priv_quarter(x, 3, 4, 9, 14);
+        drv_quarter(x, 0, 4, 8, 12);
+        drv_quarter(x, 1, 5, 9, 13);
+        drv_quarter(x, 2, 6, 10, 14);
+        drv_quarter(x, 3, 7, 11, 15);
+        drv_quarter(x, 0, 5, 10, 15);
+        drv_quarter(x, 1, 6, 11, 12);
+        drv_quarter(x, 2, 7, 8, 13);
+        drv_quarter(x, 3, 4, 9, 14);
     }
-    for (i = 0; i < 16; i++) draco_vote_priv_store32(out + 4 * i, x[i] + start[i]);
+    for (i = 0; i < 16; i++) drv_store32(out + 4 * i, x[i] + start[i]);
 }
 
 DRACO_VOTE_API void draco_seed_expand(const draco_seed *seed, uint64_t stream, void *out, size_t bytes) {
@@ -419,7 +419,7 @@ DRACO_VOTE_API void draco_seed_expand(const draco_seed *seed, uint64_t stream, v
     for (counter = 0; bytes > 0; counter++) {
         uint8_t block[64];
         size_t take = bytes < sizeof block ? bytes : sizeof block;
-        draco_vote_priv_chacha20(seed->bytes, counter, nonce, block);
+        drv_chacha20(seed->bytes, counter, nonce, block);
         memcpy(to, block, take);
         to += take;
         bytes -= take;
@@ -428,23 +428,22 @@ DRACO_VOTE_API void draco_seed_expand(const draco_seed *seed, uint64_t stream, v
 
 /* ---- Exact vote ---- */
 
-#define DRACO_VOTE_PRIV_CHUNK 16384u      /* bytes compared at a time: the leader's stay in cache */
-#define DRACO_VOTE_PRIV_NOBODY UINT16_MAX /* the leader of a ballot that is out of the race */
+#define DRV_CHUNK 16384u      /* bytes compared at a time: the leader's stay in cache */
+#define DRV_NOBODY UINT16_MAX /* the leader of a ballot that is out of the race */
 
 /* leader[i] is the lowest ballot that equals ballot i up to here. Those that differ from their leader in
  * this chunk gather behind the first of them, whose turn comes later in the same loop. Tells whether any
  * did. */
-static int draco_vote_priv_split(const void *const *ballots, size_t n, size_t at, size_t bytes,
-                                 uint16_t *leader) {
+static int drv_split(const void *const *ballots, size_t n, size_t at, size_t bytes, uint16_t *leader) {
     size_t l, i;
     int any = 0;
     for (l = 0; l < n; l++) {
-        uint16_t rest = DRACO_VOTE_PRIV_NOBODY;
+        uint16_t rest = DRV_NOBODY;
         if (leader[l] != l) continue;
         for (i = l + 1; i < n; i++) {
             if (leader[i] != l) continue;
             if (!memcmp((const char *)ballots[l] + at, (const char *)ballots[i] + at, bytes)) continue;
-            if (rest == DRACO_VOTE_PRIV_NOBODY) rest = (uint16_t)i;
+            if (rest == DRV_NOBODY) rest = (uint16_t)i;
             leader[i] = rest;
             any = 1;
         }
@@ -454,7 +453,7 @@ static int draco_vote_priv_split(const void *const *ballots, size_t n, size_t at
 
 /* Takes out of the race who cannot reach the quorum any more. Returns how many values are left in it, and
  * the leader of the first. */
-static size_t draco_vote_priv_winnow(size_t n, size_t quorum, uint16_t *leader, size_t *first) {
+static size_t drv_winnow(size_t n, size_t quorum, uint16_t *leader, size_t *first) {
     size_t l, i, values = 0;
     for (l = 0; l < n; l++) {
         size_t copies = 0;
@@ -465,7 +464,7 @@ static size_t draco_vote_priv_winnow(size_t n, size_t quorum, uint16_t *leader, 
             continue;
         }
         for (i = n; i-- > l;) {
-            if (leader[i] == l) leader[i] = DRACO_VOTE_PRIV_NOBODY;
+            if (leader[i] == l) leader[i] = DRV_NOBODY;
         }
     }
     return values;
@@ -475,18 +474,17 @@ DRACO_VOTE_API draco_status draco_vote_exact(const void *const *ballots, size_t 
                                              size_t quorum, size_t *winner, draco_verdict *verdicts) {
     uint16_t leader[DRACO_VOTE_MAX];
     size_t i, at, values, first = 0;
-    uint16_t all = DRACO_VOTE_PRIV_NOBODY;
+    uint16_t all = DRV_NOBODY;
     if (!ballots || n == 0 || n > DRACO_VOTE_MAX || quorum == 0 || quorum > n) return DRACO_E_ARGUMENT;
     for (i = 0; i < n; i++) {
-        if (ballots[i] && all == DRACO_VOTE_PRIV_NOBODY) all = (uint16_t)i;
-        leader[i] = ballots[i] ? all : DRACO_VOTE_PRIV_NOBODY;
+        if (ballots[i] && all == DRV_NOBODY) all = (uint16_t)i;
+        leader[i] = ballots[i] ? all : DRV_NOBODY;
     }
-    values = draco_vote_priv_winnow(n, quorum, leader, &first);
-    for (at = 0; values > 0 && at < bytes; at += DRACO_VOTE_PRIV_CHUNK) {
+    values = drv_winnow(n, quorum, leader, &first);
+    for (at = 0; values > 0 && at < bytes; at += DRV_CHUNK) {
         size_t left = bytes - at;
-        size_t take = left < DRACO_VOTE_PRIV_CHUNK ? left : DRACO_VOTE_PRIV_CHUNK;
-        if (draco_vote_priv_split(ballots, n, at, take, leader))
-            values = draco_vote_priv_winnow(n, quorum, leader, &first);
+        size_t take = left < DRV_CHUNK ? left : DRV_CHUNK;
+        if (drv_split(ballots, n, at, take, leader)) values = drv_winnow(n, quorum, leader, &first);
     }
     if (values == 0) return DRACO_E_NO_MAJORITY;
     if (values > 1) return DRACO_E_AMBIGUOUS;
@@ -499,18 +497,17 @@ DRACO_VOTE_API draco_status draco_vote_exact(const void *const *ballots, size_t 
 
 /* ---- Tolerant vote ---- */
 
-#define DRACO_VOTE_PRIV_COORDINATES 4096u /* compared at a time: the candidate's stay in cache */
+#define DRV_COORDINATES 4096u /* compared at a time: the candidate's stay in cache */
 
-typedef struct draco_vote_priv_race {
+typedef struct drv_race {
     const float *const *ballots;
     size_t n, d;
     double abs_tol, rel_tol;
-} draco_vote_priv_race;
+} drv_race;
 
 /* In double the product is exact, so that a fused multiply-add changes nothing. A candidate that is not
  * finite is not near itself: the difference is NaN. */
-static int draco_vote_priv_near_plain(const draco_vote_priv_race *race, const float *a, const float *b,
-                                      size_t count) {
+static int drv_near_plain(const drv_race *race, const float *a, const float *b, size_t count) {
     size_t i;
     int far = 0;
     for (i = 0; i < count; i++) {
@@ -523,9 +520,9 @@ static int draco_vote_priv_near_plain(const draco_vote_priv_race *race, const fl
     return !far;
 }
 
-#ifdef DRACO_VOTE_PRIV_X86
-__attribute__((target("avx2"))) static int
-draco_vote_priv_near_avx2(const draco_vote_priv_race *race, const float *a, const float *b, size_t count) {
+#ifdef DRV_X86
+__attribute__((target("avx2"))) static int drv_near_avx2(const drv_race *race, const float *a, const float *b,
+                                                         size_t count) {
     const __m256d sign = _mm256_set1_pd(-0.0);
     const __m256d abs_tol = _mm256_set1_pd(race->abs_tol), rel_tol = _mm256_set1_pd(race->rel_tol);
     __m256d far = _mm256_setzero_pd();
@@ -537,35 +534,32 @@ draco_vote_priv_near_avx2(const draco_vote_priv_race *race, const float *a, cons
         gap = _mm256_andnot_pd(sign, gap);
         far = _mm256_or_pd(far, _mm256_cmp_pd(gap, limit, _CMP_NLE_UQ));
     }
-    return _mm256_movemask_pd(far) == 0 &&
-           draco_vote_priv_near_plain(race, a + whole, b + whole, count - whole);
+    return _mm256_movemask_pd(far) == 0 && drv_near_plain(race, a + whole, b + whole, count - whole);
 }
 #endif
 
-static int draco_vote_priv_near(const draco_vote_priv_race *race, const float *a, const float *b,
-                                size_t count) {
-#ifdef DRACO_VOTE_PRIV_X86
-    if (__builtin_cpu_supports("avx2")) return draco_vote_priv_near_avx2(race, a, b, count);
+static int drv_near(const drv_race *race, const float *a, const float *b, size_t count) {
+#ifdef DRV_X86
+    if (__builtin_cpu_supports("avx2")) return drv_near_avx2(race, a, b, count);
 #endif
-    return draco_vote_priv_near_plain(race, a, b, count);
+    return drv_near_plain(race, a, b, count);
 }
 
 /* camp[i] = 1 for the ballots in agreement with ballot c. Returns how many, or 0 as soon as they are fewer
  * than `enough` or c does not agree with itself. */
-static size_t draco_vote_priv_camp(const draco_vote_priv_race *race, size_t c, size_t enough,
-                                   unsigned char *camp) {
+static size_t drv_camp(const drv_race *race, size_t c, size_t enough, unsigned char *camp) {
     size_t i, at, size = 0;
     for (i = 0; i < race->n; i++) {
         camp[i] = race->ballots[i] != NULL;
         size += camp[i];
     }
-    for (at = 0; at < race->d && size >= enough; at += DRACO_VOTE_PRIV_COORDINATES) {
+    for (at = 0; at < race->d && size >= enough; at += DRV_COORDINATES) {
         size_t left = race->d - at;
-        size_t take = left < DRACO_VOTE_PRIV_COORDINATES ? left : DRACO_VOTE_PRIV_COORDINATES;
+        size_t take = left < DRV_COORDINATES ? left : DRV_COORDINATES;
         const float *a = race->ballots[c] + at;
-        if (!draco_vote_priv_near(race, a, a, take)) return 0;
+        if (!drv_near(race, a, a, take)) return 0;
         for (i = 0; i < race->n; i++) {
-            if (!camp[i] || i == c || draco_vote_priv_near(race, a, race->ballots[i] + at, take)) continue;
+            if (!camp[i] || i == c || drv_near(race, a, race->ballots[i] + at, take)) continue;
             camp[i] = 0;
             size--;
         }
@@ -574,16 +568,16 @@ static size_t draco_vote_priv_camp(const draco_vote_priv_race *race, size_t c, s
 }
 
 /* Is there a ballot in agreement with at least `enough`? */
-static int draco_vote_priv_bridged(const draco_vote_priv_race *race, size_t enough) {
+static int drv_bridged(const drv_race *race, size_t enough) {
     unsigned char camp[DRACO_VOTE_MAX];
     size_t i;
     for (i = 0; i < race->n; i++) {
-        if (race->ballots[i] && draco_vote_priv_camp(race, i, enough, camp)) return 1;
+        if (race->ballots[i] && drv_camp(race, i, enough, camp)) return 1;
     }
     return 0;
 }
 
-static int draco_vote_priv_meet(const unsigned char *a, const unsigned char *b, size_t n) {
+static int drv_meet(const unsigned char *a, const unsigned char *b, size_t n) {
     size_t i;
     for (i = 0; i < n; i++) {
         if (a[i] && b[i]) return 1;
@@ -595,7 +589,7 @@ DRACO_VOTE_API draco_status draco_vote_tolerant(const float *const *ballots, siz
                                                 float abs_tol, float rel_tol, size_t quorum, size_t *winner,
                                                 draco_verdict *verdicts) {
     unsigned char camp[DRACO_VOTE_MAX], rivals[DRACO_VOTE_MAX], own[DRACO_VOTE_MAX];
-    draco_vote_priv_race race;
+    drv_race race;
     size_t i, first, present = 0;
     int apart = 0;
     if (!ballots || n == 0 || n > DRACO_VOTE_MAX || quorum == 0 || quorum > n) return DRACO_E_ARGUMENT;
@@ -607,16 +601,16 @@ DRACO_VOTE_API draco_status draco_vote_tolerant(const float *const *ballots, siz
     race.rel_tol = (double)rel_tol;
     for (i = 0; i < n; i++) present += ballots[i] != NULL;
     for (first = 0; first < n; first++) {
-        if (ballots[first] && draco_vote_priv_camp(&race, first, quorum, camp)) break;
+        if (ballots[first] && drv_camp(&race, first, quorum, camp)) break;
     }
     if (first == n) return DRACO_E_NO_MAJORITY;
     for (i = 0; i < n; i++) {
         own[i] = 0;
         if (i < first || !ballots[i] || camp[i]) continue;
-        own[i] = draco_vote_priv_camp(&race, i, quorum, rivals) > 0;
-        if (own[i] && !draco_vote_priv_meet(camp, rivals, n)) apart = 1;
+        own[i] = drv_camp(&race, i, quorum, rivals) > 0;
+        if (own[i] && !drv_meet(camp, rivals, n)) apart = 1;
     }
-    if (apart && !draco_vote_priv_bridged(&race, present - quorum + 1)) return DRACO_E_AMBIGUOUS;
+    if (apart && !drv_bridged(&race, present - quorum + 1)) return DRACO_E_AMBIGUOUS;
     if (winner) *winner = first;
     for (i = 0; verdicts && i < n; i++) {
         verdicts[i] = !ballots[i] ? DRACO_ABSENT
@@ -629,15 +623,15 @@ DRACO_VOTE_API draco_status draco_vote_tolerant(const float *const *ballots, siz
 
 /* ---- Arithmetic modulo 2^61 - 1 ---- */
 
-#define DRACO_VOTE_PRIV_P ((((uint64_t)1) << 61) - 1)
+#define DRV_P ((((uint64_t)1) << 61) - 1)
 
 /* v < 2^62 */
-static uint64_t draco_vote_priv_reduce(uint64_t v) {
-    return v >= DRACO_VOTE_PRIV_P ? v - DRACO_VOTE_PRIV_P : v;
+static uint64_t drv_reduce(uint64_t v) {
+    return v >= DRV_P ? v - DRV_P : v;
 }
 
 /* The product of two residues is high * 2^64 + low = (8 high + floor(low / 2^61)) * 2^61 + low mod 2^61. */
-static uint64_t draco_vote_priv_mul(uint64_t a, uint64_t b) {
+static uint64_t drv_mul(uint64_t a, uint64_t b) {
     uint64_t high, low;
 #ifdef __SIZEOF_INT128__
     __extension__ typedef unsigned __int128 wide;
@@ -650,43 +644,43 @@ static uint64_t draco_vote_priv_mul(uint64_t a, uint64_t b) {
     high = a1 * b1 + ((middle + a1 * b0) >> 32);
     low = a * b;
 #endif
-    return draco_vote_priv_reduce((high << 3 | low >> 61) + (low & DRACO_VOTE_PRIV_P));
+    return drv_reduce((high << 3 | low >> 61) + (low & DRV_P));
 }
 
-static uint64_t draco_vote_priv_power(uint64_t base, uint64_t exponent) {
+static uint64_t drv_power(uint64_t base, uint64_t exponent) {
     uint64_t result = 1;
     for (; exponent > 0; exponent >>= 1) {
-        if (exponent & 1) result = draco_vote_priv_mul(result, base);
-        base = draco_vote_priv_mul(base, base);
+        if (exponent & 1) result = drv_mul(result, base);
+        base = drv_mul(base, base);
     }
     return result;
 }
 
 /* ---- Fingerprint ---- */
 
-static uint64_t draco_vote_priv_pair(const uint8_t *m, const uint32_t *k) {
+static uint64_t drv_pair(const uint8_t *m, const uint32_t *k) {
     uint32_t w[2];
     memcpy(w, m, sizeof w);
     return (uint64_t)(uint32_t)(w[0] + k[0]) * (uint32_t)(w[1] + k[1]);
 }
 
 /* NH of one block under both keys: the plain kernel, the oracle of the others. */
-static void draco_vote_priv_nh_plain(const draco_fingerprint_key *key, const uint8_t *m, uint64_t nh[2]) {
+static void drv_nh_plain(const draco_fingerprint_key *key, const uint8_t *m, uint64_t nh[2]) {
     size_t i;
     nh[0] = nh[1] = 0;
     for (i = 0; i < DRACO_FINGERPRINT_BLOCK; i += 8) {
-        nh[0] += draco_vote_priv_pair(m + i, key->nh[0] + i / 4);
-        nh[1] += draco_vote_priv_pair(m + i, key->nh[1] + i / 4);
+        nh[0] += drv_pair(m + i, key->nh[0] + i / 4);
+        nh[1] += drv_pair(m + i, key->nh[1] + i / 4);
     }
 }
 
-#ifdef DRACO_VOTE_PRIV_X86
+#ifdef DRV_X86
 /* The processor's own prefetching stops at the end of a page: ask for what comes a page later. */
-static void draco_vote_priv_prefetch(const uint8_t *m) {
+static void drv_prefetch(const uint8_t *m) {
     __builtin_prefetch((const void *)((uintptr_t)m + 4096));
 }
 
-static uint64_t draco_vote_priv_lanes(const void *vector, size_t bytes) {
+static uint64_t drv_lanes(const void *vector, size_t bytes) {
     uint64_t lane[8], sum = 0;
     size_t i;
     memcpy(lane, vector, bytes);
@@ -694,79 +688,76 @@ static uint64_t draco_vote_priv_lanes(const void *vector, size_t bytes) {
     return sum;
 }
 
-__attribute__((target("avx2"))) static __m256i draco_vote_priv_step_avx2(__m256i sum, __m256i m,
-                                                                         const uint32_t *k) {
+__attribute__((target("avx2"))) static __m256i drv_step_avx2(__m256i sum, __m256i m, const uint32_t *k) {
     __m256i w = _mm256_add_epi32(m, _mm256_loadu_si256((const __m256i *)(const void *)k));
     return _mm256_add_epi64(sum, _mm256_mul_epu32(w, _mm256_srli_epi64(w, 32)));
 }
 
-__attribute__((target("avx2"))) static void draco_vote_priv_nh_avx2(const draco_fingerprint_key *key,
-                                                                    const uint8_t *m, uint64_t nh[2]) {
+__attribute__((target("avx2"))) static void drv_nh_avx2(const draco_fingerprint_key *key, const uint8_t *m,
+                                                        uint64_t nh[2]) {
     __m256i one = _mm256_setzero_si256(), two = one;
     size_t i;
     for (i = 0; i < DRACO_FINGERPRINT_BLOCK; i += 32) {
         __m256i w = _mm256_loadu_si256((const __m256i *)(const void *)(m + i));
-        if (i % 64 == 0) draco_vote_priv_prefetch(m + i);
-        one = draco_vote_priv_step_avx2(one, w, key->nh[0] + i / 4);
-        two = draco_vote_priv_step_avx2(two, w, key->nh[1] + i / 4);
+        if (i % 64 == 0) drv_prefetch(m + i);
+        one = drv_step_avx2(one, w, key->nh[0] + i / 4);
+        two = drv_step_avx2(two, w, key->nh[1] + i / 4);
     }
-    nh[0] = draco_vote_priv_lanes(&one, sizeof one);
-    nh[1] = draco_vote_priv_lanes(&two, sizeof two);
+    nh[0] = drv_lanes(&one, sizeof one);
+    nh[1] = drv_lanes(&two, sizeof two);
 }
 
-__attribute__((target("avx512f"))) static __m512i draco_vote_priv_step_avx512(__m512i sum, __m512i m,
-                                                                              const uint32_t *k) {
+__attribute__((target("avx512f"))) static __m512i drv_step_avx512(__m512i sum, __m512i m, const uint32_t *k) {
     __m512i w = _mm512_add_epi32(m, _mm512_loadu_si512(k));
     return _mm512_add_epi64(sum, _mm512_maskz_mul_epu32(0xff, w, _mm512_maskz_srli_epi64(0xff, w, 32)));
 }
 
-__attribute__((target("avx512f"))) static void draco_vote_priv_nh_avx512(const draco_fingerprint_key *key,
-                                                                         const uint8_t *m, uint64_t nh[2]) {
+__attribute__((target("avx512f"))) static void drv_nh_avx512(const draco_fingerprint_key *key,
+                                                             const uint8_t *m, uint64_t nh[2]) {
     __m512i one = _mm512_setzero_si512(), two = one;
     size_t i;
 #pragma GCC unroll 1 /* unrolled in full it runs a tenth slower */
     for (i = 0; i < DRACO_FINGERPRINT_BLOCK; i += 64) {
         __m512i w = _mm512_loadu_si512(m + i);
-        draco_vote_priv_prefetch(m + i);
-        one = draco_vote_priv_step_avx512(one, w, key->nh[0] + i / 4);
-        two = draco_vote_priv_step_avx512(two, w, key->nh[1] + i / 4);
+        drv_prefetch(m + i);
+        one = drv_step_avx512(one, w, key->nh[0] + i / 4);
+        two = drv_step_avx512(two, w, key->nh[1] + i / 4);
     }
-    nh[0] = draco_vote_priv_lanes(&one, sizeof one);
-    nh[1] = draco_vote_priv_lanes(&two, sizeof two);
+    nh[0] = drv_lanes(&one, sizeof one);
+    nh[1] = drv_lanes(&two, sizeof two);
 }
 #endif
 
-static void draco_vote_priv_nh(const draco_fingerprint_key *key, const uint8_t *m, uint64_t nh[2]) {
-#ifdef DRACO_VOTE_PRIV_X86
+static void drv_nh(const draco_fingerprint_key *key, const uint8_t *m, uint64_t nh[2]) {
+#ifdef DRV_X86
     if (__builtin_cpu_supports("avx512f"))
-        draco_vote_priv_nh_avx512(key, m, nh);
+        drv_nh_avx512(key, m, nh);
     else if (__builtin_cpu_supports("avx2"))
-        draco_vote_priv_nh_avx2(key, m, nh);
+        drv_nh_avx2(key, m, nh);
     else
 #endif
-        draco_vote_priv_nh_plain(key, m, nh);
+        drv_nh_plain(key, m, nh);
 }
 
 /* A block is done: sum += (low + fold * high) * point^(block + 1), the halves those of its NH value. */
-static void draco_vote_priv_chain(draco_fingerprint *f, const draco_fingerprint_key *key,
-                                  const uint64_t nh[2]) {
+static void drv_chain(draco_fingerprint *f, const draco_fingerprint_key *key, const uint64_t nh[2]) {
     int j;
     for (j = 0; j < 2; j++) {
-        uint64_t value = draco_vote_priv_mul(nh[j] >> 32, key->fold[j]) + (nh[j] & 0xffffffffu);
-        value = draco_vote_priv_mul(draco_vote_priv_reduce(value), f->power[j]);
-        f->sum[j] = draco_vote_priv_reduce(f->sum[j] + value);
-        f->power[j] = draco_vote_priv_mul(f->power[j], key->point[j]);
+        uint64_t value = drv_mul(nh[j] >> 32, key->fold[j]) + (nh[j] & 0xffffffffu);
+        value = drv_mul(drv_reduce(value), f->power[j]);
+        f->sum[j] = drv_reduce(f->sum[j] + value);
+        f->power[j] = drv_mul(f->power[j], key->point[j]);
     }
     f->block++;
 }
 
 /* Block by block, so that the arithmetic of the chain runs while the next block is on its way. */
-static void draco_vote_priv_blocks(draco_fingerprint *f, const draco_fingerprint_key *key, const uint8_t *m,
-                                   size_t blocks) {
+static void drv_blocks(draco_fingerprint *f, const draco_fingerprint_key *key, const uint8_t *m,
+                       size_t blocks) {
     for (; blocks > 0; blocks--, m += DRACO_FINGERPRINT_BLOCK) {
         uint64_t nh[2];
-        draco_vote_priv_nh(key, m, nh);
-        draco_vote_priv_chain(f, key, nh);
+        drv_nh(key, m, nh);
+        drv_chain(f, key, nh);
     }
 }
 
@@ -778,8 +769,8 @@ DRACO_VOTE_API void draco_fingerprint_key_init(draco_fingerprint_key *key, const
     memcpy(key->nh, bytes, sizeof key->nh);
     memcpy(points, bytes + sizeof key->nh, sizeof points);
     for (j = 0; j < 2; j++) {
-        key->fold[j] = draco_vote_priv_reduce(points[j] >> 3);
-        key->point[j] = draco_vote_priv_reduce(points[2 + j] >> 3);
+        key->fold[j] = drv_reduce(points[j] >> 3);
+        key->point[j] = drv_reduce(points[2 + j] >> 3);
     }
 }
 
@@ -790,34 +781,33 @@ DRACO_VOTE_API void draco_fingerprint_begin(draco_fingerprint *f, uint64_t offse
 }
 
 /* begin knows no key, so that the first add finds the power. */
-static void draco_vote_priv_place(draco_fingerprint *f, const draco_fingerprint_key *key) {
+static void drv_place(draco_fingerprint *f, const draco_fingerprint_key *key) {
     int j;
     if (f->power[0] != 0) return;
-    for (j = 0; j < 2; j++) f->power[j] = draco_vote_priv_power(key->point[j], f->block + 1);
+    for (j = 0; j < 2; j++) f->power[j] = drv_power(key->point[j], f->block + 1);
 }
 
 /* The pair that has been gathered enters the NH of its block, and a full block enters the sum. */
-static void draco_vote_priv_pair_done(draco_fingerprint *f, const draco_fingerprint_key *key) {
+static void drv_pair_done(draco_fingerprint *f, const draco_fingerprint_key *key) {
     uint32_t i = (f->fill - 1) / 8 * 2;
-    f->nh[0] += draco_vote_priv_pair(f->pair, key->nh[0] + i);
-    f->nh[1] += draco_vote_priv_pair(f->pair, key->nh[1] + i);
+    f->nh[0] += drv_pair(f->pair, key->nh[0] + i);
+    f->nh[1] += drv_pair(f->pair, key->nh[1] + i);
     memset(f->pair, 0, sizeof f->pair);
     if (f->fill < DRACO_FINGERPRINT_BLOCK) return;
-    draco_vote_priv_chain(f, key, f->nh);
+    drv_chain(f, key, f->nh);
     f->nh[0] = f->nh[1] = 0;
     f->fill = 0;
 }
 
 /* Up to the end of the block that is begun, pair by pair. Returns the bytes taken. */
-static size_t draco_vote_priv_fill(draco_fingerprint *f, const draco_fingerprint_key *key, const uint8_t *m,
-                                   size_t n) {
+static size_t drv_fill(draco_fingerprint *f, const draco_fingerprint_key *key, const uint8_t *m, size_t n) {
     size_t taken = 0;
     do {
         size_t gap = 8 - f->fill % 8, take = n - taken < gap ? n - taken : gap;
         memcpy(f->pair + f->fill % 8, m + taken, take);
         f->fill += (uint32_t)take;
         taken += take;
-        if (f->fill % 8 == 0) draco_vote_priv_pair_done(f, key);
+        if (f->fill % 8 == 0) drv_pair_done(f, key);
     } while (taken < n && f->fill > 0);
     return taken;
 }
@@ -825,14 +815,14 @@ static size_t draco_vote_priv_fill(draco_fingerprint *f, const draco_fingerprint
 DRACO_VOTE_API void draco_fingerprint_add(draco_fingerprint *f, const draco_fingerprint_key *key,
                                           const void *bytes, size_t n) {
     const uint8_t *m = (const uint8_t *)bytes;
-    draco_vote_priv_place(f, key);
+    drv_place(f, key);
     f->length += n;
     while (n > 0) {
         size_t take = n - n % DRACO_FINGERPRINT_BLOCK;
         if (f->fill == 0 && take > 0)
-            draco_vote_priv_blocks(f, key, m, take / DRACO_FINGERPRINT_BLOCK);
+            drv_blocks(f, key, m, take / DRACO_FINGERPRINT_BLOCK);
         else
-            take = draco_vote_priv_fill(f, key, m, n);
+            take = drv_fill(f, key, m, n);
         m += take;
         n -= take;
     }
@@ -840,12 +830,11 @@ DRACO_VOTE_API void draco_fingerprint_add(draco_fingerprint *f, const draco_fing
 
 /* The sum as if the message ended here: an odd piece is filled up with zeros to a pair, and the pairs of a
  * short block count as a block. */
-static void draco_vote_priv_total(const draco_fingerprint *f, const draco_fingerprint_key *key,
-                                  uint64_t sum[2]) {
+static void drv_total(const draco_fingerprint *f, const draco_fingerprint_key *key, uint64_t sum[2]) {
     draco_fingerprint last = *f;
     if (last.fill > 0) {
-        if (last.fill % 8 != 0) draco_vote_priv_pair_done(&last, key);
-        if (last.fill > 0) draco_vote_priv_chain(&last, key, last.nh);
+        if (last.fill % 8 != 0) drv_pair_done(&last, key);
+        if (last.fill > 0) drv_chain(&last, key, last.nh);
     }
     sum[0] = last.sum[0];
     sum[1] = last.sum[1];
@@ -855,8 +844,8 @@ DRACO_VOTE_API void draco_fingerprint_merge(draco_fingerprint *into, const draco
                                             const draco_fingerprint *from) {
     uint64_t sum[2];
     int j;
-    draco_vote_priv_total(from, key, sum);
-    for (j = 0; j < 2; j++) into->sum[j] = draco_vote_priv_reduce(into->sum[j] + sum[j]);
+    drv_total(from, key, sum);
+    for (j = 0; j < 2; j++) into->sum[j] = drv_reduce(into->sum[j] + sum[j]);
     into->length += from->length;
 }
 
@@ -864,27 +853,27 @@ DRACO_VOTE_API void draco_fingerprint_finish(const draco_fingerprint *f, const d
                                              uint8_t value[DRACO_FINGERPRINT_BYTES]) {
     uint64_t sum[2];
     int j;
-    draco_vote_priv_total(f, key, sum);
+    drv_total(f, key, sum);
     for (j = 0; j < 2; j++) {
-        uint64_t v = draco_vote_priv_reduce(sum[j] + (f->length & DRACO_VOTE_PRIV_P));
-        draco_vote_priv_store32(value + 8 * j, (uint32_t)v);
-        draco_vote_priv_store32(value + 8 * j + 4, (uint32_t)(v >> 32));
+        uint64_t v = drv_reduce(sum[j] + (f->length & DRV_P));
+        drv_store32(value + 8 * j, (uint32_t)v);
+        drv_store32(value + 8 * j + 4, (uint32_t)(v >> 32));
     }
 }
 
 /* ---- Ballot box ---- */
 
-DRACO_VOTE_API size_t draco_box_bytes(size_t n, size_t token_bytes) {
+DRACO_VOTE_API size_t draco_tally_bytes(size_t n, size_t token_bytes) {
     size_t room = (size_t)-1 - sizeof(draco_verdict);
     if (n == 0 || token_bytes > room || n > (size_t)-1 / (sizeof(draco_verdict) + token_bytes)) return 0;
     return n * (sizeof(draco_verdict) + token_bytes);
 }
 
-DRACO_VOTE_API draco_status draco_box_open(draco_box *box, size_t n, size_t token_bytes, size_t quorum,
-                                           void *memory) {
+DRACO_VOTE_API draco_status draco_tally_open(draco_tally *box, size_t n, size_t token_bytes, size_t quorum,
+                                             void *memory) {
     size_t i;
     if (!box || !memory || quorum == 0 || quorum > n || token_bytes == 0) return DRACO_E_ARGUMENT;
-    if (draco_box_bytes(n, token_bytes) == 0) return DRACO_E_ARGUMENT;
+    if (draco_tally_bytes(n, token_bytes) == 0) return DRACO_E_ARGUMENT;
     box->n = box->decided = box->rival = n;
     box->quorum = quorum;
     box->token_bytes = token_bytes;
@@ -894,23 +883,23 @@ DRACO_VOTE_API draco_status draco_box_open(draco_box *box, size_t n, size_t toke
     return DRACO_OK;
 }
 
-static int draco_vote_priv_same(const draco_box *box, size_t a, size_t b) {
+static int drv_same(const draco_tally *box, size_t a, size_t b) {
     return box->state[a] == DRACO_AGREES && box->state[b] == DRACO_AGREES &&
            !memcmp(box->tokens + a * box->token_bytes, box->tokens + b * box->token_bytes, box->token_bytes);
 }
 
-DRACO_VOTE_API draco_status draco_box_cast(draco_box *box, size_t voter, const void *token) {
+DRACO_VOTE_API draco_status draco_tally_cast(draco_tally *box, size_t voter, const void *token) {
     size_t i, copies = 0, first = voter;
     if (!token || voter >= box->n || box->state[voter] != DRACO_UNDECIDED) return DRACO_E_ARGUMENT;
     memcpy(box->tokens + voter * box->token_bytes, token, box->token_bytes);
     box->state[voter] = DRACO_AGREES;
     for (i = box->n; i-- > 0;) {
-        if (!draco_vote_priv_same(box, i, voter)) continue;
+        if (!drv_same(box, i, voter)) continue;
         copies++;
         first = i;
     }
     if (copies >= box->quorum) {
-        if (box->decided == box->n || draco_vote_priv_same(box, box->decided, voter))
+        if (box->decided == box->n || drv_same(box, box->decided, voter))
             box->decided = first;
         else
             box->rival = first;
@@ -919,14 +908,15 @@ DRACO_VOTE_API draco_status draco_box_cast(draco_box *box, size_t voter, const v
     return box->decided != box->n ? DRACO_OK : DRACO_MORE;
 }
 
-DRACO_VOTE_API draco_status draco_box_spoil(draco_box *box, size_t voter, draco_verdict why) {
+DRACO_VOTE_API draco_status draco_tally_spoil(draco_tally *box, size_t voter, draco_verdict why) {
     if (voter >= box->n || box->state[voter] != DRACO_UNDECIDED) return DRACO_E_ARGUMENT;
     if (why != DRACO_ABSENT && why != DRACO_MALFORMED) return DRACO_E_ARGUMENT;
     box->state[voter] = why;
     return DRACO_OK;
 }
 
-DRACO_VOTE_API draco_status draco_box_close(const draco_box *box, size_t *winner, draco_verdict *verdicts) {
+DRACO_VOTE_API draco_status draco_tally_close(const draco_tally *box, size_t *winner,
+                                              draco_verdict *verdicts) {
     size_t i;
     if (box->decided == box->n) return DRACO_E_NO_MAJORITY;
     if (box->rival != box->n) return DRACO_E_AMBIGUOUS;
@@ -937,7 +927,7 @@ DRACO_VOTE_API draco_status draco_box_close(const draco_box *box, size_t *winner
         else if (box->state[i] != DRACO_AGREES)
             verdicts[i] = DRACO_ABSENT;
         else
-            verdicts[i] = draco_vote_priv_same(box, i, box->decided) ? DRACO_AGREES : DRACO_BLAMED;
+            verdicts[i] = drv_same(box, i, box->decided) ? DRACO_AGREES : DRACO_BLAMED;
     }
     return DRACO_OK;
 }

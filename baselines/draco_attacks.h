@@ -111,54 +111,53 @@ DRACO_ATTACKS_API void draco_attack_flip_labels(int32_t *labels, size_t count, i
 #include <string.h>
 
 #ifdef _OPENMP
-#define DRACO_ATTACKS_PRIV_FOR _Pragma("omp parallel for")
+#define DR_ATTACKS_FOR _Pragma("omp parallel for")
 #else
-#define DRACO_ATTACKS_PRIV_FOR
+#define DR_ATTACKS_FOR
 #endif
-#define DRACO_ATTACKS_PRIV_P 2147483647.0 /* 2^31 - 1 */
-#define DRACO_ATTACKS_PRIV_GARBLE 0x5a
+#define DR_ATTACKS_P 2147483647.0 /* 2^31 - 1 */
+#define DR_ATTACKS_GARBLE 0x5a
 
-typedef enum draco_attacks_priv_kind {
-    DRACO_ATTACKS_PRIV_NONE,
-    DRACO_ATTACKS_PRIV_LOCAL, /* changes its own message */
-    DRACO_ATTACKS_PRIV_PLOT,  /* one lie for all, made from the honest messages */
-    DRACO_ATTACKS_PRIV_FLIP,  /* honest work on false data */
-    DRACO_ATTACKS_PRIV_OMIT,
-    DRACO_ATTACKS_PRIV_TRUNCATE
-} draco_attacks_priv_kind;
+typedef enum dr_attacks_kind {
+    DR_ATTACKS_NONE,
+    DR_ATTACKS_LOCAL, /* changes its own message */
+    DR_ATTACKS_PLOT,  /* one lie for all, made from the honest messages */
+    DR_ATTACKS_FLIP,  /* honest work on false data */
+    DR_ATTACKS_OMIT,
+    DR_ATTACKS_TRUNCATE
+} dr_attacks_kind;
 
 /* One message: count numbers, floats or residues. */
-typedef struct draco_attacks_priv_message {
+typedef struct dr_attacks_message {
     void *bytes;
     size_t count;
     int residues;
-} draco_attacks_priv_message;
+} dr_attacks_message;
 
 struct draco_attacks_priv;
-typedef void draco_attacks_priv_lie(struct draco_attacks_priv *a, int worker,
-                                    const draco_attacks_priv_message *message);
+typedef void dr_attacks_lie(struct draco_attacks_priv *a, int worker, const dr_attacks_message *message);
 /* message: one lie for all liars, made from the honest rows, of which there is at least one. */
-typedef void draco_attacks_priv_plot(struct draco_attacks_priv *a, const void *const *rows, int count,
-                                     const draco_attacks_priv_message *message);
-typedef struct draco_attacks_priv_entry {
+typedef void dr_attacks_plot(struct draco_attacks_priv *a, const void *const *rows, int count,
+                             const dr_attacks_message *message);
+typedef struct dr_attacks_entry {
     draco_attack_info info;
-    draco_attacks_priv_kind kind;
-    draco_attacks_priv_lie *lie;
-    draco_attacks_priv_plot *plot;
+    dr_attacks_kind kind;
+    dr_attacks_lie *lie;
+    dr_attacks_plot *plot;
     int keeps_digest; /* gives the right digest */
-} draco_attacks_priv_entry;
+} dr_attacks_entry;
 
-typedef struct draco_attacks_priv_past { /* of one worker: the message of this step and of the one before */
+typedef struct dr_attacks_past { /* of one worker: the message of this step and of the one before */
     void *now, *before;
     size_t bytes;
     uint64_t step;
     int steps;
-} draco_attacks_priv_past;
+} dr_attacks_past;
 
 typedef struct draco_attacks_priv {
     draco_attack_config c;
     double factor;
-    const draco_attacks_priv_entry *entry;
+    const dr_attacks_entry *entry;
     draco_transport inner;
     int n, self; /* self: number of the worker on the worker's side, else -1 */
     /* The step at hand. */
@@ -173,7 +172,7 @@ typedef struct draco_attacks_priv {
     void **row;
     unsigned char *ended; /* 0 no, else 1 + verdict: held back */
     /* Memory of the attacks. */
-    draco_attacks_priv_past *past; /* n, or 1 on the worker's side */
+    dr_attacks_past *past; /* n, or 1 on the worker's side */
     float *mean, *deviation;
     void *plot, *reply;
     size_t room, plot_bytes, reply_bytes;
@@ -181,66 +180,61 @@ typedef struct draco_attacks_priv {
 
 /* ---- Numbers in messages ---- */
 
-static double draco_attacks_priv_get(const draco_attacks_priv_message *m, size_t j) {
+static double dr_attacks_get(const dr_attacks_message *m, size_t j) {
     return m->residues ? (double)((const uint32_t *)m->bytes)[j] : (double)((const float *)m->bytes)[j];
 }
 
 /* A residue becomes the nearest integer mod p. */
-static void draco_attacks_priv_set(const draco_attacks_priv_message *m, size_t j, double value) {
+static void dr_attacks_set(const dr_attacks_message *m, size_t j, double value) {
     if (!m->residues) {
         ((float *)m->bytes)[j] = (float)value;
         return;
     }
-    double r = fmod(nearbyint(value), DRACO_ATTACKS_PRIV_P);
-    ((uint32_t *)m->bytes)[j] = (uint32_t)(r < 0 ? r + DRACO_ATTACKS_PRIV_P : r);
+    double r = fmod(nearbyint(value), DR_ATTACKS_P);
+    ((uint32_t *)m->bytes)[j] = (uint32_t)(r < 0 ? r + DR_ATTACKS_P : r);
 }
 
-static int draco_attacks_priv_residues(const draco_attacks_priv *a) {
+static int dr_attacks_residues(const draco_attacks_priv *a) {
     return a->c.code.scheme == DRACO_CYCLIC && a->c.code.field == DRACO_FIELD_PRIME;
 }
 
 /* Number j of somebody's message. */
-static double draco_attacks_priv_number(const draco_attacks_priv *a, const void *row, size_t j) {
-    return draco_attacks_priv_residues(a) ? (double)((const uint32_t *)row)[j]
-                                          : (double)((const float *)row)[j];
+static double dr_attacks_number(const draco_attacks_priv *a, const void *row, size_t j) {
+    return dr_attacks_residues(a) ? (double)((const uint32_t *)row)[j] : (double)((const float *)row)[j];
 }
 
-static draco_attacks_priv_message draco_attacks_priv_view(const draco_attacks_priv *a, void *bytes,
-                                                          size_t size) {
-    draco_attacks_priv_message m = {bytes, size / 4, draco_attacks_priv_residues(a)};
+static dr_attacks_message dr_attacks_view(const draco_attacks_priv *a, void *bytes, size_t size) {
+    dr_attacks_message m = {bytes, size / 4, dr_attacks_residues(a)};
     return m;
 }
 
 /* Four random words that depend on the seed, the step, who draws, and how often. */
-static void draco_attacks_priv_draw(const draco_attack_config *c, uint64_t step, uint64_t who,
-                                    uint64_t counter, uint32_t word[4]) {
+static void dr_attacks_draw(const draco_attack_config *c, uint64_t step, uint64_t who, uint64_t counter,
+                            uint32_t word[4]) {
     draco_random(c->seed ^ (0x9e3779b97f4a7c15u * (who + 1)), step, counter, word);
 }
 
-static int draco_attacks_priv_carries_message(draco_ask ask) {
-    return ask == DRACO_ASK_MESSAGE || ask == DRACO_ASK_ENCODED || ask == DRACO_ASK_BODY;
+static int dr_attacks_carries_message(draco_request_kind ask) {
+    return ask == DRACO_REQUEST_MESSAGE || ask == DRACO_REQUEST_ENCODED || ask == DRACO_REQUEST_BODY;
 }
 
 /* ---- Lies that a worker can tell alone ---- */
 
 /* -factor x the message; sign-flip is the same with 1. */
-static void draco_attacks_priv_reverse(draco_attacks_priv *a, int worker,
-                                       const draco_attacks_priv_message *m) {
+static void dr_attacks_reverse(draco_attacks_priv *a, int worker, const dr_attacks_message *m) {
     (void)worker;
-    for (size_t j = 0; j < m->count; j++)
-        draco_attacks_priv_set(m, j, -a->factor * draco_attacks_priv_get(m, j));
+    for (size_t j = 0; j < m->count; j++) dr_attacks_set(m, j, -a->factor * dr_attacks_get(m, j));
 }
 
-static void draco_attacks_priv_constant(draco_attacks_priv *a, int worker,
-                                        const draco_attacks_priv_message *m) {
+static void dr_attacks_constant(draco_attacks_priv *a, int worker, const dr_attacks_message *m) {
     (void)worker;
-    for (size_t j = 0; j < m->count; j++) draco_attacks_priv_set(m, j, -a->factor);
+    for (size_t j = 0; j < m->count; j++) dr_attacks_set(m, j, -a->factor);
 }
 
 /* Standard normal numbers j and j + 1 of a worker's own stream (Box and Muller). */
-static void draco_attacks_priv_normal(const draco_attacks_priv *a, int worker, size_t j, double out[2]) {
+static void dr_attacks_normal(const draco_attacks_priv *a, int worker, size_t j, double out[2]) {
     uint32_t word[4];
-    draco_attacks_priv_draw(&a->c, a->step, 256 + (uint64_t)worker, j / 2, word);
+    dr_attacks_draw(&a->c, a->step, 256 + (uint64_t)worker, j / 2, word);
     double radius = sqrt(-2.0 * log(((double)word[0] + 1.0) * 0x1p-32));
     double angle = (double)word[1] * 0x1p-32 * 6.283185307179586;
     out[0] = radius * cos(angle);
@@ -248,37 +242,35 @@ static void draco_attacks_priv_normal(const draco_attacks_priv *a, int worker, s
 }
 
 /* Gaussian noise of standard deviation `factor` (200 in Blanchard et al., NIPS 2017). */
-static void draco_attacks_priv_gaussian(draco_attacks_priv *a, int worker,
-                                        const draco_attacks_priv_message *m) {
+static void dr_attacks_gaussian(draco_attacks_priv *a, int worker, const dr_attacks_message *m) {
     double pair[2] = {0, 0};
     for (size_t j = 0; j < m->count; j++) {
-        if (j % 2 == 0) draco_attacks_priv_normal(a, worker, j, pair);
-        draco_attacks_priv_set(m, j, a->factor * pair[j % 2]);
+        if (j % 2 == 0) dr_attacks_normal(a, worker, j, pair);
+        dr_attacks_set(m, j, a->factor * pair[j % 2]);
     }
 }
 
 /* `factor` bits turned over at random places, as broken memory does. */
-static void draco_attacks_priv_bit_flip(draco_attacks_priv *a, int worker,
-                                        const draco_attacks_priv_message *m) {
+static void dr_attacks_bit_flip(draco_attacks_priv *a, int worker, const dr_attacks_message *m) {
     unsigned char *bytes = m->bytes;
     uint64_t bits = 32 * (uint64_t)m->count;
     for (uint64_t k = 0; k < (uint64_t)fabs(a->factor) && bits > 0; k++) {
         uint32_t word[4];
-        draco_attacks_priv_draw(&a->c, a->step, 256 + (uint64_t)worker, k, word);
+        dr_attacks_draw(&a->c, a->step, 256 + (uint64_t)worker, k, word);
         uint64_t at = (((uint64_t)word[0] << 32) | word[1]) % bits;
         bytes[at / 8] ^= (unsigned char)(1u << (at % 8));
     }
 }
 
 /* Every number is NaN; as a residue, past p. */
-static void draco_attacks_priv_nan(draco_attacks_priv *a, int worker, const draco_attacks_priv_message *m) {
+static void dr_attacks_nan(draco_attacks_priv *a, int worker, const dr_attacks_message *m) {
     (void)a;
     (void)worker;
     memset(m->bytes, 0xff, 4 * m->count);
 }
 
 /* +Inf and -Inf in turn, so that sums of them are NaN; as a residue, 2^31. */
-static void draco_attacks_priv_inf(draco_attacks_priv *a, int worker, const draco_attacks_priv_message *m) {
+static void dr_attacks_inf(draco_attacks_priv *a, int worker, const dr_attacks_message *m) {
     (void)a;
     for (size_t j = 0; j < m->count; j++) {
         uint32_t bits = m->residues ? 0x80000000u : (j + (size_t)worker) % 2 ? 0xff800000u : 0x7f800000u;
@@ -287,40 +279,37 @@ static void draco_attacks_priv_inf(draco_attacks_priv *a, int worker, const drac
 }
 
 /* One number, drawn anew each step, is off by `factor`. */
-static void draco_attacks_priv_needle(draco_attacks_priv *a, int worker,
-                                      const draco_attacks_priv_message *m) {
+static void dr_attacks_needle(draco_attacks_priv *a, int worker, const dr_attacks_message *m) {
     uint32_t word[4];
-    draco_attacks_priv_draw(&a->c, a->step, 256 + (uint64_t)worker, 0, word);
+    dr_attacks_draw(&a->c, a->step, 256 + (uint64_t)worker, 0, word);
     size_t j = m->count ? (size_t)((((uint64_t)word[0] << 32) | word[1]) % m->count) : 0;
-    if (m->count) draco_attacks_priv_set(m, j, draco_attacks_priv_get(m, j) + a->factor);
+    if (m->count) dr_attacks_set(m, j, dr_attacks_get(m, j) + a->factor);
 }
 
 /* Every number moved by `factor` of what the tolerant vote forgives, always the same way. */
-static void draco_attacks_priv_under(draco_attacks_priv *a, int worker, const draco_attacks_priv_message *m) {
+static void dr_attacks_under(draco_attacks_priv *a, int worker, const dr_attacks_message *m) {
     (void)worker;
     for (size_t j = 0; j < m->count; j++) {
-        double x = draco_attacks_priv_get(m, j),
-               slack = (double)a->c.abs_tol + (double)a->c.rel_tol * fabs(x);
-        draco_attacks_priv_set(m, j, x + (m->residues ? 1 : a->factor * slack));
+        double x = dr_attacks_get(m, j), slack = (double)a->c.abs_tol + (double)a->c.rel_tol * fabs(x);
+        dr_attacks_set(m, j, x + (m->residues ? 1 : a->factor * slack));
     }
 }
 
 /* Another lie, or none, in each block of coordinates, and for each liar in another order. */
-static void draco_attacks_priv_patchwork(draco_attacks_priv *a, int worker,
-                                         const draco_attacks_priv_message *m) {
+static void dr_attacks_patchwork(draco_attacks_priv *a, int worker, const dr_attacks_message *m) {
     for (size_t first = 0; first < m->count; first += DRACO_BLOCK) {
         size_t left = m->count - first;
-        draco_attacks_priv_message part = {(char *)m->bytes + 4 * first,
-                                           left < DRACO_BLOCK ? left : DRACO_BLOCK, m->residues};
+        dr_attacks_message part = {(char *)m->bytes + 4 * first, left < DRACO_BLOCK ? left : DRACO_BLOCK,
+                                   m->residues};
         switch ((first / DRACO_BLOCK + (size_t)worker) % 4) {
         case 0:
-            draco_attacks_priv_reverse(a, worker, &part);
+            dr_attacks_reverse(a, worker, &part);
             break;
         case 1:
-            draco_attacks_priv_constant(a, worker, &part);
+            dr_attacks_constant(a, worker, &part);
             break;
         case 2:
-            draco_attacks_priv_gaussian(a, worker, &part);
+            dr_attacks_gaussian(a, worker, &part);
             break;
         default:
             break;
@@ -332,7 +321,7 @@ static void draco_attacks_priv_patchwork(draco_attacks_priv *a, int worker,
    All liars act as if part k's gradient were `factor` larger in every coordinate, k the part that most of
    them hold. Their messages agree with each other: with the honest ones outnumbered no decoder could tell. */
 
-static int draco_attacks_priv_target(const draco_attacks_priv *a) {
+static int dr_attacks_target(const draco_attacks_priv *a) {
     int best = 0, most = -1;
     for (int k = 0; k < a->c.code.parts; k++) {
         int holders = 0;
@@ -342,28 +331,26 @@ static int draco_attacks_priv_target(const draco_attacks_priv *a) {
     return best;
 }
 
-static void draco_attacks_priv_codeword(draco_attacks_priv *a, int worker,
-                                        const draco_attacks_priv_message *m) {
+static void dr_attacks_codeword(draco_attacks_priv *a, int worker, const dr_attacks_message *m) {
     double c[2] = {0, 0};
-    int part = draco_attacks_priv_target(a);
+    int part = dr_attacks_target(a);
     if (!draco_code_holds(&a->c.code, worker, part)) return;
     if (draco_code_coefficient(&a->c.code, part, worker, c) < 0) return;
     if (m->residues) {
         uint64_t shift = (uint64_t)fabs(a->factor * 65536.0) % 2147483647u * (uint64_t)c[0] % 2147483647u;
-        for (size_t j = 0; j < m->count; j++)
-            draco_attacks_priv_set(m, j, draco_attacks_priv_get(m, j) + (double)shift);
+        for (size_t j = 0; j < m->count; j++) dr_attacks_set(m, j, dr_attacks_get(m, j) + (double)shift);
         return;
     }
     int packed = a->c.code.scheme == DRACO_CYCLIC; /* pairs (1 + i) x factor x coefficient */
     for (size_t j = 0; j < m->count; j++) {
         double by = packed ? (j % 2 ? c[0] + c[1] : c[0] - c[1]) : c[0];
-        draco_attacks_priv_set(m, j, draco_attacks_priv_get(m, j) + a->factor * by);
+        dr_attacks_set(m, j, dr_attacks_get(m, j) + a->factor * by);
     }
 }
 
 /* ---- Replay: the message of the step before, zeros when there is none ---- */
-static void draco_attacks_priv_remember(draco_attacks_priv *a, draco_attacks_priv_past *past,
-                                        const void *bytes, size_t size) {
+static void dr_attacks_remember(draco_attacks_priv *a, dr_attacks_past *past, const void *bytes,
+                                size_t size) {
     if (past->bytes != size) {
         free(past->now);
         free(past->before);
@@ -383,9 +370,8 @@ static void draco_attacks_priv_remember(draco_attacks_priv *a, draco_attacks_pri
     memcpy(past->now, bytes, size);
 }
 
-static void draco_attacks_priv_replay(draco_attacks_priv *a, int worker,
-                                      const draco_attacks_priv_message *m) {
-    draco_attacks_priv_past *past = &a->past[a->self < 0 ? worker : 0];
+static void dr_attacks_replay(draco_attacks_priv *a, int worker, const dr_attacks_message *m) {
+    dr_attacks_past *past = &a->past[a->self < 0 ? worker : 0];
     if (past->bytes == 4 * m->count)
         memcpy(m->bytes, past->before, past->bytes);
     else
@@ -393,17 +379,17 @@ static void draco_attacks_priv_replay(draco_attacks_priv *a, int worker,
 }
 
 /* Take note of a message before it is changed, for those who will need it in the next step. */
-static void draco_attacks_priv_watch(draco_attacks_priv *a, int worker, const void *bytes, size_t size) {
-    draco_attacks_priv_past *past = &a->past[a->self < 0 ? worker : 0];
-    if (a->entry->lie == draco_attacks_priv_replay && draco_attacks_priv_carries_message(a->request.ask))
-        draco_attacks_priv_remember(a, past, bytes, size);
+static void dr_attacks_watch(draco_attacks_priv *a, int worker, const void *bytes, size_t size) {
+    dr_attacks_past *past = &a->past[a->self < 0 ? worker : 0];
+    if (a->entry->lie == dr_attacks_replay && dr_attacks_carries_message(a->request.kind))
+        dr_attacks_remember(a, past, bytes, size);
 }
 
 /* ---- Omniscient lies ----
    Made from the honest messages of the round, and written once for all liars. */
 
 /* The honest rows of this round, NULL past the last. Returns how many. */
-static int draco_attacks_priv_honest(const draco_attacks_priv *a, const void **rows) {
+static int dr_attacks_honest(const draco_attacks_priv *a, const void **rows) {
     int count = 0;
     for (int i = 0; i < a->n; i++)
         if (a->ended[i] == 1 + DRACO_UNDECIDED && !a->liar[i] && a->row[i]) rows[count++] = a->row[i];
@@ -411,14 +397,13 @@ static int draco_attacks_priv_honest(const draco_attacks_priv *a, const void **r
 }
 
 /* Mean and standard deviation of each number over the honest rows. */
-static void draco_attacks_priv_moments(draco_attacks_priv *a, const void *const *rows, int count,
-                                       size_t numbers) {
-    DRACO_ATTACKS_PRIV_FOR
+static void dr_attacks_moments(draco_attacks_priv *a, const void *const *rows, int count, size_t numbers) {
+    DR_ATTACKS_FOR
     for (size_t j = 0; j < numbers; j++) {
         double sum = 0, squares = 0;
-        for (int i = 0; i < count; i++) sum += draco_attacks_priv_number(a, rows[i], j);
+        for (int i = 0; i < count; i++) sum += dr_attacks_number(a, rows[i], j);
         for (int i = 0; i < count; i++) {
-            double e = draco_attacks_priv_number(a, rows[i], j) - sum / count;
+            double e = dr_attacks_number(a, rows[i], j) - sum / count;
             squares += e * e;
         }
         a->mean[j] = (float)(sum / count);
@@ -427,14 +412,13 @@ static void draco_attacks_priv_moments(draco_attacks_priv *a, const void *const 
 }
 
 /* mean + by x (standard deviation, or the mean itself). */
-static void draco_attacks_priv_shift(draco_attacks_priv *a, const draco_attacks_priv_message *m, double keep,
-                                     double by) {
+static void dr_attacks_shift(draco_attacks_priv *a, const dr_attacks_message *m, double keep, double by) {
     for (size_t j = 0; j < m->count; j++)
-        draco_attacks_priv_set(m, j, keep * (double)a->mean[j] + by * (double)a->deviation[j]);
+        dr_attacks_set(m, j, keep * (double)a->mean[j] + by * (double)a->deviation[j]);
 }
 
 /* The z whose normal distribution function is p. */
-static double draco_attacks_priv_quantile(double p) {
+static double dr_attacks_quantile(double p) {
     double low = -10, high = 10;
     for (int k = 0; k < 80; k++) {
         double z = (low + high) / 2;
@@ -449,40 +433,39 @@ static double draco_attacks_priv_quantile(double p) {
 /* A little is enough: mean - z x deviation, z so small that enough honest workers lie further out (Baruch,
    Baruch, Goldberg, NeurIPS 2019, arXiv 1902.06156): Phi(z) = (n - f - s) / (n - f), s = floor(n/2 + 1) - f.
    */
-static void draco_attacks_priv_alie(draco_attacks_priv *a, const void *const *rows, int count,
-                                    const draco_attacks_priv_message *m) {
+static void dr_attacks_alie(draco_attacks_priv *a, const void *const *rows, int count,
+                            const dr_attacks_message *m) {
     (void)rows;
     int f = a->c.liars, supporters = a->n / 2 + 1 - f;
     double p = (double)(count - (supporters > 0 ? supporters : 0)) / count, z = a->factor;
-    if (!(fabs(z) > 0)) z = draco_attacks_priv_quantile(p < 0.999 ? (p > 0.5 ? p : 0.5) : 0.999);
-    draco_attacks_priv_shift(a, m, 1, -z);
+    if (!(fabs(z) > 0)) z = dr_attacks_quantile(p < 0.999 ? (p > 0.5 ? p : 0.5) : 0.999);
+    dr_attacks_shift(a, m, 1, -z);
 }
 
 /* Inner-product manipulation: -epsilon x mean (Xie, Koyejo, Gupta, UAI 2019, arXiv 1903.03936). */
-static void draco_attacks_priv_ipm(draco_attacks_priv *a, const void *const *rows, int count,
-                                   const draco_attacks_priv_message *m) {
+static void dr_attacks_ipm(draco_attacks_priv *a, const void *const *rows, int count,
+                           const dr_attacks_message *m) {
     (void)rows;
     (void)count;
-    draco_attacks_priv_shift(a, m, -a->factor, 0);
+    dr_attacks_shift(a, m, -a->factor, 0);
 }
 
 /* Mimic: all liars send what the first honest worker sends (Karimireddy, He, Jaggi, ICLR 2022, arXiv
    2006.09365). */
-static void draco_attacks_priv_mimic(draco_attacks_priv *a, const void *const *rows, int count,
-                                     const draco_attacks_priv_message *m) {
+static void dr_attacks_mimic(draco_attacks_priv *a, const void *const *rows, int count,
+                             const dr_attacks_message *m) {
     (void)a;
     (void)count;
     memcpy(m->bytes, rows[0], 4 * m->count);
 }
 
 /* |x_i - x_k|^2 of honest rows. */
-static double draco_attacks_priv_apart(const draco_attacks_priv *a, const void *x, const void *y,
-                                       size_t numbers) {
+static double dr_attacks_apart(const draco_attacks_priv *a, const void *x, const void *y, size_t numbers) {
     double lane[8] = {0};
     size_t j = 0;
-    if (draco_attacks_priv_residues(a)) {
+    if (dr_attacks_residues(a)) {
         for (; j < numbers; j++) {
-            double e = draco_attacks_priv_number(a, x, j) - draco_attacks_priv_number(a, y, j);
+            double e = dr_attacks_number(a, x, j) - dr_attacks_number(a, y, j);
             lane[0] += e * e;
         }
         return lane[0];
@@ -499,13 +482,13 @@ static double draco_attacks_priv_apart(const draco_attacks_priv *a, const void *
 }
 
 /* What the distances of a lie from the honest rows are made of, and what they must stay under. */
-typedef struct draco_attacks_priv_reach {
+typedef struct dr_attacks_reach {
     double near[DRACO_MAX_WORKERS], along[DRACO_MAX_WORKERS], size, bound;
     int count, sum;
-} draco_attacks_priv_reach;
+} dr_attacks_reach;
 
 /* Does mean - gamma x deviation stay under the bound? */
-static int draco_attacks_priv_fits(const draco_attacks_priv_reach *r, double gamma) {
+static int dr_attacks_fits(const dr_attacks_reach *r, double gamma) {
     double total = 0;
     for (int i = 0; i < r->count; i++) {
         double apart = r->near[i] + 2 * gamma * r->along[i] + gamma * gamma * r->size;
@@ -518,17 +501,17 @@ static int draco_attacks_priv_fits(const draco_attacks_priv_reach *r, double gam
 }
 
 /* One honest row: its distance from the mean, and its largest distance (sum) from the other rows. */
-static double draco_attacks_priv_measure(const draco_attacks_priv *a, const void *const *rows, int i,
-                                         size_t numbers, draco_attacks_priv_reach *r) {
+static double dr_attacks_measure(const draco_attacks_priv *a, const void *const *rows, int i, size_t numbers,
+                                 dr_attacks_reach *r) {
     double total = 0;
     r->near[i] = r->along[i] = 0;
     for (size_t j = 0; j < numbers; j++) {
-        double e = draco_attacks_priv_number(a, rows[i], j) - (double)a->mean[j];
+        double e = dr_attacks_number(a, rows[i], j) - (double)a->mean[j];
         r->near[i] += e * e;
         r->along[i] += e * (double)a->deviation[j];
     }
     for (int k = 0; k < r->count; k++) {
-        double apart = k == i ? 0 : draco_attacks_priv_apart(a, rows[i], rows[k], numbers);
+        double apart = k == i ? 0 : dr_attacks_apart(a, rows[i], rows[k], numbers);
         if (r->sum)
             total += apart;
         else if (apart > total)
@@ -541,149 +524,136 @@ static double draco_attacks_priv_measure(const draco_attacks_priv *a, const void
    under what honest rows have among themselves: the largest distance (min-max) or the largest sum of squares
    (min-sum) (Shejwalkar, Houmansadr, NDSS 2021). |x_i - mean + gamma p|^2 = near_i + 2 gamma
    along_i + gamma^2 |p|^2, so gamma is found without going back to the rows. */
-static void draco_attacks_priv_farthest(draco_attacks_priv *a, const void *const *rows, int count,
-                                        const draco_attacks_priv_message *m, int sum) {
-    draco_attacks_priv_reach r = {.count = count, .sum = sum};
+static void dr_attacks_farthest(draco_attacks_priv *a, const void *const *rows, int count,
+                                const dr_attacks_message *m, int sum) {
+    dr_attacks_reach r = {.count = count, .sum = sum};
     double totals[DRACO_MAX_WORKERS], low = 0, high = 1;
     for (size_t j = 0; j < m->count; j++) r.size += (double)a->deviation[j] * (double)a->deviation[j];
-    DRACO_ATTACKS_PRIV_FOR
-    for (int i = 0; i < count; i++) totals[i] = draco_attacks_priv_measure(a, rows, i, m->count, &r);
+    DR_ATTACKS_FOR
+    for (int i = 0; i < count; i++) totals[i] = dr_attacks_measure(a, rows, i, m->count, &r);
     for (int i = 0; i < count; i++) r.bound = totals[i] > r.bound ? totals[i] : r.bound;
-    while (high < 1e12 && draco_attacks_priv_fits(&r, high)) high *= 2;
+    while (high < 1e12 && dr_attacks_fits(&r, high)) high *= 2;
     for (int k = 0; k < 60; k++) {
         double gamma = (low + high) / 2;
-        if (draco_attacks_priv_fits(&r, gamma))
+        if (dr_attacks_fits(&r, gamma))
             low = gamma;
         else
             high = gamma;
     }
-    draco_attacks_priv_shift(a, m, 1, -low);
+    dr_attacks_shift(a, m, 1, -low);
 }
 
-static void draco_attacks_priv_min_max(draco_attacks_priv *a, const void *const *rows, int count,
-                                       const draco_attacks_priv_message *m) {
-    draco_attacks_priv_farthest(a, rows, count, m, 0);
+static void dr_attacks_min_max(draco_attacks_priv *a, const void *const *rows, int count,
+                               const dr_attacks_message *m) {
+    dr_attacks_farthest(a, rows, count, m, 0);
 }
 
-static void draco_attacks_priv_min_sum(draco_attacks_priv *a, const void *const *rows, int count,
-                                       const draco_attacks_priv_message *m) {
-    draco_attacks_priv_farthest(a, rows, count, m, 1);
+static void dr_attacks_min_sum(draco_attacks_priv *a, const void *const *rows, int count,
+                               const dr_attacks_message *m) {
+    dr_attacks_farthest(a, rows, count, m, 1);
 }
 
 /* ---- The table ---- */
 
-static const draco_attacks_priv_entry *draco_attacks_priv_table(int i) {
-    static const draco_attacks_priv_entry table[] = {
-        {{"none", "nobody lies", 0, 0}, DRACO_ATTACKS_PRIV_NONE, NULL, NULL, 1},
+static const dr_attacks_entry *dr_attacks_table(int i) {
+    static const dr_attacks_entry table[] = {
+        {{"none", "nobody lies", 0, 0}, DR_ATTACKS_NONE, NULL, NULL, 1},
         {{"reverse", "reverse gradient: -factor x the message", 100, 0},
-         DRACO_ATTACKS_PRIV_LOCAL,
-         draco_attacks_priv_reverse,
+         DR_ATTACKS_LOCAL,
+         dr_attacks_reverse,
          NULL,
          0},
-        {{"constant", "every number is -factor", 100, 0},
-         DRACO_ATTACKS_PRIV_LOCAL,
-         draco_attacks_priv_constant,
-         NULL,
-         0},
-        {{"sign-flip", "-factor x the message", 1, 0},
-         DRACO_ATTACKS_PRIV_LOCAL,
-         draco_attacks_priv_reverse,
-         NULL,
-         0},
+        {{"constant", "every number is -factor", 100, 0}, DR_ATTACKS_LOCAL, dr_attacks_constant, NULL, 0},
+        {{"sign-flip", "-factor x the message", 1, 0}, DR_ATTACKS_LOCAL, dr_attacks_reverse, NULL, 0},
         {{"gaussian", "noise of standard deviation factor", 200, 0},
-         DRACO_ATTACKS_PRIV_LOCAL,
-         draco_attacks_priv_gaussian,
+         DR_ATTACKS_LOCAL,
+         dr_attacks_gaussian,
          NULL,
          0},
         {{"bit-flip", "factor random bits turned over", 1000, 0},
-         DRACO_ATTACKS_PRIV_LOCAL,
-         draco_attacks_priv_bit_flip,
+         DR_ATTACKS_LOCAL,
+         dr_attacks_bit_flip,
          NULL,
          0},
-        {{"nan", "every number is NaN", 0, 0}, DRACO_ATTACKS_PRIV_LOCAL, draco_attacks_priv_nan, NULL, 0},
-        {{"inf", "+Inf and -Inf in turn", 0, 0}, DRACO_ATTACKS_PRIV_LOCAL, draco_attacks_priv_inf, NULL, 0},
+        {{"nan", "every number is NaN", 0, 0}, DR_ATTACKS_LOCAL, dr_attacks_nan, NULL, 0},
+        {{"inf", "+Inf and -Inf in turn", 0, 0}, DR_ATTACKS_LOCAL, dr_attacks_inf, NULL, 0},
         {{"needle", "one number of the message off by factor", 1, 0},
-         DRACO_ATTACKS_PRIV_LOCAL,
-         draco_attacks_priv_needle,
+         DR_ATTACKS_LOCAL,
+         dr_attacks_needle,
          NULL,
          0},
         {{"alie", "a little is enough: mean - factor x deviation (0: from n and liars)", 0, 1},
-         DRACO_ATTACKS_PRIV_PLOT,
+         DR_ATTACKS_PLOT,
          NULL,
-         draco_attacks_priv_alie,
+         dr_attacks_alie,
          0},
         {{"ipm", "inner-product manipulation: -factor x mean", 0.5, 1},
-         DRACO_ATTACKS_PRIV_PLOT,
+         DR_ATTACKS_PLOT,
          NULL,
-         draco_attacks_priv_ipm,
+         dr_attacks_ipm,
          0},
         {{"mimic", "all liars copy the first honest message", 0, 1},
-         DRACO_ATTACKS_PRIV_PLOT,
+         DR_ATTACKS_PLOT,
          NULL,
-         draco_attacks_priv_mimic,
+         dr_attacks_mimic,
          0},
         {{"min-max", "mean - gamma x deviation within the largest honest distance", 0, 1},
-         DRACO_ATTACKS_PRIV_PLOT,
+         DR_ATTACKS_PLOT,
          NULL,
-         draco_attacks_priv_min_max,
+         dr_attacks_min_max,
          0},
         {{"min-sum", "mean - gamma x deviation within the largest honest sum of squares", 0, 1},
-         DRACO_ATTACKS_PRIV_PLOT,
+         DR_ATTACKS_PLOT,
          NULL,
-         draco_attacks_priv_min_sum,
+         dr_attacks_min_sum,
          0},
-        {{"label-flip", "honest work on turned labels", 0, 0}, DRACO_ATTACKS_PRIV_FLIP, NULL, NULL, 0},
-        {{"omission", "the message never arrives", 0, 0}, DRACO_ATTACKS_PRIV_OMIT, NULL, NULL, 0},
-        {{"truncation", "half a message", 0, 0}, DRACO_ATTACKS_PRIV_TRUNCATE, NULL, NULL, 0},
+        {{"label-flip", "honest work on turned labels", 0, 0}, DR_ATTACKS_FLIP, NULL, NULL, 0},
+        {{"omission", "the message never arrives", 0, 0}, DR_ATTACKS_OMIT, NULL, NULL, 0},
+        {{"truncation", "half a message", 0, 0}, DR_ATTACKS_TRUNCATE, NULL, NULL, 0},
         {{"replay", "the message of the step before (zeros at first)", 0, 0},
-         DRACO_ATTACKS_PRIV_LOCAL,
-         draco_attacks_priv_replay,
+         DR_ATTACKS_LOCAL,
+         dr_attacks_replay,
          NULL,
          0},
         {{"under-tolerance", "every number off by factor of the vote's tolerance", 0.999, 0},
-         DRACO_ATTACKS_PRIV_LOCAL,
-         draco_attacks_priv_under,
+         DR_ATTACKS_LOCAL,
+         dr_attacks_under,
          NULL,
          0},
         {{"codeword", "collusion: the valid codeword of one part's gradient + factor", 1, 0},
-         DRACO_ATTACKS_PRIV_LOCAL,
-         draco_attacks_priv_codeword,
+         DR_ATTACKS_LOCAL,
+         dr_attacks_codeword,
          NULL,
          0},
         {{"patchwork", "another lie in each block of coordinates", 100, 0},
-         DRACO_ATTACKS_PRIV_LOCAL,
-         draco_attacks_priv_patchwork,
+         DR_ATTACKS_LOCAL,
+         dr_attacks_patchwork,
          NULL,
          0},
         {{"digest-wrong-body", "right digest, then the reversed body", 100, 0},
-         DRACO_ATTACKS_PRIV_LOCAL,
-         draco_attacks_priv_reverse,
+         DR_ATTACKS_LOCAL,
+         dr_attacks_reverse,
          NULL,
          1},
-        {{"digest-no-body", "right digest, then silence", 0, 0}, DRACO_ATTACKS_PRIV_OMIT, NULL, NULL, 1},
-        {{"digest-half-body", "right digest, then half a body", 0, 0},
-         DRACO_ATTACKS_PRIV_TRUNCATE,
-         NULL,
-         NULL,
-         1},
+        {{"digest-no-body", "right digest, then silence", 0, 0}, DR_ATTACKS_OMIT, NULL, NULL, 1},
+        {{"digest-half-body", "right digest, then half a body", 0, 0}, DR_ATTACKS_TRUNCATE, NULL, NULL, 1},
     };
     return i >= 0 && i < (int)(sizeof table / sizeof *table) ? table + i : NULL;
 }
 
 DRACO_ATTACKS_API const draco_attack_info *draco_attack_list(int i) {
-    const draco_attacks_priv_entry *entry = draco_attacks_priv_table(i);
+    const dr_attacks_entry *entry = dr_attacks_table(i);
     return entry ? &entry->info : NULL;
 }
 
-static const draco_attacks_priv_entry *draco_attacks_priv_find(const char *name) {
-    for (int i = 0; draco_attacks_priv_table(i); i++)
-        if (strcmp(name ? name : "none", draco_attacks_priv_table(i)->info.name) == 0)
-            return draco_attacks_priv_table(i);
+static const dr_attacks_entry *dr_attacks_find(const char *name) {
+    for (int i = 0; dr_attacks_table(i); i++)
+        if (strcmp(name ? name : "none", dr_attacks_table(i)->info.name) == 0) return dr_attacks_table(i);
     return NULL;
 }
 
 DRACO_ATTACKS_API draco_status draco_attack_check(const draco_attack_config *c, char *text, size_t capacity) {
-    const draco_attacks_priv_entry *entry = draco_attacks_priv_find(c->name);
+    const dr_attacks_entry *entry = dr_attacks_find(c->name);
     const char *wrong = NULL;
     char line[200];
     if (!entry)
@@ -696,7 +666,7 @@ DRACO_ATTACKS_API draco_status draco_attack_check(const draco_attack_config *c, 
         wrong = "more liars and missing than workers";
     else if (!(fabs(c->factor) <= 1e30))
         wrong = "the factor is not a number, or past 1e30";
-    else if (entry->kind == DRACO_ATTACKS_PRIV_FLIP && !c->flipped)
+    else if (entry->kind == DR_ATTACKS_FLIP && !c->flipped)
         wrong = "label-flip needs a flipped worker";
     for (int k = 0; !wrong && c->ids && c->who == DRACO_ATTACK_FIXED && k < c->liars; k++)
         if (c->ids[k] < 0 || c->ids[k] >= c->code.n) wrong = "an id that is no worker";
@@ -710,8 +680,8 @@ DRACO_ATTACKS_API draco_status draco_attack_check(const draco_attack_config *c, 
 /* ---- Who ---- */
 
 /* Mark `count` workers that are not in `except` (NULL: nobody is), each set equally likely. */
-static void draco_attacks_priv_choose(const draco_attack_config *c, uint64_t step, uint64_t who, int count,
-                                      const unsigned char *except, unsigned char *flags) {
+static void dr_attacks_choose(const draco_attack_config *c, uint64_t step, uint64_t who, int count,
+                              const unsigned char *except, unsigned char *flags) {
     int left = 0;
     for (int i = 0; i < c->code.n; i++) {
         left += !except || !except[i];
@@ -719,7 +689,7 @@ static void draco_attacks_priv_choose(const draco_attack_config *c, uint64_t ste
     }
     for (int k = 0; k < count && left > 0; k++, left--) {
         uint32_t word[4];
-        draco_attacks_priv_draw(c, step, who, (uint64_t)k, word);
+        dr_attacks_draw(c, step, who, (uint64_t)k, word);
         int skip = (int)(word[0] % (uint32_t)left), i = 0;
         for (;; i++) {
             if ((except && except[i]) || flags[i]) continue;
@@ -730,12 +700,12 @@ static void draco_attacks_priv_choose(const draco_attack_config *c, uint64_t ste
 }
 
 /* Group after group, or neighbour after neighbour, from a place that is drawn. */
-static void draco_attacks_priv_worst(const draco_attack_config *c, uint64_t step, uint64_t who,
-                                     unsigned char *flags) {
+static void dr_attacks_worst(const draco_attack_config *c, uint64_t step, uint64_t who,
+                             unsigned char *flags) {
     const draco_code *code = &c->code;
     uint32_t word[4];
     int left = c->liars;
-    draco_attacks_priv_draw(c, step, who, 0, word);
+    dr_attacks_draw(c, step, who, 0, word);
     memset(flags, 0, (size_t)code->n);
     if (code->scheme == DRACO_CYCLIC) {
         for (int k = 0; k < left; k++)
@@ -756,15 +726,15 @@ DRACO_ATTACKS_API draco_status draco_attack_liars(const draco_attack_config *c, 
                                                   unsigned char *flags) {
     draco_status status = draco_attack_check(c, NULL, 0);
     if (status < 0) return status;
-    const draco_attacks_priv_entry *entry = draco_attacks_priv_find(c->name);
+    const dr_attacks_entry *entry = dr_attacks_find(c->name);
     memset(flags, 0, (size_t)c->code.n);
-    if (entry->kind == DRACO_ATTACKS_PRIV_NONE) return DRACO_OK;
+    if (entry->kind == DR_ATTACKS_NONE) return DRACO_OK;
     if (c->who == DRACO_ATTACK_WORST)
-        draco_attacks_priv_worst(c, step, (uint64_t)attempt << 8, flags);
+        dr_attacks_worst(c, step, (uint64_t)attempt << 8, flags);
     else if (c->who == DRACO_ATTACK_RANDOM)
-        draco_attacks_priv_choose(c, step, (uint64_t)attempt << 8, c->liars, NULL, flags);
+        dr_attacks_choose(c, step, (uint64_t)attempt << 8, c->liars, NULL, flags);
     else if (!c->ids)
-        draco_attacks_priv_choose(c, 0, 0, c->liars, NULL, flags);
+        dr_attacks_choose(c, 0, 0, c->liars, NULL, flags);
     else
         for (int k = 0; k < c->liars; k++) flags[c->ids[k]] = 1;
     return DRACO_OK;
@@ -777,7 +747,7 @@ DRACO_ATTACKS_API draco_status draco_attack_missing(const draco_attack_config *c
     if (status >= 0) status = draco_attack_liars(c, step, attempt, liar);
     if (status < 0) return status;
     uint64_t when = c->missing_fixed ? 0 : step, who = c->missing_fixed ? 0 : (uint64_t)attempt << 8;
-    draco_attacks_priv_choose(c, when, who + 1, c->missing, liar, flags);
+    dr_attacks_choose(c, when, who + 1, c->missing, liar, flags);
     return DRACO_OK;
 }
 
@@ -788,18 +758,18 @@ DRACO_ATTACKS_API void draco_attack_flip_labels(int32_t *labels, size_t count, i
 /* ---- A request goes out ---- */
 
 /* Does this request begin an attempt at a step, and not its second half? */
-static int draco_attacks_priv_begins(const draco_request *request) {
-    return request->ask == DRACO_ASK_MESSAGE || request->ask == DRACO_ASK_EXPONENTS ||
-           (request->ask == DRACO_ASK_DIGEST && !request->extra);
+static int dr_attacks_begins(const draco_request *request) {
+    return request->kind == DRACO_REQUEST_MESSAGE || request->kind == DRACO_REQUEST_EXPONENTS ||
+           (request->kind == DRACO_REQUEST_DIGEST && !request->extra);
 }
 
-static void draco_attacks_priv_note(draco_attacks_priv *a, const draco_request *request) {
+static void dr_attacks_note(draco_attacks_priv *a, const draco_request *request) {
     a->request = *request;
     if (request->params) {
         a->params = request->params;
         a->params_count = request->params_count;
     }
-    if (!draco_attacks_priv_begins(request)) return;
+    if (!dr_attacks_begins(request)) return;
     a->attempt = a->begun && request->step == a->step ? a->attempt + 1 : 0;
     a->begun = 1;
     a->step = request->step;
@@ -809,61 +779,61 @@ static void draco_attacks_priv_note(draco_attacks_priv *a, const draco_request *
 
 /* ---- A liar's answer is whole ---- */
 
-static void draco_attacks_priv_garble(unsigned char *bytes, size_t count) {
-    for (size_t i = 0; i < count; i++) bytes[i] ^= DRACO_ATTACKS_PRIV_GARBLE;
+static void dr_attacks_garble(unsigned char *bytes, size_t count) {
+    for (size_t i = 0; i < count; i++) bytes[i] ^= DR_ATTACKS_GARBLE;
 }
 
 /* Change an answer in place. Returns how many of its bytes are to be sent; -1: it never arrives. */
-static long long draco_attacks_priv_change(draco_attacks_priv *a, int worker, void *bytes, size_t size) {
-    draco_ask ask = a->request.ask;
+static long long dr_attacks_change(draco_attacks_priv *a, int worker, void *bytes, size_t size) {
+    draco_request_kind ask = a->request.kind;
     long long whole = (long long)size;
-    if (ask == DRACO_ASK_PROBE || ask == DRACO_ASK_STOP) return whole;
-    if (a->entry->kind == DRACO_ATTACKS_PRIV_FLIP) {
+    if (ask == DRACO_REQUEST_PROBE || ask == DRACO_REQUEST_STOP) return whole;
+    if (a->entry->kind == DR_ATTACKS_FLIP) {
         draco_request request = a->request;
         request.params = a->params;
         request.params_count = a->params_count;
-        return draco_worker_answer(a->c.flipped, worker, &request, bytes) < 0 ? whole / 2 : whole;
+        return draco_worker_reply(a->c.flipped, worker, &request, bytes) < 0 ? whole / 2 : whole;
     }
-    if (ask == DRACO_ASK_DIGEST && a->entry->keeps_digest) return whole;
-    if (ask == DRACO_ASK_EXPONENTS && a->c.honest_exponents) return whole;
-    if (a->entry->kind == DRACO_ATTACKS_PRIV_OMIT) return -1;
-    if (a->entry->kind == DRACO_ATTACKS_PRIV_TRUNCATE) return whole / 2;
-    if (!draco_attacks_priv_carries_message(ask)) {
-        draco_attacks_priv_garble(bytes, size);
+    if (ask == DRACO_REQUEST_DIGEST && a->entry->keeps_digest) return whole;
+    if (ask == DRACO_REQUEST_EXPONENTS && a->c.honest_exponents) return whole;
+    if (a->entry->kind == DR_ATTACKS_OMIT) return -1;
+    if (a->entry->kind == DR_ATTACKS_TRUNCATE) return whole / 2;
+    if (!dr_attacks_carries_message(ask)) {
+        dr_attacks_garble(bytes, size);
         return whole;
     }
-    draco_attacks_priv_message m = draco_attacks_priv_view(a, bytes, size);
-    if (a->entry->kind == DRACO_ATTACKS_PRIV_LOCAL)
+    dr_attacks_message m = dr_attacks_view(a, bytes, size);
+    if (a->entry->kind == DR_ATTACKS_LOCAL)
         a->entry->lie(a, worker, &m);
     else if (a->plot_bytes == size)
         memcpy(bytes, a->plot, size);
     else
-        draco_attacks_priv_reverse(a, worker, &m);
+        dr_attacks_reverse(a, worker, &m);
     return whole;
 }
 
 /* ---- Server side: between the transport and the inbox ---- */
 
-static void *draco_attacks_priv_row(void *ctx, int worker) {
+static void *dr_attacks_row(void *ctx, int worker) {
     draco_attacks_priv *a = ctx;
     if (worker < 0 || worker >= a->n || a->missing[worker]) return NULL;
     a->row[worker] = a->inbox->row(a->inbox->ctx, worker);
     return a->row[worker];
 }
 
-static void draco_attacks_priv_chunk(void *ctx, int worker, size_t offset, size_t n) {
+static void dr_attacks_chunk(void *ctx, int worker, size_t offset, size_t n) {
     draco_attacks_priv *a = ctx;
     if (worker < 0 || worker >= a->n || a->liar[worker] || a->missing[worker]) return;
     a->inbox->chunk(a->inbox->ctx, worker, offset, n);
 }
 
-static draco_status draco_attacks_priv_deliver(draco_attacks_priv *a, int worker, draco_verdict verdict) {
+static draco_status dr_attacks_deliver(draco_attacks_priv *a, int worker, draco_verdict verdict) {
     const draco_inbox *inbox = a->inbox;
     if (verdict == DRACO_UNDECIDED && a->row[worker])
-        draco_attacks_priv_watch(a, worker, a->row[worker], a->request.reply_bytes);
+        dr_attacks_watch(a, worker, a->row[worker], a->request.reply_bytes);
     if (a->liar[worker] && verdict == DRACO_UNDECIDED && a->row[worker]) {
         size_t size = a->request.reply_bytes;
-        long long sent = draco_attacks_priv_change(a, worker, a->row[worker], size);
+        long long sent = dr_attacks_change(a, worker, a->row[worker], size);
         if (sent < 0) return DRACO_MORE;
         if (sent > 0) inbox->chunk(inbox->ctx, worker, 0, (size_t)sent);
         if ((size_t)sent < size) verdict = DRACO_MALFORMED;
@@ -871,22 +841,22 @@ static draco_status draco_attacks_priv_deliver(draco_attacks_priv *a, int worker
     return inbox->end(inbox->ctx, worker, verdict);
 }
 
-static int draco_attacks_priv_plots(const draco_attacks_priv *a) {
-    return a->entry->kind == DRACO_ATTACKS_PRIV_PLOT && draco_attacks_priv_carries_message(a->request.ask);
+static int dr_attacks_plots(const draco_attacks_priv *a) {
+    return a->entry->kind == DR_ATTACKS_PLOT && dr_attacks_carries_message(a->request.kind);
 }
 
-static draco_status draco_attacks_priv_end(void *ctx, int worker, draco_verdict verdict) {
+static draco_status dr_attacks_end(void *ctx, int worker, draco_verdict verdict) {
     draco_attacks_priv *a = ctx;
     if (worker < 0 || worker >= a->n || a->missing[worker]) return DRACO_MORE;
-    if (!draco_attacks_priv_plots(a)) return draco_attacks_priv_deliver(a, worker, verdict);
+    if (!dr_attacks_plots(a)) return dr_attacks_deliver(a, worker, verdict);
     a->ended[worker] = (unsigned char)(1 + verdict);
     return DRACO_MORE;
 }
 
 /* Write the lie that all liars will send; without memory or an honest message there is none. */
-static void draco_attacks_priv_conspire(draco_attacks_priv *a, size_t size) {
+static void dr_attacks_conspire(draco_attacks_priv *a, size_t size) {
     const void *rows[DRACO_MAX_WORKERS];
-    int count = draco_attacks_priv_honest(a, rows);
+    int count = dr_attacks_honest(a, rows);
     if (a->room < size) {
         free(a->plot);
         free(a->mean);
@@ -898,72 +868,70 @@ static void draco_attacks_priv_conspire(draco_attacks_priv *a, size_t size) {
     }
     a->plot_bytes = 0;
     if (count == 0 || a->room < size) return;
-    draco_attacks_priv_message m = draco_attacks_priv_view(a, a->plot, size);
-    draco_attacks_priv_moments(a, rows, count, m.count);
+    dr_attacks_message m = dr_attacks_view(a, a->plot, size);
+    dr_attacks_moments(a, rows, count, m.count);
     a->entry->plot(a, rows, count, &m);
     a->plot_bytes = size;
 }
 
 /* An omniscient attack: everybody who will answer has; make the lie, hand out the liars, then the others. */
-static draco_status draco_attacks_priv_release(draco_attacks_priv *a, draco_status status) {
-    if (!draco_attacks_priv_plots(a)) return status;
-    draco_attacks_priv_conspire(a, a->request.reply_bytes);
+static draco_status dr_attacks_release(draco_attacks_priv *a, draco_status status) {
+    if (!dr_attacks_plots(a)) return status;
+    dr_attacks_conspire(a, a->request.reply_bytes);
     for (int liars = 1; liars >= 0; liars--)
         for (int i = 0; i < a->n; i++) {
             if (!a->ended[i] || a->liar[i] != liars) continue;
-            if (draco_attacks_priv_deliver(a, i, (draco_verdict)(a->ended[i] - 1)) == DRACO_OK &&
+            if (dr_attacks_deliver(a, i, (draco_verdict)(a->ended[i] - 1)) == DRACO_OK &&
                 status == DRACO_MORE)
                 status = DRACO_OK;
         }
     return status;
 }
 
-static draco_inbox draco_attacks_priv_open_inbox(draco_attacks_priv *a, const draco_inbox *inbox) {
-    draco_inbox mine = {sizeof mine, a, draco_attacks_priv_row, draco_attacks_priv_chunk,
-                        draco_attacks_priv_end};
+static draco_inbox dr_attacks_open_inbox(draco_attacks_priv *a, const draco_inbox *inbox) {
+    draco_inbox mine = {sizeof mine, a, dr_attacks_row, dr_attacks_chunk, dr_attacks_end};
     a->inbox = inbox;
     memset(a->ended, 0, (size_t)a->n);
     for (int i = 0; i < a->n; i++) a->row[i] = NULL;
     return mine;
 }
 
-static draco_status draco_attacks_priv_broadcast(void *ctx, const draco_request *request) {
+static draco_status dr_attacks_broadcast(void *ctx, const draco_request *request) {
     draco_attacks_priv *a = ctx;
-    draco_attacks_priv_note(a, request);
+    dr_attacks_note(a, request);
     return a->inner.broadcast(a->inner.ctx, request);
 }
 
-static draco_status draco_attacks_priv_collect(void *ctx, const draco_request *request, double seconds,
-                                               const draco_inbox *inbox) {
+static draco_status dr_attacks_collect(void *ctx, const draco_request *request, double seconds,
+                                       const draco_inbox *inbox) {
     draco_attacks_priv *a = ctx;
-    draco_inbox mine = draco_attacks_priv_open_inbox(a, inbox);
-    return draco_attacks_priv_release(a, a->inner.collect(a->inner.ctx, request, seconds, &mine));
+    draco_inbox mine = dr_attacks_open_inbox(a, inbox);
+    return dr_attacks_release(a, a->inner.collect(a->inner.ctx, request, seconds, &mine));
 }
 
-static draco_status draco_attacks_priv_fetch(void *ctx, const draco_request *request,
-                                             const unsigned char *whom, double seconds,
-                                             const draco_inbox *inbox) {
+static draco_status dr_attacks_fetch(void *ctx, const draco_request *request, const unsigned char *whom,
+                                     double seconds, const draco_inbox *inbox) {
     draco_attacks_priv *a = ctx;
-    draco_attacks_priv_note(a, request);
-    draco_inbox mine = draco_attacks_priv_open_inbox(a, inbox);
-    return draco_attacks_priv_release(a, a->inner.fetch(a->inner.ctx, request, whom, seconds, &mine));
+    dr_attacks_note(a, request);
+    draco_inbox mine = dr_attacks_open_inbox(a, inbox);
+    return dr_attacks_release(a, a->inner.fetch(a->inner.ctx, request, whom, seconds, &mine));
 }
 
 /* ---- Worker side ---- */
 
-static draco_status draco_attacks_priv_receive(void *ctx, draco_request *request) {
+static draco_status dr_attacks_receive(void *ctx, draco_request *request) {
     draco_attacks_priv *a = ctx;
     draco_status status = a->inner.receive(a->inner.ctx, request);
-    if (status >= 0) draco_attacks_priv_note(a, request);
+    if (status >= 0) dr_attacks_note(a, request);
     return status;
 }
 
-static draco_status draco_attacks_priv_submit(void *ctx, const draco_request *request, const void *reply,
-                                              size_t bytes) {
+static draco_status dr_attacks_submit(void *ctx, const draco_request *request, const void *reply,
+                                      size_t bytes) {
     draco_attacks_priv *a = ctx;
     if (a->missing[a->self]) return DRACO_OK;
     if (!reply || bytes == 0) return a->inner.submit(a->inner.ctx, request, reply, bytes); /* "I cannot" */
-    draco_attacks_priv_watch(a, a->self, reply, bytes);
+    dr_attacks_watch(a, a->self, reply, bytes);
     if (!a->liar[a->self]) return a->inner.submit(a->inner.ctx, request, reply, bytes);
     if (a->reply_bytes < bytes) {
         free(a->reply);
@@ -972,30 +940,30 @@ static draco_status draco_attacks_priv_submit(void *ctx, const draco_request *re
         if (!a->reply) return DRACO_E_MEMORY;
     }
     memcpy(a->reply, reply, bytes);
-    long long sent = draco_attacks_priv_change(a, a->self, a->reply, bytes);
+    long long sent = dr_attacks_change(a, a->self, a->reply, bytes);
     return sent < 0 ? DRACO_OK : a->inner.submit(a->inner.ctx, request, a->reply, (size_t)sent);
 }
 
 /* ---- What is only passed on ---- */
 
-static draco_status draco_attacks_priv_exchange(void *ctx, const void *mine, size_t bytes, void *all) {
+static draco_status dr_attacks_exchange(void *ctx, const void *mine, size_t bytes, void *all) {
     draco_attacks_priv *a = ctx;
     return a->inner.exchange(a->inner.ctx, mine, bytes, all);
 }
 
-static draco_status draco_attacks_priv_close(void *ctx) {
+static draco_status dr_attacks_close(void *ctx) {
     draco_attacks_priv *a = ctx;
     return a->inner.close(a->inner.ctx);
 }
 
-static const char *draco_attacks_priv_explain(void *ctx) {
+static const char *dr_attacks_explain(void *ctx) {
     draco_attacks_priv *a = ctx;
     return a->inner.explain(a->inner.ctx);
 }
 
 /* ---- Wrapping ---- */
 
-static void draco_attacks_priv_free(draco_attacks_priv *a) {
+static void dr_attacks_free(draco_attacks_priv *a) {
     for (int i = 0; a->past && i < (a->self < 0 ? a->n : 1); i++) {
         free(a->past[i].now);
         free(a->past[i].before);
@@ -1012,12 +980,12 @@ static void draco_attacks_priv_free(draco_attacks_priv *a) {
     free(a);
 }
 
-static draco_attacks_priv *draco_attacks_priv_new(const draco_transport *inner,
-                                                  const draco_attack_config *config, int self) {
+static draco_attacks_priv *dr_attacks_new(const draco_transport *inner, const draco_attack_config *config,
+                                          int self) {
     draco_attacks_priv *a = calloc(1, sizeof *a);
     if (!a) return NULL;
     a->c = *config;
-    a->entry = draco_attacks_priv_find(config->name);
+    a->entry = dr_attacks_find(config->name);
     a->factor = fabs(config->factor) > 0 ? config->factor : a->entry->info.factor;
     memcpy(&a->inner, inner, inner->size < sizeof a->inner ? inner->size : sizeof a->inner);
     a->n = config->code.n;
@@ -1028,47 +996,47 @@ static draco_attacks_priv *draco_attacks_priv_new(const draco_transport *inner,
     a->row = calloc((size_t)a->n, sizeof *a->row);
     a->past = calloc((size_t)(self < 0 ? a->n : 1), sizeof *a->past);
     if (a->liar && a->missing && a->ended && a->row && a->past) return a;
-    draco_attacks_priv_free(a);
+    dr_attacks_free(a);
     return NULL;
 }
 
-static draco_status draco_attacks_priv_wrap(draco_transport *outer, const draco_transport *inner,
-                                            const draco_attack_config *config, int self) {
+static draco_status dr_attacks_wrap(draco_transport *outer, const draco_transport *inner,
+                                    const draco_attack_config *config, int self) {
     static const draco_transport nothing;
     *outer = nothing;
     draco_status status = draco_attack_check(config, NULL, 0);
     if (status < 0) return status;
-    if (self >= config->code.n || (self >= 0 && draco_attacks_priv_find(config->name)->info.omniscient))
+    if (self >= config->code.n || (self >= 0 && dr_attacks_find(config->name)->info.omniscient))
         return DRACO_E_ARGUMENT;
-    draco_attacks_priv *a = draco_attacks_priv_new(inner, config, self);
+    draco_attacks_priv *a = dr_attacks_new(inner, config, self);
     if (!a) return DRACO_E_MEMORY;
     *outer = a->inner;
     outer->size = sizeof *outer;
     outer->ctx = a;
-    if (outer->broadcast) outer->broadcast = draco_attacks_priv_broadcast;
-    if (outer->collect) outer->collect = draco_attacks_priv_collect;
-    if (outer->fetch) outer->fetch = draco_attacks_priv_fetch;
-    if (outer->exchange) outer->exchange = draco_attacks_priv_exchange;
-    if (outer->receive) outer->receive = draco_attacks_priv_receive;
-    if (outer->submit) outer->submit = draco_attacks_priv_submit;
-    if (outer->close) outer->close = draco_attacks_priv_close;
-    if (outer->explain) outer->explain = draco_attacks_priv_explain;
+    if (outer->broadcast) outer->broadcast = dr_attacks_broadcast;
+    if (outer->collect) outer->collect = dr_attacks_collect;
+    if (outer->fetch) outer->fetch = dr_attacks_fetch;
+    if (outer->exchange) outer->exchange = dr_attacks_exchange;
+    if (outer->receive) outer->receive = dr_attacks_receive;
+    if (outer->submit) outer->submit = dr_attacks_submit;
+    if (outer->close) outer->close = dr_attacks_close;
+    if (outer->explain) outer->explain = dr_attacks_explain;
     return DRACO_OK;
 }
 
 DRACO_ATTACKS_API draco_status draco_attack_wrap(draco_transport *outer, const draco_transport *inner,
                                                  const draco_attack_config *config) {
-    return draco_attacks_priv_wrap(outer, inner, config, -1);
+    return dr_attacks_wrap(outer, inner, config, -1);
 }
 
 DRACO_ATTACKS_API draco_status draco_attack_wrap_worker(draco_transport *outer, const draco_transport *inner,
                                                         const draco_attack_config *config, int worker) {
-    return worker < 0 ? DRACO_E_ARGUMENT : draco_attacks_priv_wrap(outer, inner, config, worker);
+    return worker < 0 ? DRACO_E_ARGUMENT : dr_attacks_wrap(outer, inner, config, worker);
 }
 
 DRACO_ATTACKS_API void draco_attack_unwrap(draco_transport *outer) {
     static const draco_transport nothing;
-    if (outer->ctx) draco_attacks_priv_free(outer->ctx);
+    if (outer->ctx) dr_attacks_free(outer->ctx);
     *outer = nothing;
 }
 

@@ -116,11 +116,11 @@ DRACO_RULES_API draco_status draco_rule_distances(const float *const *rows, int 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#define DRACO_RULES_PRIV_STAGES 4
-#define DRACO_RULES_PRIV_MDA_F 32 /* the search below takes up to 1.4^f steps */
+#define DR_RULES_STAGES 4
+#define DR_RULES_MDA_F 32 /* the search below takes up to 1.4^f steps */
 
 /* The rows that a rule works on, and what it says of them. */
-typedef struct draco_rules_priv_view {
+typedef struct dr_rules_view {
     int n;
     const float *const *rows;
     size_t d, measured;
@@ -129,43 +129,37 @@ typedef struct draco_rules_priv_view {
     const float *params;
     unsigned char *chosen; /* out: rows that were taken */
     int names;             /* out: chosen means something */
-} draco_rules_priv_view;
+} dr_rules_view;
 
-struct draco_rules_priv_rule;
-typedef draco_status draco_rules_priv_core(struct draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                           float *out);
+struct dr_rules_rule;
+typedef draco_status dr_rules_core(struct dr_rules_rule *rule, dr_rules_view *view, float *out);
 
-typedef struct draco_rules_priv_entry {
+typedef struct dr_rules_entry {
     draco_rule_info info;
-    draco_rules_priv_core *core;
-} draco_rules_priv_entry;
+    dr_rules_core *core;
+} dr_rules_entry;
 
-typedef enum draco_rules_priv_stage {
-    DRACO_RULES_PRIV_VOTE,
-    DRACO_RULES_PRIV_NNM,
-    DRACO_RULES_PRIV_BUCKETS
-} draco_rules_priv_stage;
+typedef enum dr_rules_stage { DR_RULES_VOTE, DR_RULES_NNM, DR_RULES_BUCKETS } dr_rules_stage;
 
-typedef struct draco_rules_priv_rule {
+typedef struct dr_rules_rule {
     char name[96], text[256];
     draco_rule_options options;
-    const draco_rules_priv_entry *entry;
-    draco_rules_priv_stage stage[DRACO_RULES_PRIV_STAGES];
+    const dr_rules_entry *entry;
+    dr_rules_stage stage[DR_RULES_STAGES];
     int stages, iterations, over_rows;
     draco_rows_work work;
     draco_rows_buffer distances, small, center, workspace, call;
-    draco_rows_buffer mixed[DRACO_RULES_PRIV_STAGES], table[DRACO_RULES_PRIV_STAGES];
+    draco_rows_buffer mixed[DR_RULES_STAGES], table[DR_RULES_STAGES];
     void *model_workspace;
     size_t center_floats; /* of centred clipping's memory; 0: none yet */
-} draco_rules_priv_rule;
+} dr_rules_rule;
 
-static void draco_rules_priv_average(const draco_rules_priv_view *view, const double *weight, double total,
-                                     float *out) {
+static void dr_rules_average(const dr_rules_view *view, const double *weight, double total, float *out) {
     draco_rows_combine(view->rows, view->n, weight, view->d, 1.0 / total, out);
 }
 
 /* The view's distance matrix, in the rule's memory. */
-static double *draco_rules_priv_matrix(draco_rules_priv_rule *rule, const draco_rules_priv_view *view) {
+static double *dr_rules_matrix(dr_rules_rule *rule, const dr_rules_view *view) {
     size_t n = (size_t)view->n;
     double *distances = draco_rows_reserve(&rule->distances, n * n, sizeof *distances);
     if (!distances) return NULL;
@@ -174,13 +168,13 @@ static double *draco_rules_priv_matrix(draco_rules_priv_rule *rule, const draco_
 }
 
 /* Sorts values; the upper median. */
-static double draco_rules_priv_median_of(double *values, int n) {
+static double dr_rules_median_of(double *values, int n) {
     qsort(values, (size_t)n, sizeof *values, draco_rows_ascending);
     return values[n / 2];
 }
 
 /* Mark the `count` rows of least score; equal scores: the lower index first. */
-static void draco_rules_priv_take(const double *score, int n, int count, unsigned char *chosen) {
+static void dr_rules_take(const double *score, int n, int count, unsigned char *chosen) {
     memset(chosen, 0, (size_t)n);
     for (int taken = 0; taken < count; taken++) {
         int best = -1;
@@ -190,8 +184,7 @@ static void draco_rules_priv_take(const double *score, int n, int count, unsigne
     }
 }
 
-static draco_status draco_rules_priv_average_chosen(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                                    float *out) {
+static draco_status dr_rules_average_chosen(dr_rules_rule *rule, dr_rules_view *view, float *out) {
     double *weight = draco_rows_reserve(&rule->workspace, (size_t)view->n, sizeof *weight);
     if (!weight) return DRACO_E_MEMORY;
     int total = 0;
@@ -200,17 +193,16 @@ static draco_status draco_rules_priv_average_chosen(draco_rules_priv_rule *rule,
         total += view->chosen[i];
     }
     view->names = 1;
-    draco_rules_priv_average(view, weight, (double)total, out);
+    dr_rules_average(view, weight, (double)total, out);
     return DRACO_OK;
 }
 
 /* ---- The mean ----
    sum of the rows / n; O(nd); no liar is tolerated: one row alone can put it anywhere (Blanchard et al., NIPS
    2017, lemma 1). NaN and Inf pass through as they are. */
-static draco_status draco_rules_priv_mean(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                          float *out) {
+static draco_status dr_rules_mean(dr_rules_rule *rule, dr_rules_view *view, float *out) {
     (void)rule;
-    draco_rules_priv_average(view, NULL, (double)view->n, out);
+    dr_rules_average(view, NULL, (double)view->n, out);
     return DRACO_OK;
 }
 
@@ -232,15 +224,15 @@ static draco_status draco_rules_priv_mean(draco_rules_priv_rule *rule, draco_rul
    (rows more than 1000 times as far away as the median) or the pairs cost more (n > 64), all iterations read
    the rows. O(n^2 d + nd); f < n/2. */
 
-typedef struct draco_rules_priv_weiszfeld {
+typedef struct dr_rules_weiszfeld {
     int n;
     double *weight, *next, *square, *sorted; /* n each */
-} draco_rules_priv_weiszfeld;
+} dr_rules_weiszfeld;
 
 /* next = the weights that the distances ask for; returns R, or 0 when half of the rows are where z is. */
-static double draco_rules_priv_reweigh(draco_rules_priv_weiszfeld *w) {
+static double dr_rules_reweigh(dr_rules_weiszfeld *w) {
     memcpy(w->sorted, w->square, (size_t)w->n * sizeof *w->sorted);
-    double nu2 = 1e-12 * draco_rules_priv_median_of(w->sorted, w->n), sum = 0;
+    double nu2 = 1e-12 * dr_rules_median_of(w->sorted, w->n), sum = 0;
     if (!(nu2 > 0)) return 0;
     for (int i = 0; i < w->n; i++) sum += w->next[i] = 1 / sqrt(w->square[i] + nu2);
     for (int i = 0; i < w->n; i++) w->next[i] /= sum;
@@ -248,8 +240,7 @@ static double draco_rules_priv_reweigh(draco_rules_priv_weiszfeld *w) {
 }
 
 /* Half of |a|'D|a| with its sign turned: the squared length of sum a_i x_i when the a_i add up to 0. */
-static double draco_rules_priv_length2(const double *distances, int n, const double *next,
-                                       const double *weight) {
+static double dr_rules_length2(const double *distances, int n, const double *next, const double *weight) {
     double sum = 0;
     for (int i = 0; i < n; i++)
         for (int j = 0; j < n; j++)
@@ -259,8 +250,8 @@ static double draco_rules_priv_length2(const double *distances, int n, const dou
 }
 
 /* Iterate on the distance matrix alone. */
-static void draco_rules_priv_weiszfeld_matrix(draco_rules_priv_rule *rule, draco_rules_priv_weiszfeld *w,
-                                              const double *distances, int limit) {
+static void dr_rules_weiszfeld_matrix(dr_rules_rule *rule, dr_rules_weiszfeld *w, const double *distances,
+                                      int limit) {
     while (rule->iterations < limit) {
         double half = 0;
         for (int i = 0; i < w->n; i++) {
@@ -272,9 +263,9 @@ static void draco_rules_priv_weiszfeld_matrix(draco_rules_priv_rule *rule, draco
         }
         for (int i = 0; i < w->n; i++) w->square[i] = w->square[i] > half ? w->square[i] - half : 0;
         rule->iterations++;
-        double scale = draco_rules_priv_reweigh(w);
+        double scale = dr_rules_reweigh(w);
         if (!(scale > 0)) return;
-        double length2 = draco_rules_priv_length2(distances, w->n, w->next, w->weight);
+        double length2 = dr_rules_length2(distances, w->n, w->next, w->weight);
         memcpy(w->weight, w->next, (size_t)w->n * sizeof *w->weight);
         double stop = rule->options.tolerance * scale;
         if (length2 <= stop * stop) return;
@@ -282,10 +273,8 @@ static void draco_rules_priv_weiszfeld_matrix(draco_rules_priv_rule *rule, draco
 }
 
 /* One iteration in one reading: out = sum weight_i x_i, how far that moved, and the distances from it. */
-static draco_status draco_rules_priv_weiszfeld_rows(draco_rules_priv_rule *rule,
-                                                    const draco_rules_priv_view *view,
-                                                    draco_rules_priv_weiszfeld *w, int moved, float *out,
-                                                    double *length2) {
+static draco_status dr_rules_weiszfeld_rows(dr_rules_rule *rule, const dr_rules_view *view,
+                                            dr_rules_weiszfeld *w, int moved, float *out, double *length2) {
     size_t chunks = draco_rows_chunks(view->d, view->n), n = (size_t)view->n;
     double *part = draco_rows_reserve(&rule->work.partial, chunks * (n + 1), sizeof *part);
     if (!part) return DRACO_E_MEMORY;
@@ -317,40 +306,39 @@ static draco_status draco_rules_priv_weiszfeld_rows(draco_rules_priv_rule *rule,
 }
 
 /* No row is more than 1000 times as far from its median neighbour as the median row is. */
-static int draco_rules_priv_tame(const double *distances, draco_rules_priv_weiszfeld *w) {
+static int dr_rules_tame(const double *distances, dr_rules_weiszfeld *w) {
     double largest = 0;
     for (int i = 0; i < w->n; i++) {
         memcpy(w->sorted, distances + (size_t)i * (size_t)w->n, (size_t)w->n * sizeof *w->sorted);
-        w->square[i] = draco_rules_priv_median_of(w->sorted, w->n);
+        w->square[i] = dr_rules_median_of(w->sorted, w->n);
         largest = largest > w->square[i] ? largest : w->square[i];
     }
     memcpy(w->sorted, w->square, (size_t)w->n * sizeof *w->sorted);
-    return largest <= 1e6 * draco_rules_priv_median_of(w->sorted, w->n);
+    return largest <= 1e6 * dr_rules_median_of(w->sorted, w->n);
 }
 
-static draco_status draco_rules_priv_geometric_median(draco_rules_priv_rule *rule,
-                                                      draco_rules_priv_view *view, float *out) {
+static draco_status dr_rules_geometric_median(dr_rules_rule *rule, dr_rules_view *view, float *out) {
     int n = view->n, limit = rule->options.iterations > 0 ? rule->options.iterations : 500, matrix = 0;
     double *small = draco_rows_reserve(&rule->small, 4 * (size_t)n, sizeof *small), *distances = NULL;
     if (!small) return DRACO_E_MEMORY;
-    draco_rules_priv_weiszfeld w = {n, small, small + n, small + 2 * n, small + 3 * n};
+    dr_rules_weiszfeld w = {n, small, small + n, small + 2 * n, small + 3 * n};
     if (!rule->options.streaming && n <= 64) {
-        distances = draco_rules_priv_matrix(rule, view);
+        distances = dr_rules_matrix(rule, view);
         if (!distances) return DRACO_E_MEMORY;
-        matrix = draco_rules_priv_tame(distances, &w);
+        matrix = dr_rules_tame(distances, &w);
     }
     for (int i = 0; i < n; i++) w.weight[i] = 1.0 / n;
     rule->iterations = rule->over_rows = 0;
-    if (matrix) draco_rules_priv_weiszfeld_matrix(rule, &w, distances, limit);
+    if (matrix) dr_rules_weiszfeld_matrix(rule, &w, distances, limit);
     for (int pass = 0; pass == 0 || rule->iterations < limit; pass++) {
         double length2;
-        draco_status status = draco_rules_priv_weiszfeld_rows(rule, view, &w, pass > 0, out, &length2);
+        draco_status status = dr_rules_weiszfeld_rows(rule, view, &w, pass > 0, out, &length2);
         if (status < 0) return status;
         rule->iterations++;
         rule->over_rows++;
-        double scale = draco_rules_priv_reweigh(&w), stop = rule->options.tolerance * scale;
+        double scale = dr_rules_reweigh(&w), stop = rule->options.tolerance * scale;
         if (!(scale > 0)) return DRACO_OK;
-        if (pass == 0 && matrix) length2 = draco_rules_priv_length2(distances, n, w.next, w.weight);
+        if (pass == 0 && matrix) length2 = dr_rules_length2(distances, n, w.next, w.weight);
         if ((pass > 0 || matrix) && length2 <= stop * stop) return DRACO_OK;
         memcpy(w.weight, w.next, (size_t)n * sizeof *w.weight);
     }
@@ -362,8 +350,7 @@ static draco_status draco_rules_priv_geometric_median(draco_rules_priv_rule *rul
 /* ---- The coordinate-wise median (MarMed) ----
    Yin, Chen, Ramchandran, Bartlett, ICML 2018, arXiv 1803.01498; Xie, Koyejo, Gupta, arXiv 1802.10116. O(nd
    log^2 n) by network; f < n/2. */
-static draco_status draco_rules_priv_median(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                            float *out) {
+static draco_status dr_rules_median(dr_rules_rule *rule, dr_rules_view *view, float *out) {
     return draco_rows_by_coordinate(&rule->work, view->rows, view->n, view->d, draco_rows_middle(view->n, 0),
                                     out);
 }
@@ -371,8 +358,7 @@ static draco_status draco_rules_priv_median(draco_rules_priv_rule *rule, draco_r
 /* ---- The trimmed mean ----
    Per coordinate the mean without the f smallest and the f largest values (Yin et al., ICML 2018, arXiv
    1803.01498). f < n/2. */
-static draco_status draco_rules_priv_trimmed_mean(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                                  float *out) {
+static draco_status dr_rules_trimmed_mean(dr_rules_rule *rule, dr_rules_view *view, float *out) {
     draco_rows_pick pick = {view->f, view->n - view->f, 0};
     return draco_rows_by_coordinate(&rule->work, view->rows, view->n, view->d, pick, out);
 }
@@ -381,8 +367,7 @@ static draco_status draco_rules_priv_trimmed_mean(draco_rules_priv_rule *rule, d
    Per coordinate the mean of the n - f values that are nearest to the median (Xie, Koyejo, Gupta, arXiv
    1802.10116). In sorted order these are neighbours, so a window is moved, not sorted again.
    f < n/2. */
-static draco_status draco_rules_priv_meamed(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                            float *out) {
+static draco_status dr_rules_meamed(dr_rules_rule *rule, dr_rules_view *view, float *out) {
     return draco_rows_by_coordinate(&rule->work, view->rows, view->n, view->d,
                                     draco_rows_middle(view->n, view->n - view->f), out);
 }
@@ -390,8 +375,7 @@ static draco_status draco_rules_priv_meamed(draco_rules_priv_rule *rule, draco_r
 /* ---- Phocas ----
    Per coordinate the mean of the n - f values that are nearest to the trimmed mean (Xie, Koyejo, Gupta, arXiv
    1805.09682). f < n/2. */
-static draco_status draco_rules_priv_phocas(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                            float *out) {
+static draco_status dr_rules_phocas(dr_rules_rule *rule, dr_rules_view *view, float *out) {
     draco_rows_pick pick = {view->f, view->n - view->f, view->n - view->f};
     return draco_rows_by_coordinate(&rule->work, view->rows, view->n, view->d, pick, out);
 }
@@ -399,8 +383,8 @@ static draco_status draco_rules_priv_phocas(draco_rules_priv_rule *rule, draco_r
 /* ---- Rules that choose rows by their distances ---- */
 
 /* score[i] = sum of the `near` least squared distances of row i from the other rows that are in. */
-static void draco_rules_priv_krum_scores(const double *distances, int n, const unsigned char *in, int near,
-                                         double *sorted, double *score) {
+static void dr_rules_krum_scores(const double *distances, int n, const unsigned char *in, int near,
+                                 double *sorted, double *score) {
     for (int i = 0; i < n; i++) {
         int others = 0;
         score[i] = DBL_MAX;
@@ -413,34 +397,31 @@ static void draco_rules_priv_krum_scores(const double *distances, int n, const u
     }
 }
 
-static draco_status draco_rules_priv_krum_best(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                               int count, float *out) {
+static draco_status dr_rules_krum_best(dr_rules_rule *rule, dr_rules_view *view, int count, float *out) {
     int n = view->n;
-    double *distances = draco_rules_priv_matrix(rule, view);
+    double *distances = dr_rules_matrix(rule, view);
     double *score = draco_rows_reserve(&rule->small, 2 * (size_t)n, sizeof *score);
     if (!distances || !score) return DRACO_E_MEMORY;
     memset(view->chosen, 1, (size_t)n);
-    draco_rules_priv_krum_scores(distances, n, view->chosen, n - view->f - 2, score + n, score);
-    draco_rules_priv_take(score, n, count, view->chosen);
-    return draco_rules_priv_average_chosen(rule, view, out);
+    dr_rules_krum_scores(distances, n, view->chosen, n - view->f - 2, score + n, score);
+    dr_rules_take(score, n, count, view->chosen);
+    return dr_rules_average_chosen(rule, view, out);
 }
 
 /* ---- Krum ----
    The one row with the least sum of squared distances from its n - f - 2 nearest others (Blanchard, El
    Mhamdi, Guerraoui, Stainer, NIPS 2017, arXiv 1703.02757); of equal ones the first. O(n^2 d); n >= 2f + 3.
    */
-static draco_status draco_rules_priv_krum(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                          float *out) {
-    return draco_rules_priv_krum_best(rule, view, 1, out);
+static draco_status dr_rules_krum(dr_rules_rule *rule, dr_rules_view *view, float *out) {
+    return dr_rules_krum_best(rule, view, 1, out);
 }
 
 /* ---- Multi-Krum ----
    The mean of the m rows with the best scores (the same paper); m = n - f - 2 unless
    options.select says otherwise. O(n^2 d); n >= 2f + 3, m <= n - f. */
-static draco_status draco_rules_priv_multi_krum(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                                float *out) {
+static draco_status dr_rules_multi_krum(dr_rules_rule *rule, dr_rules_view *view, float *out) {
     int most = view->n - view->f, m = rule->options.select > 0 ? rule->options.select : most - 2;
-    return draco_rules_priv_krum_best(rule, view, m < most ? m : most, out);
+    return dr_rules_krum_best(rule, view, m < most ? m : most, out);
 }
 
 /* ---- Bulyan ----
@@ -448,10 +429,9 @@ static draco_status draco_rules_priv_multi_krum(draco_rules_priv_rule *rule, dra
    per coordinate the mean of the theta - 2f values nearest to the median of the picked (El Mhamdi, Guerraoui,
    Rouault, ICML 2018, arXiv 1802.07927). With k rows left Krum counts their k - f - 2 nearest, at least one;
    the distances are computed once. O(n^2 d); n >= 4f + 3. */
-static draco_status draco_rules_priv_bulyan(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                            float *out) {
+static draco_status dr_rules_bulyan(dr_rules_rule *rule, dr_rules_view *view, float *out) {
     int n = view->n, f = view->f, theta = n - 2 * f;
-    double *distances = draco_rules_priv_matrix(rule, view);
+    double *distances = dr_rules_matrix(rule, view);
     double *score = draco_rows_reserve(&rule->small, 3 * (size_t)n, sizeof *score);
     const float **picked = draco_rows_reserve(&rule->workspace, (size_t)n, sizeof *picked);
     if (!distances || !score || !picked) return DRACO_E_MEMORY;
@@ -459,7 +439,7 @@ static draco_status draco_rules_priv_bulyan(draco_rules_priv_rule *rule, draco_r
     memset(left, 1, (size_t)n);
     for (int taken = 0; taken < theta; taken++) {
         int near = n - taken - f - 2, best = -1;
-        draco_rules_priv_krum_scores(distances, n, left, near > 1 ? near : 1, score + n, score);
+        dr_rules_krum_scores(distances, n, left, near > 1 ? near : 1, score + n, score);
         for (int i = 0; i < n; i++)
             if (left[i] && (best < 0 || score[i] < score[best])) best = i;
         left[best] = 0;
@@ -483,24 +463,24 @@ static draco_status draco_rules_priv_bulyan(draco_rules_priv_rule *rule, draco_r
    neighbours are), at most about 1.4^f steps. Where several subsets have the least diameter, rows beyond the
    cover are dropped from the ones with the largest sum of distances on. O(n^2 d + 1.4^f n^2 log n); n >= 2f +
    1, f <= 32. */
-typedef struct draco_rules_priv_cover {
+typedef struct dr_rules_cover {
     const double *distances;
     int n;
     double diameter;
     unsigned char *out;   /* rows in the cover */
     unsigned char *spare; /* n bytes for every level of the search */
-} draco_rules_priv_cover;
+} dr_rules_cover;
 
-static int draco_rules_priv_edge(const draco_rules_priv_cover *g, int i, int j) {
+static int dr_rules_edge(const dr_rules_cover *g, int i, int j) {
     return !g->out[i] && !g->out[j] && g->distances[(size_t)i * (size_t)g->n + (size_t)j] > g->diameter;
 }
 
 /* Can `left` more rows cover every edge? Then they are marked in g->out. */
-static int draco_rules_priv_cover_with(draco_rules_priv_cover *g, int left) {
+static int dr_rules_cover_with(dr_rules_cover *g, int left) {
     int most = 0, at = -1, edges = 0;
     for (int i = 0; i < g->n; i++) {
         int degree = 0;
-        for (int j = 0; j < g->n; j++) degree += j != i && draco_rules_priv_edge(g, i, j);
+        for (int j = 0; j < g->n; j++) degree += j != i && dr_rules_edge(g, i, j);
         edges += degree;
         if (degree > most) most = degree, at = i;
     }
@@ -509,25 +489,25 @@ static int draco_rules_priv_cover_with(draco_rules_priv_cover *g, int left) {
     unsigned char *before = g->spare + (size_t)left * (size_t)g->n;
     memcpy(before, g->out, (size_t)g->n);
     g->out[at] = 1;
-    int found = draco_rules_priv_cover_with(g, left - 1);
+    int found = dr_rules_cover_with(g, left - 1);
     if (!found && most > 1 && most <= left) {
         memcpy(g->out, before, (size_t)g->n);
         for (int j = 0; j < g->n; j++)
             if (j != at && g->distances[(size_t)at * (size_t)g->n + (size_t)j] > g->diameter) g->out[j] = 1;
-        found = draco_rules_priv_cover_with(g, left - most);
+        found = dr_rules_cover_with(g, left - most);
     }
     if (!found) memcpy(g->out, before, (size_t)g->n);
     return found;
 }
 
-static int draco_rules_priv_cover_at(draco_rules_priv_cover *g, double diameter, int f) {
+static int dr_rules_cover_at(dr_rules_cover *g, double diameter, int f) {
     g->diameter = diameter;
     memset(g->out, 0, (size_t)g->n);
-    return draco_rules_priv_cover_with(g, f);
+    return dr_rules_cover_with(g, f);
 }
 
 /* Drop rows until f are out, the one with the largest sum of distances from the others first. */
-static void draco_rules_priv_drop_far(draco_rules_priv_cover *g, int f) {
+static void dr_rules_drop_far(dr_rules_cover *g, int f) {
     int out = 0;
     for (int i = 0; i < g->n; i++) out += g->out[i];
     for (; out < f; out++) {
@@ -544,42 +524,40 @@ static void draco_rules_priv_drop_far(draco_rules_priv_cover *g, int f) {
     }
 }
 
-static draco_status draco_rules_priv_mda(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                         float *out) {
+static draco_status dr_rules_mda(dr_rules_rule *rule, dr_rules_view *view, float *out) {
     size_t n = (size_t)view->n;
-    double *distances = draco_rules_priv_matrix(rule, view);
+    double *distances = dr_rules_matrix(rule, view);
     double *sorted = draco_rows_reserve(&rule->small, n * n, sizeof *sorted);
     unsigned char *spare = draco_rows_reserve(&rule->workspace, n * (size_t)(view->f + 1), 1);
     if (!distances || !sorted || !spare) return DRACO_E_MEMORY;
     memcpy(sorted, distances, n * n * sizeof *sorted);
     qsort(sorted, n * n, sizeof *sorted, draco_rows_ascending);
-    draco_rules_priv_cover g = {distances, view->n, 0, view->chosen, spare};
+    dr_rules_cover g = {distances, view->n, 0, view->chosen, spare};
     size_t low = 0, high = n * n - 1; /* the largest distance needs no cover at all */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (draco_rules_priv_cover_at(&g, sorted[middle], view->f))
+        if (dr_rules_cover_at(&g, sorted[middle], view->f))
             high = middle;
         else
             low = middle + 1;
     }
-    draco_rules_priv_cover_at(&g, sorted[low], view->f);
-    draco_rules_priv_drop_far(&g, view->f);
+    dr_rules_cover_at(&g, sorted[low], view->f);
+    dr_rules_drop_far(&g, view->f);
     for (size_t i = 0; i < n; i++) view->chosen[i] = !view->chosen[i];
-    return draco_rules_priv_average_chosen(rule, view, out);
+    return dr_rules_average_chosen(rule, view, out);
 }
 
 /* ---- CGE, comparative gradient elimination ----
    The mean of the n - f rows of least norm (Gupta, Liu, Vaidya, arXiv 2008.04699, where it is the sum).
    O(nd); f < n/2. */
-static draco_status draco_rules_priv_cge(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                         float *out) {
+static draco_status dr_rules_cge(dr_rules_rule *rule, dr_rules_view *view, float *out) {
     double *squares = draco_rows_reserve(&rule->small, (size_t)view->n, sizeof *squares);
     if (!squares) return DRACO_E_MEMORY;
     draco_status status =
         draco_rows_distances_from(&rule->work, view->rows, view->n, view->measured, NULL, squares);
     if (status < 0) return status;
-    draco_rules_priv_take(squares, view->n, view->n - view->f, view->chosen);
-    return draco_rules_priv_average_chosen(rule, view, out);
+    dr_rules_take(squares, view->n, view->n - view->f, view->chosen);
+    return dr_rules_average_chosen(rule, view, out);
 }
 
 /* ---- Centred clipping ----
@@ -587,8 +565,7 @@ static draco_status draco_rules_priv_cge(draco_rules_priv_rule *rule, draco_rule
    before (Karimireddy, He, Jaggi, ICML 2021, arXiv 2012.10333); at first v is the coordinate-wise
    median. tau is options.radius, or without it the median of the ||x_i - v||, so that no scale must be known.
    O(nd) per iteration; f < n/2. */
-static draco_status draco_rules_priv_centred_clipping(draco_rules_priv_rule *rule,
-                                                      draco_rules_priv_view *view, float *out) {
+static draco_status dr_rules_centred_clipping(dr_rules_rule *rule, dr_rules_view *view, float *out) {
     size_t n = (size_t)view->n, d = view->d;
     int rounds = rule->options.iterations > 0 ? rule->options.iterations : 3;
     double *squares = draco_rows_reserve(&rule->small, 3 * n + 1, sizeof *squares);
@@ -598,14 +575,14 @@ static draco_status draco_rules_priv_centred_clipping(draco_rules_priv_rule *rul
     if (!squares || !rows || !center) return DRACO_E_MEMORY;
     double *sorted = squares + n, *weight = squares + 2 * n;
     draco_status status = DRACO_OK;
-    if (rule->center_floats == 0) status = draco_rules_priv_median(rule, view, center);
+    if (rule->center_floats == 0) status = dr_rules_median(rule, view, center);
     memcpy(rows, view->rows, n * sizeof *rows);
     rows[n] = center;
     for (int round = 0; round < rounds && status >= 0; round++) {
         status = draco_rows_distances_from(&rule->work, view->rows, view->n, view->measured, center, squares);
         if (status < 0) break;
         memcpy(sorted, squares, n * sizeof *sorted);
-        double median = sqrt(draco_rules_priv_median_of(sorted, view->n));
+        double median = sqrt(dr_rules_median_of(sorted, view->n));
         double tau = rule->options.radius > 0 ? rule->options.radius : median, rest = 1;
         for (size_t i = 0; i < n; i++) {
             double far = sqrt(squares[i]);
@@ -625,8 +602,8 @@ static draco_status draco_rules_priv_centred_clipping(draco_rules_priv_rule *rul
    own stream of samples; the mean of the n - f rows of the highest scores (Xie, Koyejo, Gupta, ICML 2019,
    arXiv 1805.10032). u is a row divided by options.samples, x is in->params. O(nd) and n + 1 losses of the
    model; f < n, as far as the server's batch can be trusted to tell good from bad. */
-static draco_status draco_rules_priv_loss(draco_rules_priv_rule *rule, const float *params, uint64_t step,
-                                          float *gradient, double *loss) {
+static draco_status dr_rules_loss(dr_rules_rule *rule, const float *params, uint64_t step, float *gradient,
+                                  double *loss) {
     const draco_model *model = rule->options.model;
     size_t samples = rule->options.batch > 0 ? rule->options.batch : 128;
     draco_score score = {0, 0, 0};
@@ -642,8 +619,7 @@ static draco_status draco_rules_priv_loss(draco_rules_priv_rule *rule, const flo
     return status < 0 ? DRACO_E_MODEL : DRACO_OK;
 }
 
-static draco_status draco_rules_priv_zeno(draco_rules_priv_rule *rule, draco_rules_priv_view *view,
-                                          float *out) {
+static draco_status dr_rules_zeno(dr_rules_rule *rule, dr_rules_view *view, float *out) {
     const draco_model *model = rule->options.model;
     size_t n = (size_t)view->n, d = view->d;
     double gamma = rule->options.gamma > 0 ? rule->options.gamma : 0.1;
@@ -653,11 +629,11 @@ static draco_status draco_rules_priv_zeno(draco_rules_priv_rule *rule, draco_rul
     double *score = draco_rows_reserve(&rule->small, 2 * n, sizeof *score);
     float *moved = draco_rows_reserve(&rule->center, 2 * d, sizeof *moved), *gradient = moved + d;
     if (!score || !moved) return DRACO_E_MEMORY;
-    draco_rules_priv_view weights = *view;
+    dr_rules_view weights = *view;
     weights.measured = draco_rows_min(view->measured, model->parameters);
     draco_status status =
         draco_rows_distances_from(&rule->work, weights.rows, weights.n, weights.measured, NULL, score + n);
-    if (status >= 0) status = draco_rules_priv_loss(rule, view->params, view->step, gradient, &before);
+    if (status >= 0) status = dr_rules_loss(rule, view->params, view->step, gradient, &before);
     if (status < 0) return status;
     memcpy(moved, view->params, d * sizeof *moved);
     for (size_t i = 0; i < n; i++) {
@@ -665,80 +641,76 @@ static draco_status draco_rules_priv_zeno(draco_rules_priv_rule *rule, draco_rul
         for (size_t j = 0; j < model->parameters; j++)
             moved[j] = view->params[j] - (float)(gamma * scale) * view->rows[i][j];
         /* Least is best; a row so wild that the model gives up is worst. */
-        status = draco_rules_priv_loss(rule, moved, view->step, gradient, &after);
+        status = dr_rules_loss(rule, moved, view->step, gradient, &after);
         score[i] = after - before + rho * scale * scale * score[n + i];
         if (status < 0 || !(score[i] < DBL_MAX)) score[i] = DBL_MAX;
     }
-    draco_rules_priv_take(score, view->n, view->n - view->f, view->chosen);
-    return draco_rules_priv_average_chosen(rule, view, out);
+    dr_rules_take(score, view->n, view->n - view->f, view->chosen);
+    return dr_rules_average_chosen(rule, view, out);
 }
 
 /* ---- The table ---- */
 
-static int draco_rules_priv_least_any(int f) {
+static int dr_rules_least_any(int f) {
     return f >= 0 ? 1 : 0;
 }
 
-static int draco_rules_priv_least_1(int f) {
+static int dr_rules_least_1(int f) {
     return f + 1;
 }
 
-static int draco_rules_priv_least_2(int f) {
+static int dr_rules_least_2(int f) {
     return 2 * f + 1;
 }
 
-static int draco_rules_priv_least_krum(int f) {
+static int dr_rules_least_krum(int f) {
     return 2 * f + 3;
 }
 
-static int draco_rules_priv_least_bulyan(int f) {
+static int dr_rules_least_bulyan(int f) {
     return 4 * f + 3;
 }
 
-static const draco_rules_priv_entry *draco_rules_priv_table(int i) {
-    static const draco_rules_priv_entry table[] = {
-        {{"mean", "any n; withstands no liar", "plain average: what the attacks break",
-          draco_rules_priv_least_any, 0},
-         draco_rules_priv_mean},
-        {{"median", "n >= 2f + 1", "coordinate-wise median", draco_rules_priv_least_2, 0},
-         draco_rules_priv_median},
+static const dr_rules_entry *dr_rules_table(int i) {
+    static const dr_rules_entry table[] = {
+        {{"mean", "any n; withstands no liar", "plain average: what the attacks break", dr_rules_least_any,
+          0},
+         dr_rules_mean},
+        {{"median", "n >= 2f + 1", "coordinate-wise median", dr_rules_least_2, 0}, dr_rules_median},
         {{"trimmed-mean", "n >= 2f + 1", "coordinate-wise mean without the f least and f largest values",
-          draco_rules_priv_least_2, 0},
-         draco_rules_priv_trimmed_mean},
+          dr_rules_least_2, 0},
+         dr_rules_trimmed_mean},
         {{"meamed", "n >= 2f + 1", "coordinate-wise mean of the n - f values nearest to the median",
-          draco_rules_priv_least_2, 0},
-         draco_rules_priv_meamed},
+          dr_rules_least_2, 0},
+         dr_rules_meamed},
         {{"phocas", "n >= 2f + 1", "coordinate-wise mean of the n - f values nearest to the trimmed mean",
-          draco_rules_priv_least_2, 0},
-         draco_rules_priv_phocas},
+          dr_rules_least_2, 0},
+         dr_rules_phocas},
         {{"geometric-median", "n >= 2f + 1", "point of least sum of distances, by Weiszfeld's iteration",
-          draco_rules_priv_least_2, 0},
-         draco_rules_priv_geometric_median},
-        {{"krum", "n >= 2f + 3", "the row nearest to its n - f - 2 neighbours", draco_rules_priv_least_krum,
-          0},
-         draco_rules_priv_krum},
+          dr_rules_least_2, 0},
+         dr_rules_geometric_median},
+        {{"krum", "n >= 2f + 3", "the row nearest to its n - f - 2 neighbours", dr_rules_least_krum, 0},
+         dr_rules_krum},
         {{"multi-krum", "n >= 2f + 3", "mean of the n - f - 2 rows with the best Krum scores",
-          draco_rules_priv_least_krum, 0},
-         draco_rules_priv_multi_krum},
+          dr_rules_least_krum, 0},
+         dr_rules_multi_krum},
         {{"bulyan", "n >= 4f + 3", "n - 2f rows by Krum, then a mean about their median",
-          draco_rules_priv_least_bulyan, 0},
-         draco_rules_priv_bulyan},
-        {{"mda", "n >= 2f + 1, f <= 32", "mean of the n - f rows of least diameter", draco_rules_priv_least_2,
-          0},
-         draco_rules_priv_mda},
+          dr_rules_least_bulyan, 0},
+         dr_rules_bulyan},
+        {{"mda", "n >= 2f + 1, f <= 32", "mean of the n - f rows of least diameter", dr_rules_least_2, 0},
+         dr_rules_mda},
         {{"centred-clipping", "n >= 2f + 1", "mean of the steps from the last aggregate, clipped",
-          draco_rules_priv_least_2, 0},
-         draco_rules_priv_centred_clipping},
-        {{"cge", "n >= 2f + 1", "mean of the n - f rows of least norm", draco_rules_priv_least_2, 0},
-         draco_rules_priv_cge},
+          dr_rules_least_2, 0},
+         dr_rules_centred_clipping},
+        {{"cge", "n >= 2f + 1", "mean of the n - f rows of least norm", dr_rules_least_2, 0}, dr_rules_cge},
         {{"zeno", "n >= f + 1", "mean of the n - f rows that lower the server's own loss most",
-          draco_rules_priv_least_1, 1},
-         draco_rules_priv_zeno}};
+          dr_rules_least_1, 1},
+         dr_rules_zeno}};
     return i >= 0 && i < (int)(sizeof table / sizeof *table) ? table + i : NULL;
 }
 
 DRACO_RULES_API const draco_rule_info *draco_rule_list(int i) {
-    const draco_rules_priv_entry *entry = draco_rules_priv_table(i);
+    const dr_rules_entry *entry = dr_rules_table(i);
     return entry ? &entry->info : NULL;
 }
 
@@ -756,7 +728,7 @@ DRACO_RULES_API const draco_rule_info *draco_pre_list(int i) {
 /* ---- Pre-aggregations: rows in, other rows out ---- */
 
 /* Memory for `count` rows of d floats that a stage writes. */
-static float **draco_rules_priv_rows(draco_rules_priv_rule *rule, int stage, int count, size_t d) {
+static float **dr_rules_rows(dr_rules_rule *rule, int stage, int count, size_t d) {
     size_t stride = (d + 15) / 16 * 16;
     if (stride > SIZE_MAX / 8 / (size_t)count) return NULL;
     float **rows = draco_rows_reserve(&rule->table[stage], (size_t)count, sizeof *rows);
@@ -769,18 +741,17 @@ static float **draco_rules_priv_rows(draco_rules_priv_rule *rule, int stage, int
 /* Nearest-neighbour mixing: every row becomes the mean of its n - f nearest, itself among them (Allouah,
    Farhadkhani, Guerraoui, Gupta, Pinot, Stephan, AISTATS 2023, arXiv 2302.01772). O(n^2 d); f < n/2, and what
    the rule asks. */
-static draco_status draco_rules_priv_nnm(draco_rules_priv_rule *rule, int stage,
-                                         draco_rules_priv_view *view) {
+static draco_status dr_rules_nnm(dr_rules_rule *rule, int stage, dr_rules_view *view) {
     int n = view->n, near = n - view->f;
-    double *distances = draco_rules_priv_matrix(rule, view);
-    float **to = draco_rules_priv_rows(rule, stage, n, view->d);
+    double *distances = dr_rules_matrix(rule, view);
+    float **to = dr_rules_rows(rule, stage, n, view->d);
     int *lists = draco_rows_reserve(&rule->workspace, (size_t)n * (size_t)near, sizeof *lists);
     if (!distances || !to || !lists) return DRACO_E_MEMORY;
     for (int i = 0; i < n; i++) {
         int *list = lists + (size_t)i * (size_t)near;
         double *row = distances + (size_t)i * (size_t)n;
         row[i] = -1; /* itself first, also when others are equal */
-        draco_rules_priv_take(row, n, near, view->chosen);
+        dr_rules_take(row, n, near, view->chosen);
         for (int j = 0; j < n; j++)
             if (view->chosen[j]) *list++ = j;
     }
@@ -792,10 +763,9 @@ static draco_status draco_rules_priv_nnm(draco_rules_priv_rule *rule, int stage,
 /* Bucketing: the rows are shuffled and the mean of each `size` in turn takes their place (Karimireddy, He,
    Jaggi, ICLR 2022, arXiv 2006.09365). The shuffle depends on seed and step. O(nd); the rule must withstand f
    of the ceil(n / size) buckets. */
-static draco_status draco_rules_priv_bucketing(draco_rules_priv_rule *rule, int stage, int size,
-                                               draco_rules_priv_view *view) {
+static draco_status dr_rules_bucketing(dr_rules_rule *rule, int stage, int size, dr_rules_view *view) {
     int n = view->n, buckets = (n + size - 1) / size;
-    float **to = draco_rules_priv_rows(rule, stage, buckets, view->d);
+    float **to = dr_rules_rows(rule, stage, buckets, view->d);
     int *order = draco_rows_reserve(&rule->workspace, (size_t)buckets * (size_t)size, sizeof *order);
     if (!to || !order) return DRACO_E_MEMORY;
     for (int i = 0; i < buckets * size; i++) order[i] = i < n ? i : -1;
@@ -816,8 +786,8 @@ static draco_status draco_rules_priv_bucketing(draco_rules_priv_rule *rule, int 
    and a robust rule over these (Rajput, Wang, Charles, Papailiopoulos, NeurIPS 2019, arXiv 1907.12205). A
    group without a majority is left out. A false vote takes floor(r / 2) + 1 liars in one group, so the rule
    meets f / (floor(r / 2) + 1) of them at most. Reads the rows about once more. */
-static draco_status draco_rules_priv_vote(const draco_inputs *in, const float **votes, const void **ballots,
-                                          draco_verdict *said, int *count, draco_verdict *verdicts) {
+static draco_status dr_rules_vote(const draco_inputs *in, const float **votes, const void **ballots,
+                                  draco_verdict *said, int *count, draco_verdict *verdicts) {
     *count = 0;
     for (int g = 0; g < in->code->groups; g++) {
         size_t members = 0, winner = 0;
@@ -841,15 +811,12 @@ static draco_status draco_rules_priv_vote(const draco_inputs *in, const float **
 /* ---- One call ---- */
 
 /* Are n rows (votes, when a vote comes first) enough for f liars? */
-static draco_status draco_rules_priv_limit(const draco_rules_priv_rule *rule, int n, int f, char *text,
-                                           size_t capacity) {
+static draco_status dr_rules_limit(const dr_rules_rule *rule, int n, int f, char *text, size_t capacity) {
     int rows = n;
     for (int k = 0; k < rule->stages; k++) {
-        int size = rule->options.bucket > 0                  ? rule->options.bucket
-                   : rule->stage[k] == DRACO_RULES_PRIV_VOTE ? 1
-                                                             : 2;
-        if (rule->stage[k] != DRACO_RULES_PRIV_NNM) rows = (rows + size - 1) / size;
-        if (rule->stage[k] == DRACO_RULES_PRIV_NNM && rows < 2 * f + 1) {
+        int size = rule->options.bucket > 0 ? rule->options.bucket : rule->stage[k] == DR_RULES_VOTE ? 1 : 2;
+        if (rule->stage[k] != DR_RULES_NNM) rows = (rows + size - 1) / size;
+        if (rule->stage[k] == DR_RULES_NNM && rows < 2 * f + 1) {
             snprintf(text, capacity, "%s: %d rows to mix and f = %d; nnm needs 2f + 1 = %d", rule->name, rows,
                      f, 2 * f + 1);
             return DRACO_E_ARGUMENT;
@@ -861,25 +828,24 @@ static draco_status draco_rules_priv_limit(const draco_rules_priv_rule *rule, in
                  rule->name, rows, f, rule->entry->info.limit, least);
         return DRACO_E_ARGUMENT;
     }
-    if (rule->entry->core == draco_rules_priv_mda && f > DRACO_RULES_PRIV_MDA_F) {
-        snprintf(text, capacity, "%s: f = %d; the search takes at most %d", rule->name, f,
-                 DRACO_RULES_PRIV_MDA_F);
+    if (rule->entry->core == dr_rules_mda && f > DR_RULES_MDA_F) {
+        snprintf(text, capacity, "%s: f = %d; the search takes at most %d", rule->name, f, DR_RULES_MDA_F);
         return DRACO_E_ARGUMENT;
     }
     return DRACO_OK;
 }
 
-static int draco_rules_priv_votes(const draco_rules_priv_rule *rule) {
-    return rule->stages > 0 && rule->stage[0] == DRACO_RULES_PRIV_VOTE;
+static int dr_rules_votes(const dr_rules_rule *rule) {
+    return rule->stages > 0 && rule->stage[0] == DR_RULES_VOTE;
 }
 
 /* Liars that are left after the vote. */
-static int draco_rules_priv_liars(const draco_rules_priv_rule *rule, const draco_code *code, int f) {
-    return draco_rules_priv_votes(rule) ? f / (code->r / 2 + 1) : f;
+static int dr_rules_liars(const dr_rules_rule *rule, const draco_code *code, int f) {
+    return dr_rules_votes(rule) ? f / (code->r / 2 + 1) : f;
 }
 
-static draco_status draco_rules_priv_check(const draco_rules_priv_rule *rule, int n, int f,
-                                           const draco_code *code, char *text, size_t capacity) {
+static draco_status dr_rules_check(const dr_rules_rule *rule, int n, int f, const draco_code *code,
+                                   char *text, size_t capacity) {
     if (n < 1 || n > DRACO_MAX_WORKERS || f < 0) {
         snprintf(text, capacity, "%s: n = %d workers and f = %d liars make no sense", rule->name, n, f);
         return DRACO_E_ARGUMENT;
@@ -890,15 +856,15 @@ static draco_status draco_rules_priv_check(const draco_rules_priv_rule *rule, in
                  n);
         return DRACO_E_ARGUMENT;
     }
-    if (draco_rules_priv_votes(rule) && !code) {
+    if (dr_rules_votes(rule) && !code) {
         snprintf(text, capacity, "%s: votes need the groups of a repetition code", rule->name);
         return DRACO_E_ARGUMENT;
     }
-    int rows = draco_rules_priv_votes(rule) ? code->groups : n;
-    return draco_rules_priv_limit(rule, rows, draco_rules_priv_liars(rule, code, f), text, capacity);
+    int rows = dr_rules_votes(rule) ? code->groups : n;
+    return dr_rules_limit(rule, rows, dr_rules_liars(rule, code, f), text, capacity);
 }
 
-static void draco_rules_priv_count(const draco_verdict *verdicts, int n, draco_report *report) {
+static void dr_rules_count(const draco_verdict *verdicts, int n, draco_report *report) {
     memset(report, 0, sizeof *report);
     report->group = -1;
     for (int i = 0; i < n; i++) {
@@ -912,15 +878,15 @@ static void draco_rules_priv_count(const draco_verdict *verdicts, int n, draco_r
 }
 
 /* Memory of one call that depends on n alone. */
-typedef struct draco_rules_priv_call {
+typedef struct dr_rules_call {
     const float **rows;
     const void **ballots;
     draco_verdict *verdicts, *said;
     int *worker; /* of each row that is left; detox: meaningless */
     unsigned char *chosen;
-} draco_rules_priv_call;
+} dr_rules_call;
 
-static int draco_rules_priv_call_open(draco_rules_priv_rule *rule, int n, draco_rules_priv_call *call) {
+static int dr_rules_call_open(dr_rules_rule *rule, int n, dr_rules_call *call) {
     size_t un = (size_t)n;
     unsigned char *memory =
         draco_rows_reserve(&rule->call, un, 2 * sizeof(void *) + 2 * sizeof(draco_verdict) + sizeof(int) + 1);
@@ -935,9 +901,8 @@ static int draco_rules_priv_call_open(draco_rules_priv_rule *rule, int n, draco_
 }
 
 /* The rows that are there: votes, or what came in, without those that are not finite. */
-static draco_status draco_rules_priv_gather(draco_rules_priv_rule *rule, const draco_inputs *in,
-                                            const draco_verdict *known, draco_rules_priv_call *call,
-                                            int *count) {
+static draco_status dr_rules_gather(dr_rules_rule *rule, const draco_inputs *in, const draco_verdict *known,
+                                    dr_rules_call *call, int *count) {
     *count = 0;
     for (int i = 0; i < in->n; i++) {
         draco_verdict missing = known && known[i] == DRACO_MALFORMED ? DRACO_MALFORMED : DRACO_ABSENT;
@@ -946,12 +911,11 @@ static draco_status draco_rules_priv_gather(draco_rules_priv_rule *rule, const d
         call->worker[*count] = i;
         call->rows[(*count)++] = in->rows[i];
     }
-    int votes = draco_rules_priv_votes(rule);
+    int votes = dr_rules_votes(rule);
     draco_status status = DRACO_OK;
-    if (votes)
-        status = draco_rules_priv_vote(in, call->rows, call->ballots, call->said, count, call->verdicts);
+    if (votes) status = dr_rules_vote(in, call->rows, call->ballots, call->said, count, call->verdicts);
     if (status < 0 || *count == 0) return status;
-    if (rule->entry->core == draco_rules_priv_mean && rule->stages == 0) return DRACO_OK;
+    if (rule->entry->core == dr_rules_mean && rule->stages == 0) return DRACO_OK;
     status = draco_rows_finite(&rule->work, call->rows, *count, in->d, call->chosen);
     int left = 0;
     for (int k = 0; k < *count && status >= 0; k++) {
@@ -964,40 +928,40 @@ static draco_status draco_rules_priv_gather(draco_rules_priv_rule *rule, const d
     return status;
 }
 
-static draco_status draco_rules_priv_stages(draco_rules_priv_rule *rule, draco_rules_priv_view *view) {
+static draco_status dr_rules_stages(dr_rules_rule *rule, dr_rules_view *view) {
     for (int k = 0; k < rule->stages; k++) {
         draco_status status = DRACO_OK;
         int bucket = rule->options.bucket;
-        if (rule->stage[k] == DRACO_RULES_PRIV_NNM)
-            status = draco_rules_priv_nnm(rule, k, view);
-        else if (rule->stage[k] == DRACO_RULES_PRIV_BUCKETS)
-            status = draco_rules_priv_bucketing(rule, k, bucket > 0 ? bucket : 2, view);
+        if (rule->stage[k] == DR_RULES_NNM)
+            status = dr_rules_nnm(rule, k, view);
+        else if (rule->stage[k] == DR_RULES_BUCKETS)
+            status = dr_rules_bucketing(rule, k, bucket > 0 ? bucket : 2, view);
         else if (bucket > 1)
-            status = draco_rules_priv_bucketing(rule, k, bucket, view);
+            status = dr_rules_bucketing(rule, k, bucket, view);
         if (status < 0) return status;
     }
     return DRACO_OK;
 }
 
-static draco_status draco_rules_priv_aggregate(void *ctx, const draco_inputs *in, float *sum,
-                                               draco_verdict *verdicts, draco_report *report) {
-    draco_rules_priv_rule *rule = ctx;
-    draco_rules_priv_call call;
+static draco_status dr_rules_aggregate(void *ctx, const draco_inputs *in, float *sum, draco_verdict *verdicts,
+                                       draco_report *report) {
+    dr_rules_rule *rule = ctx;
+    dr_rules_call call;
     int count = 0;
     rule->text[0] = 0;
-    draco_status status = draco_rules_priv_check(rule, in->n, in->f, in->code, rule->text, sizeof rule->text);
+    draco_status status = dr_rules_check(rule, in->n, in->f, in->code, rule->text, sizeof rule->text);
     if (status < 0) return status;
-    if (!draco_rules_priv_call_open(rule, in->n, &call)) return DRACO_E_MEMORY;
-    status = draco_rules_priv_gather(rule, in, verdicts, &call, &count);
+    if (!dr_rules_call_open(rule, in->n, &call)) return DRACO_E_MEMORY;
+    status = dr_rules_gather(rule, in, verdicts, &call, &count);
     if (status < 0) return status;
-    int f = draco_rules_priv_liars(rule, in->code, in->f);
-    if (count == 0 || draco_rules_priv_limit(rule, count, f, rule->text, sizeof rule->text) < 0) {
+    int f = dr_rules_liars(rule, in->code, in->f);
+    if (count == 0 || dr_rules_limit(rule, count, f, rule->text, sizeof rule->text) < 0) {
         if (count == 0) snprintf(rule->text, sizeof rule->text, "%s: no usable row is there", rule->name);
         return DRACO_E_TOO_MANY_MISSING;
     }
     size_t measured = rule->options.measured > 0 ? draco_rows_min(rule->options.measured, in->d) : in->d;
-    draco_rules_priv_view view = {count, call.rows, in->d, measured, f, in->step, in->params, call.chosen, 0};
-    status = draco_rules_priv_stages(rule, &view);
+    dr_rules_view view = {count, call.rows, in->d, measured, f, in->step, in->params, call.chosen, 0};
+    status = dr_rules_stages(rule, &view);
     if (status >= 0) status = rule->entry->core(rule, &view, sum);
     if (status < 0) return status;
     float parts = (float)(in->code ? in->code->parts : in->n);
@@ -1005,40 +969,39 @@ static draco_status draco_rules_priv_aggregate(void *ctx, const draco_inputs *in
     for (int k = 0; k < count && view.names && rule->stages == 0; k++)
         if (call.chosen[k]) call.verdicts[call.worker[k]] = DRACO_AGREES;
     if (verdicts) memcpy(verdicts, call.verdicts, (size_t)in->n * sizeof *verdicts);
-    if (report) draco_rules_priv_count(call.verdicts, in->n, report);
+    if (report) dr_rules_count(call.verdicts, in->n, report);
     return DRACO_OK;
 }
 
 /* ---- Making one ---- */
 
 /* Take a leading "nnm+", "bucketing+" or "detox+" off the name. */
-static const char *draco_rules_priv_prefix(draco_rules_priv_rule *rule, const char *name) {
-    static const draco_rules_priv_stage stage[] = {DRACO_RULES_PRIV_VOTE, DRACO_RULES_PRIV_NNM,
-                                                   DRACO_RULES_PRIV_BUCKETS};
+static const char *dr_rules_prefix(dr_rules_rule *rule, const char *name) {
+    static const dr_rules_stage stage[] = {DR_RULES_VOTE, DR_RULES_NNM, DR_RULES_BUCKETS};
     for (int i = 0; draco_pre_list(i); i++) {
         size_t length = strlen(draco_pre_list(i)->name);
         if (strncmp(name, draco_pre_list(i)->name, length) != 0) continue;
         if (name[length] != '+' && !(i == 0 && name[length] == 0)) continue;
-        if (rule->stages == DRACO_RULES_PRIV_STAGES || (i == 0 && rule->stages > 0)) return NULL;
+        if (rule->stages == DR_RULES_STAGES || (i == 0 && rule->stages > 0)) return NULL;
         rule->stage[rule->stages++] = stage[i];
         return name[length] ? name + length + 1 : "geometric-median";
     }
     return name;
 }
 
-static draco_status draco_rules_priv_parse(draco_rules_priv_rule *rule, const char *name) {
+static draco_status dr_rules_parse(dr_rules_rule *rule, const char *name) {
     const char *rest = name, *before = NULL;
     while (rest && rest != before) {
         before = rest;
-        rest = draco_rules_priv_prefix(rule, rest);
+        rest = dr_rules_prefix(rule, rest);
     }
     if (!rest) return DRACO_E_ARGUMENT;
-    for (int i = 0; draco_rules_priv_table(i); i++)
-        if (strcmp(rest, draco_rules_priv_table(i)->info.name) == 0) rule->entry = draco_rules_priv_table(i);
+    for (int i = 0; dr_rules_table(i); i++)
+        if (strcmp(rest, dr_rules_table(i)->info.name) == 0) rule->entry = dr_rules_table(i);
     return rule->entry ? DRACO_OK : DRACO_E_ARGUMENT;
 }
 
-static draco_status draco_rules_priv_options_check(const draco_rules_priv_rule *rule) {
+static draco_status dr_rules_options_check(const dr_rules_rule *rule) {
     const draco_rule_options *o = &rule->options;
     if (!(o->tolerance >= 0) || o->iterations < 0 || o->select < 0 || !(o->radius >= 0) || o->bucket < 0 ||
         o->bucket > DRACO_MAX_WORKERS || !(o->gamma >= 0) || !(o->rho >= 0))
@@ -1053,13 +1016,13 @@ DRACO_RULES_API draco_status draco_rule_make(draco_rule *rule, const char *name,
                                              const draco_rule_options *options) {
     static const draco_rule nothing;
     *rule = nothing;
-    if (!name || strlen(name) >= sizeof((draco_rules_priv_rule *)0)->name) return DRACO_E_ARGUMENT;
-    draco_rules_priv_rule *ctx = calloc(1, sizeof *ctx);
+    if (!name || strlen(name) >= sizeof((dr_rules_rule *)0)->name) return DRACO_E_ARGUMENT;
+    dr_rules_rule *ctx = calloc(1, sizeof *ctx);
     if (!ctx) return DRACO_E_MEMORY;
     memcpy(ctx->name, name, strlen(name) + 1);
     if (options) ctx->options = *options;
-    draco_status status = draco_rules_priv_parse(ctx, name);
-    if (status >= 0) status = draco_rules_priv_options_check(ctx);
+    draco_status status = dr_rules_parse(ctx, name);
+    if (status >= 0) status = dr_rules_options_check(ctx);
     const draco_model *model = ctx->options.model;
     if (status >= 0 && ctx->entry->info.needs_model && model->workspace_new)
         status = model->workspace_new(model->ctx, &ctx->model_workspace);
@@ -1071,13 +1034,13 @@ DRACO_RULES_API draco_status draco_rule_make(draco_rule *rule, const char *name,
     rule->size = sizeof *rule;
     rule->name = ctx->name;
     rule->ctx = ctx;
-    rule->aggregate = draco_rules_priv_aggregate;
+    rule->aggregate = dr_rules_aggregate;
     return DRACO_OK;
 }
 
 DRACO_RULES_API void draco_rule_free(draco_rule *rule) {
     static const draco_rule nothing;
-    draco_rules_priv_rule *ctx = rule->ctx;
+    dr_rules_rule *ctx = rule->ctx;
     *rule = nothing;
     if (!ctx) return;
     const draco_model *model = ctx->options.model;
@@ -1086,7 +1049,7 @@ DRACO_RULES_API void draco_rule_free(draco_rule *rule) {
     draco_rows_buffer *buffers[] = {&ctx->distances, &ctx->small, &ctx->center, &ctx->workspace, &ctx->call};
     draco_rows_release(&ctx->work);
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) draco_rows_drop(buffers[i]);
-    for (int k = 0; k < DRACO_RULES_PRIV_STAGES; k++) {
+    for (int k = 0; k < DR_RULES_STAGES; k++) {
         draco_rows_drop(&ctx->mixed[k]);
         draco_rows_drop(&ctx->table[k]);
     }
@@ -1096,7 +1059,7 @@ DRACO_RULES_API void draco_rule_free(draco_rule *rule) {
 DRACO_RULES_API draco_status draco_rule_check(const draco_rule *rule, int n, int f, const draco_code *code,
                                               char *text, size_t capacity) {
     char line[256] = "";
-    draco_status status = draco_rules_priv_check(rule->ctx, n, f, code, line, sizeof line);
+    draco_status status = dr_rules_check(rule->ctx, n, f, code, line, sizeof line);
     size_t length = draco_rows_min(strlen(line), capacity ? capacity - 1 : 0);
     if (text && capacity > 0) {
         memcpy(text, line, length);
@@ -1106,12 +1069,12 @@ DRACO_RULES_API draco_status draco_rule_check(const draco_rule *rule, int n, int
 }
 
 DRACO_RULES_API const char *draco_rule_explain(const draco_rule *rule) {
-    const draco_rules_priv_rule *ctx = rule->ctx;
+    const dr_rules_rule *ctx = rule->ctx;
     return ctx ? ctx->text : "";
 }
 
 DRACO_RULES_API int draco_rule_iterations(const draco_rule *rule, int *over_rows) {
-    const draco_rules_priv_rule *ctx = rule->ctx;
+    const dr_rules_rule *ctx = rule->ctx;
     if (over_rows) *over_rows = ctx->over_rows;
     return ctx->iterations;
 }

@@ -115,7 +115,7 @@ static int grpc_worker(int port, int index, size_t bytes, const char *tls) {
     float *reply = (float *)malloc(bytes);
     fill(reply, bytes / sizeof(float));
     draco_request r;
-    while (t.receive(t.ctx, &r) == DRACO_OK && r.ask != DRACO_ASK_STOP)
+    while (t.receive(t.ctx, &r) == DRACO_OK && r.kind != DRACO_REQUEST_STOP)
         t.submit(t.ctx, &r, reply, r.reply_bytes);
     t.close(t.ctx);
     free(reply);
@@ -146,7 +146,7 @@ static void grpc_round(const draco_transport *t, uint64_t round, const float *pa
     const draco_inbox inbox = {sizeof inbox, rows, row, chunk, end};
     draco_request r;
     memset(&r, 0, sizeof r);
-    r.ask = DRACO_ASK_MESSAGE;
+    r.kind = DRACO_REQUEST_MESSAGE;
     r.round = r.step = round;
     r.params = params;
     r.params_count = d;

@@ -53,10 +53,10 @@ static void answer(const draco_transport *t, const float *message, const uint8_t
     for (int i = 0; i < questions; i++) {
         draco_request q;
         size_t first = 0, count = 0;
-        if (t->receive(t->ctx, &q) < 0 || q.ask == DRACO_ASK_STOP) return;
-        if (q.ask == DRACO_ASK_BODY && q.server >= 0)
+        if (t->receive(t->ctx, &q) < 0 || q.kind == DRACO_REQUEST_STOP) return;
+        if (q.kind == DRACO_REQUEST_BODY && q.server >= 0)
             draco_shard(((const draco_mpi *)t->ctx)->config.dim, t->servers, q.server, &first, &count);
-        t->submit(t->ctx, &q, q.ask == DRACO_ASK_DIGEST ? (const void *)digests : message + first,
+        t->submit(t->ctx, &q, q.kind == DRACO_REQUEST_DIGEST ? (const void *)digests : message + first,
                   q.reply_bytes);
     }
 }

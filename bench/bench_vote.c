@@ -97,15 +97,15 @@ static void fingerprint_rows(setup *s, uint8_t (*values)[DRACO_FINGERPRINT_BYTES
 static void vote_fingerprints(setup *s) {
     uint8_t(*values)[DRACO_FINGERPRINT_BYTES] = malloc(s->n * sizeof *values);
     draco_verdict *verdicts = malloc(s->n * sizeof *verdicts);
-    void *memory = malloc(draco_box_bytes(s->n, sizeof *values));
+    void *memory = malloc(draco_tally_bytes(s->n, sizeof *values));
     if (!values || !verdicts || !memory) exit(1);
     fingerprint_rows(s, values);
     for (size_t g = 0; g < s->groups; g++) {
-        draco_box box;
+        draco_tally box;
         size_t first = s->first[g], members = s->first[g + 1] - first;
-        draco_box_open(&box, members, sizeof *values, s->liars + 1, memory);
-        for (size_t i = 0; i < members; i++) draco_box_cast(&box, i, values[first + i]);
-        if (draco_box_close(&box, NULL, verdicts + first)) exit(1);
+        draco_tally_open(&box, members, sizeof *values, s->liars + 1, memory);
+        for (size_t i = 0; i < members; i++) draco_tally_cast(&box, i, values[first + i]);
+        if (draco_tally_close(&box, NULL, verdicts + first)) exit(1);
     }
     complain(s, "fingerprints", verdicts);
     free(memory);

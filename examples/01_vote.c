@@ -41,13 +41,13 @@ static draco_status vote_on_buffers(const float gradients[][FLOATS], const char 
 static draco_status vote_on_arrival(const float gradients[][FLOATS]) {
     draco_seed seed;
     draco_fingerprint_key key;
-    draco_box box;
+    draco_tally box;
     draco_verdict verdicts[WORKERS], memory[WORKERS * (1 + DRACO_FINGERPRINT_BYTES / sizeof(draco_verdict))];
     size_t winner = 0;
     int told = 0;
     if (draco_seed_random(&seed) != DRACO_OK) return DRACO_E_RANDOM;
     draco_fingerprint_key_init(&key, &seed); /* secret: a liar must not know it */
-    draco_box_open(&box, WORKERS, DRACO_FINGERPRINT_BYTES, QUORUM, memory);
+    draco_tally_open(&box, WORKERS, DRACO_FINGERPRINT_BYTES, QUORUM, memory);
     for (size_t i = 0; i < WORKERS; i++) {
         size_t worker = (i * 3 + 1) % WORKERS; /* they come in any order */
         const char *bytes = (const char *)gradients[worker];
@@ -57,13 +57,13 @@ static draco_status vote_on_arrival(const float gradients[][FLOATS]) {
         draco_fingerprint_add(&f, &key, bytes, 5); /* in any pieces */
         draco_fingerprint_add(&f, &key, bytes + 5, sizeof gradients[0] - 5);
         draco_fingerprint_finish(&f, &key, token);
-        draco_status status = draco_box_cast(&box, worker, token);
+        draco_status status = draco_tally_cast(&box, worker, token);
         printf("  worker %zu is in: %s\n", worker,
                status == DRACO_MORE ? "not decided yet"
                : told++             ? "still judged"
                                     : "DECIDED");
     }
-    draco_status status = draco_box_close(&box, &winner, verdicts);
+    draco_status status = draco_tally_close(&box, &winner, verdicts);
     print_result(status, winner, verdicts);
     return status;
 }

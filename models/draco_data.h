@@ -102,100 +102,93 @@ DRACO_DATA_API draco_status draco_data_load(const draco_data_config *config, dra
 
 /* ---- IDX ---- */
 
-DRACO_DATA_PRIVATE uint32_t draco_data_priv_be32(const uint8_t *bytes) {
+DRACO_DATA_PRIVATE uint32_t dr_data_be32(const uint8_t *bytes) {
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | (uint32_t)bytes[3];
 }
 
-#define DRACO_DATA_PRIV_IDX_LABELS 0x00000801u /* unsigned bytes, 1 dimension */
-#define DRACO_DATA_PRIV_IDX_IMAGES 0x00000803u /* unsigned bytes, 3 dimensions */
+#define DR_DATA_IDX_LABELS 0x00000801u /* unsigned bytes, 1 dimension */
+#define DR_DATA_IDX_IMAGES 0x00000803u /* unsigned bytes, 3 dimensions */
 
-DRACO_DATA_PRIVATE const char *draco_data_priv_idx_kind(uint32_t magic) {
-    if (magic == DRACO_DATA_PRIV_IDX_LABELS) return "an IDX file of labels";
-    if (magic == DRACO_DATA_PRIV_IDX_IMAGES) return "an IDX file of images";
+DRACO_DATA_PRIVATE const char *dr_data_idx_kind(uint32_t magic) {
+    if (magic == DR_DATA_IDX_LABELS) return "an IDX file of labels";
+    if (magic == DR_DATA_IDX_IMAGES) return "an IDX file of images";
     return "not an IDX file of bytes";
 }
 
 /* sizes[dimensions] of a header with this magic number. */
-DRACO_DATA_PRIVATE draco_status draco_data_priv_idx_header(draco_data_priv_file *file, uint32_t magic,
-                                                           size_t dimensions, size_t *sizes) {
+DRACO_DATA_PRIVATE draco_status dr_data_idx_header(dr_data_file *file, uint32_t magic, size_t dimensions,
+                                                   size_t *sizes) {
     uint8_t header[16];
     size_t got;
     const size_t bytes = 4 + 4 * dimensions;
-    draco_status status = draco_data_priv_read(file, header, bytes, &got);
+    draco_status status = dr_data_read(file, header, bytes, &got);
     if (status != DRACO_OK) return status;
-    if (got >= 4 && draco_data_priv_be32(header) != magic)
-        return draco_data_priv_fail(
-            file->error, DRACO_E_MALFORMED, "%s: %s (magic 0x%08x) where %s (magic 0x%08x) is expected",
-            file->path, draco_data_priv_idx_kind(draco_data_priv_be32(header)),
-            (unsigned)draco_data_priv_be32(header), draco_data_priv_idx_kind(magic), (unsigned)magic);
+    if (got >= 4 && dr_data_be32(header) != magic)
+        return dr_data_fail(file->error, DRACO_E_MALFORMED,
+                            "%s: %s (magic 0x%08x) where %s (magic 0x%08x) is expected", file->path,
+                            dr_data_idx_kind(dr_data_be32(header)), (unsigned)dr_data_be32(header),
+                            dr_data_idx_kind(magic), (unsigned)magic);
     if (got < bytes)
-        return draco_data_priv_fail(file->error, DRACO_E_MALFORMED,
-                                    "%s: truncated: %zu bytes of an IDX header of %zu", file->path, got,
-                                    bytes);
-    for (size_t i = 0; i < dimensions; i++) sizes[i] = draco_data_priv_be32(header + 4 + 4 * i);
+        return dr_data_fail(file->error, DRACO_E_MALFORMED,
+                            "%s: truncated: %zu bytes of an IDX header of %zu", file->path, got, bytes);
+    for (size_t i = 0; i < dimensions; i++) sizes[i] = dr_data_be32(header + 4 + 4 * i);
     return DRACO_OK;
 }
 
-DRACO_DATA_PRIVATE draco_status draco_data_priv_check_labels(const char *path, const uint8_t *bytes,
-                                                             size_t stride, size_t count, int classes,
-                                                             draco_data_error *error) {
+DRACO_DATA_PRIVATE draco_status dr_data_check_labels(const char *path, const uint8_t *bytes, size_t stride,
+                                                     size_t count, int classes, draco_data_error *error) {
     for (size_t i = 0; i < count; i++)
         if ((int)bytes[i * stride] >= classes)
-            return draco_data_priv_fail(error, DRACO_E_MALFORMED,
-                                        "%s: label %u of sample %zu is out of range 0..%d", path,
-                                        (unsigned)bytes[i * stride], i, classes - 1);
+            return dr_data_fail(error, DRACO_E_MALFORMED, "%s: label %u of sample %zu is out of range 0..%d",
+                                path, (unsigned)bytes[i * stride], i, classes - 1);
     return DRACO_OK;
 }
 
-DRACO_DATA_PRIVATE draco_status draco_data_priv_idx_open(draco_data_priv_file *images,
-                                                         draco_data_priv_file *labels, size_t sizes[3]) {
+DRACO_DATA_PRIVATE draco_status dr_data_idx_open(dr_data_file *images, dr_data_file *labels,
+                                                 size_t sizes[3]) {
     size_t count = 0;
-    draco_status status = draco_data_priv_idx_header(images, DRACO_DATA_PRIV_IDX_IMAGES, 3, sizes);
-    if (status == DRACO_OK)
-        status = draco_data_priv_idx_header(labels, DRACO_DATA_PRIV_IDX_LABELS, 1, &count);
+    draco_status status = dr_data_idx_header(images, DR_DATA_IDX_IMAGES, 3, sizes);
+    if (status == DRACO_OK) status = dr_data_idx_header(labels, DR_DATA_IDX_LABELS, 1, &count);
     if (status != DRACO_OK) return status;
     if (sizes[0] == 0 || sizes[1] == 0 || sizes[2] == 0)
-        return draco_data_priv_fail(images->error, DRACO_E_MALFORMED, "%s: no data: %zu images of %zu x %zu",
-                                    images->path, sizes[0], sizes[1], sizes[2]);
+        return dr_data_fail(images->error, DRACO_E_MALFORMED, "%s: no data: %zu images of %zu x %zu",
+                            images->path, sizes[0], sizes[1], sizes[2]);
     /* Each factor is below 2^32, so the divisions cannot be fooled by an overflow. */
     if (sizes[1] > DRACO_DATA_MAX_BYTES / sizes[2] || sizes[0] > DRACO_DATA_MAX_BYTES / (sizes[1] * sizes[2]))
-        return draco_data_priv_fail(images->error, DRACO_E_MALFORMED,
-                                    "%s: its header asks for %zu images of %zu x %zu, over the limit of %zu "
-                                    "bytes",
-                                    images->path, sizes[0], sizes[1], sizes[2], DRACO_DATA_MAX_BYTES);
+        return dr_data_fail(images->error, DRACO_E_MALFORMED,
+                            "%s: its header asks for %zu images of %zu x %zu, over the limit of %zu "
+                            "bytes",
+                            images->path, sizes[0], sizes[1], sizes[2], DRACO_DATA_MAX_BYTES);
     if (count != sizes[0])
-        return draco_data_priv_fail(images->error, DRACO_E_MALFORMED,
-                                    "%s has %zu images, but %s has %zu labels", images->path, sizes[0],
-                                    labels->path, count);
+        return dr_data_fail(images->error, DRACO_E_MALFORMED, "%s has %zu images, but %s has %zu labels",
+                            images->path, sizes[0], labels->path, count);
     return DRACO_OK;
 }
 
-DRACO_DATA_PRIVATE draco_status draco_data_priv_widen(const uint8_t *bytes, size_t stride, size_t count,
-                                                      int32_t **labels, draco_data_error *error) {
+DRACO_DATA_PRIVATE draco_status dr_data_widen(const uint8_t *bytes, size_t stride, size_t count,
+                                              int32_t **labels, draco_data_error *error) {
     int32_t *wide = (int32_t *)malloc(count * sizeof *wide);
-    if (wide == NULL) return draco_data_priv_fail(error, DRACO_E_MEMORY, "out of memory for labels");
+    if (wide == NULL) return dr_data_fail(error, DRACO_E_MEMORY, "out of memory for labels");
     for (size_t i = 0; i < count; i++) wide[i] = (int32_t)bytes[i * stride];
     *labels = wide;
     return DRACO_OK;
 }
 
-DRACO_DATA_PRIVATE draco_status draco_data_priv_idx_body(draco_data_priv_file *images,
-                                                         draco_data_priv_file *labels, int classes,
-                                                         draco_dataset *data) {
+DRACO_DATA_PRIVATE draco_status dr_data_idx_body(dr_data_file *images, dr_data_file *labels, int classes,
+                                                 draco_dataset *data) {
     size_t sizes[3];
     uint8_t *narrow = NULL;
-    draco_status status = draco_data_priv_idx_open(images, labels, sizes);
+    draco_status status = dr_data_idx_open(images, labels, sizes);
     if (status != DRACO_OK) return status;
-    draco_data_priv_shape(data, sizes[0], (int)sizes[1], (int)sizes[2], 1, classes);
-    draco_data_priv_name(data, "idx");
-    status = draco_data_priv_read_grown(labels, sizes[0], &narrow);
-    if (status == DRACO_OK) status = draco_data_priv_expect_end(labels, sizes[0]);
+    dr_data_shape(data, sizes[0], (int)sizes[1], (int)sizes[2], 1, classes);
+    dr_data_name(data, "idx");
+    status = dr_data_read_grown(labels, sizes[0], &narrow);
+    if (status == DRACO_OK) status = dr_data_expect_end(labels, sizes[0]);
     if (status == DRACO_OK)
-        status = draco_data_priv_check_labels(labels->path, narrow, 1, sizes[0], classes, labels->error);
-    if (status == DRACO_OK)
-        status = draco_data_priv_read_grown(images, sizes[0] * data->features, &data->pixels);
-    if (status == DRACO_OK) status = draco_data_priv_expect_end(images, sizes[0] * data->features);
-    if (status == DRACO_OK) status = draco_data_priv_widen(narrow, 1, sizes[0], &data->labels, images->error);
+        status = dr_data_check_labels(labels->path, narrow, 1, sizes[0], classes, labels->error);
+    if (status == DRACO_OK) status = dr_data_read_grown(images, sizes[0] * data->features, &data->pixels);
+    if (status == DRACO_OK) status = dr_data_expect_end(images, sizes[0] * data->features);
+    if (status == DRACO_OK) status = dr_data_widen(narrow, 1, sizes[0], &data->labels, images->error);
     free(narrow);
     if (status != DRACO_OK) draco_dataset_free(data);
     return status;
@@ -203,67 +196,66 @@ DRACO_DATA_PRIVATE draco_status draco_data_priv_idx_body(draco_data_priv_file *i
 
 DRACO_DATA_API draco_status draco_data_idx(const char *images, const char *labels, int classes,
                                            draco_dataset *out, draco_data_error *error) {
-    draco_data_priv_file image_file, label_file = {NULL, NULL, NULL};
+    dr_data_file image_file, label_file = {NULL, NULL, NULL};
     draco_dataset data;
     if (out == NULL || classes < 1 || classes > 256)
-        return draco_data_priv_fail(error, DRACO_E_ARGUMENT, "IDX: %d classes, not in 1..256", classes);
-    draco_status status = draco_data_priv_open(&image_file, images, error);
-    if (status == DRACO_OK) status = draco_data_priv_open(&label_file, labels, error);
-    if (status == DRACO_OK) status = draco_data_priv_idx_body(&image_file, &label_file, classes, &data);
-    draco_data_priv_close(&image_file);
-    draco_data_priv_close(&label_file);
+        return dr_data_fail(error, DRACO_E_ARGUMENT, "IDX: %d classes, not in 1..256", classes);
+    draco_status status = dr_data_open(&image_file, images, error);
+    if (status == DRACO_OK) status = dr_data_open(&label_file, labels, error);
+    if (status == DRACO_OK) status = dr_data_idx_body(&image_file, &label_file, classes, &data);
+    dr_data_close(&image_file);
+    dr_data_close(&label_file);
     if (status == DRACO_OK) *out = data;
     return status;
 }
 
 /* ---- CIFAR-10 ---- */
 
-#define DRACO_DATA_PRIV_CIFAR_PLANE 1024u
-#define DRACO_DATA_PRIV_CIFAR_RECORD (1u + 3u * DRACO_DATA_PRIV_CIFAR_PLANE)
+#define DR_DATA_CIFAR_PLANE 1024u
+#define DR_DATA_CIFAR_RECORD (1u + 3u * DR_DATA_CIFAR_PLANE)
 
 /* The records of one batch file. */
-DRACO_DATA_PRIVATE draco_status draco_data_priv_cifar_records(const char *path, size_t limit, uint8_t **bytes,
-                                                              size_t *records, draco_data_error *error) {
-    draco_data_priv_file file;
+DRACO_DATA_PRIVATE draco_status dr_data_cifar_records(const char *path, size_t limit, uint8_t **bytes,
+                                                      size_t *records, draco_data_error *error) {
+    dr_data_file file;
     uint8_t *memory = NULL;
     size_t size = 0;
-    draco_status status = draco_data_priv_open(&file, path, error);
-    if (status == DRACO_OK) status = draco_data_priv_read_all(&file, limit, &memory, &size);
-    draco_data_priv_close(&file);
-    if (status == DRACO_OK && (size == 0 || size % DRACO_DATA_PRIV_CIFAR_RECORD != 0))
-        status = draco_data_priv_fail(error, DRACO_E_MALFORMED,
-                                      "%s: %zu bytes are no whole number of CIFAR-10 records of %u bytes "
-                                      "(truncated, or another format)",
-                                      path, size, DRACO_DATA_PRIV_CIFAR_RECORD);
+    draco_status status = dr_data_open(&file, path, error);
+    if (status == DRACO_OK) status = dr_data_read_all(&file, limit, &memory, &size);
+    dr_data_close(&file);
+    if (status == DRACO_OK && (size == 0 || size % DR_DATA_CIFAR_RECORD != 0))
+        status = dr_data_fail(error, DRACO_E_MALFORMED,
+                              "%s: %zu bytes are no whole number of CIFAR-10 records of %u bytes "
+                              "(truncated, or another format)",
+                              path, size, DR_DATA_CIFAR_RECORD);
     if (status == DRACO_OK)
-        status = draco_data_priv_check_labels(path, memory, DRACO_DATA_PRIV_CIFAR_RECORD,
-                                              size / DRACO_DATA_PRIV_CIFAR_RECORD, 10, error);
+        status =
+            dr_data_check_labels(path, memory, DR_DATA_CIFAR_RECORD, size / DR_DATA_CIFAR_RECORD, 10, error);
     if (status != DRACO_OK) {
         free(memory);
         return status;
     }
     *bytes = memory;
-    *records = size / DRACO_DATA_PRIV_CIFAR_RECORD;
+    *records = size / DR_DATA_CIFAR_RECORD;
     return DRACO_OK;
 }
 
 /* Planes R, G, B -> pixels of three bytes. */
-DRACO_DATA_PRIVATE draco_status draco_data_priv_cifar_append(draco_dataset *data, const uint8_t *bytes,
-                                                             size_t records, draco_data_error *error) {
+DRACO_DATA_PRIVATE draco_status dr_data_cifar_append(draco_dataset *data, const uint8_t *bytes,
+                                                     size_t records, draco_data_error *error) {
     const size_t samples = data->samples + records, features = data->features;
     uint8_t *pixels = (uint8_t *)realloc(data->pixels, samples * features);
     if (pixels != NULL) data->pixels = pixels;
     int32_t *labels = (int32_t *)realloc(data->labels, samples * sizeof *labels);
     if (labels != NULL) data->labels = labels;
     if (pixels == NULL || labels == NULL)
-        return draco_data_priv_fail(error, DRACO_E_MEMORY, "CIFAR-10: out of memory for %zu samples",
-                                    samples);
+        return dr_data_fail(error, DRACO_E_MEMORY, "CIFAR-10: out of memory for %zu samples", samples);
     for (size_t i = 0; i < records; i++) {
-        const uint8_t *record = bytes + i * DRACO_DATA_PRIV_CIFAR_RECORD;
+        const uint8_t *record = bytes + i * DR_DATA_CIFAR_RECORD;
         uint8_t *pixel = pixels + (data->samples + i) * features;
         labels[data->samples + i] = record[0];
-        for (size_t p = 0; p < DRACO_DATA_PRIV_CIFAR_PLANE; p++)
-            for (size_t c = 0; c < 3; c++) pixel[3 * p + c] = record[1 + c * DRACO_DATA_PRIV_CIFAR_PLANE + p];
+        for (size_t p = 0; p < DR_DATA_CIFAR_PLANE; p++)
+            for (size_t c = 0; c < 3; c++) pixel[3 * p + c] = record[1 + c * DR_DATA_CIFAR_PLANE + p];
     }
     data->samples = samples;
     return DRACO_OK;
@@ -274,15 +266,14 @@ DRACO_DATA_API draco_status draco_data_cifar10(const char *const *files, size_t 
     draco_dataset data;
     draco_status status = DRACO_OK;
     if (files == NULL || out == NULL || count == 0)
-        return draco_data_priv_fail(error, DRACO_E_ARGUMENT, "CIFAR-10: no batch file given");
-    draco_data_priv_shape(&data, 0, 32, 32, 3, 10);
-    draco_data_priv_name(&data, "cifar10");
+        return dr_data_fail(error, DRACO_E_ARGUMENT, "CIFAR-10: no batch file given");
+    dr_data_shape(&data, 0, 32, 32, 3, 10);
+    dr_data_name(&data, "cifar10");
     for (size_t i = 0; i < count && status == DRACO_OK; i++) {
         uint8_t *bytes = NULL;
-        size_t records = 0, used = data.samples * DRACO_DATA_PRIV_CIFAR_RECORD;
-        status =
-            draco_data_priv_cifar_records(files[i], DRACO_DATA_MAX_BYTES - used, &bytes, &records, error);
-        if (status == DRACO_OK) status = draco_data_priv_cifar_append(&data, bytes, records, error);
+        size_t records = 0, used = data.samples * DR_DATA_CIFAR_RECORD;
+        status = dr_data_cifar_records(files[i], DRACO_DATA_MAX_BYTES - used, &bytes, &records, error);
+        if (status == DRACO_OK) status = dr_data_cifar_append(&data, bytes, records, error);
         free(bytes);
     }
     if (status != DRACO_OK) {
@@ -296,8 +287,8 @@ DRACO_DATA_API draco_status draco_data_cifar10(const char *const *files, size_t 
 /* ---- Finding and loading by name ---- */
 
 /* path = directory/folder/file or the same with .gz, if it is there. */
-DRACO_DATA_PRIVATE int draco_data_priv_probe(const char *directory, const char *folder, const char *file,
-                                             char path[DRACO_DATA_MAX_PATH]) {
+DRACO_DATA_PRIVATE int dr_data_probe(const char *directory, const char *folder, const char *file,
+                                     char path[DRACO_DATA_MAX_PATH]) {
     static const char *const endings[] = {"", ".gz"};
     for (int e = 0; e < 2; e++) {
         const int length = snprintf(path, DRACO_DATA_MAX_PATH, "%s%s%s/%s%s", directory, *folder ? "/" : "",
@@ -309,12 +300,12 @@ DRACO_DATA_PRIVATE int draco_data_priv_probe(const char *directory, const char *
 }
 
 /* The files of one known data set; test files are optional where test == NULL. */
-typedef struct draco_data_priv_known {
+typedef struct dr_data_known {
     const char *name, *folders[3];
     const char *train, *train_labels, *test, *test_labels;
-} draco_data_priv_known;
+} dr_data_known;
 
-static const draco_data_priv_known draco_data_priv_sets[] = {
+static const dr_data_known dr_data_sets[] = {
     {"mnist",
      {"", "mnist", NULL},
      "train-images-idx3-ubyte",
@@ -330,32 +321,32 @@ static const draco_data_priv_known draco_data_priv_sets[] = {
     {"cifar10", {"", "cifar10", "cifar-10-batches-bin"}, "data_batch_1.bin", NULL, "test_batch.bin", NULL},
     {"mr", {"", "mr", "rt-polaritydata"}, "rt-polarity.pos", "rt-polarity.neg", NULL, NULL}};
 
-DRACO_DATA_PRIVATE const draco_data_priv_known *draco_data_priv_known_of(const char *name) {
-    const size_t count = sizeof draco_data_priv_sets / sizeof draco_data_priv_sets[0];
+DRACO_DATA_PRIVATE const dr_data_known *dr_data_known_of(const char *name) {
+    const size_t count = sizeof dr_data_sets / sizeof dr_data_sets[0];
     for (size_t i = 0; i < count; i++)
-        if (strcmp(draco_data_priv_sets[i].name, name) == 0) return &draco_data_priv_sets[i];
+        if (strcmp(dr_data_sets[i].name, name) == 0) return &dr_data_sets[i];
     return NULL;
 }
 
 /* NULL when every file is there, else the name of the first that is not. */
-DRACO_DATA_PRIVATE const char *draco_data_priv_fill(const draco_data_priv_known *known, const char *directory,
-                                                    const char *folder, draco_data_paths *paths) {
+DRACO_DATA_PRIVATE const char *dr_data_fill(const dr_data_known *known, const char *directory,
+                                            const char *folder, draco_data_paths *paths) {
     memset(paths, 0, sizeof *paths);
-    if (!draco_data_priv_probe(directory, folder, known->train, paths->train[0])) return known->train;
+    if (!dr_data_probe(directory, folder, known->train, paths->train[0])) return known->train;
     paths->train_files = 1;
     if (known->train_labels != NULL &&
-        !draco_data_priv_probe(directory, folder, known->train_labels, paths->train_labels))
+        !dr_data_probe(directory, folder, known->train_labels, paths->train_labels))
         return known->train_labels;
-    if (known->test != NULL && !draco_data_priv_probe(directory, folder, known->test, paths->test))
+    if (known->test != NULL && !dr_data_probe(directory, folder, known->test, paths->test))
         return known->test;
     if (known->test_labels != NULL &&
-        !draco_data_priv_probe(directory, folder, known->test_labels, paths->test_labels))
+        !dr_data_probe(directory, folder, known->test_labels, paths->test_labels))
         return known->test_labels;
     if (strcmp(known->name, "cifar10") == 0)
         for (int batch = 2; batch <= 5; batch++) {
             char file[32];
             snprintf(file, sizeof file, "data_batch_%d.bin", batch);
-            if (!draco_data_priv_probe(directory, folder, file, paths->train[paths->train_files])) break;
+            if (!dr_data_probe(directory, folder, file, paths->train[paths->train_files])) break;
             paths->train_files++;
         }
     return NULL;
@@ -363,10 +354,10 @@ DRACO_DATA_PRIVATE const char *draco_data_priv_fill(const draco_data_priv_known 
 
 /* Tries directory/folder for each folder of the set. *missing: the first file that is not there, of the
    folder that has the most of them. */
-DRACO_DATA_PRIVATE int draco_data_priv_find_in(const draco_data_priv_known *known, const char *directory,
-                                               draco_data_paths *paths, const char **missing) {
+DRACO_DATA_PRIVATE int dr_data_find_in(const dr_data_known *known, const char *directory,
+                                       draco_data_paths *paths, const char **missing) {
     for (int i = 0; i < 3 && known->folders[i] != NULL; i++) {
-        const char *lacks = draco_data_priv_fill(known, directory, known->folders[i], paths);
+        const char *lacks = dr_data_fill(known, directory, known->folders[i], paths);
         if (lacks == NULL) return 1;
         if (*missing == NULL || lacks != known->train) *missing = lacks;
     }
@@ -378,32 +369,29 @@ DRACO_DATA_API draco_status draco_data_find(const char *name, const char *direct
     const char *places[2] = {directory, NULL};
     const char *missing = NULL;
     draco_data_paths found;
-    const draco_data_priv_known *known = name != NULL ? draco_data_priv_known_of(name) : NULL;
+    const dr_data_known *known = name != NULL ? dr_data_known_of(name) : NULL;
     if (known == NULL || paths == NULL)
-        return draco_data_priv_fail(
-            error, DRACO_E_ARGUMENT,
-            "unknown data set '%s': mnist, fashion-mnist, cifar10, mr (files), digits, "
-            "pictures, sentences (built in)",
-            name != NULL ? name : "");
+        return dr_data_fail(error, DRACO_E_ARGUMENT,
+                            "unknown data set '%s': mnist, fashion-mnist, cifar10, mr (files), digits, "
+                            "pictures, sentences (built in)",
+                            name != NULL ? name : "");
     if (directory == NULL) {
         places[0] = getenv("DRACO_DATA");
         places[1] = "/usr/share/datasets";
     }
     for (int i = 0; i < 2; i++)
-        if (places[i] != NULL && *places[i] && draco_data_priv_find_in(known, places[i], &found, &missing)) {
+        if (places[i] != NULL && *places[i] && dr_data_find_in(known, places[i], &found, &missing)) {
             *paths = found;
             return DRACO_OK;
         }
-    return draco_data_priv_fail(error, DRACO_E_IO, "data set %s: no %s (or .gz) in %s%s%s or its folder %s",
-                                name, missing != NULL ? missing : known->train, places[0] ? places[0] : "",
-                                places[0] && places[1] ? ", " : "", places[1] ? places[1] : "",
-                                known->folders[1]);
+    return dr_data_fail(error, DRACO_E_IO, "data set %s: no %s (or .gz) in %s%s%s or its folder %s", name,
+                        missing != NULL ? missing : known->train, places[0] ? places[0] : "",
+                        places[0] && places[1] ? ", " : "", places[1] ? places[1] : "", known->folders[1]);
 }
 
-DRACO_DATA_PRIVATE draco_status draco_data_priv_load_pictures(const draco_data_priv_known *known,
-                                                              const draco_data_paths *paths,
-                                                              draco_dataset *train, draco_dataset *test,
-                                                              draco_data_error *error) {
+DRACO_DATA_PRIVATE draco_status dr_data_load_pictures(const dr_data_known *known,
+                                                      const draco_data_paths *paths, draco_dataset *train,
+                                                      draco_dataset *test, draco_data_error *error) {
     draco_status status;
     if (strcmp(known->name, "cifar10") == 0) {
         const char *files[DRACO_DATA_MAX_FILES], *test_file = paths->test;
@@ -414,31 +402,30 @@ DRACO_DATA_PRIVATE draco_status draco_data_priv_load_pictures(const draco_data_p
         status = draco_data_idx(paths->train[0], paths->train_labels, 10, train, error);
         if (status == DRACO_OK) status = draco_data_idx(paths->test, paths->test_labels, 10, test, error);
         if (status == DRACO_OK && (train->height != test->height || train->width != test->width))
-            status = draco_data_priv_fail(
-                error, DRACO_E_MALFORMED, "%s: images of %d x %d, but the training set has %d x %d",
-                paths->test, test->height, test->width, train->height, train->width);
+            status = dr_data_fail(error, DRACO_E_MALFORMED,
+                                  "%s: images of %d x %d, but the training set has %d x %d", paths->test,
+                                  test->height, test->width, train->height, train->width);
     }
     return status;
 }
 
 /* train and test of a set of files, each empty or full. */
-DRACO_DATA_PRIVATE draco_status draco_data_priv_load_files(const draco_data_config *config,
-                                                           draco_dataset *train, draco_dataset *test,
-                                                           draco_data_error *error) {
+DRACO_DATA_PRIVATE draco_status dr_data_load_files(const draco_data_config *config, draco_dataset *train,
+                                                   draco_dataset *test, draco_data_error *error) {
     draco_data_paths paths;
     draco_status status = draco_data_find(config->name, config->directory, &paths, error);
     if (status != DRACO_OK) return status;
-    const draco_data_priv_known *known = draco_data_priv_known_of(config->name);
+    const dr_data_known *known = dr_data_known_of(config->name);
     status = known->test == NULL ? draco_data_text(paths.train[0], paths.train_labels, train, error)
-                                 : draco_data_priv_load_pictures(known, &paths, train, test, error);
-    draco_data_priv_name(train, config->name);
-    draco_data_priv_name(test, config->name);
+                                 : dr_data_load_pictures(known, &paths, train, test, error);
+    dr_data_name(train, config->name);
+    dr_data_name(test, config->name);
     return status;
 }
 
-DRACO_DATA_PRIVATE draco_status draco_data_priv_load_built_in(const draco_data_config *config,
-                                                              draco_data_kind kind, draco_dataset *train,
-                                                              draco_dataset *test, draco_data_error *error) {
+DRACO_DATA_PRIVATE draco_status dr_data_load_built_in(const draco_data_config *config, draco_data_kind kind,
+                                                      draco_dataset *train, draco_dataset *test,
+                                                      draco_data_error *error) {
     const size_t samples = config->train > 0 ? config->train : 10000;
     const size_t tests = config->test > 0 ? config->test : 2000;
     if (kind == DRACO_DATA_SENTENCES) /* one vocabulary: the split comes after */
@@ -449,9 +436,8 @@ DRACO_DATA_PRIVATE draco_status draco_data_priv_load_built_in(const draco_data_c
 }
 
 /* Hold out a share of train when asked to, or when there is no test set. */
-DRACO_DATA_PRIVATE draco_status draco_data_priv_hold_out(const draco_data_config *config,
-                                                         draco_dataset *train, draco_dataset *test,
-                                                         draco_data_error *error) {
+DRACO_DATA_PRIVATE draco_status dr_data_hold_out(const draco_data_config *config, draco_dataset *train,
+                                                 draco_dataset *test, draco_data_error *error) {
     if (test->samples > 0 && config->held_out <= 0.0) return DRACO_OK;
     const double share = config->held_out > 0.0 ? config->held_out : 0.1;
     draco_dataset rest, held;
@@ -471,17 +457,16 @@ DRACO_DATA_API draco_status draco_data_load(const draco_data_config *config, dra
     draco_dataset first, second;
     draco_status status = DRACO_MORE;
     if (config == NULL || config->name == NULL || train == NULL || test == NULL)
-        return draco_data_priv_fail(error, DRACO_E_ARGUMENT, "no data set named");
+        return dr_data_fail(error, DRACO_E_ARGUMENT, "no data set named");
     if (!(config->held_out >= 0.0 && config->held_out < 1.0))
-        return draco_data_priv_fail(error, DRACO_E_ARGUMENT, "held-out share %g is not in [0, 1)",
-                                    config->held_out);
+        return dr_data_fail(error, DRACO_E_ARGUMENT, "held-out share %g is not in [0, 1)", config->held_out);
     memset(&first, 0, sizeof first);
     memset(&second, 0, sizeof second);
     for (int kind = 0; kind < 3; kind++)
         if (strcmp(config->name, built_in[kind]) == 0)
-            status = draco_data_priv_load_built_in(config, (draco_data_kind)kind, &first, &second, error);
-    if (status == DRACO_MORE) status = draco_data_priv_load_files(config, &first, &second, error);
-    if (status == DRACO_OK) status = draco_data_priv_hold_out(config, &first, &second, error);
+            status = dr_data_load_built_in(config, (draco_data_kind)kind, &first, &second, error);
+    if (status == DRACO_MORE) status = dr_data_load_files(config, &first, &second, error);
+    if (status == DRACO_OK) status = dr_data_hold_out(config, &first, &second, error);
     if (status == DRACO_OK && first.pixels != NULL && !config->raw)
         status = draco_data_normalise(&first, &second);
     if (status != DRACO_OK) {

@@ -107,10 +107,11 @@ DRACO_DATA_API draco_status draco_data_split(const draco_dataset *all, size_t he
 #include <unistd.h>
 #include <zlib.h>
 
-#define DRACO_DATA_PRIV_CHUNK ((size_t)1 << 16)
+#define DR_DATA_CHUNK ((size_t)1 << 16)
 
-__attribute__((format(printf, 3, 4))) DRACO_DATA_PRIVATE draco_status
-draco_data_priv_fail(draco_data_error *error, draco_status status, const char *format, ...) {
+__attribute__((format(printf, 3, 4))) DRACO_DATA_PRIVATE draco_status dr_data_fail(draco_data_error *error,
+                                                                                   draco_status status,
+                                                                                   const char *format, ...) {
     va_list arguments;
     if (error == NULL) return status;
     va_start(arguments, format);
@@ -121,60 +122,57 @@ draco_data_priv_fail(draco_data_error *error, draco_status status, const char *f
 
 /* ---- Files: plain or gzip, only as much memory as there are bytes ---- */
 
-typedef struct draco_data_priv_file {
+typedef struct dr_data_file {
     gzFile gz;
     const char *path;
     draco_data_error *error;
-} draco_data_priv_file;
+} dr_data_file;
 
 /* Regular files only: a pipe or a device could make the reader wait for ever. */
-DRACO_DATA_PRIVATE draco_status draco_data_priv_open(draco_data_priv_file *file, const char *path,
-                                                     draco_data_error *error) {
+DRACO_DATA_PRIVATE draco_status dr_data_open(dr_data_file *file, const char *path, draco_data_error *error) {
     struct stat about;
     int descriptor;
     file->gz = NULL;
     file->path = path;
     file->error = error;
-    if (path == NULL) return draco_data_priv_fail(error, DRACO_E_ARGUMENT, "no file name given");
+    if (path == NULL) return dr_data_fail(error, DRACO_E_ARGUMENT, "no file name given");
     descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (descriptor < 0)
-        return draco_data_priv_fail(error, DRACO_E_IO, "%s: cannot open: %s", path, strerror(errno));
+    if (descriptor < 0) return dr_data_fail(error, DRACO_E_IO, "%s: cannot open: %s", path, strerror(errno));
     if (fstat(descriptor, &about) != 0 || !S_ISREG(about.st_mode)) {
         close(descriptor);
-        return draco_data_priv_fail(error, DRACO_E_IO, "%s: not a regular file", path);
+        return dr_data_fail(error, DRACO_E_IO, "%s: not a regular file", path);
     }
     if (about.st_size == 0) {
         close(descriptor);
-        return draco_data_priv_fail(error, DRACO_E_MALFORMED, "%s: the file is empty", path);
+        return dr_data_fail(error, DRACO_E_MALFORMED, "%s: the file is empty", path);
     }
     file->gz = gzdopen(descriptor, "rb");
     if (file->gz == NULL) {
         close(descriptor);
-        return draco_data_priv_fail(error, DRACO_E_MEMORY, "%s: out of memory", path);
+        return dr_data_fail(error, DRACO_E_MEMORY, "%s: out of memory", path);
     }
     gzbuffer(file->gz, 1u << 16);
     return DRACO_OK;
 }
 
-DRACO_DATA_PRIVATE void draco_data_priv_close(draco_data_priv_file *file) {
+DRACO_DATA_PRIVATE void dr_data_close(dr_data_file *file) {
     if (file->gz != NULL) gzclose(file->gz);
     file->gz = NULL;
 }
 
 /* Up to n bytes, fewer only at the end of the file. */
-DRACO_DATA_PRIVATE draco_status draco_data_priv_read(draco_data_priv_file *file, void *bytes, size_t n,
-                                                     size_t *got) {
+DRACO_DATA_PRIVATE draco_status dr_data_read(dr_data_file *file, void *bytes, size_t n, size_t *got) {
     *got = 0;
     while (*got < n) {
         size_t left = n - *got;
-        int count = gzread(file->gz, (char *)bytes + *got,
-                           (unsigned)(left < DRACO_DATA_PRIV_CHUNK ? left : DRACO_DATA_PRIV_CHUNK));
+        int count =
+            gzread(file->gz, (char *)bytes + *got, (unsigned)(left < DR_DATA_CHUNK ? left : DR_DATA_CHUNK));
         int code = Z_OK;
         const char *why = gzerror(file->gz, &code);
         if (count < 0 || (count == 0 && code != Z_OK && code != Z_STREAM_END))
-            return draco_data_priv_fail(file->error, code == Z_ERRNO ? DRACO_E_IO : DRACO_E_MALFORMED,
-                                        "%s: cannot read past byte %zu of its contents: %s", file->path,
-                                        (size_t)gztell(file->gz), code == Z_ERRNO ? strerror(errno) : why);
+            return dr_data_fail(file->error, code == Z_ERRNO ? DRACO_E_IO : DRACO_E_MALFORMED,
+                                "%s: cannot read past byte %zu of its contents: %s", file->path,
+                                (size_t)gztell(file->gz), code == Z_ERRNO ? strerror(errno) : why);
         if (count == 0) break;
         *got += (size_t)count;
     }
@@ -182,12 +180,11 @@ DRACO_DATA_PRIVATE draco_status draco_data_priv_read(draco_data_priv_file *file,
 }
 
 /* Exactly n bytes, in memory that grows only as bytes arrive: n comes from a header. */
-DRACO_DATA_PRIVATE draco_status draco_data_priv_read_grown(draco_data_priv_file *file, size_t n,
-                                                           uint8_t **bytes) {
+DRACO_DATA_PRIVATE draco_status dr_data_read_grown(dr_data_file *file, size_t n, uint8_t **bytes) {
     size_t have = 0, capacity = 0;
     uint8_t *memory = NULL;
     while (have < n) {
-        size_t got, want = have < DRACO_DATA_PRIV_CHUNK ? DRACO_DATA_PRIV_CHUNK : have;
+        size_t got, want = have < DR_DATA_CHUNK ? DR_DATA_CHUNK : have;
         draco_status status;
         uint8_t *grown;
         if (want > n - have) want = n - have;
@@ -195,16 +192,16 @@ DRACO_DATA_PRIVATE draco_status draco_data_priv_read_grown(draco_data_priv_file 
         grown = (uint8_t *)realloc(memory, capacity);
         if (grown == NULL) {
             free(memory);
-            return draco_data_priv_fail(file->error, DRACO_E_MEMORY, "%s: out of memory for %zu bytes",
-                                        file->path, capacity);
+            return dr_data_fail(file->error, DRACO_E_MEMORY, "%s: out of memory for %zu bytes", file->path,
+                                capacity);
         }
         memory = grown;
-        status = draco_data_priv_read(file, memory + have, want, &got);
+        status = dr_data_read(file, memory + have, want, &got);
         have += got;
         if (status == DRACO_OK && got < want)
-            status = draco_data_priv_fail(file->error, DRACO_E_MALFORMED,
-                                          "%s: truncated: its header promises %zu bytes of data, it has %zu",
-                                          file->path, n, have);
+            status = dr_data_fail(file->error, DRACO_E_MALFORMED,
+                                  "%s: truncated: its header promises %zu bytes of data, it has %zu",
+                                  file->path, n, have);
         if (status != DRACO_OK) {
             free(memory);
             return status;
@@ -215,26 +212,26 @@ DRACO_DATA_PRIVATE draco_status draco_data_priv_read_grown(draco_data_priv_file 
 }
 
 /* Everything up to the end of the file, at most `limit` bytes. */
-DRACO_DATA_PRIVATE draco_status draco_data_priv_read_all(draco_data_priv_file *file, size_t limit,
-                                                         uint8_t **bytes, size_t *size) {
+DRACO_DATA_PRIVATE draco_status dr_data_read_all(dr_data_file *file, size_t limit, uint8_t **bytes,
+                                                 size_t *size) {
     size_t have = 0;
     uint8_t *memory = NULL;
     for (;;) {
-        size_t got, want = have < DRACO_DATA_PRIV_CHUNK ? DRACO_DATA_PRIV_CHUNK : have;
+        size_t got, want = have < DR_DATA_CHUNK ? DR_DATA_CHUNK : have;
         draco_status status;
         uint8_t *grown = (uint8_t *)realloc(memory, have + want);
         if (grown == NULL) {
             free(memory);
-            return draco_data_priv_fail(file->error, DRACO_E_MEMORY, "%s: out of memory for %zu bytes",
-                                        file->path, have + want);
+            return dr_data_fail(file->error, DRACO_E_MEMORY, "%s: out of memory for %zu bytes", file->path,
+                                have + want);
         }
         memory = grown;
-        status = draco_data_priv_read(file, memory + have, want, &got);
+        status = dr_data_read(file, memory + have, want, &got);
         have += got;
         if (status == DRACO_OK && have > limit)
-            status = draco_data_priv_fail(file->error, DRACO_E_MALFORMED,
-                                          "%s: more than %zu bytes, the limit for a file of this kind",
-                                          file->path, limit);
+            status =
+                dr_data_fail(file->error, DRACO_E_MALFORMED,
+                             "%s: more than %zu bytes, the limit for a file of this kind", file->path, limit);
         if (status != DRACO_OK) {
             free(memory);
             return status;
@@ -246,14 +243,14 @@ DRACO_DATA_PRIVATE draco_status draco_data_priv_read_all(draco_data_priv_file *f
     return DRACO_OK;
 }
 
-DRACO_DATA_PRIVATE draco_status draco_data_priv_expect_end(draco_data_priv_file *file, size_t n) {
+DRACO_DATA_PRIVATE draco_status dr_data_expect_end(dr_data_file *file, size_t n) {
     uint8_t extra;
     size_t got;
-    draco_status status = draco_data_priv_read(file, &extra, 1, &got);
+    draco_status status = dr_data_read(file, &extra, 1, &got);
     if (status == DRACO_OK && got != 0)
-        status = draco_data_priv_fail(file->error, DRACO_E_MALFORMED,
-                                      "%s: trailing bytes after the %zu bytes that its header promises",
-                                      file->path, n);
+        status =
+            dr_data_fail(file->error, DRACO_E_MALFORMED,
+                         "%s: trailing bytes after the %zu bytes that its header promises", file->path, n);
     return status;
 }
 
@@ -273,13 +270,13 @@ DRACO_DATA_API void draco_dataset_free(draco_dataset *data) {
     memset(data, 0, sizeof *data);
 }
 
-DRACO_DATA_PRIVATE void draco_data_priv_name(draco_dataset *data, const char *name) {
+DRACO_DATA_PRIVATE void dr_data_name(draco_dataset *data, const char *name) {
     snprintf(data->name, sizeof data->name, "%s", name);
 }
 
 /* A set of pictures without its pixels. */
-DRACO_DATA_PRIVATE void draco_data_priv_shape(draco_dataset *data, size_t samples, int height, int width,
-                                              int channels, int classes) {
+DRACO_DATA_PRIVATE void dr_data_shape(draco_dataset *data, size_t samples, int height, int width,
+                                      int channels, int classes) {
     memset(data, 0, sizeof *data);
     data->samples = samples;
     data->height = height;
@@ -356,8 +353,8 @@ DRACO_DATA_API draco_status draco_data_normalise(draco_dataset *train, draco_dat
 /* ---- Split ---- */
 
 /* rows which[0..count) of `from`, each of `bytes` bytes; NULL stays NULL. 0: out of memory. */
-DRACO_DATA_PRIVATE int draco_data_priv_pick(const void *from, size_t bytes, const size_t *which, size_t count,
-                                            void **to) {
+DRACO_DATA_PRIVATE int dr_data_pick(const void *from, size_t bytes, const size_t *which, size_t count,
+                                    void **to) {
     *to = NULL;
     if (from == NULL) return 1;
     *to = malloc(count * bytes);
@@ -367,8 +364,8 @@ DRACO_DATA_PRIVATE int draco_data_priv_pick(const void *from, size_t bytes, cons
     return 1;
 }
 
-DRACO_DATA_PRIVATE int draco_data_priv_pick_words(const draco_dataset *all, const size_t *which, size_t count,
-                                                  draco_dataset *out) {
+DRACO_DATA_PRIVATE int dr_data_pick_words(const draco_dataset *all, const size_t *which, size_t count,
+                                          draco_dataset *out) {
     size_t words = 0;
     if (all->words == NULL) return 1;
     for (size_t i = 0; i < count; i++) words += all->starts[which[i] + 1] - all->starts[which[i]];
@@ -384,7 +381,7 @@ DRACO_DATA_PRIVATE int draco_data_priv_pick_words(const draco_dataset *all, cons
     return 1;
 }
 
-DRACO_DATA_PRIVATE int draco_data_priv_copy_vocabulary(const draco_vocabulary *from, draco_vocabulary *to) {
+DRACO_DATA_PRIVATE int dr_data_copy_vocabulary(const draco_vocabulary *from, draco_vocabulary *to) {
     memset(to, 0, sizeof *to);
     if (from->words == 0) return 1;
     const size_t bytes = from->starts[from->words];
@@ -401,19 +398,19 @@ DRACO_DATA_PRIVATE int draco_data_priv_copy_vocabulary(const draco_vocabulary *f
 }
 
 /* Copy of the samples which[0..count). On error `out` is empty. */
-DRACO_DATA_PRIVATE draco_status draco_data_priv_subset(const draco_dataset *all, const size_t *which,
-                                                       size_t count, draco_dataset *out) {
+DRACO_DATA_PRIVATE draco_status dr_data_subset(const draco_dataset *all, const size_t *which, size_t count,
+                                               draco_dataset *out) {
     void *labels = NULL, *targets = NULL, *pixels = NULL, *values = NULL;
     *out = *all;
     out->samples = count;
     out->words = NULL;
     out->starts = NULL;
-    int good = draco_data_priv_copy_vocabulary(&all->vocabulary, &out->vocabulary);
-    good &= draco_data_priv_pick(all->labels, sizeof *all->labels, which, count, &labels);
-    good &= draco_data_priv_pick(all->targets, sizeof *all->targets, which, count, &targets);
-    good &= draco_data_priv_pick(all->pixels, all->features, which, count, &pixels);
-    good &= draco_data_priv_pick(all->values, all->features * sizeof *all->values, which, count, &values);
-    good &= draco_data_priv_pick_words(all, which, count, out);
+    int good = dr_data_copy_vocabulary(&all->vocabulary, &out->vocabulary);
+    good &= dr_data_pick(all->labels, sizeof *all->labels, which, count, &labels);
+    good &= dr_data_pick(all->targets, sizeof *all->targets, which, count, &targets);
+    good &= dr_data_pick(all->pixels, all->features, which, count, &pixels);
+    good &= dr_data_pick(all->values, all->features * sizeof *all->values, which, count, &values);
+    good &= dr_data_pick_words(all, which, count, out);
     out->labels = (int32_t *)labels;
     out->targets = (float *)targets;
     out->pixels = (uint8_t *)pixels;
@@ -424,8 +421,7 @@ DRACO_DATA_PRIVATE draco_status draco_data_priv_subset(const draco_dataset *all,
 }
 
 /* Unbiased: a draw below the largest multiple of `bound`. */
-DRACO_DATA_PRIVATE size_t draco_data_priv_below(uint64_t key, uint64_t stream, uint64_t *counter,
-                                                size_t bound) {
+DRACO_DATA_PRIVATE size_t dr_data_below(uint64_t key, uint64_t stream, uint64_t *counter, size_t bound) {
     const uint64_t limit = UINT64_MAX - UINT64_MAX % bound;
     for (;;) {
         uint32_t word[4];
@@ -435,7 +431,7 @@ DRACO_DATA_PRIVATE size_t draco_data_priv_below(uint64_t key, uint64_t stream, u
     }
 }
 
-#define DRACO_DATA_PRIV_SPLIT_STREAM 0x73706c6974ull /* "split" */
+#define DR_DATA_SPLIT_STREAM 0x73706c6974ull /* "split" */
 
 DRACO_DATA_API draco_status draco_data_split(const draco_dataset *all, size_t held_out, uint64_t seed,
                                              draco_dataset *rest, draco_dataset *held,
@@ -443,24 +439,24 @@ DRACO_DATA_API draco_status draco_data_split(const draco_dataset *all, size_t he
     draco_dataset first, second;
     uint64_t counter = 0;
     if (all == NULL || rest == NULL || held == NULL || held_out < 1 || held_out >= all->samples)
-        return draco_data_priv_fail(error, DRACO_E_ARGUMENT, "split: cannot hold out %zu of %zu samples",
-                                    held_out, all != NULL ? all->samples : 0);
+        return dr_data_fail(error, DRACO_E_ARGUMENT, "split: cannot hold out %zu of %zu samples", held_out,
+                            all != NULL ? all->samples : 0);
     size_t *order = (size_t *)malloc(all->samples * sizeof *order);
-    if (order == NULL) return draco_data_priv_fail(error, DRACO_E_MEMORY, "split: out of memory");
+    if (order == NULL) return dr_data_fail(error, DRACO_E_MEMORY, "split: out of memory");
     for (size_t i = 0; i < all->samples; i++) order[i] = i;
     for (size_t i = all->samples - 1; i > 0; i--) { /* Fisher and Yates */
-        const size_t j = draco_data_priv_below(seed, DRACO_DATA_PRIV_SPLIT_STREAM, &counter, i + 1);
+        const size_t j = dr_data_below(seed, DR_DATA_SPLIT_STREAM, &counter, i + 1);
         const size_t swap = order[i];
         order[i] = order[j];
         order[j] = swap;
     }
-    draco_status status = draco_data_priv_subset(all, order, held_out, &second);
+    draco_status status = dr_data_subset(all, order, held_out, &second);
     if (status == DRACO_OK) {
-        status = draco_data_priv_subset(all, order + held_out, all->samples - held_out, &first);
+        status = dr_data_subset(all, order + held_out, all->samples - held_out, &first);
         if (status != DRACO_OK) draco_dataset_free(&second);
     }
     free(order);
-    if (status != DRACO_OK) return draco_data_priv_fail(error, status, "split: out of memory");
+    if (status != DRACO_OK) return dr_data_fail(error, status, "split: out of memory");
     *rest = first;
     *held = second;
     return DRACO_OK;

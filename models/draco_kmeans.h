@@ -81,29 +81,29 @@ typedef struct draco_kmeans_priv {
     size_t centres, features, classes, parameters, dim;
 } draco_kmeans_priv;
 
-typedef struct draco_kmeans_priv_workspace {
+typedef struct dr_kmeans_workspace {
     float *x;      /* MICRO x features */
     float *dot;    /* MICRO x centres: x . m */
     float *square; /* centres: ||m||^2 */
     float *counts; /* centres x classes, of evaluate */
     float *zero;   /* features: all 0 */
-} draco_kmeans_priv_workspace;
+} dr_kmeans_workspace;
 
-DRACO_MODEL_INLINE void draco_kmeans_priv_workspace_free(void *ctx, void *workspace) {
-    draco_kmeans_priv_workspace *w = workspace;
+DRACO_MODEL_INLINE void dr_kmeans_workspace_free(void *ctx, void *workspace) {
+    dr_kmeans_workspace *w = workspace;
     (void)ctx;
     if (w != NULL) free(w->x);
     free(w);
 }
 
-DRACO_MODEL_INLINE size_t draco_kmeans_priv_floats(const draco_kmeans_priv *km) {
+DRACO_MODEL_INLINE size_t dr_kmeans_floats(const draco_kmeans_priv *km) {
     return DRACO_KMEANS_MICRO * (km->features + km->centres) + km->centres * (1 + km->classes) + km->features;
 }
 
-DRACO_MODEL_INLINE draco_status draco_kmeans_priv_workspace_new(void *ctx, void **workspace) {
+DRACO_MODEL_INLINE draco_status dr_kmeans_workspace_new(void *ctx, void **workspace) {
     const draco_kmeans_priv *km = ctx;
-    draco_kmeans_priv_workspace *w = draco_model_alloc(1, sizeof *w);
-    float *memory = draco_model_alloc(draco_kmeans_priv_floats(km), sizeof *memory);
+    dr_kmeans_workspace *w = draco_model_alloc(1, sizeof *w);
+    float *memory = draco_model_alloc(dr_kmeans_floats(km), sizeof *memory);
     if (w == NULL || memory == NULL) {
         free(w);
         free(memory);
@@ -120,24 +120,23 @@ DRACO_MODEL_INLINE draco_status draco_kmeans_priv_workspace_new(void *ctx, void 
 
 /* ---- Start: k-means++ ---- */
 
-#define DRACO_KMEANS_PRIV_LANES                                                                              \
-    8 /* sums that a compiler may keep in one register, in an order that is fixed */
+#define DR_KMEANS_LANES 8 /* sums that a compiler may keep in one register, in an order that is fixed */
 
 /* ||a - b||^2 */
-DRACO_MODEL_INLINE double draco_kmeans_priv_distance(const float *a, const float *b, size_t n) {
-    double lane[DRACO_KMEANS_PRIV_LANES] = {0}, sum = 0.0;
+DRACO_MODEL_INLINE double dr_kmeans_distance(const float *a, const float *b, size_t n) {
+    double lane[DR_KMEANS_LANES] = {0}, sum = 0.0;
     size_t i = 0;
-    for (; i + DRACO_KMEANS_PRIV_LANES <= n; i += DRACO_KMEANS_PRIV_LANES)
-        for (size_t k = 0; k < DRACO_KMEANS_PRIV_LANES; k++) {
+    for (; i + DR_KMEANS_LANES <= n; i += DR_KMEANS_LANES)
+        for (size_t k = 0; k < DR_KMEANS_LANES; k++) {
             const double d = (double)a[i + k] - (double)b[i + k];
             lane[k] += d * d;
         }
     for (; i < n; i++) sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-    for (size_t k = 0; k < DRACO_KMEANS_PRIV_LANES; k++) sum += lane[k];
+    for (size_t k = 0; k < DR_KMEANS_LANES; k++) sum += lane[k];
     return sum;
 }
 
-DRACO_MODEL_INLINE double draco_kmeans_priv_unit(uint64_t seed, uint64_t counter) {
+DRACO_MODEL_INLINE double dr_kmeans_unit(uint64_t seed, uint64_t counter) {
     uint32_t word[4];
     draco_random(seed, 0x6b6d65616e73ull /* "kmeans" */, counter, word);
     return (double)word[0] * 0x1p-32 + (double)word[1] * 0x1p-64;
@@ -145,7 +144,7 @@ DRACO_MODEL_INLINE double draco_kmeans_priv_unit(uint64_t seed, uint64_t counter
 
 /* The place where the running sum of the weights passes `share` of the total; equal weights when all are 0.
  */
-DRACO_MODEL_INLINE size_t draco_kmeans_priv_pick(const double *weights, size_t count, double share) {
+DRACO_MODEL_INLINE size_t dr_kmeans_pick(const double *weights, size_t count, double share) {
     double total = 0.0, sum = 0.0;
     for (size_t i = 0; i < count; i++) total += weights[i];
     if (!(total > 0.0)) return (size_t)(share * (double)count);
@@ -156,23 +155,22 @@ DRACO_MODEL_INLINE size_t draco_kmeans_priv_pick(const double *weights, size_t c
     return count - 1;
 }
 
-DRACO_MODEL_INLINE void draco_kmeans_priv_first_centres(const draco_kmeans_priv *km, uint64_t seed,
-                                                        size_t pool, const float *x, double *nearest,
-                                                        float *params) {
+DRACO_MODEL_INLINE void dr_kmeans_first_centres(const draco_kmeans_priv *km, uint64_t seed, size_t pool,
+                                                const float *x, double *nearest, float *params) {
     const size_t f = km->features;
     for (size_t i = 0; i < pool; i++) nearest[i] = 1.0;
     for (size_t k = 0; k < km->centres; k++) {
-        const size_t chosen = draco_kmeans_priv_pick(nearest, pool, draco_kmeans_priv_unit(seed, k));
+        const size_t chosen = dr_kmeans_pick(nearest, pool, dr_kmeans_unit(seed, k));
         const float *centre = x + chosen * f;
         memcpy(params + k * f, centre, f * sizeof *params);
         for (size_t i = 0; i < pool; i++) {
-            const double distance = draco_kmeans_priv_distance(x + i * f, centre, f);
+            const double distance = dr_kmeans_distance(x + i * f, centre, f);
             if (k == 0 || distance < nearest[i]) nearest[i] = distance;
         }
     }
 }
 
-DRACO_MODEL_INLINE draco_status draco_kmeans_priv_init(void *ctx, uint64_t seed, float *params) {
+DRACO_MODEL_INLINE draco_status dr_kmeans_init(void *ctx, uint64_t seed, float *params) {
     const draco_kmeans_priv *km = ctx;
     const size_t samples = km->train->samples;
     size_t pool = samples < DRACO_KMEANS_START ? samples : DRACO_KMEANS_START;
@@ -187,7 +185,7 @@ DRACO_MODEL_INLINE draco_status draco_kmeans_priv_init(void *ctx, uint64_t seed,
     /* Evenly spaced, so that a set sorted by class gives samples of every class. */
     for (size_t i = 0; i < pool; i++) draco_dataset_row(km->train, i * samples / pool, x + i * km->features);
     memset(params, 0, km->dim * sizeof *params);
-    draco_kmeans_priv_first_centres(km, seed, pool, x, nearest, params);
+    dr_kmeans_first_centres(km, seed, pool, x, nearest, params);
     free(x);
     free(nearest);
     return DRACO_OK;
@@ -195,22 +193,22 @@ DRACO_MODEL_INLINE draco_status draco_kmeans_priv_init(void *ctx, uint64_t seed,
 
 /* ---- Assignment and gradient ---- */
 
-DRACO_MODEL_INLINE void draco_kmeans_priv_squares(const draco_kmeans_priv *km, const float *params,
-                                                  draco_kmeans_priv_workspace *w) {
+DRACO_MODEL_INLINE void dr_kmeans_squares(const draco_kmeans_priv *km, const float *params,
+                                          dr_kmeans_workspace *w) {
     for (size_t k = 0; k < km->centres; k++)
-        w->square[k] = (float)draco_kmeans_priv_distance(params + k * km->features, w->zero, km->features);
+        w->square[k] = (float)dr_kmeans_distance(params + k * km->features, w->zero, km->features);
 }
 
 /* x . m of all rows and centres. */
-DRACO_MODEL_INLINE void draco_kmeans_priv_products(const draco_kmeans_priv *km, size_t rows,
-                                                   const float *params, draco_kmeans_priv_workspace *w) {
+DRACO_MODEL_INLINE void dr_kmeans_products(const draco_kmeans_priv *km, size_t rows, const float *params,
+                                           dr_kmeans_workspace *w) {
     draco_sgemm('N', 'T', rows, km->centres, km->features, 1.0f, w->x, km->features, params, km->features,
                 0.0f, w->dot, km->centres);
 }
 
 /* ||x - m||^2 - ||x||^2 = ||m||^2 - 2 x . m is least at the same centre. */
-DRACO_MODEL_INLINE size_t draco_kmeans_priv_nearest(const draco_kmeans_priv *km,
-                                                    const draco_kmeans_priv_workspace *w, size_t row) {
+DRACO_MODEL_INLINE size_t dr_kmeans_nearest(const draco_kmeans_priv *km, const dr_kmeans_workspace *w,
+                                            size_t row) {
     const float *dot = w->dot + row * km->centres;
     size_t best = 0;
     float least = w->square[0] - 2.0f * dot[0];
@@ -225,19 +223,19 @@ DRACO_MODEL_INLINE size_t draco_kmeans_priv_nearest(const draco_kmeans_priv *km,
 }
 
 /* Loss of x at its centre m; gradient (may be NULL) += m - x. */
-DRACO_MODEL_INLINE double draco_kmeans_priv_pull(const float *x, const float *m, size_t n, float *gradient) {
-    const double loss = 0.5 * draco_kmeans_priv_distance(x, m, n);
+DRACO_MODEL_INLINE double dr_kmeans_pull(const float *x, const float *m, size_t n, float *gradient) {
+    const double loss = 0.5 * dr_kmeans_distance(x, m, n);
     if (gradient != NULL)
         for (size_t i = 0; i < n; i++) gradient[i] += m[i] - x[i];
     return loss;
 }
 
-DRACO_MODEL_INLINE size_t draco_kmeans_priv_class(const draco_dataset *data, size_t sample) {
+DRACO_MODEL_INLINE size_t dr_kmeans_class(const draco_dataset *data, size_t sample) {
     return data->labels != NULL ? (size_t)data->labels[sample] : 0;
 }
 
 /* Sum over centres of the most frequent class. */
-DRACO_MODEL_INLINE double draco_kmeans_priv_pure(const draco_kmeans_priv *km, const float *counts) {
+DRACO_MODEL_INLINE double dr_kmeans_pure(const draco_kmeans_priv *km, const float *counts) {
     double sum = 0.0;
     if (km->train->labels == NULL) return 0.0;
     for (size_t k = 0; k < km->centres; k++) {
@@ -249,10 +247,10 @@ DRACO_MODEL_INLINE double draco_kmeans_priv_pure(const draco_kmeans_priv *km, co
     return sum;
 }
 
-DRACO_MODEL_INLINE draco_status draco_kmeans_priv_gradient(void *ctx, void *workspace, const float *params,
-                                                           const draco_batch *batch, float *grad) {
+DRACO_MODEL_INLINE draco_status dr_kmeans_gradient(void *ctx, void *workspace, const float *params,
+                                                   const draco_batch *batch, float *grad) {
     const draco_kmeans_priv *km = ctx;
-    draco_kmeans_priv_workspace *w = workspace;
+    dr_kmeans_workspace *w = workspace;
     const size_t f = km->features, pieces = draco_micro_count(batch->count, DRACO_KMEANS_MICRO);
     float *stats = grad + draco_model_stats_offset(km->parameters);
     float *counts = stats + DRACO_MODEL_STATS;
@@ -260,7 +258,7 @@ DRACO_MODEL_INLINE draco_status draco_kmeans_priv_gradient(void *ctx, void *work
     double loss = 0.0;
     draco_compute_guard threads = draco_compute_begin();
     memset(grad, 0, km->dim * sizeof *grad);
-    draco_kmeans_priv_squares(km, params, w);
+    dr_kmeans_squares(km, params, w);
     for (size_t i = 0; i < pieces; i++) {
         size_t first, rows;
         draco_micro_range(batch->count, DRACO_KMEANS_MICRO, i, &first, &rows);
@@ -268,11 +266,11 @@ DRACO_MODEL_INLINE draco_status draco_kmeans_priv_gradient(void *ctx, void *work
             sample[j] = draco_dataset_draw(km->train, batch, first + j);
             draco_dataset_row(km->train, sample[j], w->x + j * f);
         }
-        draco_kmeans_priv_products(km, rows, params, w);
+        dr_kmeans_products(km, rows, params, w);
         for (size_t j = 0; j < rows; j++) {
-            const size_t k = draco_kmeans_priv_nearest(km, w, j);
-            loss += draco_kmeans_priv_pull(w->x + j * f, params + k * f, f, grad + k * f);
-            counts[k * km->classes + draco_kmeans_priv_class(km->train, sample[j])] += 1.0f;
+            const size_t k = dr_kmeans_nearest(km, w, j);
+            loss += dr_kmeans_pull(w->x + j * f, params + k * f, f, grad + k * f);
+            counts[k * km->classes + dr_kmeans_class(km->train, sample[j])] += 1.0f;
         }
     }
     draco_compute_end(threads);
@@ -280,43 +278,42 @@ DRACO_MODEL_INLINE draco_status draco_kmeans_priv_gradient(void *ctx, void *work
     return DRACO_OK;
 }
 
-DRACO_MODEL_INLINE void draco_kmeans_priv_progress(void *ctx, const float *sum, size_t samples,
-                                                   draco_score *score) {
+DRACO_MODEL_INLINE void dr_kmeans_progress(void *ctx, const float *sum, size_t samples, draco_score *score) {
     const draco_kmeans_priv *km = ctx;
     const float *counts = sum + draco_model_stats_offset(km->parameters) + DRACO_MODEL_STATS;
     draco_model_progress(sum, km->parameters, samples, score);
-    score->accuracy = draco_kmeans_priv_pure(km, counts) / (samples > 0 ? (double)samples : 1.0);
+    score->accuracy = dr_kmeans_pure(km, counts) / (samples > 0 ? (double)samples : 1.0);
 }
 
-DRACO_MODEL_INLINE draco_status draco_kmeans_priv_evaluate(void *ctx, void *workspace, const float *params,
-                                                           draco_score *score) {
+DRACO_MODEL_INLINE draco_status dr_kmeans_evaluate(void *ctx, void *workspace, const float *params,
+                                                   draco_score *score) {
     const draco_kmeans_priv *km = ctx;
     const draco_dataset *test = km->test;
-    draco_kmeans_priv_workspace *w = workspace;
+    dr_kmeans_workspace *w = workspace;
     const size_t f = km->features;
     double loss = 0.0;
     draco_compute_guard threads = draco_compute_begin();
     memset(w->counts, 0, km->centres * km->classes * sizeof *w->counts);
-    draco_kmeans_priv_squares(km, params, w);
+    dr_kmeans_squares(km, params, w);
     for (size_t first = 0; first < test->samples; first += DRACO_KMEANS_MICRO) {
         const size_t left = test->samples - first,
                      rows = left < DRACO_KMEANS_MICRO ? left : DRACO_KMEANS_MICRO;
         for (size_t j = 0; j < rows; j++) draco_dataset_row(test, first + j, w->x + j * f);
-        draco_kmeans_priv_products(km, rows, params, w);
+        dr_kmeans_products(km, rows, params, w);
         for (size_t j = 0; j < rows; j++) {
-            const size_t k = draco_kmeans_priv_nearest(km, w, j);
-            loss += draco_kmeans_priv_pull(w->x + j * f, params + k * f, f, NULL);
-            w->counts[k * km->classes + draco_kmeans_priv_class(test, first + j)] += 1.0f;
+            const size_t k = dr_kmeans_nearest(km, w, j);
+            loss += dr_kmeans_pull(w->x + j * f, params + k * f, f, NULL);
+            w->counts[k * km->classes + dr_kmeans_class(test, first + j)] += 1.0f;
         }
     }
     draco_compute_end(threads);
     score->samples = test->samples;
     score->loss = loss / (double)test->samples;
-    score->accuracy = draco_kmeans_priv_pure(km, w->counts) / (double)test->samples;
+    score->accuracy = dr_kmeans_pure(km, w->counts) / (double)test->samples;
     return DRACO_OK;
 }
 
-DRACO_MODEL_INLINE int draco_kmeans_priv_fits(const draco_dataset *data, const draco_dataset *like) {
+DRACO_MODEL_INLINE int dr_kmeans_fits(const draco_dataset *data, const draco_dataset *like) {
     return data->samples > 0 && data->features > 0 && (data->pixels != NULL || data->values != NULL) &&
            data->features == like->features && (data->labels != NULL) == (like->labels != NULL) &&
            (data->labels == NULL || (draco_dataset_labelled(data) && data->classes == like->classes));
@@ -324,9 +321,9 @@ DRACO_MODEL_INLINE int draco_kmeans_priv_fits(const draco_dataset *data, const d
 
 DRACO_KMEANS_API draco_status draco_kmeans_open(draco_model *model, const draco_kmeans_config *config) {
     if (model == NULL || config == NULL || config->train == NULL ||
-        !draco_kmeans_priv_fits(config->train, config->train) ||
-        (config->test != NULL && !draco_kmeans_priv_fits(config->test, config->train)) ||
-        config->centres < 1 || config->centres > config->train->samples)
+        !dr_kmeans_fits(config->train, config->train) ||
+        (config->test != NULL && !dr_kmeans_fits(config->test, config->train)) || config->centres < 1 ||
+        config->centres > config->train->samples)
         return DRACO_E_ARGUMENT;
     draco_kmeans_priv *km = draco_model_alloc(1, sizeof *km);
     if (km == NULL) return DRACO_E_MEMORY;
@@ -343,12 +340,12 @@ DRACO_KMEANS_API draco_status draco_kmeans_open(draco_model *model, const draco_
     model->ctx = km;
     model->dim = km->dim;
     model->parameters = km->parameters;
-    model->init = draco_kmeans_priv_init;
-    model->workspace_new = draco_kmeans_priv_workspace_new;
-    model->workspace_free = draco_kmeans_priv_workspace_free;
-    model->gradient = draco_kmeans_priv_gradient;
-    model->progress = draco_kmeans_priv_progress;
-    model->evaluate = config->test != NULL ? draco_kmeans_priv_evaluate : NULL;
+    model->init = dr_kmeans_init;
+    model->workspace_new = dr_kmeans_workspace_new;
+    model->workspace_free = dr_kmeans_workspace_free;
+    model->gradient = dr_kmeans_gradient;
+    model->progress = dr_kmeans_progress;
+    model->evaluate = config->test != NULL ? dr_kmeans_evaluate : NULL;
     return DRACO_OK;
 }
 
@@ -359,8 +356,8 @@ DRACO_KMEANS_API void draco_kmeans_close(draco_model *model) {
 
 DRACO_KMEANS_API draco_model_memory draco_kmeans_memory(const draco_model *model) {
     const draco_kmeans_priv *km = model->ctx;
-    draco_model_memory memory = {sizeof *km, sizeof(draco_kmeans_priv_workspace)};
-    memory.workspace += draco_kmeans_priv_floats(km) * sizeof(float);
+    draco_model_memory memory = {sizeof *km, sizeof(dr_kmeans_workspace)};
+    memory.workspace += dr_kmeans_floats(km) * sizeof(float);
     return memory;
 }
 

@@ -76,17 +76,17 @@ DRACO_LENET_API draco_model_memory draco_lenet_memory(const draco_model *model, 
 
 #include "draco_layers.h"
 
-#define DRACO_LENET_PRIV_HIDDEN 500
+#define DR_LENET_HIDDEN 500
 
 /* Places in the vector: weights, then bias, of each layer. */
-typedef struct draco_lenet_priv_layer {
+typedef struct dr_lenet_layer {
     size_t weights, bias, inputs, outputs; /* inputs: terms of a sum */
-} draco_lenet_priv_layer;
+} dr_lenet_layer;
 
 typedef struct draco_lenet_priv {
     const draco_dataset *train, *test;
     draco_conv_shape conv[2];
-    draco_lenet_priv_layer layer[4];
+    dr_lenet_layer layer[4];
     size_t features, classes;  /* of an image */
     size_t wide[2], pooled[2]; /* floats of an image after each convolution, and after its pooling */
     size_t scratch, parameters, dim;
@@ -94,30 +94,23 @@ typedef struct draco_lenet_priv {
 
 /* Micro-batches of: images; for each convolution its output, pooled (and cut off at 0) output, and the
    gradients of both; hidden layer; logits. */
-typedef struct draco_lenet_priv_workspace {
+typedef struct dr_lenet_workspace {
     float *x, *wide[2], *pooled[2], *hidden, *logits;
     float *dwide, *dpooled[2], *dhidden, *dlogits, *scratch;
     int32_t labels[DRACO_LENET_MICRO];
-} draco_lenet_priv_workspace;
+} dr_lenet_workspace;
 
 /* Lay the workspace out from base; returns its floats. base NULL: only count. */
-static size_t draco_lenet_priv_layout(const draco_lenet_priv *net, draco_lenet_priv_workspace *w,
-                                      float *base) {
+static size_t dr_lenet_layout(const draco_lenet_priv *net, dr_lenet_workspace *w, float *base) {
     struct {
         float **pointer;
         size_t floats;
-    } field[] = {{&w->x, net->features},
-                 {&w->wide[0], net->wide[0]},
-                 {&w->wide[1], net->wide[1]},
-                 {&w->pooled[0], net->pooled[0]},
-                 {&w->pooled[1], net->pooled[1]},
-                 {&w->hidden, DRACO_LENET_PRIV_HIDDEN},
-                 {&w->logits, net->classes},
-                 {&w->dwide, draco_max_size(net->wide[0], net->wide[1])},
-                 {&w->dpooled[0], net->pooled[0]},
-                 {&w->dpooled[1], net->pooled[1]},
-                 {&w->dhidden, DRACO_LENET_PRIV_HIDDEN},
-                 {&w->dlogits, net->classes}};
+    } field[] = {{&w->x, net->features},           {&w->wide[0], net->wide[0]},
+                 {&w->wide[1], net->wide[1]},      {&w->pooled[0], net->pooled[0]},
+                 {&w->pooled[1], net->pooled[1]},  {&w->hidden, DR_LENET_HIDDEN},
+                 {&w->logits, net->classes},       {&w->dwide, draco_max_size(net->wide[0], net->wide[1])},
+                 {&w->dpooled[0], net->pooled[0]}, {&w->dpooled[1], net->pooled[1]},
+                 {&w->dhidden, DR_LENET_HIDDEN},   {&w->dlogits, net->classes}};
     size_t at = 0;
     for (size_t i = 0; i < sizeof field / sizeof field[0]; i++) {
         if (base) *field[i].pointer = base + at;
@@ -127,40 +120,40 @@ static size_t draco_lenet_priv_layout(const draco_lenet_priv *net, draco_lenet_p
     return at + net->scratch;
 }
 
-static void draco_lenet_priv_workspace_free(void *ctx, void *workspace) {
+static void dr_lenet_workspace_free(void *ctx, void *workspace) {
     (void)ctx;
-    draco_lenet_priv_workspace *w = workspace;
+    dr_lenet_workspace *w = workspace;
     if (w) free(w->x);
     free(w);
 }
 
-static draco_status draco_lenet_priv_workspace_new(void *ctx, void **workspace) {
+static draco_status dr_lenet_workspace_new(void *ctx, void **workspace) {
     const draco_lenet_priv *net = ctx;
-    draco_lenet_priv_workspace *w = draco_model_alloc(1, sizeof *w);
-    float *base = w ? draco_model_alloc(draco_lenet_priv_layout(net, w, NULL), sizeof *base) : NULL;
+    dr_lenet_workspace *w = draco_model_alloc(1, sizeof *w);
+    float *base = w ? draco_model_alloc(dr_lenet_layout(net, w, NULL), sizeof *base) : NULL;
     if (!base) {
         free(w);
         return DRACO_E_MEMORY;
     }
-    draco_lenet_priv_layout(net, w, base);
+    dr_lenet_layout(net, w, base);
     *workspace = w;
     return DRACO_OK;
 }
 
-static draco_status draco_lenet_priv_init(void *ctx, uint64_t seed, float *params) {
+static draco_status dr_lenet_init(void *ctx, uint64_t seed, float *params) {
     const draco_lenet_priv *net = ctx;
     memset(params, 0, net->dim * sizeof *params);
     for (int i = 0; i < 4; i++) {
-        const draco_lenet_priv_layer *l = &net->layer[i];
+        const dr_lenet_layer *l = &net->layer[i];
         float bound = sqrtf((i < 3 ? 6.0f : 1.0f) / (float)l->inputs);
         draco_model_uniform(seed, (uint64_t)i, bound, params + l->weights, l->inputs * l->outputs);
     }
     return DRACO_OK;
 }
 
-static void draco_lenet_priv_forward(const draco_lenet_priv *net, draco_lenet_priv_workspace *w, size_t rows,
-                                     const float *params) {
-    const draco_lenet_priv_layer *l = net->layer;
+static void dr_lenet_forward(const draco_lenet_priv *net, dr_lenet_workspace *w, size_t rows,
+                             const float *params) {
+    const dr_lenet_layer *l = net->layer;
     const float *x = w->x;
     for (int i = 0; i < 2; i++) {
         const draco_conv_shape *s = &net->conv[i];
@@ -178,10 +171,10 @@ static void draco_lenet_priv_forward(const draco_lenet_priv *net, draco_lenet_pr
 }
 
 /* dpooled[i] -> the gradients of convolution i and, for the second, dpooled[0]. */
-static void draco_lenet_priv_conv_backward(const draco_lenet_priv *net, draco_lenet_priv_workspace *w,
-                                           size_t rows, int i, const float *params, float beta, float *grad) {
+static void dr_lenet_conv_backward(const draco_lenet_priv *net, dr_lenet_workspace *w, size_t rows, int i,
+                                   const float *params, float beta, float *grad) {
     const draco_conv_shape *s = &net->conv[i];
-    const draco_lenet_priv_layer *l = &net->layer[i];
+    const dr_lenet_layer *l = &net->layer[i];
     size_t height = draco_conv_out(s->height, s), width = draco_conv_out(s->width, s);
     draco_relu_backward(rows * net->pooled[i], w->pooled[i], w->dpooled[i]);
     draco_maxpool_backward(rows, height, width, s->co, w->wide[i], w->pooled[i], w->dpooled[i], w->dwide);
@@ -190,22 +183,22 @@ static void draco_lenet_priv_conv_backward(const draco_lenet_priv *net, draco_le
     if (i > 0) draco_conv2d_backward_data(s, rows, params + l->weights, w->dwide, w->dpooled[0], w->scratch);
 }
 
-static void draco_lenet_priv_backward(const draco_lenet_priv *net, draco_lenet_priv_workspace *w, size_t rows,
-                                      const float *params, float beta, float *grad) {
-    const draco_lenet_priv_layer *l = net->layer;
+static void dr_lenet_backward(const draco_lenet_priv *net, dr_lenet_workspace *w, size_t rows,
+                              const float *params, float beta, float *grad) {
+    const dr_lenet_layer *l = net->layer;
     draco_fc_backward(rows, l[3].inputs, l[3].outputs, w->hidden, params + l[3].weights, w->dlogits, beta,
                       grad + l[3].weights, grad + l[3].bias, w->dhidden);
     draco_relu_backward(rows * l[2].outputs, w->hidden, w->dhidden);
     draco_fc_backward(rows, l[2].inputs, l[2].outputs, w->pooled[1], params + l[2].weights, w->dhidden, beta,
                       grad + l[2].weights, grad + l[2].bias, w->dpooled[1]);
-    draco_lenet_priv_conv_backward(net, w, rows, 1, params, beta, grad);
-    draco_lenet_priv_conv_backward(net, w, rows, 0, params, beta, grad);
+    dr_lenet_conv_backward(net, w, rows, 1, params, beta, grad);
+    dr_lenet_conv_backward(net, w, rows, 0, params, beta, grad);
 }
 
-static draco_status draco_lenet_priv_gradient(void *ctx, void *workspace, const float *params,
-                                              const draco_batch *batch, float *grad) {
+static draco_status dr_lenet_gradient(void *ctx, void *workspace, const float *params,
+                                      const draco_batch *batch, float *grad) {
     const draco_lenet_priv *net = ctx;
-    draco_lenet_priv_workspace *w = workspace;
+    dr_lenet_workspace *w = workspace;
     size_t pieces = draco_micro_count(batch->count, DRACO_LENET_MICRO), correct = 0;
     double loss = 0;
     draco_compute_guard threads = draco_compute_begin();
@@ -214,43 +207,40 @@ static draco_status draco_lenet_priv_gradient(void *ctx, void *workspace, const 
         size_t first, rows;
         draco_micro_range(batch->count, DRACO_LENET_MICRO, i, &first, &rows);
         draco_read_part(net->train, batch, first, rows, w->x, w->labels);
-        draco_lenet_priv_forward(net, w, rows, params);
+        dr_lenet_forward(net, w, rows, params);
         draco_softmax_loss(rows, net->classes, w->logits, w->labels, &loss, &correct, w->dlogits);
-        draco_lenet_priv_backward(net, w, rows, params, i > 0, grad);
+        dr_lenet_backward(net, w, rows, params, i > 0, grad);
     }
     draco_compute_end(threads);
     draco_model_write_score(grad, net->parameters, loss, correct);
     return DRACO_OK;
 }
 
-static void draco_lenet_priv_progress(void *ctx, const float *sum, size_t samples, draco_score *score) {
+static void dr_lenet_progress(void *ctx, const float *sum, size_t samples, draco_score *score) {
     const draco_lenet_priv *net = ctx;
     draco_model_progress(sum, net->parameters, samples, score);
 }
 
-static const float *draco_lenet_priv_logits(const void *model, void *workspace, const float *params,
-                                            const draco_dataset *data, size_t first, size_t rows) {
+static const float *dr_lenet_logits(const void *model, void *workspace, const float *params,
+                                    const draco_dataset *data, size_t first, size_t rows) {
     const draco_lenet_priv *net = model;
-    draco_lenet_priv_workspace *w = workspace;
+    dr_lenet_workspace *w = workspace;
     for (size_t k = 0; k < rows; k++) draco_dataset_row(data, first + k, w->x + k * net->features);
-    draco_lenet_priv_forward(net, w, rows, params);
+    dr_lenet_forward(net, w, rows, params);
     return w->logits;
 }
 
-static draco_status draco_lenet_priv_evaluate(void *ctx, void *workspace, const float *params,
-                                              draco_score *score) {
+static draco_status dr_lenet_evaluate(void *ctx, void *workspace, const float *params, draco_score *score) {
     const draco_lenet_priv *net = ctx;
-    return draco_evaluate(net, workspace, params, net->test, DRACO_LENET_MICRO, draco_lenet_priv_logits,
-                          score);
+    return draco_evaluate(net, workspace, params, net->test, DRACO_LENET_MICRO, dr_lenet_logits, score);
 }
 
-static void draco_lenet_priv_add(draco_lenet_priv *net, int i, size_t inputs, size_t outputs) {
-    net->layer[i] =
-        (draco_lenet_priv_layer){net->parameters, net->parameters + inputs * outputs, inputs, outputs};
+static void dr_lenet_add(draco_lenet_priv *net, int i, size_t inputs, size_t outputs) {
+    net->layer[i] = (dr_lenet_layer){net->parameters, net->parameters + inputs * outputs, inputs, outputs};
     net->parameters += (inputs + 1) * outputs;
 }
 
-static void draco_lenet_priv_build(draco_lenet_priv *net) {
+static void dr_lenet_build(draco_lenet_priv *net) {
     size_t height = (size_t)net->train->height, width = (size_t)net->train->width;
     size_t channels = (size_t)net->train->channels, out[2] = {20, 50};
     for (int i = 0; i < 2; i++) {
@@ -259,25 +249,25 @@ static void draco_lenet_priv_build(draco_lenet_priv *net) {
         net->wide[i] = draco_conv2d_places(s) * s->co;
         net->pooled[i] = net->wide[i] / 4;
         net->scratch = draco_max_size(net->scratch, draco_conv2d_scratch(s));
-        draco_lenet_priv_add(net, i, draco_conv2d_depth(s), s->co);
+        dr_lenet_add(net, i, draco_conv2d_depth(s), s->co);
         height = draco_conv_out(height, s) / 2;
         width = draco_conv_out(width, s) / 2;
         channels = s->co;
     }
-    draco_lenet_priv_add(net, 2, net->pooled[1], DRACO_LENET_PRIV_HIDDEN);
-    draco_lenet_priv_add(net, 3, DRACO_LENET_PRIV_HIDDEN, net->classes);
+    dr_lenet_add(net, 2, net->pooled[1], DR_LENET_HIDDEN);
+    dr_lenet_add(net, 3, DR_LENET_HIDDEN, net->classes);
     net->dim = draco_model_dim(net->parameters, DRACO_MODEL_STATS);
 }
 
 /* Sizes for which both pooling layers see even numbers: 16, 20, 24, ... */
-static int draco_lenet_priv_fits(const draco_dataset *data) {
+static int dr_lenet_fits(const draco_dataset *data) {
     return data->channels >= 1 && data->height >= 16 && data->height <= 1024 && data->height % 4 == 0 &&
            data->width >= 16 && data->width <= 1024 && data->width % 4 == 0;
 }
 
 DRACO_LENET_API draco_status draco_lenet_open(draco_model *model, const draco_lenet_config *config) {
     const draco_dataset *train = config->train;
-    if (!train || !draco_classifies(train, train) || !draco_lenet_priv_fits(train)) return DRACO_E_ARGUMENT;
+    if (!train || !draco_classifies(train, train) || !dr_lenet_fits(train)) return DRACO_E_ARGUMENT;
     if (config->test && !draco_classifies(config->test, train)) return DRACO_E_ARGUMENT;
     draco_lenet_priv *net = draco_model_alloc(1, sizeof *net);
     if (!net) return DRACO_E_MEMORY;
@@ -285,19 +275,19 @@ DRACO_LENET_API draco_status draco_lenet_open(draco_model *model, const draco_le
     net->test = config->test;
     net->features = train->features;
     net->classes = (size_t)train->classes;
-    draco_lenet_priv_build(net);
+    dr_lenet_build(net);
     memset(model, 0, sizeof *model);
     model->size = sizeof *model;
     model->name = "lenet";
     model->ctx = net;
     model->dim = net->dim;
     model->parameters = net->parameters;
-    model->init = draco_lenet_priv_init;
-    model->workspace_new = draco_lenet_priv_workspace_new;
-    model->workspace_free = draco_lenet_priv_workspace_free;
-    model->gradient = draco_lenet_priv_gradient;
-    model->progress = draco_lenet_priv_progress;
-    model->evaluate = config->test ? draco_lenet_priv_evaluate : NULL;
+    model->init = dr_lenet_init;
+    model->workspace_new = dr_lenet_workspace_new;
+    model->workspace_free = dr_lenet_workspace_free;
+    model->gradient = dr_lenet_gradient;
+    model->progress = dr_lenet_progress;
+    model->evaluate = config->test ? dr_lenet_evaluate : NULL;
     return DRACO_OK;
 }
 
@@ -308,10 +298,10 @@ DRACO_LENET_API void draco_lenet_close(draco_model *model) {
 
 DRACO_LENET_API draco_model_memory draco_lenet_memory(const draco_model *model, size_t samples) {
     const draco_lenet_priv *net = model->ctx;
-    draco_lenet_priv_workspace unused;
+    dr_lenet_workspace unused;
     (void)samples; /* the workspace holds a whole micro-batch at once */
     draco_model_memory memory = {sizeof *net, sizeof unused};
-    memory.workspace += draco_lenet_priv_layout(net, &unused, NULL) * sizeof(float);
+    memory.workspace += dr_lenet_layout(net, &unused, NULL) * sizeof(float);
     return memory;
 }
 

@@ -93,29 +93,29 @@ typedef struct draco_linear_priv {
     size_t features, outputs, parameters, dim;
 } draco_linear_priv;
 
-typedef struct draco_linear_priv_workspace {
+typedef struct dr_linear_workspace {
     float *x;        /* MICRO x features */
     float *z;        /* MICRO x outputs */
     float *dz;       /* MICRO x outputs */
     int32_t *labels; /* MICRO */
     float *targets;  /* MICRO */
-} draco_linear_priv_workspace;
+} dr_linear_workspace;
 
-DRACO_MODEL_INLINE void draco_linear_priv_workspace_free(void *ctx, void *workspace) {
-    draco_linear_priv_workspace *w = workspace;
+DRACO_MODEL_INLINE void dr_linear_workspace_free(void *ctx, void *workspace) {
+    dr_linear_workspace *w = workspace;
     (void)ctx;
     if (w != NULL) free(w->x);
     free(w);
 }
 
-DRACO_MODEL_INLINE size_t draco_linear_priv_floats(const draco_linear_priv *linear) {
+DRACO_MODEL_INLINE size_t dr_linear_floats(const draco_linear_priv *linear) {
     return DRACO_LINEAR_MICRO * (linear->features + 2 * linear->outputs + 2);
 }
 
-DRACO_MODEL_INLINE draco_status draco_linear_priv_workspace_new(void *ctx, void **workspace) {
+DRACO_MODEL_INLINE draco_status dr_linear_workspace_new(void *ctx, void **workspace) {
     const draco_linear_priv *linear = ctx;
-    draco_linear_priv_workspace *w = draco_model_alloc(1, sizeof *w);
-    float *memory = draco_model_alloc(draco_linear_priv_floats(linear), sizeof *memory);
+    dr_linear_workspace *w = draco_model_alloc(1, sizeof *w);
+    float *memory = draco_model_alloc(dr_linear_floats(linear), sizeof *memory);
     if (w == NULL || memory == NULL) {
         free(w);
         free(memory);
@@ -130,7 +130,7 @@ DRACO_MODEL_INLINE draco_status draco_linear_priv_workspace_new(void *ctx, void 
     return DRACO_OK;
 }
 
-DRACO_MODEL_INLINE draco_status draco_linear_priv_init(void *ctx, uint64_t seed, float *params) {
+DRACO_MODEL_INLINE draco_status dr_linear_init(void *ctx, uint64_t seed, float *params) {
     const draco_linear_priv *linear = ctx;
     (void)seed;
     memset(params, 0, linear->dim * sizeof *params);
@@ -138,34 +138,32 @@ DRACO_MODEL_INLINE draco_status draco_linear_priv_init(void *ctx, uint64_t seed,
 }
 
 /* Row k of the micro-batch is this sample. */
-DRACO_MODEL_INLINE void draco_linear_priv_read(const draco_dataset *data, size_t sample, size_t k,
-                                               draco_linear_priv_workspace *w) {
+DRACO_MODEL_INLINE void dr_linear_read(const draco_dataset *data, size_t sample, size_t k,
+                                       dr_linear_workspace *w) {
     draco_dataset_row(data, sample, w->x + k * data->features);
     if (data->labels != NULL) w->labels[k] = data->labels[sample];
     w->targets[k] = data->targets != NULL ? data->targets[sample] : (float)w->labels[k];
 }
 
-DRACO_MODEL_INLINE double draco_linear_priv_logistic(double margin) {
+DRACO_MODEL_INLINE double dr_linear_logistic(double margin) {
     /* log(1 + exp(-m)) without overflow on either side */
     return margin > 0 ? log1p(exp(-margin)) : log1p(exp(margin)) - margin;
 }
 
 /* Loss of one output z with the sign y of its class; *dz is its derivative. */
-DRACO_MODEL_INLINE double draco_linear_priv_margin_loss(draco_linear_kind kind, double z, double y,
-                                                        float *dz) {
+DRACO_MODEL_INLINE double dr_linear_margin_loss(draco_linear_kind kind, double z, double y, float *dz) {
     const double margin = y * z;
     if (kind == DRACO_LINEAR_SVM) {
         *dz = margin < 1.0 ? (float)-y : 0.0f;
         return margin < 1.0 ? 1.0 - margin : 0.0;
     }
     *dz = (float)(-y / (1.0 + exp(margin)));
-    return draco_linear_priv_logistic(margin);
+    return dr_linear_logistic(margin);
 }
 
 /* Adds losses and right answers of the rows of z; dz is their derivative. */
-DRACO_MODEL_INLINE void draco_linear_priv_losses(const draco_linear_priv *linear, size_t rows,
-                                                 draco_linear_priv_workspace *w, double *loss,
-                                                 size_t *correct) {
+DRACO_MODEL_INLINE void dr_linear_losses(const draco_linear_priv *linear, size_t rows, dr_linear_workspace *w,
+                                         double *loss, size_t *correct) {
     const draco_linear_config *c = &linear->config;
     if (c->kind == DRACO_LINEAR_SOFTMAX) {
         draco_softmax_loss(rows, linear->outputs, w->z, w->labels, loss, correct, w->dz);
@@ -180,21 +178,21 @@ DRACO_MODEL_INLINE void draco_linear_priv_losses(const draco_linear_priv *linear
             *correct += error > -0.5 && error < 0.5;
         } else {
             const double y = w->labels[k] == c->positive ? 1.0 : -1.0;
-            *loss += draco_linear_priv_margin_loss(c->kind, z, y, &w->dz[k]);
+            *loss += dr_linear_margin_loss(c->kind, z, y, &w->dz[k]);
             *correct += y * z > 0.0;
         }
     }
 }
 
 /* z of the rows that stand in w->x. */
-DRACO_MODEL_INLINE void draco_linear_priv_forward(const draco_linear_priv *linear, size_t rows,
-                                                  const float *params, draco_linear_priv_workspace *w) {
+DRACO_MODEL_INLINE void dr_linear_forward(const draco_linear_priv *linear, size_t rows, const float *params,
+                                          dr_linear_workspace *w) {
     const float *bias = params + linear->features * linear->outputs;
     draco_fc_forward(rows, linear->features, linear->outputs, w->x, params, bias, w->z);
 }
 
 /* l2 / 2 ||W||^2, the penalty of one sample. */
-DRACO_MODEL_INLINE double draco_linear_priv_penalty(const draco_linear_priv *linear, const float *params) {
+DRACO_MODEL_INLINE double dr_linear_penalty(const draco_linear_priv *linear, const float *params) {
     double squares = 0.0;
     if (!(linear->config.l2 > 0.0f)) return 0.0;
     for (size_t i = 0; i < linear->features * linear->outputs; i++)
@@ -202,13 +200,13 @@ DRACO_MODEL_INLINE double draco_linear_priv_penalty(const draco_linear_priv *lin
     return 0.5 * (double)linear->config.l2 * squares;
 }
 
-DRACO_MODEL_INLINE draco_status draco_linear_priv_gradient(void *ctx, void *workspace, const float *params,
-                                                           const draco_batch *batch, float *grad) {
+DRACO_MODEL_INLINE draco_status dr_linear_gradient(void *ctx, void *workspace, const float *params,
+                                                   const draco_batch *batch, float *grad) {
     const draco_linear_priv *linear = ctx;
-    draco_linear_priv_workspace *w = workspace;
+    dr_linear_workspace *w = workspace;
     const size_t pieces = draco_micro_count(batch->count, DRACO_LINEAR_MICRO);
     const size_t weights = linear->features * linear->outputs;
-    double loss = (double)batch->count * draco_linear_priv_penalty(linear, params);
+    double loss = (double)batch->count * dr_linear_penalty(linear, params);
     size_t correct = 0;
     draco_compute_guard threads = draco_compute_begin();
     if (pieces == 0) memset(grad, 0, linear->parameters * sizeof *grad);
@@ -216,10 +214,10 @@ DRACO_MODEL_INLINE draco_status draco_linear_priv_gradient(void *ctx, void *work
         size_t first, rows;
         draco_micro_range(batch->count, DRACO_LINEAR_MICRO, i, &first, &rows);
         for (size_t k = 0; k < rows; k++)
-            draco_linear_priv_read(linear->config.train,
-                                   draco_dataset_draw(linear->config.train, batch, first + k), k, w);
-        draco_linear_priv_forward(linear, rows, params, w);
-        draco_linear_priv_losses(linear, rows, w, &loss, &correct);
+            dr_linear_read(linear->config.train, draco_dataset_draw(linear->config.train, batch, first + k),
+                           k, w);
+        dr_linear_forward(linear, rows, params, w);
+        dr_linear_losses(linear, rows, w, &loss, &correct);
         draco_fc_backward(rows, linear->features, linear->outputs, w->x, params, w->dz, i > 0 ? 1.0f : 0.0f,
                           grad, grad + weights, NULL);
     }
@@ -232,36 +230,35 @@ DRACO_MODEL_INLINE draco_status draco_linear_priv_gradient(void *ctx, void *work
     return DRACO_OK;
 }
 
-DRACO_MODEL_INLINE void draco_linear_priv_progress(void *ctx, const float *sum, size_t samples,
-                                                   draco_score *score) {
+DRACO_MODEL_INLINE void dr_linear_progress(void *ctx, const float *sum, size_t samples, draco_score *score) {
     const draco_linear_priv *linear = ctx;
     draco_model_progress(sum, linear->parameters, samples, score);
 }
 
-DRACO_MODEL_INLINE draco_status draco_linear_priv_evaluate(void *ctx, void *workspace, const float *params,
-                                                           draco_score *score) {
+DRACO_MODEL_INLINE draco_status dr_linear_evaluate(void *ctx, void *workspace, const float *params,
+                                                   draco_score *score) {
     const draco_linear_priv *linear = ctx;
     const draco_dataset *test = linear->config.test;
-    draco_linear_priv_workspace *w = workspace;
+    dr_linear_workspace *w = workspace;
     double loss = 0.0;
     size_t correct = 0;
     draco_compute_guard threads = draco_compute_begin();
     for (size_t first = 0; first < test->samples; first += DRACO_LINEAR_MICRO) {
         const size_t left = test->samples - first,
                      rows = left < DRACO_LINEAR_MICRO ? left : DRACO_LINEAR_MICRO;
-        for (size_t k = 0; k < rows; k++) draco_linear_priv_read(test, first + k, k, w);
-        draco_linear_priv_forward(linear, rows, params, w);
-        draco_linear_priv_losses(linear, rows, w, &loss, &correct);
+        for (size_t k = 0; k < rows; k++) dr_linear_read(test, first + k, k, w);
+        dr_linear_forward(linear, rows, params, w);
+        dr_linear_losses(linear, rows, w, &loss, &correct);
     }
     draco_compute_end(threads);
     score->samples = test->samples;
-    score->loss = loss / (double)test->samples + draco_linear_priv_penalty(linear, params);
+    score->loss = loss / (double)test->samples + dr_linear_penalty(linear, params);
     score->accuracy = (double)correct / (double)test->samples;
     return DRACO_OK;
 }
 
 /* Numbers, and what the loss compares them with. */
-DRACO_MODEL_INLINE int draco_linear_priv_fits(const draco_dataset *data, const draco_linear_config *config) {
+DRACO_MODEL_INLINE int dr_linear_fits(const draco_dataset *data, const draco_linear_config *config) {
     const int regression = config->kind == DRACO_LINEAR_LEAST_SQUARES;
     if (data->samples == 0 || data->features == 0 || data->features != config->train->features) return 0;
     if (data->pixels == NULL && data->values == NULL) return 0;
@@ -274,8 +271,8 @@ DRACO_MODEL_INLINE int draco_linear_priv_fits(const draco_dataset *data, const d
 DRACO_LINEAR_API draco_status draco_linear_open(draco_model *model, const draco_linear_config *config) {
     if (model == NULL || config == NULL || config->train == NULL || !(config->l2 >= 0.0f) ||
         config->kind < DRACO_LINEAR_SOFTMAX || config->kind > DRACO_LINEAR_LEAST_SQUARES ||
-        !draco_linear_priv_fits(config->train, config) ||
-        (config->test != NULL && !draco_linear_priv_fits(config->test, config)))
+        !dr_linear_fits(config->train, config) ||
+        (config->test != NULL && !dr_linear_fits(config->test, config)))
         return DRACO_E_ARGUMENT;
     static const char *const names[] = {"softmax", "logistic", "svm", "least-squares"};
     draco_linear_priv *linear = draco_model_alloc(1, sizeof *linear);
@@ -291,12 +288,12 @@ DRACO_LINEAR_API draco_status draco_linear_open(draco_model *model, const draco_
     model->ctx = linear;
     model->dim = linear->dim;
     model->parameters = linear->parameters;
-    model->init = draco_linear_priv_init;
-    model->workspace_new = draco_linear_priv_workspace_new;
-    model->workspace_free = draco_linear_priv_workspace_free;
-    model->gradient = draco_linear_priv_gradient;
-    model->progress = draco_linear_priv_progress;
-    model->evaluate = config->test != NULL ? draco_linear_priv_evaluate : NULL;
+    model->init = dr_linear_init;
+    model->workspace_new = dr_linear_workspace_new;
+    model->workspace_free = dr_linear_workspace_free;
+    model->gradient = dr_linear_gradient;
+    model->progress = dr_linear_progress;
+    model->evaluate = config->test != NULL ? dr_linear_evaluate : NULL;
     return DRACO_OK;
 }
 
@@ -307,8 +304,8 @@ DRACO_LINEAR_API void draco_linear_close(draco_model *model) {
 
 DRACO_LINEAR_API draco_model_memory draco_linear_memory(const draco_model *model) {
     const draco_linear_priv *linear = model->ctx;
-    draco_model_memory memory = {sizeof *linear, sizeof(draco_linear_priv_workspace)};
-    memory.workspace += draco_linear_priv_floats(linear) * sizeof(float);
+    draco_model_memory memory = {sizeof *linear, sizeof(dr_linear_workspace)};
+    memory.workspace += dr_linear_floats(linear) * sizeof(float);
     return memory;
 }
 

@@ -82,28 +82,28 @@ typedef struct draco_mlp_priv {
     size_t total, widest; /* floats of all activations of a sample, and of its widest layer */
 } draco_mlp_priv;
 
-typedef struct draco_mlp_priv_workspace {
+typedef struct dr_mlp_workspace {
     float *act[DRACO_MLP_MAX_HIDDEN + 2]; /* act[l]: MICRO x width[l]; act[0]: the samples */
     float *delta[2];                      /* MICRO x widest each */
     int32_t labels[DRACO_MLP_MICRO];
-} draco_mlp_priv_workspace;
+} dr_mlp_workspace;
 
-static void draco_mlp_priv_workspace_free(void *ctx, void *workspace) {
+static void dr_mlp_workspace_free(void *ctx, void *workspace) {
     (void)ctx;
-    draco_mlp_priv_workspace *w = workspace;
+    dr_mlp_workspace *w = workspace;
     if (w) free(w->act[0]);
     free(w);
 }
 
 /* All activations and the two deltas in one block. */
-static size_t draco_mlp_priv_floats(const draco_mlp_priv *mlp) {
+static size_t dr_mlp_floats(const draco_mlp_priv *mlp) {
     return DRACO_MLP_MICRO * (mlp->total + 2 * mlp->widest);
 }
 
-static draco_status draco_mlp_priv_workspace_new(void *ctx, void **workspace) {
+static draco_status dr_mlp_workspace_new(void *ctx, void **workspace) {
     const draco_mlp_priv *mlp = ctx;
-    draco_mlp_priv_workspace *w = draco_model_alloc(1, sizeof *w);
-    float *p = draco_model_alloc(draco_mlp_priv_floats(mlp), sizeof *p);
+    dr_mlp_workspace *w = draco_model_alloc(1, sizeof *w);
+    float *p = draco_model_alloc(dr_mlp_floats(mlp), sizeof *p);
     if (!w || !p) {
         free(w);
         free(p);
@@ -119,7 +119,7 @@ static draco_status draco_mlp_priv_workspace_new(void *ctx, void **workspace) {
     return DRACO_OK;
 }
 
-static draco_status draco_mlp_priv_init(void *ctx, uint64_t seed, float *params) {
+static draco_status dr_mlp_init(void *ctx, uint64_t seed, float *params) {
     const draco_mlp_priv *mlp = ctx;
     memset(params, 0, mlp->dim * sizeof *params);
     for (int l = 0; l < mlp->layers; l++) {
@@ -131,8 +131,7 @@ static draco_status draco_mlp_priv_init(void *ctx, uint64_t seed, float *params)
 }
 
 /* act[0] -> act[layers]: the logits. */
-static void draco_mlp_priv_forward(const draco_mlp_priv *mlp, draco_mlp_priv_workspace *w, size_t rows,
-                                   const float *params) {
+static void dr_mlp_forward(const draco_mlp_priv *mlp, dr_mlp_workspace *w, size_t rows, const float *params) {
     for (int l = 0; l < mlp->layers; l++) {
         size_t in = mlp->width[l], out = mlp->width[l + 1];
         const float *weights = params + mlp->at[l];
@@ -142,8 +141,8 @@ static void draco_mlp_priv_forward(const draco_mlp_priv *mlp, draco_mlp_priv_wor
 }
 
 /* delta[0] holds the derivative of the loss by the logits. */
-static void draco_mlp_priv_backward(const draco_mlp_priv *mlp, draco_mlp_priv_workspace *w, size_t rows,
-                                    const float *params, float beta, float *grad) {
+static void dr_mlp_backward(const draco_mlp_priv *mlp, dr_mlp_workspace *w, size_t rows, const float *params,
+                            float beta, float *grad) {
     float *dy = w->delta[0], *dx = w->delta[1];
     for (int l = mlp->layers - 1; l >= 0; l--) {
         size_t in = mlp->width[l], out = mlp->width[l + 1], at = mlp->at[l];
@@ -156,10 +155,10 @@ static void draco_mlp_priv_backward(const draco_mlp_priv *mlp, draco_mlp_priv_wo
     }
 }
 
-static draco_status draco_mlp_priv_gradient(void *ctx, void *workspace, const float *params,
-                                            const draco_batch *batch, float *grad) {
+static draco_status dr_mlp_gradient(void *ctx, void *workspace, const float *params, const draco_batch *batch,
+                                    float *grad) {
     const draco_mlp_priv *mlp = ctx;
-    draco_mlp_priv_workspace *w = workspace;
+    dr_mlp_workspace *w = workspace;
     size_t pieces = draco_micro_count(batch->count, DRACO_MLP_MICRO), correct = 0;
     double loss = 0;
     draco_compute_guard threads = draco_compute_begin();
@@ -168,38 +167,37 @@ static draco_status draco_mlp_priv_gradient(void *ctx, void *workspace, const fl
         size_t first, rows;
         draco_micro_range(batch->count, DRACO_MLP_MICRO, i, &first, &rows);
         draco_read_part(mlp->train, batch, first, rows, w->act[0], w->labels);
-        draco_mlp_priv_forward(mlp, w, rows, params);
+        dr_mlp_forward(mlp, w, rows, params);
         draco_softmax_loss(rows, mlp->width[mlp->layers], w->act[mlp->layers], w->labels, &loss, &correct,
                            w->delta[0]);
-        draco_mlp_priv_backward(mlp, w, rows, params, i > 0, grad);
+        dr_mlp_backward(mlp, w, rows, params, i > 0, grad);
     }
     draco_compute_end(threads);
     draco_model_write_score(grad, mlp->parameters, loss, correct);
     return DRACO_OK;
 }
 
-static void draco_mlp_priv_progress(void *ctx, const float *sum, size_t samples, draco_score *score) {
+static void dr_mlp_progress(void *ctx, const float *sum, size_t samples, draco_score *score) {
     const draco_mlp_priv *mlp = ctx;
     draco_model_progress(sum, mlp->parameters, samples, score);
 }
 
-static const float *draco_mlp_priv_logits(const void *model, void *workspace, const float *params,
-                                          const draco_dataset *data, size_t first, size_t rows) {
+static const float *dr_mlp_logits(const void *model, void *workspace, const float *params,
+                                  const draco_dataset *data, size_t first, size_t rows) {
     const draco_mlp_priv *mlp = model;
-    draco_mlp_priv_workspace *w = workspace;
+    dr_mlp_workspace *w = workspace;
     for (size_t k = 0; k < rows; k++) draco_dataset_row(data, first + k, w->act[0] + k * mlp->width[0]);
-    draco_mlp_priv_forward(mlp, w, rows, params);
+    dr_mlp_forward(mlp, w, rows, params);
     return w->act[mlp->layers];
 }
 
-static draco_status draco_mlp_priv_evaluate(void *ctx, void *workspace, const float *params,
-                                            draco_score *score) {
+static draco_status dr_mlp_evaluate(void *ctx, void *workspace, const float *params, draco_score *score) {
     const draco_mlp_priv *mlp = ctx;
-    return draco_evaluate(mlp, workspace, params, mlp->test, DRACO_MLP_MICRO, draco_mlp_priv_logits, score);
+    return draco_evaluate(mlp, workspace, params, mlp->test, DRACO_MLP_MICRO, dr_mlp_logits, score);
 }
 
 /* Widths and places of the layers; 0 when the numbers are no network or overflow. */
-static int draco_mlp_priv_plan(draco_mlp_priv *mlp, const draco_mlp_config *config) {
+static int dr_mlp_plan(draco_mlp_priv *mlp, const draco_mlp_config *config) {
     if (config->hidden < 0 || config->hidden > DRACO_MLP_MAX_HIDDEN) return 0;
     mlp->layers = config->hidden + 1;
     mlp->width[0] = mlp->train->features;
@@ -225,7 +223,7 @@ DRACO_MLP_API draco_status draco_mlp_open(draco_model *model, const draco_mlp_co
     if (!mlp) return DRACO_E_MEMORY;
     mlp->train = config->train;
     mlp->test = config->test;
-    if (!draco_mlp_priv_plan(mlp, config)) {
+    if (!dr_mlp_plan(mlp, config)) {
         free(mlp);
         return DRACO_E_ARGUMENT;
     }
@@ -235,12 +233,12 @@ DRACO_MLP_API draco_status draco_mlp_open(draco_model *model, const draco_mlp_co
     model->ctx = mlp;
     model->dim = mlp->dim;
     model->parameters = mlp->parameters;
-    model->init = draco_mlp_priv_init;
-    model->workspace_new = draco_mlp_priv_workspace_new;
-    model->workspace_free = draco_mlp_priv_workspace_free;
-    model->gradient = draco_mlp_priv_gradient;
-    model->progress = draco_mlp_priv_progress;
-    model->evaluate = config->test ? draco_mlp_priv_evaluate : NULL;
+    model->init = dr_mlp_init;
+    model->workspace_new = dr_mlp_workspace_new;
+    model->workspace_free = dr_mlp_workspace_free;
+    model->gradient = dr_mlp_gradient;
+    model->progress = dr_mlp_progress;
+    model->evaluate = config->test ? dr_mlp_evaluate : NULL;
     return DRACO_OK;
 }
 
@@ -252,8 +250,8 @@ DRACO_MLP_API void draco_mlp_close(draco_model *model) {
 DRACO_MLP_API draco_model_memory draco_mlp_memory(const draco_model *model, size_t samples) {
     const draco_mlp_priv *mlp = model->ctx;
     (void)samples; /* the workspace holds a whole micro-batch at once */
-    draco_model_memory memory = {sizeof *mlp, sizeof(draco_mlp_priv_workspace)};
-    memory.workspace += draco_mlp_priv_floats(mlp) * sizeof(float);
+    draco_model_memory memory = {sizeof *mlp, sizeof(dr_mlp_workspace)};
+    memory.workspace += dr_mlp_floats(mlp) * sizeof(float);
     return memory;
 }
 

@@ -121,17 +121,17 @@ DRACO_OPTIM_API const char *draco_schedule_names(void);
 #include <xmmintrin.h>
 #endif
 
-static const char *const draco_optim_priv_kinds[] = {"sgd", "momentum", "nesterov", "adam", "adamw"};
-static const char *const draco_optim_priv_schedules[] = {"constant", "step", "cosine"};
+static const char *const dr_optim_kinds[] = {"sgd", "momentum", "nesterov", "adam", "adamw"};
+static const char *const dr_optim_schedules[] = {"constant", "step", "cosine"};
 
-DRACO_OPTIM_PRIVATE int draco_optim_priv_look_up(const char *name, const char *const *names, int count) {
+DRACO_OPTIM_PRIVATE int dr_optim_look_up(const char *name, const char *const *names, int count) {
     for (int i = 0; i < count; i++)
         if (name != NULL && strcmp(name, names[i]) == 0) return i;
     return -1;
 }
 
 DRACO_OPTIM_API int draco_optim_kind_of(const char *name, draco_optim_kind *kind) {
-    const int found = draco_optim_priv_look_up(name, draco_optim_priv_kinds, 5);
+    const int found = dr_optim_look_up(name, dr_optim_kinds, 5);
     if (found >= 0) *kind = (draco_optim_kind)found;
     return found >= 0;
 }
@@ -141,7 +141,7 @@ DRACO_OPTIM_API const char *draco_optim_kind_names(void) {
 }
 
 DRACO_OPTIM_API int draco_schedule_of(const char *name, draco_schedule *schedule) {
-    const int found = draco_optim_priv_look_up(name, draco_optim_priv_schedules, 3);
+    const int found = dr_optim_look_up(name, dr_optim_schedules, 3);
     if (found >= 0) *schedule = (draco_schedule)found;
     return found >= 0;
 }
@@ -153,7 +153,7 @@ DRACO_OPTIM_API const char *draco_schedule_names(void) {
 /* ---- Rate: plain arithmetic in double, so that every machine gets the same bits ---- */
 
 /* base^exponent by squaring. */
-DRACO_OPTIM_PRIVATE double draco_optim_priv_power(double base, uint64_t exponent) {
+DRACO_OPTIM_PRIVATE double dr_optim_power(double base, uint64_t exponent) {
     double result = 1.0;
     for (; exponent > 0; exponent >>= 1) {
         if (exponent & 1) result *= base;
@@ -163,7 +163,7 @@ DRACO_OPTIM_PRIVATE double draco_optim_priv_power(double base, uint64_t exponent
 }
 
 /* cos(pi x) for x in [0, 1], Taylor's series around the nearer end of the half interval. */
-DRACO_OPTIM_PRIVATE double draco_optim_priv_cosine(double x) {
+DRACO_OPTIM_PRIVATE double dr_optim_cosine(double x) {
     const double angle = 3.141592653589793 * (x > 0.5 ? 1.0 - x : x), square = angle * angle;
     double term = 1.0, sum = 1.0;
     for (int k = 2; k <= 24; k += 2) {
@@ -177,13 +177,12 @@ DRACO_OPTIM_API double draco_optim_rate(const draco_optim *memory, uint64_t step
     const draco_optim_config *c = &memory->config;
     double rate = (double)c->rate;
     if (step < c->warmup) rate *= (double)(step + 1) / (double)c->warmup;
-    if (c->schedule == DRACO_SCHEDULE_STEP)
-        rate *= draco_optim_priv_power((double)c->factor, step / c->period);
+    if (c->schedule == DRACO_SCHEDULE_STEP) rate *= dr_optim_power((double)c->factor, step / c->period);
     if (c->schedule == DRACO_SCHEDULE_COSINE && step >= c->warmup) {
         const double length = (double)(c->steps - c->warmup);
         const double x = step >= c->steps ? 1.0 : (double)(step - c->warmup) / length;
         const double floor = (double)c->floor;
-        rate *= floor + (1.0 - floor) * 0.5 * (1.0 + draco_optim_priv_cosine(x));
+        rate *= floor + (1.0 - floor) * 0.5 * (1.0 + dr_optim_cosine(x));
     }
     return rate;
 }
@@ -191,23 +190,23 @@ DRACO_OPTIM_API double draco_optim_rate(const draco_optim *memory, uint64_t step
 /* ---- Steps ---- */
 
 /* What all coordinates of a step share. */
-typedef struct draco_optim_priv_step {
+typedef struct dr_optim_step {
     draco_optim_kind kind;
     float rate, scale, decay, momentum;
     float beta1, beta2, rest1, rest2; /* rest = 1 - beta */
     float first, second;              /* Adam: 1 / (1 - beta^t) */
     float epsilon;
     float keep; /* AdamW: 1 - rate x decay */
-} draco_optim_priv_step;
+} dr_optim_step;
 
-DRACO_OPTIM_PRIVATE void draco_optim_priv_sgd(const draco_optim_priv_step *s, float *restrict p,
-                                              const float *restrict g, size_t count) {
+DRACO_OPTIM_PRIVATE void dr_optim_sgd(const dr_optim_step *s, float *restrict p, const float *restrict g,
+                                      size_t count) {
     const float rate = s->rate, scale = s->scale, decay = s->decay;
     for (size_t i = 0; i < count; i++) p[i] -= rate * (scale * g[i] + decay * p[i]);
 }
 
-DRACO_OPTIM_PRIVATE void draco_optim_priv_momentum(const draco_optim_priv_step *s, float *restrict p,
-                                                   const float *restrict g, float *restrict v, size_t count) {
+DRACO_OPTIM_PRIVATE void dr_optim_momentum(const dr_optim_step *s, float *restrict p, const float *restrict g,
+                                           float *restrict v, size_t count) {
     const float rate = s->rate, scale = s->scale, decay = s->decay, mu = s->momentum;
     for (size_t i = 0; i < count; i++) {
         v[i] = mu * v[i] + (scale * g[i] + decay * p[i]);
@@ -215,8 +214,8 @@ DRACO_OPTIM_PRIVATE void draco_optim_priv_momentum(const draco_optim_priv_step *
     }
 }
 
-DRACO_OPTIM_PRIVATE void draco_optim_priv_nesterov(const draco_optim_priv_step *s, float *restrict p,
-                                                   const float *restrict g, float *restrict v, size_t count) {
+DRACO_OPTIM_PRIVATE void dr_optim_nesterov(const dr_optim_step *s, float *restrict p, const float *restrict g,
+                                           float *restrict v, size_t count) {
     const float rate = s->rate, scale = s->scale, decay = s->decay, mu = s->momentum;
     for (size_t i = 0; i < count; i++) {
         const float gradient = scale * g[i] + decay * p[i];
@@ -227,7 +226,7 @@ DRACO_OPTIM_PRIVATE void draco_optim_priv_nesterov(const draco_optim_priv_step *
 
 /* x[i] = sqrt(x[i]). The compiler would not take the roots four at a time, as sqrtf may set errno; a root
    that is correctly rounded has the same bits either way. */
-DRACO_OPTIM_PRIVATE void draco_optim_priv_roots(float *x, size_t count) {
+DRACO_OPTIM_PRIVATE void dr_optim_roots(float *x, size_t count) {
     size_t i = 0;
 #ifdef __SSE__
     for (; i + 4 <= count; i += 4) _mm_storeu_ps(x + i, _mm_sqrt_ps(_mm_loadu_ps(x + i)));
@@ -235,39 +234,37 @@ DRACO_OPTIM_PRIVATE void draco_optim_priv_roots(float *x, size_t count) {
     for (; i < count; i++) x[i] = sqrtf(x[i]);
 }
 
-#define DRACO_OPTIM_PRIV_ROOTS 512 /* roots that are taken at a time */
+#define DR_OPTIM_ROOTS 512 /* roots that are taken at a time */
 
-/* At most DRACO_OPTIM_PRIV_ROOTS coordinates. */
-DRACO_OPTIM_PRIVATE void draco_optim_priv_adam_few(const draco_optim_priv_step *s, float *restrict p,
-                                                   const float *restrict g, float *restrict m,
-                                                   float *restrict v, size_t count) {
+/* At most DR_OPTIM_ROOTS coordinates. */
+DRACO_OPTIM_PRIVATE void dr_optim_adam_few(const dr_optim_step *s, float *restrict p, const float *restrict g,
+                                           float *restrict m, float *restrict v, size_t count) {
     const float rate = s->rate, scale = s->scale, keep = s->keep, epsilon = s->epsilon;
     const float decay = s->kind == DRACO_OPTIM_ADAM ? s->decay : 0.0f;
     const float beta1 = s->beta1, beta2 = s->beta2, rest1 = s->rest1, rest2 = s->rest2;
     const float first = s->first, second = s->second;
-    float root[DRACO_OPTIM_PRIV_ROOTS];
+    float root[DR_OPTIM_ROOTS];
     for (size_t i = 0; i < count; i++) {
         const float gradient = scale * g[i] + decay * p[i];
         m[i] = beta1 * m[i] + rest1 * gradient;
         v[i] = beta2 * v[i] + rest2 * (gradient * gradient);
         root[i] = second * v[i];
     }
-    draco_optim_priv_roots(root, count);
+    dr_optim_roots(root, count);
     for (size_t i = 0; i < count; i++) p[i] = keep * p[i] - rate * (first * m[i]) / (root[i] + epsilon);
 }
 
-DRACO_OPTIM_PRIVATE void draco_optim_priv_adam(const draco_optim_priv_step *s, float *p, const float *g,
-                                               float *m, float *v, size_t count) {
-    for (size_t first = 0; first < count; first += DRACO_OPTIM_PRIV_ROOTS) {
+DRACO_OPTIM_PRIVATE void dr_optim_adam(const dr_optim_step *s, float *p, const float *g, float *m, float *v,
+                                       size_t count) {
+    for (size_t first = 0; first < count; first += DR_OPTIM_ROOTS) {
         const size_t left = count - first;
-        draco_optim_priv_adam_few(s, p + first, g + first, m + first, v + first,
-                                  left < DRACO_OPTIM_PRIV_ROOTS ? left : DRACO_OPTIM_PRIV_ROOTS);
+        dr_optim_adam_few(s, p + first, g + first, m + first, v + first,
+                          left < DR_OPTIM_ROOTS ? left : DR_OPTIM_ROOTS);
     }
 }
 
-DRACO_OPTIM_PRIVATE draco_status draco_optim_priv_prepare(const draco_optim *memory,
-                                                          const draco_step_info *info,
-                                                          draco_optim_priv_step *s) {
+DRACO_OPTIM_PRIVATE draco_status dr_optim_prepare(const draco_optim *memory, const draco_step_info *info,
+                                                  dr_optim_step *s) {
     const draco_optim_config *c = &memory->config;
     const double rate = draco_optim_rate(memory, info->step), clip = (double)c->clip;
     memset(s, 0, sizeof *s);
@@ -284,82 +281,77 @@ DRACO_OPTIM_PRIVATE draco_status draco_optim_priv_prepare(const draco_optim *mem
     s->beta2 = c->beta2;
     s->rest1 = (float)(1.0 - (double)c->beta1);
     s->rest2 = (float)(1.0 - (double)c->beta2);
-    s->first = (float)(1.0 / (1.0 - draco_optim_priv_power((double)c->beta1, info->step + 1)));
-    s->second = (float)(1.0 / (1.0 - draco_optim_priv_power((double)c->beta2, info->step + 1)));
+    s->first = (float)(1.0 / (1.0 - dr_optim_power((double)c->beta1, info->step + 1)));
+    s->second = (float)(1.0 / (1.0 - dr_optim_power((double)c->beta2, info->step + 1)));
     s->epsilon = c->epsilon;
     s->keep = c->kind == DRACO_OPTIM_ADAMW ? (float)(1.0 - rate * (double)c->weight_decay) : 1.0f;
     return DRACO_OK;
 }
 
 /* Coordinates first..first+n-1 of `count`. */
-DRACO_OPTIM_PRIVATE void draco_optim_priv_range(const draco_optim_priv_step *s, float *params,
-                                                const float *gradient, float *state, size_t count,
-                                                size_t first, size_t n) {
+DRACO_OPTIM_PRIVATE void dr_optim_range(const dr_optim_step *s, float *params, const float *gradient,
+                                        float *state, size_t count, size_t first, size_t n) {
     float *p = params + first;
     const float *g = gradient + first;
     switch (s->kind) {
     case DRACO_OPTIM_SGD:
-        draco_optim_priv_sgd(s, p, g, n);
+        dr_optim_sgd(s, p, g, n);
         break;
     case DRACO_OPTIM_MOMENTUM:
-        draco_optim_priv_momentum(s, p, g, state + first, n);
+        dr_optim_momentum(s, p, g, state + first, n);
         break;
     case DRACO_OPTIM_NESTEROV:
-        draco_optim_priv_nesterov(s, p, g, state + first, n);
+        dr_optim_nesterov(s, p, g, state + first, n);
         break;
     case DRACO_OPTIM_ADAM:
     case DRACO_OPTIM_ADAMW:
-        draco_optim_priv_adam(s, p, g, state + first, state + count + first, n);
+        dr_optim_adam(s, p, g, state + first, state + count + first, n);
         break;
     }
 }
 
-#define DRACO_OPTIM_PRIV_PIECE ((size_t)1 << 15) /* coordinates that a thread takes at a time */
+#define DR_OPTIM_PIECE ((size_t)1 << 15) /* coordinates that a thread takes at a time */
 
-DRACO_OPTIM_PRIVATE draco_status draco_optim_priv_step_all(void *ctx, const draco_step_info *info,
-                                                           float *params, const float *gradient, float *state,
-                                                           size_t count) {
-    draco_optim_priv_step s;
+DRACO_OPTIM_PRIVATE draco_status dr_optim_step_all(void *ctx, const draco_step_info *info, float *params,
+                                                   const float *gradient, float *state, size_t count) {
+    dr_optim_step s;
     if (ctx == NULL || info == NULL || params == NULL || gradient == NULL) return DRACO_E_ARGUMENT;
-    draco_status status = draco_optim_priv_prepare((const draco_optim *)ctx, info, &s);
+    draco_status status = dr_optim_prepare((const draco_optim *)ctx, info, &s);
     if (status != DRACO_OK) return status;
     if (state == NULL && s.kind != DRACO_OPTIM_SGD) return DRACO_E_ARGUMENT;
-    const size_t pieces = (count + DRACO_OPTIM_PRIV_PIECE - 1) / DRACO_OPTIM_PRIV_PIECE;
+    const size_t pieces = (count + DR_OPTIM_PIECE - 1) / DR_OPTIM_PIECE;
 #ifdef _OPENMP
 #pragma omp parallel for schedule(static) if (pieces > 4)
 #endif
     for (size_t i = 0; i < pieces; i++) {
-        const size_t first = i * DRACO_OPTIM_PRIV_PIECE, left = count - first;
-        draco_optim_priv_range(&s, params, gradient, state, count, first,
-                               left < DRACO_OPTIM_PRIV_PIECE ? left : DRACO_OPTIM_PRIV_PIECE);
+        const size_t first = i * DR_OPTIM_PIECE, left = count - first;
+        dr_optim_range(&s, params, gradient, state, count, first,
+                       left < DR_OPTIM_PIECE ? left : DR_OPTIM_PIECE);
     }
     return DRACO_OK;
 }
 
 /* ---- Set-up ---- */
 
-DRACO_OPTIM_PRIVATE void draco_optim_priv_default(float *value, float otherwise) {
+DRACO_OPTIM_PRIVATE void dr_optim_default(float *value, float otherwise) {
     if (!(*value < 0.0f || *value > 0.0f)) *value = *value != *value ? *value : otherwise;
 }
 
-DRACO_OPTIM_PRIVATE int draco_optim_priv_within(float value, float low, float high) {
+DRACO_OPTIM_PRIVATE int dr_optim_within(float value, float low, float high) {
     return value >= low && value <= high; /* NaN is not */
 }
 
-DRACO_OPTIM_PRIVATE int draco_optim_priv_valid(const draco_optim_config *c) {
+DRACO_OPTIM_PRIVATE int dr_optim_valid(const draco_optim_config *c) {
     const float below_one = 0.99999994f, huge = 1e30f;
     if (c->kind < DRACO_OPTIM_SGD || c->kind > DRACO_OPTIM_ADAMW) return 0;
     if (c->schedule < DRACO_SCHEDULE_CONSTANT || c->schedule > DRACO_SCHEDULE_COSINE) return 0;
     if (c->schedule == DRACO_SCHEDULE_STEP && c->period == 0) return 0;
     if (c->schedule == DRACO_SCHEDULE_COSINE && c->steps <= c->warmup) return 0;
-    return draco_optim_priv_within(c->rate, 1e-30f, huge) &&
-           draco_optim_priv_within(c->momentum, 0.0f, below_one) &&
-           draco_optim_priv_within(c->beta1, 0.0f, below_one) &&
-           draco_optim_priv_within(c->beta2, 0.0f, below_one) &&
-           draco_optim_priv_within(c->epsilon, 1e-30f, huge) &&
-           draco_optim_priv_within(c->weight_decay, 0.0f, huge) &&
-           draco_optim_priv_within(c->clip, 0.0f, huge) && draco_optim_priv_within(c->factor, 0.0f, 1.0f) &&
-           draco_optim_priv_within(c->floor, 0.0f, 1.0f);
+    return dr_optim_within(c->rate, 1e-30f, huge) && dr_optim_within(c->momentum, 0.0f, below_one) &&
+           dr_optim_within(c->beta1, 0.0f, below_one) && dr_optim_within(c->beta2, 0.0f, below_one) &&
+           dr_optim_within(c->epsilon, 1e-30f, huge) && dr_optim_within(c->weight_decay, 0.0f, huge) &&
+           dr_optim_within(c->clip, 0.0f, huge) && dr_optim_within(c->factor, 0.0f, 1.0f) &&
+           dr_optim_within(c->floor, 0.0f, 1.0f);
 }
 
 DRACO_OPTIM_API draco_status draco_optim_open(draco_optimizer *optimizer, draco_optim *memory,
@@ -369,21 +361,21 @@ DRACO_OPTIM_API draco_status draco_optim_open(draco_optimizer *optimizer, draco_
     if (optimizer == NULL || memory == NULL || config == NULL) return DRACO_E_ARGUMENT;
     draco_optim_config c = *config;
     if (c.kind < DRACO_OPTIM_SGD || c.kind > DRACO_OPTIM_ADAMW) return DRACO_E_ARGUMENT;
-    draco_optim_priv_default(&c.rate, rates[c.kind]);
-    draco_optim_priv_default(&c.momentum, 0.9f);
-    draco_optim_priv_default(&c.beta1, 0.9f);
-    draco_optim_priv_default(&c.beta2, 0.999f);
-    draco_optim_priv_default(&c.epsilon, 1e-8f);
-    draco_optim_priv_default(&c.factor, 0.1f);
-    if (!draco_optim_priv_valid(&c)) return DRACO_E_ARGUMENT;
+    dr_optim_default(&c.rate, rates[c.kind]);
+    dr_optim_default(&c.momentum, 0.9f);
+    dr_optim_default(&c.beta1, 0.9f);
+    dr_optim_default(&c.beta2, 0.999f);
+    dr_optim_default(&c.epsilon, 1e-8f);
+    dr_optim_default(&c.factor, 0.1f);
+    if (!dr_optim_valid(&c)) return DRACO_E_ARGUMENT;
     memory->config = c;
     memset(optimizer, 0, sizeof *optimizer);
     optimizer->size = sizeof *optimizer;
-    optimizer->name = draco_optim_priv_kinds[c.kind];
+    optimizer->name = dr_optim_kinds[c.kind];
     optimizer->ctx = memory;
     optimizer->wants_norm = c.clip > 0.0f;
     optimizer->state_per_parameter = states[c.kind];
-    optimizer->step = draco_optim_priv_step_all;
+    optimizer->step = dr_optim_step_all;
     return DRACO_OK;
 }
 

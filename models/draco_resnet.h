@@ -97,75 +97,75 @@ DRACO_RESNET_API draco_model_memory draco_resnet_memory(const draco_model *model
 
 #include <pthread.h>
 
-#define DRACO_RESNET_PRIV_UNITS (3 * DRACO_RESNET_MAX_BLOCKS + 1)
-#define DRACO_RESNET_PRIV_MOMENTUM 0.1
-#define DRACO_RESNET_PRIV_PADDING 4
+#define DR_RESNET_UNITS (3 * DRACO_RESNET_MAX_BLOCKS + 1)
+#define DR_RESNET_MOMENTUM 0.1
+#define DR_RESNET_PADDING 4
 
 /* A convolution and its batch norm. */
-typedef struct draco_resnet_priv_unit {
+typedef struct dr_resnet_unit {
     draco_conv_shape shape;
     int relu;                     /* ReLU follows at once; else after the addition at the end of the block */
     size_t weights, scale, shift; /* places in the vector */
     size_t mean, variance;
     size_t pixels; /* of the output */
-} draco_resnet_priv_unit;
+} dr_resnet_unit;
 
-typedef struct draco_resnet_priv_block {
+typedef struct dr_resnet_block {
     int first, second, shortcut; /* units; shortcut < 0: the input itself */
-} draco_resnet_priv_block;
+} dr_resnet_block;
 
 /* The weights in the layouts of the primitives. */
-typedef struct draco_resnet_priv_pack {
+typedef struct dr_resnet_pack {
     uint64_t hash;
     int users;
     float *floats;
-} draco_resnet_priv_pack;
+} dr_resnet_pack;
 
 /* All primitives for one number of images. */
-typedef struct draco_resnet_priv_plan {
+typedef struct dr_resnet_plan {
     size_t images;
-    draco_conv conv[DRACO_RESNET_PRIV_UNITS];
-    draco_norm norm[DRACO_RESNET_PRIV_UNITS];
-    size_t packed_at[DRACO_RESNET_PRIV_UNITS], packed; /* floats */
-    size_t scratch, weights, rows;                     /* needs of a run: bytes, floats, floats */
+    draco_conv conv[DR_RESNET_UNITS];
+    draco_norm norm[DR_RESNET_UNITS];
+    size_t packed_at[DR_RESNET_UNITS], packed; /* floats */
+    size_t scratch, weights, rows;             /* needs of a run: bytes, floats, floats */
     size_t mask_bytes;
-    draco_resnet_priv_pack *pack; /* the latest */
-} draco_resnet_priv_plan;
+    dr_resnet_pack *pack; /* the latest */
+} dr_resnet_plan;
 
 typedef struct draco_resnet_priv {
     const draco_dataset *train, *test;
     int plain;
     size_t side, channels, classes; /* of an image; its channels; classes */
     int units, blocks;
-    draco_resnet_priv_unit unit[DRACO_RESNET_PRIV_UNITS];
-    draco_resnet_priv_block block[DRACO_RESNET_MAX_BLOCKS];
+    dr_resnet_unit unit[DR_RESNET_UNITS];
+    dr_resnet_block block[DRACO_RESNET_MAX_BLOCKS];
     size_t features, last_pixels;       /* of the last stage */
     size_t fc, parameters, dim;         /* place of the fully connected weights */
     size_t kept, widest, most_channels; /* floats of an image: activations kept; the largest of them */
     draco_engine engine;
     pthread_mutex_t lock; /* of plans and packs */
-    draco_resnet_priv_plan *plan[DRACO_RESNET_MICRO + 1];
+    dr_resnet_plan *plan[DRACO_RESNET_MICRO + 1];
 } draco_resnet_priv;
 
-typedef struct draco_resnet_priv_workspace {
+typedef struct dr_resnet_workspace {
     draco_run run;
-    const draco_resnet_priv_plan *plan;                /* what the memory is laid out for */
+    const dr_resnet_plan *plan;                        /* what the memory is laid out for */
     size_t images, scratch, weights, rows, mask_bytes; /* what it is large enough for */
     float *floats;
     unsigned char *masks;
-    float *x;                          /* the images, as the first convolution wants them */
-    float *z[DRACO_RESNET_PRIV_UNITS]; /* what the convolution gave */
-    float *y[DRACO_RESNET_PRIV_UNITS]; /* what the unit, or the block that ends with it, gave */
-    void *mask[DRACO_RESNET_PRIV_UNITS];
-    float *mean[DRACO_RESNET_PRIV_UNITS], *variance[DRACO_RESNET_PRIV_UNITS];
+    float *x;                  /* the images, as the first convolution wants them */
+    float *z[DR_RESNET_UNITS]; /* what the convolution gave */
+    float *y[DR_RESNET_UNITS]; /* what the unit, or the block that ends with it, gave */
+    void *mask[DR_RESNET_UNITS];
+    float *mean[DR_RESNET_UNITS], *variance[DR_RESNET_UNITS];
     float *buffer[3]; /* images x widest each */
     float *pooled, *logits, *dlogits, *dpooled, *dscale, *dshift, *image;
     int32_t labels[DRACO_RESNET_MICRO];
-} draco_resnet_priv_workspace;
+} dr_resnet_workspace;
 
 /* ---- Plans: primitives for a number of images ---- */
 
-static void draco_resnet_priv_plan_free(const draco_resnet_priv *net, draco_resnet_priv_plan *plan) {
+static void dr_resnet_plan_free(const draco_resnet_priv *net, dr_resnet_plan *plan) {
     if (!plan) return;
     for (int u = 0; u < net->units; u++) {
         draco_conv_close(&plan->conv[u]);
@@ -176,9 +176,8 @@ static void draco_resnet_priv_plan_free(const draco_resnet_priv *net, draco_resn
     free(plan);
 }
 
-static draco_status draco_resnet_priv_plan_unit(const draco_resnet_priv *net, draco_resnet_priv_plan *plan,
-                                                int u) {
-    const draco_resnet_priv_unit *unit = &net->unit[u];
+static draco_status dr_resnet_plan_unit(const draco_resnet_priv *net, dr_resnet_plan *plan, int u) {
+    const dr_resnet_unit *unit = &net->unit[u];
     const draco_conv_shape *s = &unit->shape;
     draco_status status = draco_conv_open(&plan->conv[u], &net->engine, s, plan->images, u == 0);
     if (status < 0) return status;
@@ -194,24 +193,23 @@ static draco_status draco_resnet_priv_plan_unit(const draco_resnet_priv *net, dr
 }
 
 /* The plan for this many images, made at the first call. The lock is held. */
-static draco_status draco_resnet_priv_plan_make(draco_resnet_priv *net, size_t images) {
+static draco_status dr_resnet_plan_make(draco_resnet_priv *net, size_t images) {
     if (net->plan[images]) return DRACO_OK;
-    draco_resnet_priv_plan *plan = draco_model_alloc(1, sizeof *plan);
+    dr_resnet_plan *plan = draco_model_alloc(1, sizeof *plan);
     if (!plan) return DRACO_E_MEMORY;
     plan->images = images;
     draco_status status = DRACO_OK;
-    for (int u = 0; u < net->units && status >= 0; u++) status = draco_resnet_priv_plan_unit(net, plan, u);
+    for (int u = 0; u < net->units && status >= 0; u++) status = dr_resnet_plan_unit(net, plan, u);
     if (status >= 0)
         net->plan[images] = plan;
     else
-        draco_resnet_priv_plan_free(net, plan);
+        dr_resnet_plan_free(net, plan);
     return status;
 }
 
-static draco_status draco_resnet_priv_plan_get(draco_resnet_priv *net, size_t images,
-                                               const draco_resnet_priv_plan **plan) {
+static draco_status dr_resnet_plan_get(draco_resnet_priv *net, size_t images, const dr_resnet_plan **plan) {
     pthread_mutex_lock(&net->lock);
-    draco_status status = draco_resnet_priv_plan_make(net, images);
+    draco_status status = dr_resnet_plan_make(net, images);
     *plan = net->plan[images];
     pthread_mutex_unlock(&net->lock);
     return status;
@@ -220,7 +218,7 @@ static draco_status draco_resnet_priv_plan_get(draco_resnet_priv *net, size_t im
 /* ---- Packed weights, shared by the threads ---- */
 
 /* Four lanes keep the multiplier busy; every step is a bijection of its lane. */
-static uint64_t draco_resnet_priv_hash(const float *values, size_t count) {
+static uint64_t dr_resnet_hash(const float *values, size_t count) {
     const uint64_t odd = 0x9E3779B97F4A7C15u;
     uint64_t lane[4] = {1, 2, 3, 4}, word[4], hash = count;
     size_t i = 0;
@@ -244,7 +242,7 @@ static uint64_t draco_resnet_priv_hash(const float *values, size_t count) {
 }
 
 /* The lock is held. */
-static void draco_resnet_priv_pack_drop(draco_resnet_priv_pack *pack) {
+static void dr_resnet_pack_drop(dr_resnet_pack *pack) {
     if (!pack || --pack->users > 0) return;
     free(pack->floats);
     free(pack);
@@ -252,35 +250,35 @@ static void draco_resnet_priv_pack_drop(draco_resnet_priv_pack *pack) {
 
 /* A pack that the plan and one thread use; the memory of the old one where no thread reads it. The lock is
  * held. */
-static draco_resnet_priv_pack *draco_resnet_priv_pack_renew(draco_resnet_priv_plan *plan) {
+static dr_resnet_pack *dr_resnet_pack_renew(dr_resnet_plan *plan) {
     if (plan->pack && plan->pack->users == 1) {
         plan->pack->users = 2;
         return plan->pack;
     }
-    draco_resnet_priv_pack *pack = draco_model_alloc(1, sizeof *pack);
+    dr_resnet_pack *pack = draco_model_alloc(1, sizeof *pack);
     float *floats = draco_model_alloc(plan->packed, sizeof *floats);
     if (!pack || !floats) {
         free(pack);
         free(floats);
         return NULL;
     }
-    draco_resnet_priv_pack_drop(plan->pack);
+    dr_resnet_pack_drop(plan->pack);
     pack->floats = floats;
     pack->users = 2;
     plan->pack = pack;
     return pack;
 }
 
-static draco_resnet_priv_pack *draco_resnet_priv_pack_get(draco_resnet_priv *net, size_t images,
-                                                          draco_run *run, const float *params) {
-    uint64_t hash = draco_resnet_priv_hash(params, net->fc);
+static dr_resnet_pack *dr_resnet_pack_get(draco_resnet_priv *net, size_t images, draco_run *run,
+                                          const float *params) {
+    uint64_t hash = dr_resnet_hash(params, net->fc);
     pthread_mutex_lock(&net->lock);
-    draco_resnet_priv_plan *plan = net->plan[images];
-    draco_resnet_priv_pack *pack = plan->pack;
+    dr_resnet_plan *plan = net->plan[images];
+    dr_resnet_pack *pack = plan->pack;
     if (pack && pack->hash == hash) {
         pack->users++;
     } else {
-        pack = draco_resnet_priv_pack_renew(plan);
+        pack = dr_resnet_pack_renew(plan);
         for (int u = 0; pack && u < net->units; u++)
             draco_conv_pack(&plan->conv[u], run, params + net->unit[u].weights,
                             pack->floats + plan->packed_at[u]);
@@ -290,22 +288,22 @@ static draco_resnet_priv_pack *draco_resnet_priv_pack_get(draco_resnet_priv *net
     return pack;
 }
 
-static void draco_resnet_priv_pack_release(draco_resnet_priv *net, draco_resnet_priv_pack *pack) {
+static void dr_resnet_pack_release(draco_resnet_priv *net, dr_resnet_pack *pack) {
     pthread_mutex_lock(&net->lock);
-    draco_resnet_priv_pack_drop(pack);
+    dr_resnet_pack_drop(pack);
     pthread_mutex_unlock(&net->lock);
 }
 
 /* ---- Workspace ---- */
 
-static size_t draco_resnet_priv_align(size_t floats) {
+static size_t dr_resnet_align(size_t floats) {
     return (floats + 15) / 16 * 16;
 }
 
 /* Lay out the memory from `base` for this many images; returns its size in floats. base may be NULL: only
  * count. */
-static size_t draco_resnet_priv_layout(const draco_resnet_priv *net, draco_resnet_priv_workspace *w,
-                                       size_t images, float *base) {
+static size_t dr_resnet_layout(const draco_resnet_priv *net, dr_resnet_workspace *w, size_t images,
+                               float *base) {
     size_t at = 0;
     struct {
         float **pointer;
@@ -323,23 +321,23 @@ static size_t draco_resnet_priv_layout(const draco_resnet_priv *net, draco_resne
                  {&w->image, 2 * net->side * net->side * net->channels}};
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
         if (base) *fixed[i].pointer = base + at;
-        at += draco_resnet_priv_align(fixed[i].floats);
+        at += dr_resnet_align(fixed[i].floats);
     }
     for (int u = 0; u < net->units; u++) {
         size_t out = images * net->unit[u].pixels * net->unit[u].shape.co;
-        size_t channels = draco_resnet_priv_align(net->unit[u].shape.co);
+        size_t channels = dr_resnet_align(net->unit[u].shape.co);
         if (base) {
             w->z[u] = base + at;
             w->y[u] = base + at + out;
             w->mean[u] = base + at + 2 * out;
             w->variance[u] = w->mean[u] + channels;
         }
-        at += draco_resnet_priv_align(2 * out + 2 * channels);
+        at += dr_resnet_align(2 * out + 2 * channels);
     }
     return at;
 }
 
-static int draco_resnet_priv_grow(void **memory, size_t *have, size_t want, size_t size) {
+static int dr_resnet_grow(void **memory, size_t *have, size_t want, size_t size) {
     if (*memory && *have >= want) return 1;
     void *more = draco_model_alloc(want, size);
     if (!more) return 0;
@@ -350,23 +348,23 @@ static int draco_resnet_priv_grow(void **memory, size_t *have, size_t want, size
 }
 
 /* Room and pointers for the images of the plan. */
-static draco_status draco_resnet_priv_prepare(const draco_resnet_priv *net, draco_resnet_priv_workspace *w,
-                                              const draco_resnet_priv_plan *plan) {
+static draco_status dr_resnet_prepare(const draco_resnet_priv *net, dr_resnet_workspace *w,
+                                      const dr_resnet_plan *plan) {
     if (w->plan == plan) return DRACO_OK;
     w->plan = NULL;
     void *floats = w->floats, *masks = w->masks, *weights = w->run.weights, *rows = w->run.rows;
-    size_t want = draco_resnet_priv_layout(net, w, plan->images, NULL);
-    int good = draco_resnet_priv_grow(&floats, &w->images, want, sizeof(float)) &&
-               draco_resnet_priv_grow(&masks, &w->mask_bytes, plan->mask_bytes, 1) &&
-               draco_resnet_priv_grow(&weights, &w->weights, 2 * plan->weights, sizeof(float)) &&
-               draco_resnet_priv_grow(&rows, &w->rows, plan->rows, sizeof(float)) &&
-               draco_resnet_priv_grow(&w->run.scratch, &w->scratch, plan->scratch, 1);
+    size_t want = dr_resnet_layout(net, w, plan->images, NULL);
+    int good = dr_resnet_grow(&floats, &w->images, want, sizeof(float)) &&
+               dr_resnet_grow(&masks, &w->mask_bytes, plan->mask_bytes, 1) &&
+               dr_resnet_grow(&weights, &w->weights, 2 * plan->weights, sizeof(float)) &&
+               dr_resnet_grow(&rows, &w->rows, plan->rows, sizeof(float)) &&
+               dr_resnet_grow(&w->run.scratch, &w->scratch, plan->scratch, 1);
     w->floats = floats;
     w->masks = masks;
     w->run.weights = weights;
     w->run.rows = rows;
     if (!good) return DRACO_E_MEMORY;
-    draco_resnet_priv_layout(net, w, plan->images, w->floats);
+    dr_resnet_layout(net, w, plan->images, w->floats);
     size_t at = 0;
     for (int u = 0; u < net->units; u++) {
         w->mask[u] = w->masks + at;
@@ -376,9 +374,9 @@ static draco_status draco_resnet_priv_prepare(const draco_resnet_priv *net, drac
     return DRACO_OK;
 }
 
-static void draco_resnet_priv_workspace_free(void *ctx, void *workspace) {
+static void dr_resnet_workspace_free(void *ctx, void *workspace) {
     (void)ctx;
-    draco_resnet_priv_workspace *w = workspace;
+    dr_resnet_workspace *w = workspace;
     if (!w) return;
     draco_run_close(&w->run);
     free(w->floats);
@@ -386,9 +384,9 @@ static void draco_resnet_priv_workspace_free(void *ctx, void *workspace) {
     free(w);
 }
 
-static draco_status draco_resnet_priv_workspace_new(void *ctx, void **workspace) {
+static draco_status dr_resnet_workspace_new(void *ctx, void **workspace) {
     const draco_resnet_priv *net = ctx;
-    draco_resnet_priv_workspace *w = draco_model_alloc(1, sizeof *w);
+    dr_resnet_workspace *w = draco_model_alloc(1, sizeof *w);
     if (!w) return DRACO_E_MEMORY;
     draco_compute_guard threads = draco_compute_begin();
     draco_status status = draco_run_open(&w->run, &net->engine);
@@ -396,19 +394,19 @@ static draco_status draco_resnet_priv_workspace_new(void *ctx, void **workspace)
     if (status >= 0)
         *workspace = w;
     else
-        draco_resnet_priv_workspace_free(ctx, w);
+        dr_resnet_workspace_free(ctx, w);
     return status;
 }
 
 /* ---- Images ---- */
 
 /* Cut a window out of the padded image, mirrored or not. dy and dx: 0 .. 2 x padding. */
-static void draco_resnet_priv_crop(const float *image, size_t side, size_t channels, size_t dy, size_t dx,
-                                   int mirror, float *out) {
+static void dr_resnet_crop(const float *image, size_t side, size_t channels, size_t dy, size_t dx, int mirror,
+                           float *out) {
     for (size_t y = 0; y < side; y++)
         for (size_t x = 0; x < side; x++, out += channels) {
-            size_t from_y = y + dy - DRACO_RESNET_PRIV_PADDING;
-            size_t from_x = (mirror ? side - 1 - x : x) + dx - DRACO_RESNET_PRIV_PADDING;
+            size_t from_y = y + dy - DR_RESNET_PADDING;
+            size_t from_x = (mirror ? side - 1 - x : x) + dx - DR_RESNET_PADDING;
             /* What lies above or to the left has wrapped round to a very large number. */
             if (from_y < side && from_x < side)
                 memcpy(out, image + (from_y * side + from_x) * channels, channels * sizeof *out);
@@ -417,32 +415,32 @@ static void draco_resnet_priv_crop(const float *image, size_t side, size_t chann
         }
 }
 
-static void draco_resnet_priv_augment(const draco_resnet_priv *net, const draco_batch *batch, size_t place,
-                                      const float *image, float *out) {
+static void dr_resnet_augment(const draco_resnet_priv *net, const draco_batch *batch, size_t place,
+                              const float *image, float *out) {
     const uint64_t key = batch->seed ^ 0x63726F70u; /* apart from the draws of the samples */
-    const size_t shifts = 2 * DRACO_RESNET_PRIV_PADDING + 1;
+    const size_t shifts = 2 * DR_RESNET_PADDING + 1;
     uint32_t word[4];
     draco_random(key, batch->step, batch->first + place, word);
-    draco_resnet_priv_crop(image, net->side, net->channels, word[0] % shifts, word[1] % shifts,
-                           (int)(word[2] & 1), out);
+    dr_resnet_crop(image, net->side, net->channels, word[0] % shifts, word[1] % shifts, (int)(word[2] & 1),
+                   out);
 }
 
-static void draco_resnet_priv_read(const draco_resnet_priv *net, draco_resnet_priv_workspace *w,
-                                   const draco_batch *batch, size_t first, size_t rows) {
+static void dr_resnet_read(const draco_resnet_priv *net, dr_resnet_workspace *w, const draco_batch *batch,
+                           size_t first, size_t rows) {
     size_t pixels = net->side * net->side;
     float *image = w->image, *window = w->image + pixels * net->channels;
     for (size_t k = 0; k < rows; k++) {
         size_t sample = draco_dataset_draw(net->train, batch, first + k);
         draco_dataset_row(net->train, sample, image);
         w->labels[k] = net->train->labels[sample];
-        if (!net->plain) draco_resnet_priv_augment(net, batch, first + k, image, window);
+        if (!net->plain) dr_resnet_augment(net, batch, first + k, image, window);
         draco_engine_image(pixels, net->channels, net->plain ? image : window,
                            w->x + k * pixels * net->channels);
     }
 }
 
-static void draco_resnet_priv_read_test(const draco_resnet_priv *net, draco_resnet_priv_workspace *w,
-                                        size_t first, size_t rows) {
+static void dr_resnet_read_test(const draco_resnet_priv *net, dr_resnet_workspace *w, size_t first,
+                                size_t rows) {
     size_t pixels = net->side * net->side;
     for (size_t k = 0; k < rows; k++) {
         draco_dataset_row(net->test, first + k, w->image);
@@ -452,17 +450,17 @@ static void draco_resnet_priv_read_test(const draco_resnet_priv *net, draco_resn
 
 /* ---- Forward ---- */
 
-typedef struct draco_resnet_priv_pass {
+typedef struct dr_resnet_pass {
     const draco_resnet_priv *net;
-    draco_resnet_priv_workspace *w;
-    const draco_resnet_priv_plan *plan;
+    dr_resnet_workspace *w;
+    const dr_resnet_plan *plan;
     const float *params, *packed;
     int train; /* batch norm by the statistics of these images, else by the running ones */
-} draco_resnet_priv_pass;
+} dr_resnet_pass;
 
-static void draco_resnet_priv_unit_forward(const draco_resnet_priv_pass *p, int u, const float *x, float *y) {
-    const draco_resnet_priv_unit *unit = &p->net->unit[u];
-    draco_resnet_priv_workspace *w = p->w;
+static void dr_resnet_unit_forward(const dr_resnet_pass *p, int u, const float *x, float *y) {
+    const dr_resnet_unit *unit = &p->net->unit[u];
+    dr_resnet_workspace *w = p->w;
     const float *scale = p->params + unit->scale, *shift = p->params + unit->shift;
     draco_conv_forward(&p->plan->conv[u], &w->run, x, p->packed + p->plan->packed_at[u], w->z[u]);
     if (p->train)
@@ -474,37 +472,37 @@ static void draco_resnet_priv_unit_forward(const draco_resnet_priv_pass *p, int 
 }
 
 /* y = ReLU(y + x) */
-static void draco_resnet_priv_join(size_t n, const float *x, float *y) {
+static void dr_resnet_join(size_t n, const float *x, float *y) {
     for (size_t i = 0; i < n; i++) {
         float sum = y[i] + x[i];
         y[i] = sum > 0 ? sum : 0;
     }
 }
 
-static size_t draco_resnet_priv_floats(const draco_resnet_priv_pass *p, int u) {
+static size_t dr_resnet_floats(const dr_resnet_pass *p, int u) {
     return p->plan->images * p->net->unit[u].pixels * p->net->unit[u].shape.co;
 }
 
 /* What the block before ends with: the input of block b. */
-static const float *draco_resnet_priv_input(const draco_resnet_priv_pass *p, int b) {
+static const float *dr_resnet_input(const dr_resnet_pass *p, int b) {
     return p->w->y[b > 0 ? p->net->block[b - 1].second : 0];
 }
 
-static void draco_resnet_priv_block_forward(const draco_resnet_priv_pass *p, int b) {
-    const draco_resnet_priv_block *block = &p->net->block[b];
-    draco_resnet_priv_workspace *w = p->w;
-    const float *x = draco_resnet_priv_input(p, b), *aside = x;
-    draco_resnet_priv_unit_forward(p, block->first, x, w->y[block->first]);
-    draco_resnet_priv_unit_forward(p, block->second, w->y[block->first], w->y[block->second]);
+static void dr_resnet_block_forward(const dr_resnet_pass *p, int b) {
+    const dr_resnet_block *block = &p->net->block[b];
+    dr_resnet_workspace *w = p->w;
+    const float *x = dr_resnet_input(p, b), *aside = x;
+    dr_resnet_unit_forward(p, block->first, x, w->y[block->first]);
+    dr_resnet_unit_forward(p, block->second, w->y[block->first], w->y[block->second]);
     if (block->shortcut >= 0) {
-        draco_resnet_priv_unit_forward(p, block->shortcut, x, w->y[block->shortcut]);
+        dr_resnet_unit_forward(p, block->shortcut, x, w->y[block->shortcut]);
         aside = w->y[block->shortcut];
     }
-    draco_resnet_priv_join(draco_resnet_priv_floats(p, block->second), aside, w->y[block->second]);
+    dr_resnet_join(dr_resnet_floats(p, block->second), aside, w->y[block->second]);
 }
 
 /* The mean over the pixels of each channel, and its way back; blocks of channels as the engine keeps them. */
-static void draco_resnet_priv_pool(const draco_resnet_priv_pass *p, const float *x) {
+static void dr_resnet_pool(const dr_resnet_pass *p, const float *x) {
     const draco_resnet_priv *net = p->net;
     size_t block = draco_engine_block(&net->engine, net->features), pixels = net->last_pixels;
     float share = 1.0f / (float)pixels, *out = p->w->pooled;
@@ -516,7 +514,7 @@ static void draco_resnet_priv_pool(const draco_resnet_priv_pass *p, const float 
     }
 }
 
-static void draco_resnet_priv_unpool(const draco_resnet_priv_pass *p, float *dx) {
+static void dr_resnet_unpool(const dr_resnet_pass *p, float *dx) {
     const draco_resnet_priv *net = p->net;
     size_t block = draco_engine_block(&net->engine, net->features), pixels = net->last_pixels;
     const float share = 1.0f / (float)pixels, *in = p->w->dpooled;
@@ -525,12 +523,12 @@ static void draco_resnet_priv_unpool(const draco_resnet_priv_pass *p, float *dx)
             for (size_t c = 0; c < block; c++) dx[c] = in[c] * share;
 }
 
-static void draco_resnet_priv_forward(const draco_resnet_priv_pass *p) {
+static void dr_resnet_forward(const dr_resnet_pass *p) {
     const draco_resnet_priv *net = p->net;
     const float *fc = p->params + net->fc;
-    draco_resnet_priv_unit_forward(p, 0, p->w->x, p->w->y[0]);
-    for (int b = 0; b < net->blocks; b++) draco_resnet_priv_block_forward(p, b);
-    draco_resnet_priv_pool(p, draco_resnet_priv_input(p, net->blocks));
+    dr_resnet_unit_forward(p, 0, p->w->x, p->w->y[0]);
+    for (int b = 0; b < net->blocks; b++) dr_resnet_block_forward(p, b);
+    dr_resnet_pool(p, dr_resnet_input(p, net->blocks));
     draco_fc_forward(p->plan->images, net->features, net->classes, p->w->pooled, fc,
                      fc + net->features * net->classes, p->w->logits);
 }
@@ -538,7 +536,7 @@ static void draco_resnet_priv_forward(const draco_resnet_priv_pass *p) {
 /* ---- Backward ---- */
 
 /* What is summed over the micro-batches channel by channel. */
-static void draco_resnet_priv_clear(const draco_resnet_priv_unit *unit, float *grad) {
+static void dr_resnet_clear(const dr_resnet_unit *unit, float *grad) {
     size_t bytes = unit->shape.co * sizeof *grad;
     memset(grad + unit->scale, 0, bytes);
     memset(grad + unit->shift, 0, bytes);
@@ -547,14 +545,14 @@ static void draco_resnet_priv_clear(const draco_resnet_priv_unit *unit, float *g
 }
 
 /* dy -> dz, the gradients of unit u, and dx where it is wanted. */
-static void draco_resnet_priv_unit_backward(const draco_resnet_priv_pass *p, int u, const float *x,
-                                            const float *dy, float *dz, float *dx, float beta, float *grad) {
-    const draco_resnet_priv_unit *unit = &p->net->unit[u];
-    draco_resnet_priv_workspace *w = p->w;
+static void dr_resnet_unit_backward(const dr_resnet_pass *p, int u, const float *x, const float *dy,
+                                    float *dz, float *dx, float beta, float *grad) {
+    const dr_resnet_unit *unit = &p->net->unit[u];
+    dr_resnet_workspace *w = p->w;
     const draco_conv *conv = &p->plan->conv[u];
     draco_norm_backward(&p->plan->norm[u], &w->run, w->z[u], p->params + unit->scale, p->params + unit->shift,
                         w->mean[u], w->variance[u], w->mask[u], dy, dz, w->dscale, w->dshift);
-    if (beta == 0) draco_resnet_priv_clear(unit, grad);
+    if (beta == 0) dr_resnet_clear(unit, grad);
     float images = (float)p->plan->images;
     for (size_t c = 0; c < unit->shape.co; c++) {
         grad[unit->scale + c] += w->dscale[c];
@@ -567,49 +565,45 @@ static void draco_resnet_priv_unit_backward(const draco_resnet_priv_pass *p, int
 }
 
 /* dx = dx + more where the ReLU that gave x let it through, else 0 */
-static void draco_resnet_priv_unjoin(size_t n, const float *x, const float *more, float *dx) {
+static void dr_resnet_unjoin(size_t n, const float *x, const float *more, float *dx) {
     for (size_t i = 0; i < n; i++) dx[i] = x[i] > 0 ? dx[i] + more[i] : 0;
 }
 
 /* buffer[0]: the gradient of the block's sum, before and after: of the sum that ends the block before. */
-static void draco_resnet_priv_block_backward(const draco_resnet_priv_pass *p, int b, float beta,
-                                             float *grad) {
-    const draco_resnet_priv_block *block = &p->net->block[b];
-    draco_resnet_priv_workspace *w = p->w;
-    const float *x = draco_resnet_priv_input(p, b);
+static void dr_resnet_block_backward(const dr_resnet_pass *p, int b, float beta, float *grad) {
+    const dr_resnet_block *block = &p->net->block[b];
+    dr_resnet_workspace *w = p->w;
+    const float *x = dr_resnet_input(p, b);
     float *sum = w->buffer[0], *dz = w->buffer[1], *dx = w->buffer[2];
-    draco_resnet_priv_unit_backward(p, block->second, w->y[block->first], sum, dz, dx, beta, grad);
-    draco_resnet_priv_unit_backward(p, block->first, x, dx, dz, dx, beta, grad);
-    if (block->shortcut >= 0)
-        draco_resnet_priv_unit_backward(p, block->shortcut, x, sum, dz, sum, beta, grad);
-    draco_resnet_priv_unjoin(draco_resnet_priv_floats(p, b > 0 ? p->net->block[b - 1].second : 0), x, dx,
-                             sum);
+    dr_resnet_unit_backward(p, block->second, w->y[block->first], sum, dz, dx, beta, grad);
+    dr_resnet_unit_backward(p, block->first, x, dx, dz, dx, beta, grad);
+    if (block->shortcut >= 0) dr_resnet_unit_backward(p, block->shortcut, x, sum, dz, sum, beta, grad);
+    dr_resnet_unjoin(dr_resnet_floats(p, b > 0 ? p->net->block[b - 1].second : 0), x, dx, sum);
 }
 
-static void draco_resnet_priv_backward(const draco_resnet_priv_pass *p, float beta, float *grad) {
+static void dr_resnet_backward(const dr_resnet_pass *p, float beta, float *grad) {
     const draco_resnet_priv *net = p->net;
-    draco_resnet_priv_workspace *w = p->w;
+    dr_resnet_workspace *w = p->w;
     size_t weights = net->features * net->classes;
     draco_fc_backward(p->plan->images, net->features, net->classes, w->pooled, p->params + net->fc,
                       w->dlogits, beta, grad + net->fc, grad + net->fc + weights, w->dpooled);
-    draco_resnet_priv_unpool(p, w->buffer[0]);
-    const float *last = draco_resnet_priv_input(p, net->blocks);
+    dr_resnet_unpool(p, w->buffer[0]);
+    const float *last = dr_resnet_input(p, net->blocks);
     draco_relu_backward(p->plan->images * net->last_pixels * net->features, last, w->buffer[0]);
-    for (int b = net->blocks - 1; b >= 0; b--) draco_resnet_priv_block_backward(p, b, beta, grad);
-    draco_resnet_priv_unit_backward(p, 0, w->x, w->buffer[0], w->buffer[1], NULL, beta, grad);
+    for (int b = net->blocks - 1; b >= 0; b--) dr_resnet_block_backward(p, b, beta, grad);
+    dr_resnet_unit_backward(p, 0, w->x, w->buffer[0], w->buffer[1], NULL, beta, grad);
 }
 
 /* ---- The slots of the model ---- */
 
 /* Plan, memory and weights for this many images. On success the pack is to be released. */
-static draco_status draco_resnet_priv_begin(draco_resnet_priv_pass *p, draco_resnet_priv *net,
-                                            draco_resnet_priv_workspace *w, size_t images,
-                                            const float *params, draco_resnet_priv_pack **pack) {
-    const draco_resnet_priv_plan *plan;
-    draco_status status = draco_resnet_priv_plan_get(net, images, &plan);
-    if (status >= 0) status = draco_resnet_priv_prepare(net, w, plan);
+static draco_status dr_resnet_begin(dr_resnet_pass *p, draco_resnet_priv *net, dr_resnet_workspace *w,
+                                    size_t images, const float *params, dr_resnet_pack **pack) {
+    const dr_resnet_plan *plan;
+    draco_status status = dr_resnet_plan_get(net, images, &plan);
+    if (status >= 0) status = dr_resnet_prepare(net, w, plan);
     if (status < 0) return status;
-    *pack = draco_resnet_priv_pack_get(net, images, &w->run, params);
+    *pack = dr_resnet_pack_get(net, images, &w->run, params);
     if (!*pack) return DRACO_E_MEMORY;
     p->net = net;
     p->w = w;
@@ -619,24 +613,23 @@ static draco_status draco_resnet_priv_begin(draco_resnet_priv_pass *p, draco_res
     return DRACO_OK;
 }
 
-static draco_status draco_resnet_priv_micro(draco_resnet_priv *net, draco_resnet_priv_workspace *w,
-                                            const float *params, const draco_batch *batch, size_t first,
-                                            size_t rows, float beta, float *grad, double *loss,
-                                            size_t *correct) {
-    draco_resnet_priv_pass pass = {.train = 1};
-    draco_resnet_priv_pack *pack;
-    draco_status status = draco_resnet_priv_begin(&pass, net, w, rows, params, &pack);
+static draco_status dr_resnet_micro(draco_resnet_priv *net, dr_resnet_workspace *w, const float *params,
+                                    const draco_batch *batch, size_t first, size_t rows, float beta,
+                                    float *grad, double *loss, size_t *correct) {
+    dr_resnet_pass pass = {.train = 1};
+    dr_resnet_pack *pack;
+    draco_status status = dr_resnet_begin(&pass, net, w, rows, params, &pack);
     if (status < 0) return status;
-    draco_resnet_priv_read(net, w, batch, first, rows);
-    draco_resnet_priv_forward(&pass);
+    dr_resnet_read(net, w, batch, first, rows);
+    dr_resnet_forward(&pass);
     draco_softmax_loss(rows, net->classes, w->logits, w->labels, loss, correct, w->dlogits);
-    draco_resnet_priv_backward(&pass, beta, grad);
-    draco_resnet_priv_pack_release(net, pack);
+    dr_resnet_backward(&pass, beta, grad);
+    dr_resnet_pack_release(net, pack);
     return draco_run_status(&w->run);
 }
 
-static draco_status draco_resnet_priv_gradient(void *ctx, void *workspace, const float *params,
-                                               const draco_batch *batch, float *grad) {
+static draco_status dr_resnet_gradient(void *ctx, void *workspace, const float *params,
+                                       const draco_batch *batch, float *grad) {
     draco_resnet_priv *net = ctx;
     size_t pieces = draco_micro_count(batch->count, DRACO_RESNET_MICRO), correct = 0;
     double loss = 0;
@@ -646,33 +639,31 @@ static draco_status draco_resnet_priv_gradient(void *ctx, void *workspace, const
     for (size_t i = 0; i < pieces && status >= 0; i++) {
         size_t first, rows;
         draco_micro_range(batch->count, DRACO_RESNET_MICRO, i, &first, &rows);
-        status =
-            draco_resnet_priv_micro(net, workspace, params, batch, first, rows, i > 0, grad, &loss, &correct);
+        status = dr_resnet_micro(net, workspace, params, batch, first, rows, i > 0, grad, &loss, &correct);
     }
     draco_compute_end(threads);
     if (status >= 0) draco_model_write_score(grad, net->parameters, loss, correct);
     return status;
 }
 
-static draco_status draco_resnet_priv_evaluate(void *ctx, void *workspace, const float *params,
-                                               draco_score *score) {
+static draco_status dr_resnet_evaluate(void *ctx, void *workspace, const float *params, draco_score *score) {
     draco_resnet_priv *net = ctx;
-    draco_resnet_priv_workspace *w = workspace;
+    dr_resnet_workspace *w = workspace;
     const draco_dataset *test = net->test;
     size_t correct = 0;
     double loss = 0;
-    draco_resnet_priv_pass pass = {.train = 0};
-    draco_resnet_priv_pack *pack;
+    dr_resnet_pass pass = {.train = 0};
+    dr_resnet_pack *pack;
     draco_compute_guard threads = draco_compute_begin();
-    draco_status status = draco_resnet_priv_begin(&pass, net, w, DRACO_RESNET_MICRO, params, &pack);
+    draco_status status = dr_resnet_begin(&pass, net, w, DRACO_RESNET_MICRO, params, &pack);
     for (size_t first = 0; first < test->samples && status >= 0; first += DRACO_RESNET_MICRO) {
         size_t left = test->samples - first, rows = left < DRACO_RESNET_MICRO ? left : DRACO_RESNET_MICRO;
-        draco_resnet_priv_read_test(net, w, first, rows);
-        draco_resnet_priv_forward(&pass);
+        dr_resnet_read_test(net, w, first, rows);
+        dr_resnet_forward(&pass);
         draco_softmax_loss(rows, net->classes, w->logits, test->labels + first, &loss, &correct, NULL);
         status = draco_run_status(&w->run);
     }
-    if (pass.net) draco_resnet_priv_pack_release(net, pack);
+    if (pass.net) dr_resnet_pack_release(net, pack);
     draco_compute_end(threads);
     score->samples = test->samples;
     score->loss = loss / (double)test->samples;
@@ -680,11 +671,11 @@ static draco_status draco_resnet_priv_evaluate(void *ctx, void *workspace, const
     return status;
 }
 
-static draco_status draco_resnet_priv_init(void *ctx, uint64_t seed, float *params) {
+static draco_status dr_resnet_init(void *ctx, uint64_t seed, float *params) {
     const draco_resnet_priv *net = ctx;
     memset(params, 0, net->dim * sizeof *params);
     for (int u = 0; u < net->units; u++) {
-        const draco_resnet_priv_unit *unit = &net->unit[u];
+        const dr_resnet_unit *unit = &net->unit[u];
         const draco_conv_shape *s = &unit->shape;
         float deviation = sqrtf(2.0f / (float)(s->kernel * s->kernel * s->ci));
         draco_model_normal(seed, (uint64_t)u, deviation, params + unit->weights, draco_conv_weights(s));
@@ -695,15 +686,15 @@ static draco_status draco_resnet_priv_init(void *ctx, uint64_t seed, float *para
     return DRACO_OK;
 }
 
-static void draco_resnet_priv_absorb(void *ctx, float *params, const float *sum, size_t samples) {
+static void dr_resnet_absorb(void *ctx, float *params, const float *sum, size_t samples) {
     const draco_resnet_priv *net = ctx;
     size_t begin = draco_model_stats_offset(net->parameters) + DRACO_MODEL_STATS;
     for (size_t i = begin; i < net->dim && samples > 0; i++)
-        params[i] = (float)((1.0 - DRACO_RESNET_PRIV_MOMENTUM) * (double)params[i] +
-                            DRACO_RESNET_PRIV_MOMENTUM * (double)sum[i] / (double)samples);
+        params[i] = (float)((1.0 - DR_RESNET_MOMENTUM) * (double)params[i] +
+                            DR_RESNET_MOMENTUM * (double)sum[i] / (double)samples);
 }
 
-static void draco_resnet_priv_progress(void *ctx, const float *sum, size_t samples, draco_score *score) {
+static void dr_resnet_progress(void *ctx, const float *sum, size_t samples, draco_score *score) {
     const draco_resnet_priv *net = ctx;
     draco_model_progress(sum, net->parameters, samples, score);
 }
@@ -711,9 +702,9 @@ static void draco_resnet_priv_progress(void *ctx, const float *sum, size_t sampl
 /* ---- Opening ---- */
 
 /* Append a unit that reads side x side x ci; returns the side of what it gives. */
-static size_t draco_resnet_priv_add(draco_resnet_priv *net, size_t side, size_t ci, size_t co, size_t kernel,
-                                    size_t stride, int relu) {
-    draco_resnet_priv_unit *unit = &net->unit[net->units++];
+static size_t dr_resnet_add(draco_resnet_priv *net, size_t side, size_t ci, size_t co, size_t kernel,
+                            size_t stride, int relu) {
+    dr_resnet_unit *unit = &net->unit[net->units++];
     unit->shape = (draco_conv_shape){side, side, ci, co, kernel, stride, kernel / 2};
     unit->relu = relu;
     size_t out = draco_conv_out(side, &unit->shape);
@@ -727,19 +718,19 @@ static size_t draco_resnet_priv_add(draco_resnet_priv *net, size_t side, size_t 
     return out;
 }
 
-static void draco_resnet_priv_build(draco_resnet_priv *net, size_t width, int stages, int blocks) {
-    size_t side = draco_resnet_priv_add(net, net->side, net->channels, width, 3, 1, 1), channels = width;
+static void dr_resnet_build(draco_resnet_priv *net, size_t width, int stages, int blocks) {
+    size_t side = dr_resnet_add(net, net->side, net->channels, width, 3, 1, 1), channels = width;
     for (int stage = 0; stage < stages; stage++)
         for (int i = 0; i < blocks; i++) {
-            draco_resnet_priv_block *block = &net->block[net->blocks++];
+            dr_resnet_block *block = &net->block[net->blocks++];
             int shrink = stage > 0 && i == 0;
             size_t out = width << stage, in_side = side;
             block->first = net->units;
-            side = draco_resnet_priv_add(net, side, channels, out, 3, shrink ? 2 : 1, 1);
+            side = dr_resnet_add(net, side, channels, out, 3, shrink ? 2 : 1, 1);
             block->second = net->units;
-            draco_resnet_priv_add(net, side, out, out, 3, 1, 0);
+            dr_resnet_add(net, side, out, out, 3, 1, 0);
             block->shortcut = shrink ? net->units : -1;
-            if (shrink) draco_resnet_priv_add(net, in_side, channels, out, 1, 2, 0);
+            if (shrink) dr_resnet_add(net, in_side, channels, out, 1, 2, 0);
             channels = out;
         }
     net->features = channels;
@@ -755,7 +746,7 @@ static void draco_resnet_priv_build(draco_resnet_priv *net, size_t width, int st
     net->dim = at;
 }
 
-static int draco_resnet_priv_fits(const draco_resnet_config *c, size_t width, int stages, int blocks) {
+static int dr_resnet_fits(const draco_resnet_config *c, size_t width, int stages, int blocks) {
     const draco_dataset *data = c->train;
     if (!draco_classifies(data, data) || (c->test && !draco_classifies(c->test, data))) return 0;
     if (stages < 1 || stages > 6 || blocks < 1 || stages * blocks > DRACO_RESNET_MAX_BLOCKS) return 0;
@@ -766,7 +757,7 @@ static int draco_resnet_priv_fits(const draco_resnet_config *c, size_t width, in
 DRACO_RESNET_API draco_status draco_resnet_open(draco_model *model, const draco_resnet_config *config) {
     size_t width = config->width ? config->width : 64;
     int stages = config->stages ? config->stages : 4, blocks = config->blocks ? config->blocks : 2;
-    if (!config->train || !draco_resnet_priv_fits(config, width, stages, blocks)) return DRACO_E_ARGUMENT;
+    if (!config->train || !dr_resnet_fits(config, width, stages, blocks)) return DRACO_E_ARGUMENT;
     draco_resnet_priv *net = draco_model_alloc(1, sizeof *net);
     if (!net) return DRACO_E_MEMORY;
     net->train = config->train;
@@ -775,7 +766,7 @@ DRACO_RESNET_API draco_status draco_resnet_open(draco_model *model, const draco_
     net->side = (size_t)config->train->height;
     net->channels = (size_t)config->train->channels;
     net->classes = (size_t)config->train->classes;
-    draco_resnet_priv_build(net, width, stages, blocks);
+    dr_resnet_build(net, width, stages, blocks);
     draco_status status = draco_engine_open(&net->engine);
     if (status < 0) {
         free(net);
@@ -788,20 +779,20 @@ DRACO_RESNET_API draco_status draco_resnet_open(draco_model *model, const draco_
     model->ctx = net;
     model->dim = net->dim;
     model->parameters = net->parameters;
-    model->init = draco_resnet_priv_init;
-    model->workspace_new = draco_resnet_priv_workspace_new;
-    model->workspace_free = draco_resnet_priv_workspace_free;
-    model->gradient = draco_resnet_priv_gradient;
-    model->absorb = draco_resnet_priv_absorb;
-    model->progress = draco_resnet_priv_progress;
-    model->evaluate = config->test ? draco_resnet_priv_evaluate : NULL;
+    model->init = dr_resnet_init;
+    model->workspace_new = dr_resnet_workspace_new;
+    model->workspace_free = dr_resnet_workspace_free;
+    model->gradient = dr_resnet_gradient;
+    model->absorb = dr_resnet_absorb;
+    model->progress = dr_resnet_progress;
+    model->evaluate = config->test ? dr_resnet_evaluate : NULL;
     return DRACO_OK;
 }
 
 DRACO_RESNET_API void draco_resnet_close(draco_model *model) {
     draco_resnet_priv *net = model->ctx;
     if (net) {
-        for (size_t i = 0; i <= DRACO_RESNET_MICRO; i++) draco_resnet_priv_plan_free(net, net->plan[i]);
+        for (size_t i = 0; i <= DRACO_RESNET_MICRO; i++) dr_resnet_plan_free(net, net->plan[i]);
         draco_engine_close(&net->engine);
         pthread_mutex_destroy(&net->lock);
     }
@@ -810,11 +801,9 @@ DRACO_RESNET_API void draco_resnet_close(draco_model *model) {
 }
 
 /* What a thread holds when it runs this plan. */
-static size_t draco_resnet_priv_thread_bytes(const draco_resnet_priv *net,
-                                             const draco_resnet_priv_plan *plan) {
-    draco_resnet_priv_workspace empty;
-    size_t floats =
-        draco_resnet_priv_layout(net, &empty, plan->images, NULL) + 2 * plan->weights + plan->rows;
+static size_t dr_resnet_thread_bytes(const draco_resnet_priv *net, const dr_resnet_plan *plan) {
+    dr_resnet_workspace empty;
+    size_t floats = dr_resnet_layout(net, &empty, plan->images, NULL) + 2 * plan->weights + plan->rows;
     return floats * sizeof(float) + plan->mask_bytes + plan->scratch + sizeof empty;
 }
 
@@ -827,10 +816,10 @@ DRACO_RESNET_API draco_model_memory draco_resnet_memory(const draco_model *model
     draco_model_memory memory = {sizeof *net, 0};
     draco_compute_guard threads = draco_compute_begin();
     for (int i = 0; i < 3; i++) {
-        const draco_resnet_priv_plan *plan;
-        if (images[i] == 0 || draco_resnet_priv_plan_get(net, images[i], &plan) < 0) continue;
+        const dr_resnet_plan *plan;
+        if (images[i] == 0 || dr_resnet_plan_get(net, images[i], &plan) < 0) continue;
         memory.shared += sizeof *plan + plan->packed * sizeof(float);
-        memory.workspace = draco_max_size(memory.workspace, draco_resnet_priv_thread_bytes(net, plan));
+        memory.workspace = draco_max_size(memory.workspace, dr_resnet_thread_bytes(net, plan));
     }
     draco_compute_end(threads);
     return memory;

@@ -25,37 +25,37 @@ DRACO_DATA_API int32_t draco_vocabulary_find(const draco_vocabulary *vocabulary,
 /* ---- Text ---- */
 
 /* A word at bytes [start, start + length) of the text, the `place`-th word read. */
-typedef struct draco_data_priv_token {
+typedef struct dr_data_token {
     uint32_t start, length, place;
-} draco_data_priv_token;
+} dr_data_token;
 
-typedef struct draco_data_priv_text {
+typedef struct dr_data_text {
     uint8_t *bytes; /* both files, one after the other */
     size_t size;
-    draco_data_priv_token *tokens;
+    dr_data_token *tokens;
     size_t count, capacity;
     size_t *starts; /* sentences + 1 */
     size_t sentences, sentence_capacity;
     draco_data_error *error;
-} draco_data_priv_text;
+} dr_data_text;
 
-DRACO_DATA_PRIVATE void draco_data_priv_text_free(draco_data_priv_text *text) {
+DRACO_DATA_PRIVATE void dr_data_text_free(dr_data_text *text) {
     free(text->bytes);
     free(text->tokens);
     free(text->starts);
 }
 
-DRACO_DATA_PRIVATE uint8_t draco_data_priv_lower(uint8_t c) {
+DRACO_DATA_PRIVATE uint8_t dr_data_lower(uint8_t c) {
     if ((c >= 'A' && c <= 'Z') || (c >= 0xC0 && c <= 0xDE && c != 0xD7)) return (uint8_t)(c + 0x20);
     return c;
 }
 
-DRACO_DATA_PRIVATE int draco_data_priv_is_letter(uint8_t c) {
+DRACO_DATA_PRIVATE int dr_data_is_letter(uint8_t c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 0x80;
 }
 
 /* Room for one more of something that doubles. */
-DRACO_DATA_PRIVATE int draco_data_priv_room(void **memory, size_t count, size_t *capacity, size_t size) {
+DRACO_DATA_PRIVATE int dr_data_room(void **memory, size_t count, size_t *capacity, size_t size) {
     if (count < *capacity) return 1;
     const size_t wanted = *capacity == 0 ? 1024 : 2 * *capacity;
     void *grown = realloc(*memory, wanted * size);
@@ -65,14 +65,13 @@ DRACO_DATA_PRIVATE int draco_data_priv_room(void **memory, size_t count, size_t 
     return 1;
 }
 
-DRACO_DATA_PRIVATE draco_status draco_data_priv_token_add(draco_data_priv_text *text, size_t start,
-                                                          size_t length) {
+DRACO_DATA_PRIVATE draco_status dr_data_token_add(dr_data_text *text, size_t start, size_t length) {
     void *memory = text->tokens;
     if (length == 0) return DRACO_OK;
-    if (!draco_data_priv_room(&memory, text->count, &text->capacity, sizeof *text->tokens))
-        return draco_data_priv_fail(text->error, DRACO_E_MEMORY, "text: out of memory for words");
-    text->tokens = (draco_data_priv_token *)memory;
-    draco_data_priv_token *token = &text->tokens[text->count];
+    if (!dr_data_room(&memory, text->count, &text->capacity, sizeof *text->tokens))
+        return dr_data_fail(text->error, DRACO_E_MEMORY, "text: out of memory for words");
+    text->tokens = (dr_data_token *)memory;
+    dr_data_token *token = &text->tokens[text->count];
     token->start = (uint32_t)start;
     token->length = (uint32_t)length;
     token->place = (uint32_t)text->count++;
@@ -80,7 +79,7 @@ DRACO_DATA_PRIVATE draco_status draco_data_priv_token_add(draco_data_priv_text *
 }
 
 /* Where the ending of an English contraction begins in a word: it's -> it 's, don't -> do n't. */
-DRACO_DATA_PRIVATE size_t draco_data_priv_stem(const uint8_t *word, size_t length) {
+DRACO_DATA_PRIVATE size_t dr_data_stem(const uint8_t *word, size_t length) {
     static const char *const endings[] = {"'s", "n't", "'ve", "'re", "'d", "'ll"};
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
         const size_t n = strlen(endings[i]);
@@ -90,136 +89,128 @@ DRACO_DATA_PRIVATE size_t draco_data_priv_stem(const uint8_t *word, size_t lengt
 }
 
 /* A run of letters, digits and apostrophes, quotes around it dropped, a contraction cut in two. */
-DRACO_DATA_PRIVATE draco_status draco_data_priv_run_add(draco_data_priv_text *text, size_t start,
-                                                        size_t end) {
+DRACO_DATA_PRIVATE draco_status dr_data_run_add(dr_data_text *text, size_t start, size_t end) {
     while (start < end && text->bytes[start] == '\'') start++;
     while (start < end && text->bytes[end - 1] == '\'') end--;
-    const size_t stem = draco_data_priv_stem(text->bytes + start, end - start);
-    draco_status status = draco_data_priv_token_add(text, start, stem);
-    if (status == DRACO_OK) status = draco_data_priv_token_add(text, start + stem, end - start - stem);
+    const size_t stem = dr_data_stem(text->bytes + start, end - start);
+    draco_status status = dr_data_token_add(text, start, stem);
+    if (status == DRACO_OK) status = dr_data_token_add(text, start + stem, end - start - stem);
     return status;
 }
 
 /* Bytes [start, end) are one line; its words are added. */
-DRACO_DATA_PRIVATE draco_status draco_data_priv_line_words(draco_data_priv_text *text, size_t start,
-                                                           size_t end) {
+DRACO_DATA_PRIVATE draco_status dr_data_line_words(dr_data_text *text, size_t start, size_t end) {
     draco_status status = DRACO_OK;
     for (size_t i = start; i < end && status == DRACO_OK; i++) {
         const uint8_t c = text->bytes[i];
         const size_t begin = i;
-        if (draco_data_priv_is_letter(c) || c == '\'') {
-            while (i + 1 < end &&
-                   (draco_data_priv_is_letter(text->bytes[i + 1]) || text->bytes[i + 1] == '\''))
-                i++;
-            status = draco_data_priv_run_add(text, begin, i + 1);
+        if (dr_data_is_letter(c) || c == '\'') {
+            while (i + 1 < end && (dr_data_is_letter(text->bytes[i + 1]) || text->bytes[i + 1] == '\'')) i++;
+            status = dr_data_run_add(text, begin, i + 1);
         } else if (c == ',' || c == '!' || c == '?' || c == '(' || c == ')') {
-            status = draco_data_priv_token_add(text, begin, 1);
+            status = dr_data_token_add(text, begin, 1);
         }
     }
     return status;
 }
 
 /* Lower case in place; a control byte is an error. *blank: nothing but spaces. */
-DRACO_DATA_PRIVATE draco_status draco_data_priv_line_check(draco_data_priv_text *text, const char *path,
-                                                           size_t line, size_t start, size_t end,
-                                                           int *blank) {
+DRACO_DATA_PRIVATE draco_status dr_data_line_check(dr_data_text *text, const char *path, size_t line,
+                                                   size_t start, size_t end, int *blank) {
     *blank = 1;
     for (size_t i = start; i < end; i++) {
         const uint8_t c = text->bytes[i];
         if ((c < 0x20 && c != '\t' && c != '\r') || c == 0x7F)
-            return draco_data_priv_fail(text->error, DRACO_E_MALFORMED,
-                                        "%s: line %zu: byte 0x%02x is not text", path, line, (unsigned)c);
+            return dr_data_fail(text->error, DRACO_E_MALFORMED, "%s: line %zu: byte 0x%02x is not text", path,
+                                line, (unsigned)c);
         if (c != ' ' && c != '\t' && c != '\r') *blank = 0;
-        text->bytes[i] = draco_data_priv_lower(c);
+        text->bytes[i] = dr_data_lower(c);
     }
     return DRACO_OK;
 }
 
-DRACO_DATA_PRIVATE draco_status draco_data_priv_sentence_add(draco_data_priv_text *text) {
+DRACO_DATA_PRIVATE draco_status dr_data_sentence_add(dr_data_text *text) {
     void *memory = text->starts;
     /* One place more than sentences: the end of the last. */
-    if (!draco_data_priv_room(&memory, text->sentences + 1, &text->sentence_capacity, sizeof *text->starts))
-        return draco_data_priv_fail(text->error, DRACO_E_MEMORY, "text: out of memory for sentences");
+    if (!dr_data_room(&memory, text->sentences + 1, &text->sentence_capacity, sizeof *text->starts))
+        return dr_data_fail(text->error, DRACO_E_MEMORY, "text: out of memory for sentences");
     text->starts = (size_t *)memory;
     text->starts[text->sentences++] = text->count;
     return DRACO_OK;
 }
 
-DRACO_DATA_PRIVATE draco_status draco_data_priv_line(draco_data_priv_text *text, const char *path,
-                                                     size_t line, size_t start, size_t end) {
+DRACO_DATA_PRIVATE draco_status dr_data_line(dr_data_text *text, const char *path, size_t line, size_t start,
+                                             size_t end) {
     int blank;
     const size_t before = text->count;
-    draco_status status = draco_data_priv_line_check(text, path, line, start, end, &blank);
+    draco_status status = dr_data_line_check(text, path, line, start, end, &blank);
     if (status != DRACO_OK) return status;
     if (blank)
-        return draco_data_priv_fail(text->error, DRACO_E_MALFORMED, "%s: line %zu: the sentence is empty",
-                                    path, line);
-    status = draco_data_priv_sentence_add(text);
-    if (status == DRACO_OK) status = draco_data_priv_line_words(text, start, end);
+        return dr_data_fail(text->error, DRACO_E_MALFORMED, "%s: line %zu: the sentence is empty", path,
+                            line);
+    status = dr_data_sentence_add(text);
+    if (status == DRACO_OK) status = dr_data_line_words(text, start, end);
     if (status != DRACO_OK) return status;
     if (text->count == before) /* signs only: one word that no vocabulary has */
-        status = draco_data_priv_token_add(text, start, 1);
+        status = dr_data_token_add(text, start, 1);
     if (status == DRACO_OK && text->count - before > DRACO_DATA_MAX_SENTENCE)
-        status = draco_data_priv_fail(text->error, DRACO_E_MALFORMED,
-                                      "%s: line %zu: %zu words, over the limit of %d", path, line,
-                                      text->count - before, DRACO_DATA_MAX_SENTENCE);
+        status = dr_data_fail(text->error, DRACO_E_MALFORMED, "%s: line %zu: %zu words, over the limit of %d",
+                              path, line, text->count - before, DRACO_DATA_MAX_SENTENCE);
     return status;
 }
 
 /* The lines of bytes [start, size); the line feed after the last line may be missing. */
-DRACO_DATA_PRIVATE draco_status draco_data_priv_lines(draco_data_priv_text *text, const char *path,
-                                                      size_t start) {
+DRACO_DATA_PRIVATE draco_status dr_data_lines(dr_data_text *text, const char *path, size_t start) {
     size_t line = 0;
     while (start < text->size) {
         const uint8_t *feed = (const uint8_t *)memchr(text->bytes + start, '\n', text->size - start);
         const size_t end = feed != NULL ? (size_t)(feed - text->bytes) : text->size;
-        draco_status status = draco_data_priv_line(text, path, ++line, start, end);
+        draco_status status = dr_data_line(text, path, ++line, start, end);
         if (status != DRACO_OK) return status;
         start = end + 1;
     }
     return DRACO_OK;
 }
 
-typedef struct draco_data_priv_order {
+typedef struct dr_data_order {
     const uint8_t *bytes;
-    draco_data_priv_token token;
-} draco_data_priv_order;
+    dr_data_token token;
+} dr_data_order;
 
-DRACO_DATA_PRIVATE int draco_data_priv_compare(const uint8_t *a, size_t m, const uint8_t *b, size_t n) {
+DRACO_DATA_PRIVATE int dr_data_compare(const uint8_t *a, size_t m, const uint8_t *b, size_t n) {
     const int order = memcmp(a, b, m < n ? m : n);
     return order != 0 ? order : (m > n) - (m < n);
 }
 
 /* Equal words stand together, the first read first. */
-DRACO_DATA_PRIVATE int draco_data_priv_by_word(const void *left, const void *right) {
-    const draco_data_priv_order *a = (const draco_data_priv_order *)left;
-    const draco_data_priv_order *b = (const draco_data_priv_order *)right;
-    const int order = draco_data_priv_compare(a->bytes + a->token.start, a->token.length,
-                                              b->bytes + b->token.start, b->token.length);
+DRACO_DATA_PRIVATE int dr_data_by_word(const void *left, const void *right) {
+    const dr_data_order *a = (const dr_data_order *)left;
+    const dr_data_order *b = (const dr_data_order *)right;
+    const int order = dr_data_compare(a->bytes + a->token.start, a->token.length, b->bytes + b->token.start,
+                                      b->token.length);
     return order != 0 ? order : (a->token.place > b->token.place) - (a->token.place < b->token.place);
 }
 
-DRACO_DATA_PRIVATE int draco_data_priv_same(const draco_data_priv_order *a, const draco_data_priv_order *b) {
-    return draco_data_priv_compare(a->bytes + a->token.start, a->token.length, b->bytes + b->token.start,
-                                   b->token.length) == 0;
+DRACO_DATA_PRIVATE int dr_data_same(const dr_data_order *a, const dr_data_order *b) {
+    return dr_data_compare(a->bytes + a->token.start, a->token.length, b->bytes + b->token.start,
+                           b->token.length) == 0;
 }
 
 /* Number the words in the order of their first place: sorting, so that no choice of words makes it slow.
    words[count] out; vocabulary out. first: scratch[count], 1 + the sorted word that first stands there. */
-DRACO_DATA_PRIVATE void draco_data_priv_number(const draco_data_priv_order *order, size_t count,
-                                               uint32_t *first, int32_t *words,
-                                               draco_vocabulary *vocabulary) {
+DRACO_DATA_PRIVATE void dr_data_number(const dr_data_order *order, size_t count, uint32_t *first,
+                                       int32_t *words, draco_vocabulary *vocabulary) {
     size_t distinct = 0, bytes = 0, number = 0;
     memset(first, 0, count * sizeof *first);
     for (size_t i = 0; i < count; i++) {
-        if (i == 0 || !draco_data_priv_same(&order[i - 1], &order[i]))
+        if (i == 0 || !dr_data_same(&order[i - 1], &order[i]))
             first[order[i].token.place] = (uint32_t)++distinct;
     }
     /* sorted[k] for a while: the number of the k-th word in sorted order. */
     for (size_t place = 0; place < count; place++)
         if (first[place] != 0) vocabulary->sorted[first[place] - 1] = (uint32_t)number++;
     for (size_t i = 0, k = 0; i < count; i++) {
-        const draco_data_priv_token *token = &order[i].token;
+        const dr_data_token *token = &order[i].token;
         k += first[token->place] != 0;
         words[token->place] = DRACO_DATA_FIRST + (int32_t)vocabulary->sorted[k - 1];
         if (first[token->place] != 0) vocabulary->starts[vocabulary->sorted[k - 1] + 1] = token->length;
@@ -227,7 +218,7 @@ DRACO_DATA_PRIVATE void draco_data_priv_number(const draco_data_priv_order *orde
     vocabulary->starts[0] = 0;
     for (size_t w = 0; w < distinct; w++) bytes = vocabulary->starts[w + 1] += bytes;
     for (size_t i = 0, k = 0; i < count; i++) {
-        const draco_data_priv_token *token = &order[i].token;
+        const dr_data_token *token = &order[i].token;
         if (first[token->place] == 0) continue;
         memcpy(vocabulary->text + vocabulary->starts[vocabulary->sorted[k++]], order[i].bytes + token->start,
                token->length);
@@ -236,10 +227,10 @@ DRACO_DATA_PRIVATE void draco_data_priv_number(const draco_data_priv_order *orde
     vocabulary->size = DRACO_DATA_FIRST + distinct;
 }
 
-DRACO_DATA_PRIVATE draco_status draco_data_priv_text_finish(draco_data_priv_text *text, size_t positive,
-                                                            draco_dataset *data) {
+DRACO_DATA_PRIVATE draco_status dr_data_text_finish(dr_data_text *text, size_t positive,
+                                                    draco_dataset *data) {
     const size_t count = text->count;
-    draco_data_priv_order *order = (draco_data_priv_order *)malloc(count * sizeof *order);
+    dr_data_order *order = (dr_data_order *)malloc(count * sizeof *order);
     uint32_t *first = (uint32_t *)malloc(count * sizeof *first);
     memset(data, 0, sizeof *data);
     data->words = (int32_t *)malloc(count * sizeof *data->words);
@@ -252,14 +243,14 @@ DRACO_DATA_PRIVATE draco_status draco_data_priv_text_finish(draco_data_priv_text
         free(order);
         free(first);
         draco_dataset_free(data);
-        return draco_data_priv_fail(text->error, DRACO_E_MEMORY, "text: out of memory for %zu words", count);
+        return dr_data_fail(text->error, DRACO_E_MEMORY, "text: out of memory for %zu words", count);
     }
     for (size_t i = 0; i < count; i++) {
         order[i].bytes = text->bytes;
         order[i].token = text->tokens[i];
     }
-    qsort(order, count, sizeof *order, draco_data_priv_by_word);
-    draco_data_priv_number(order, count, first, data->words, &data->vocabulary);
+    qsort(order, count, sizeof *order, dr_data_by_word);
+    dr_data_number(order, count, first, data->words, &data->vocabulary);
     free(order);
     free(first);
     data->samples = text->sentences;
@@ -272,7 +263,7 @@ DRACO_DATA_PRIVATE draco_status draco_data_priv_text_finish(draco_data_priv_text
         data->labels[i] = i < positive;
         if (length > data->features) data->features = length;
     }
-    draco_data_priv_name(data, "text");
+    dr_data_name(data, "text");
     return DRACO_OK;
 }
 
@@ -283,8 +274,8 @@ DRACO_DATA_API int32_t draco_vocabulary_find(const draco_vocabulary *vocabulary,
         const size_t middle = low + (high - low) / 2, w = vocabulary->sorted[middle];
         const size_t start = vocabulary->starts[w];
         const int order =
-            draco_data_priv_compare((const uint8_t *)word, length, (const uint8_t *)vocabulary->text + start,
-                                    vocabulary->starts[w + 1] - start);
+            dr_data_compare((const uint8_t *)word, length, (const uint8_t *)vocabulary->text + start,
+                            vocabulary->starts[w + 1] - start);
         if (order == 0) return DRACO_DATA_FIRST + (int32_t)w;
         if (order < 0)
             high = middle;
@@ -295,70 +286,68 @@ DRACO_DATA_API int32_t draco_vocabulary_find(const draco_vocabulary *vocabulary,
 }
 
 /* text->bytes = first, then second; takes both over. */
-DRACO_DATA_PRIVATE draco_status draco_data_priv_text_both(draco_data_priv_text *text, uint8_t *first,
-                                                          size_t first_size, uint8_t *second,
-                                                          size_t second_size, const char *positive,
-                                                          const char *negative, draco_dataset *data) {
+DRACO_DATA_PRIVATE draco_status dr_data_text_both(dr_data_text *text, uint8_t *first, size_t first_size,
+                                                  uint8_t *second, size_t second_size, const char *positive,
+                                                  const char *negative, draco_dataset *data) {
     draco_status status = DRACO_OK;
     size_t count = 0;
     uint8_t *bytes = (uint8_t *)realloc(first, first_size + second_size + 1);
     text->bytes = bytes != NULL ? bytes : first;
-    if (bytes == NULL) status = draco_data_priv_fail(text->error, DRACO_E_MEMORY, "text: out of memory");
+    if (bytes == NULL) status = dr_data_fail(text->error, DRACO_E_MEMORY, "text: out of memory");
     if (status == DRACO_OK) {
         memcpy(bytes + first_size, second, second_size);
         text->size = first_size;
-        status = draco_data_priv_lines(text, positive, 0);
+        status = dr_data_lines(text, positive, 0);
         count = text->sentences;
     }
     if (status == DRACO_OK) {
         text->size = first_size + second_size;
-        status = draco_data_priv_lines(text, negative, first_size);
+        status = dr_data_lines(text, negative, first_size);
     }
     free(second);
     if (status == DRACO_OK && (count == 0 || count == text->sentences))
-        status = draco_data_priv_fail(text->error, DRACO_E_MALFORMED, "%s: no sentences",
-                                      count == 0 ? positive : negative);
-    if (status == DRACO_OK) status = draco_data_priv_text_finish(text, count, data);
+        status = dr_data_fail(text->error, DRACO_E_MALFORMED, "%s: no sentences",
+                              count == 0 ? positive : negative);
+    if (status == DRACO_OK) status = dr_data_text_finish(text, count, data);
     return status;
 }
 
-DRACO_DATA_PRIVATE draco_status draco_data_priv_text_file(const char *path, uint8_t **bytes, size_t *size,
-                                                          draco_data_error *error) {
-    draco_data_priv_file file;
-    draco_status status = draco_data_priv_open(&file, path, error);
-    if (status == DRACO_OK) status = draco_data_priv_read_all(&file, DRACO_DATA_MAX_TEXT, bytes, size);
-    draco_data_priv_close(&file);
+DRACO_DATA_PRIVATE draco_status dr_data_text_file(const char *path, uint8_t **bytes, size_t *size,
+                                                  draco_data_error *error) {
+    dr_data_file file;
+    draco_status status = dr_data_open(&file, path, error);
+    if (status == DRACO_OK) status = dr_data_read_all(&file, DRACO_DATA_MAX_TEXT, bytes, size);
+    dr_data_close(&file);
     return status;
 }
 
 DRACO_DATA_API draco_status draco_data_text(const char *positive, const char *negative, draco_dataset *out,
                                             draco_data_error *error) {
-    draco_data_priv_text text;
+    dr_data_text text;
     draco_dataset data;
     uint8_t *first = NULL, *second = NULL;
     size_t first_size = 0, second_size = 0;
     if (out == NULL) return DRACO_E_ARGUMENT;
     memset(&text, 0, sizeof text);
     text.error = error;
-    draco_status status = draco_data_priv_text_file(positive, &first, &first_size, error);
-    if (status == DRACO_OK) status = draco_data_priv_text_file(negative, &second, &second_size, error);
+    draco_status status = dr_data_text_file(positive, &first, &first_size, error);
+    if (status == DRACO_OK) status = dr_data_text_file(negative, &second, &second_size, error);
     if (status != DRACO_OK) {
         free(first);
         return status;
     }
-    status =
-        draco_data_priv_text_both(&text, first, first_size, second, second_size, positive, negative, &data);
-    draco_data_priv_text_free(&text);
+    status = dr_data_text_both(&text, first, first_size, second, second_size, positive, negative, &data);
+    dr_data_text_free(&text);
     if (status == DRACO_OK) *out = data;
     return status;
 }
 
 /* ---- word2vec ---- */
 
-#define DRACO_DATA_PRIV_WORD 1024 /* longest word of a word2vec file */
+#define DR_DATA_WORD 1024 /* longest word of a word2vec file */
 
 /* Read up to the separator, which is dropped; -1: end of file, -2: longer than capacity. */
-DRACO_DATA_PRIVATE int draco_data_priv_until(gzFile gz, char separator, char *word, int capacity) {
+DRACO_DATA_PRIVATE int dr_data_until(gzFile gz, char separator, char *word, int capacity) {
     int length = 0;
     for (;;) {
         const int c = gzgetc(gz);
@@ -371,7 +360,7 @@ DRACO_DATA_PRIVATE int draco_data_priv_until(gzFile gz, char separator, char *wo
 }
 
 /* A decimal number of at most nine digits that fills the text, or -1. */
-DRACO_DATA_PRIVATE long draco_data_priv_decimal(const char *text, int length) {
+DRACO_DATA_PRIVATE long dr_data_decimal(const char *text, int length) {
     long value = 0;
     if (length < 1 || length > 9) return -1;
     for (int i = 0; i < length; i++) {
@@ -381,27 +370,25 @@ DRACO_DATA_PRIVATE long draco_data_priv_decimal(const char *text, int length) {
     return value;
 }
 
-DRACO_DATA_PRIVATE draco_status draco_data_priv_word2vec_header(draco_data_priv_file *file, size_t dimension,
-                                                                long *count) {
+DRACO_DATA_PRIVATE draco_status dr_data_word2vec_header(dr_data_file *file, size_t dimension, long *count) {
     char line[32];
-    const int length = draco_data_priv_until(file->gz, '\n', line, (int)sizeof line);
+    const int length = dr_data_until(file->gz, '\n', line, (int)sizeof line);
     const char *space = length > 0 ? (const char *)memchr(line, ' ', (size_t)length) : NULL;
     const int first = space != NULL ? (int)(space - line) : 0;
-    *count = space != NULL ? draco_data_priv_decimal(line, first) : -1;
-    const long width = space != NULL ? draco_data_priv_decimal(space + 1, length - first - 1) : -1;
+    *count = space != NULL ? dr_data_decimal(line, first) : -1;
+    const long width = space != NULL ? dr_data_decimal(space + 1, length - first - 1) : -1;
     if (*count < 1 || width < 1)
-        return draco_data_priv_fail(file->error, DRACO_E_MALFORMED,
-                                    "%s: no word2vec binary file: its first line is not 'WORDS DIMENSION'",
-                                    file->path);
+        return dr_data_fail(file->error, DRACO_E_MALFORMED,
+                            "%s: no word2vec binary file: its first line is not 'WORDS DIMENSION'",
+                            file->path);
     if ((size_t)width != dimension)
-        return draco_data_priv_fail(file->error, DRACO_E_MALFORMED,
-                                    "%s: vectors of %ld numbers where %zu are needed", file->path, width,
-                                    dimension);
+        return dr_data_fail(file->error, DRACO_E_MALFORMED, "%s: vectors of %ld numbers where %zu are needed",
+                            file->path, width, dimension);
     return DRACO_OK;
 }
 
 /* Little-endian floats; NaN and infinity are refused. */
-DRACO_DATA_PRIVATE int draco_data_priv_floats(const uint8_t *bytes, size_t count, float *values) {
+DRACO_DATA_PRIVATE int dr_data_floats(const uint8_t *bytes, size_t count, float *values) {
     for (size_t i = 0; i < count; i++) {
         const uint8_t *b = bytes + 4 * i;
         const uint32_t bits =
@@ -412,31 +399,29 @@ DRACO_DATA_PRIVATE int draco_data_priv_floats(const uint8_t *bytes, size_t count
     return 1;
 }
 
-DRACO_DATA_PRIVATE draco_status draco_data_priv_word2vec_rows(draco_data_priv_file *file,
-                                                              const draco_vocabulary *vocabulary,
-                                                              size_t dimension, uint8_t *vector, float *rows,
-                                                              size_t *found) {
-    char word[DRACO_DATA_PRIV_WORD];
+DRACO_DATA_PRIVATE draco_status dr_data_word2vec_rows(dr_data_file *file, const draco_vocabulary *vocabulary,
+                                                      size_t dimension, uint8_t *vector, float *rows,
+                                                      size_t *found) {
+    char word[DR_DATA_WORD];
     long count = 0;
-    draco_status status = draco_data_priv_word2vec_header(file, dimension, &count);
+    draco_status status = dr_data_word2vec_header(file, dimension, &count);
     for (long i = 0; i < count && status == DRACO_OK; i++) {
         size_t got = 0;
-        const int length = draco_data_priv_until(file->gz, ' ', word, (int)sizeof word);
+        const int length = dr_data_until(file->gz, ' ', word, (int)sizeof word);
         if (length == -2)
-            return draco_data_priv_fail(file->error, DRACO_E_MALFORMED,
-                                        "%s: word %ld is longer than %d bytes", file->path, i + 1,
-                                        DRACO_DATA_PRIV_WORD);
-        if (length >= 0) status = draco_data_priv_read(file, vector, 4 * dimension, &got);
+            return dr_data_fail(file->error, DRACO_E_MALFORMED, "%s: word %ld is longer than %d bytes",
+                                file->path, i + 1, DR_DATA_WORD);
+        if (length >= 0) status = dr_data_read(file, vector, 4 * dimension, &got);
         if (status != DRACO_OK) return status;
         if (got < 4 * dimension)
-            return draco_data_priv_fail(file->error, DRACO_E_MALFORMED,
-                                        "%s: truncated: its header promises %ld words, it has %ld",
-                                        file->path, count, i);
+            return dr_data_fail(file->error, DRACO_E_MALFORMED,
+                                "%s: truncated: its header promises %ld words, it has %ld", file->path, count,
+                                i);
         const int32_t w = draco_vocabulary_find(vocabulary, word, (size_t)length);
         if (w == DRACO_DATA_UNKNOWN) continue;
-        if (!draco_data_priv_floats(vector, dimension, rows + (size_t)w * dimension))
-            return draco_data_priv_fail(file->error, DRACO_E_MALFORMED,
-                                        "%s: the vector of word %ld is not finite", file->path, i + 1);
+        if (!dr_data_floats(vector, dimension, rows + (size_t)w * dimension))
+            return dr_data_fail(file->error, DRACO_E_MALFORMED, "%s: the vector of word %ld is not finite",
+                                file->path, i + 1);
         ++*found;
     }
     return status;
@@ -445,17 +430,15 @@ DRACO_DATA_PRIVATE draco_status draco_data_priv_word2vec_rows(draco_data_priv_fi
 DRACO_DATA_API draco_status draco_data_word2vec(const char *path, const draco_vocabulary *vocabulary,
                                                 size_t dimension, float *rows, size_t *found,
                                                 draco_data_error *error) {
-    draco_data_priv_file file;
+    dr_data_file file;
     if (vocabulary == NULL || rows == NULL || found == NULL || dimension < 1 || dimension > 65536)
-        return draco_data_priv_fail(error, DRACO_E_ARGUMENT, "word2vec: dimension %zu is not in 1..65536",
-                                    dimension);
+        return dr_data_fail(error, DRACO_E_ARGUMENT, "word2vec: dimension %zu is not in 1..65536", dimension);
     *found = 0;
     uint8_t *vector = (uint8_t *)malloc(4 * dimension);
-    if (vector == NULL) return draco_data_priv_fail(error, DRACO_E_MEMORY, "word2vec: out of memory");
-    draco_status status = draco_data_priv_open(&file, path, error);
-    if (status == DRACO_OK)
-        status = draco_data_priv_word2vec_rows(&file, vocabulary, dimension, vector, rows, found);
-    draco_data_priv_close(&file);
+    if (vector == NULL) return dr_data_fail(error, DRACO_E_MEMORY, "word2vec: out of memory");
+    draco_status status = dr_data_open(&file, path, error);
+    if (status == DRACO_OK) status = dr_data_word2vec_rows(&file, vocabulary, dimension, vector, rows, found);
+    dr_data_close(&file);
     free(vector);
     return status;
 }

@@ -96,23 +96,23 @@ DRACO_TEXTCNN_API draco_model_memory draco_textcnn_memory(const draco_model *mod
 
 #include "draco_layers.h"
 
-#define DRACO_TEXTCNN_PRIV_BANKS 3 /* of filters: for 3, 4 and 5 words */
-#define DRACO_TEXTCNN_PRIV_PADDING 4
+#define DR_TEXTCNN_BANKS 3 /* of filters: for 3, 4 and 5 words */
+#define DR_TEXTCNN_PADDING 4
 
 typedef struct draco_textcnn_priv {
     const draco_dataset *train, *test;
     size_t dimension, filters, features, classes; /* features: of all banks */
-    size_t words[DRACO_TEXTCNN_PRIV_BANKS];
-    size_t weights[DRACO_TEXTCNN_PRIV_BANKS], bias[DRACO_TEXTCNN_PRIV_BANKS], fc, fc_bias;
-    size_t turned[DRACO_TEXTCNN_PRIV_BANKS], bank_floats; /* places in a copy of all filters */
-    size_t rows;                                          /* of word vectors in the largest micro-batch */
+    size_t words[DR_TEXTCNN_BANKS];
+    size_t weights[DR_TEXTCNN_BANKS], bias[DR_TEXTCNN_BANKS], fc, fc_bias;
+    size_t turned[DR_TEXTCNN_BANKS], bank_floats; /* places in a copy of all filters */
+    size_t rows;                                  /* of word vectors in the largest micro-batch */
     size_t parameters, dim;
     uint32_t drop_below; /* a random word below this drops its feature */
     float keep, norm;
 } draco_textcnn_priv;
 
 /* x: the sentences of a micro-batch, one word vector per row, with padding between them. */
-typedef struct draco_textcnn_priv_workspace {
+typedef struct dr_textcnn_workspace {
     float *x, *dx;   /* rows x dimension */
     float *y;        /* rows x filters: one bank at a time */
     float *w, *dw;   /* all filters as [filter][words][dimension], and their gradient */
@@ -123,10 +123,9 @@ typedef struct draco_textcnn_priv_workspace {
     int32_t labels[DRACO_TEXTCNN_MICRO];
     size_t sample[DRACO_TEXTCNN_MICRO], begin[DRACO_TEXTCNN_MICRO], length[DRACO_TEXTCNN_MICRO];
     size_t rows; /* of this micro-batch */
-} draco_textcnn_priv_workspace;
+} dr_textcnn_workspace;
 
-static size_t draco_textcnn_priv_layout(const draco_textcnn_priv *net, draco_textcnn_priv_workspace *w,
-                                        float *base) {
+static size_t dr_textcnn_layout(const draco_textcnn_priv *net, dr_textcnn_workspace *w, float *base) {
     const size_t micro = DRACO_TEXTCNN_MICRO;
     struct {
         float **pointer;
@@ -144,9 +143,9 @@ static size_t draco_textcnn_priv_layout(const draco_textcnn_priv *net, draco_tex
     return at;
 }
 
-static void draco_textcnn_priv_workspace_free(void *ctx, void *workspace) {
+static void dr_textcnn_workspace_free(void *ctx, void *workspace) {
     (void)ctx;
-    draco_textcnn_priv_workspace *w = workspace;
+    dr_textcnn_workspace *w = workspace;
     if (w) {
         free(w->x);
         free(w->place);
@@ -154,11 +153,11 @@ static void draco_textcnn_priv_workspace_free(void *ctx, void *workspace) {
     free(w);
 }
 
-static draco_status draco_textcnn_priv_workspace_new(void *ctx, void **workspace) {
+static draco_status dr_textcnn_workspace_new(void *ctx, void **workspace) {
     const draco_textcnn_priv *net = ctx;
-    draco_textcnn_priv_workspace *w = draco_model_alloc(1, sizeof *w);
+    dr_textcnn_workspace *w = draco_model_alloc(1, sizeof *w);
     if (!w) return DRACO_E_MEMORY;
-    float *base = draco_model_alloc(draco_textcnn_priv_layout(net, w, NULL), sizeof *base);
+    float *base = draco_model_alloc(dr_textcnn_layout(net, w, NULL), sizeof *base);
     w->place = draco_model_alloc(DRACO_TEXTCNN_MICRO * net->features, sizeof *w->place);
     if (!base || !w->place) {
         free(base);
@@ -166,32 +165,31 @@ static draco_status draco_textcnn_priv_workspace_new(void *ctx, void **workspace
         free(w);
         return DRACO_E_MEMORY;
     }
-    draco_textcnn_priv_layout(net, w, base);
+    dr_textcnn_layout(net, w, base);
     *workspace = w;
     return DRACO_OK;
 }
 
-static draco_status draco_textcnn_priv_init(void *ctx, uint64_t seed, float *params) {
+static draco_status dr_textcnn_init(void *ctx, uint64_t seed, float *params) {
     const draco_textcnn_priv *net = ctx;
     memset(params, 0, net->dim * sizeof *params);
     draco_model_uniform(seed, 0, 0.25f, params + net->dimension, net->weights[0] - net->dimension);
-    for (size_t b = 0; b < DRACO_TEXTCNN_PRIV_BANKS; b++) {
+    for (size_t b = 0; b < DR_TEXTCNN_BANKS; b++) {
         size_t inputs = net->words[b] * net->dimension;
         float bound = sqrtf(6.0f / (float)(inputs + net->filters));
         draco_model_uniform(seed, 1 + b, bound, params + net->weights[b], inputs * net->filters);
     }
-    draco_model_uniform(seed, 1 + DRACO_TEXTCNN_PRIV_BANKS,
-                        sqrtf(6.0f / (float)(net->features + net->classes)), params + net->fc,
-                        net->features * net->classes);
+    draco_model_uniform(seed, 1 + DR_TEXTCNN_BANKS, sqrtf(6.0f / (float)(net->features + net->classes)),
+                        params + net->fc, net->features * net->classes);
     return DRACO_OK;
 }
 
 /* ---- Forward ---- */
 
 /* The word vectors of the sentences sample[0 .. count), with padding before, between and after them. */
-static void draco_textcnn_priv_embed(const draco_textcnn_priv *net, draco_textcnn_priv_workspace *w,
-                                     const draco_dataset *data, size_t count, const float *params) {
-    const size_t padding = DRACO_TEXTCNN_PRIV_PADDING, d = net->dimension;
+static void dr_textcnn_embed(const draco_textcnn_priv *net, dr_textcnn_workspace *w,
+                             const draco_dataset *data, size_t count, const float *params) {
+    const size_t padding = DR_TEXTCNN_PADDING, d = net->dimension;
     size_t row = padding;
     memset(w->x, 0, padding * d * sizeof *w->x);
     for (size_t i = 0; i < count; i++) {
@@ -206,8 +204,8 @@ static void draco_textcnn_priv_embed(const draco_textcnn_priv *net, draco_textcn
 }
 
 /* The largest value of each filter over the windows of a sentence; of equal ones the first. */
-static void draco_textcnn_priv_best(const draco_textcnn_priv *net, draco_textcnn_priv_workspace *w,
-                                    size_t bank, size_t i, float *best, uint32_t *place) {
+static void dr_textcnn_best(const draco_textcnn_priv *net, dr_textcnn_workspace *w, size_t bank, size_t i,
+                            float *best, uint32_t *place) {
     size_t first = w->begin[i] - (net->words[bank] - 1), last = w->begin[i] + w->length[i] - 1;
     memcpy(best, w->y + first * net->filters, net->filters * sizeof *best);
     for (size_t f = 0; f < net->filters; f++) place[f] = (uint32_t)first;
@@ -221,8 +219,8 @@ static void draco_textcnn_priv_best(const draco_textcnn_priv *net, draco_textcnn
 }
 
 /* One bank: a product per word of its window, the maximum, bias and ReLU. */
-static void draco_textcnn_priv_bank(const draco_textcnn_priv *net, draco_textcnn_priv_workspace *w,
-                                    size_t bank, size_t count, const float *params) {
+static void dr_textcnn_bank(const draco_textcnn_priv *net, dr_textcnn_workspace *w, size_t bank, size_t count,
+                            const float *params) {
     size_t d = net->dimension, windows = w->rows - (net->words[bank] - 1);
     const float *weights = params + net->weights[bank], *bias = params + net->bias[bank];
     for (size_t k = 0; k < net->words[bank]; k++)
@@ -230,7 +228,7 @@ static void draco_textcnn_priv_bank(const draco_textcnn_priv *net, draco_textcnn
                     net->filters, k > 0 ? 1.0f : 0.0f, w->y, net->filters);
     for (size_t i = 0; i < count; i++) {
         size_t at = i * net->features + bank * net->filters;
-        draco_textcnn_priv_best(net, w, bank, i, w->f + at, w->place + at);
+        dr_textcnn_best(net, w, bank, i, w->f + at, w->place + at);
         for (size_t f = 0; f < net->filters; f++) {
             float value = w->f[at + f] + bias[f];
             w->f[at + f] = value > 0 ? value : 0;
@@ -238,16 +236,15 @@ static void draco_textcnn_priv_bank(const draco_textcnn_priv *net, draco_textcnn
     }
 }
 
-static void draco_textcnn_priv_features(const draco_textcnn_priv *net, draco_textcnn_priv_workspace *w,
-                                        const draco_dataset *data, size_t count, const float *params) {
-    draco_textcnn_priv_embed(net, w, data, count, params);
-    for (size_t bank = 0; bank < DRACO_TEXTCNN_PRIV_BANKS; bank++)
-        draco_textcnn_priv_bank(net, w, bank, count, params);
+static void dr_textcnn_features(const draco_textcnn_priv *net, dr_textcnn_workspace *w,
+                                const draco_dataset *data, size_t count, const float *params) {
+    dr_textcnn_embed(net, w, data, count, params);
+    for (size_t bank = 0; bank < DR_TEXTCNN_BANKS; bank++) dr_textcnn_bank(net, w, bank, count, params);
 }
 
 /* Which features of the sample at this place of the batch are kept. */
-static void draco_textcnn_priv_drop(const draco_textcnn_priv *net, const draco_batch *batch, size_t place,
-                                    float *kept) {
+static void dr_textcnn_drop(const draco_textcnn_priv *net, const draco_batch *batch, size_t place,
+                            float *kept) {
     const uint64_t key = batch->seed ^ 0x64726F70u; /* apart from the draws of the samples */
     size_t blocks = (net->features + 3) / 4;
     uint32_t word[4];
@@ -261,8 +258,8 @@ static void draco_textcnn_priv_drop(const draco_textcnn_priv *net, const draco_b
 
 /* df -> gradients of filters (as [filter][words][dimension]), biases and word vectors: through the best
  * windows. */
-static void draco_textcnn_priv_bank_backward(const draco_textcnn_priv *net, draco_textcnn_priv_workspace *w,
-                                             size_t bank, size_t count, float *grad) {
+static void dr_textcnn_bank_backward(const draco_textcnn_priv *net, dr_textcnn_workspace *w, size_t bank,
+                                     size_t count, float *grad) {
     size_t window = net->words[bank] * net->dimension;
     for (size_t i = 0; i < count; i++)
         for (size_t f = 0; f < net->filters; f++) {
@@ -278,8 +275,8 @@ static void draco_textcnn_priv_bank_backward(const draco_textcnn_priv *net, drac
         }
 }
 
-static void draco_textcnn_priv_words_backward(const draco_textcnn_priv *net, draco_textcnn_priv_workspace *w,
-                                              size_t count, float *grad) {
+static void dr_textcnn_words_backward(const draco_textcnn_priv *net, dr_textcnn_workspace *w, size_t count,
+                                      float *grad) {
     for (size_t i = 0; i < count; i++) {
         size_t length;
         const int32_t *word = draco_dataset_words(net->train, w->sample[i], &length);
@@ -292,62 +289,62 @@ static void draco_textcnn_priv_words_backward(const draco_textcnn_priv *net, dra
 }
 
 /* logits: their gradient. */
-static void draco_textcnn_priv_backward(const draco_textcnn_priv *net, draco_textcnn_priv_workspace *w,
-                                        size_t count, const float *params, float *grad) {
+static void dr_textcnn_backward(const draco_textcnn_priv *net, dr_textcnn_workspace *w, size_t count,
+                                const float *params, float *grad) {
     draco_fc_backward(count, net->features, net->classes, w->f, params + net->fc, w->logits, 1.0f,
                       grad + net->fc, grad + net->fc_bias, w->df);
     /* A feature that was dropped, or cut off by the ReLU, is 0 and passes nothing on. */
     draco_relu_backward(count * net->features, w->f, w->df);
     memset(w->dx, 0, w->rows * net->dimension * sizeof *w->dx);
-    for (size_t bank = 0; bank < DRACO_TEXTCNN_PRIV_BANKS; bank++)
-        draco_textcnn_priv_bank_backward(net, w, bank, count, grad);
-    draco_textcnn_priv_words_backward(net, w, count, grad);
+    for (size_t bank = 0; bank < DR_TEXTCNN_BANKS; bank++)
+        dr_textcnn_bank_backward(net, w, bank, count, grad);
+    dr_textcnn_words_backward(net, w, count, grad);
 }
 
 /* to[columns][rows] = from[rows][columns] */
-static void draco_textcnn_priv_turn(size_t rows, size_t columns, const float *from, float *to) {
+static void dr_textcnn_turn(size_t rows, size_t columns, const float *from, float *to) {
     const size_t tile = 16;
     for (size_t i = 0; i < rows; i += tile)
         for (size_t j = 0; j < columns; j++)
             for (size_t k = i; k < rows && k < i + tile; k++) to[j * rows + k] = from[k * columns + j];
 }
 
-static void draco_textcnn_priv_micro(const draco_textcnn_priv *net, draco_textcnn_priv_workspace *w,
-                                     const draco_batch *batch, size_t first, size_t count,
-                                     const float *params, float *grad, double *loss, size_t *correct) {
+static void dr_textcnn_micro(const draco_textcnn_priv *net, dr_textcnn_workspace *w, const draco_batch *batch,
+                             size_t first, size_t count, const float *params, float *grad, double *loss,
+                             size_t *correct) {
     for (size_t k = 0; k < count; k++) {
         w->sample[k] = draco_dataset_draw(net->train, batch, first + k);
         w->labels[k] = net->train->labels[w->sample[k]];
-        draco_textcnn_priv_drop(net, batch, batch->first + first + k, w->kept + k * net->features);
+        dr_textcnn_drop(net, batch, batch->first + first + k, w->kept + k * net->features);
     }
-    draco_textcnn_priv_features(net, w, net->train, count, params);
+    dr_textcnn_features(net, w, net->train, count, params);
     for (size_t i = 0; i < count * net->features; i++) w->f[i] *= w->kept[i];
     draco_fc_forward(count, net->features, net->classes, w->f, params + net->fc, params + net->fc_bias,
                      w->logits);
     draco_softmax_loss(count, net->classes, w->logits, w->labels, loss, correct, w->logits);
-    draco_textcnn_priv_backward(net, w, count, params, grad);
+    dr_textcnn_backward(net, w, count, params, grad);
 }
 
-static draco_status draco_textcnn_priv_gradient(void *ctx, void *workspace, const float *params,
-                                                const draco_batch *batch, float *grad) {
+static draco_status dr_textcnn_gradient(void *ctx, void *workspace, const float *params,
+                                        const draco_batch *batch, float *grad) {
     const draco_textcnn_priv *net = ctx;
-    draco_textcnn_priv_workspace *w = workspace;
+    dr_textcnn_workspace *w = workspace;
     size_t pieces = draco_micro_count(batch->count, DRACO_TEXTCNN_MICRO), correct = 0;
     double loss = 0;
     draco_compute_guard threads = draco_compute_begin();
     memset(grad, 0, net->parameters * sizeof *grad);
     memset(w->dw, 0, net->bank_floats * sizeof *w->dw);
-    for (size_t b = 0; b < DRACO_TEXTCNN_PRIV_BANKS; b++)
-        draco_textcnn_priv_turn(net->words[b] * net->dimension, net->filters, params + net->weights[b],
-                                w->w + net->turned[b]);
+    for (size_t b = 0; b < DR_TEXTCNN_BANKS; b++)
+        dr_textcnn_turn(net->words[b] * net->dimension, net->filters, params + net->weights[b],
+                        w->w + net->turned[b]);
     for (size_t i = 0; i < pieces; i++) {
         size_t first, count;
         draco_micro_range(batch->count, DRACO_TEXTCNN_MICRO, i, &first, &count);
-        draco_textcnn_priv_micro(net, w, batch, first, count, params, grad, &loss, &correct);
+        dr_textcnn_micro(net, w, batch, first, count, params, grad, &loss, &correct);
     }
-    for (size_t b = 0; b < DRACO_TEXTCNN_PRIV_BANKS; b++)
-        draco_textcnn_priv_turn(net->filters, net->words[b] * net->dimension, w->dw + net->turned[b],
-                                grad + net->weights[b]);
+    for (size_t b = 0; b < DR_TEXTCNN_BANKS; b++)
+        dr_textcnn_turn(net->filters, net->words[b] * net->dimension, w->dw + net->turned[b],
+                        grad + net->weights[b]);
     draco_compute_end(threads);
     draco_model_write_score(grad, net->parameters, loss, correct);
     return DRACO_OK;
@@ -355,7 +352,7 @@ static draco_status draco_textcnn_priv_gradient(void *ctx, void *workspace, cons
 
 /* ---- The other slots ---- */
 
-static void draco_textcnn_priv_project(void *ctx, float *params) {
+static void dr_textcnn_project(void *ctx, float *params) {
     const draco_textcnn_priv *net = ctx;
     if (net->norm < 0) return;
     for (size_t c = 0; c < net->classes; c++) {
@@ -369,34 +366,32 @@ static void draco_textcnn_priv_project(void *ctx, float *params) {
     }
 }
 
-static void draco_textcnn_priv_progress(void *ctx, const float *sum, size_t samples, draco_score *score) {
+static void dr_textcnn_progress(void *ctx, const float *sum, size_t samples, draco_score *score) {
     const draco_textcnn_priv *net = ctx;
     draco_model_progress(sum, net->parameters, samples, score);
 }
 
-static const float *draco_textcnn_priv_logits(const void *model, void *workspace, const float *params,
-                                              const draco_dataset *data, size_t first, size_t rows) {
+static const float *dr_textcnn_logits(const void *model, void *workspace, const float *params,
+                                      const draco_dataset *data, size_t first, size_t rows) {
     const draco_textcnn_priv *net = model;
-    draco_textcnn_priv_workspace *w = workspace;
+    dr_textcnn_workspace *w = workspace;
     for (size_t k = 0; k < rows; k++) w->sample[k] = first + k;
-    draco_textcnn_priv_features(net, w, data, rows, params);
+    dr_textcnn_features(net, w, data, rows, params);
     for (size_t i = 0; i < rows * net->features; i++) w->f[i] *= net->keep;
     draco_fc_forward(rows, net->features, net->classes, w->f, params + net->fc, params + net->fc_bias,
                      w->logits);
     return w->logits;
 }
 
-static draco_status draco_textcnn_priv_evaluate(void *ctx, void *workspace, const float *params,
-                                                draco_score *score) {
+static draco_status dr_textcnn_evaluate(void *ctx, void *workspace, const float *params, draco_score *score) {
     const draco_textcnn_priv *net = ctx;
-    return draco_evaluate(net, workspace, params, net->test, DRACO_TEXTCNN_MICRO, draco_textcnn_priv_logits,
-                          score);
+    return draco_evaluate(net, workspace, params, net->test, DRACO_TEXTCNN_MICRO, dr_textcnn_logits, score);
 }
 
 /* ---- Opening ---- */
 
 /* Labelled sentences with words of a vocabulary of this size; *longest: words of the longest. */
-static int draco_textcnn_priv_fits(const draco_dataset *data, const draco_dataset *like, size_t *longest) {
+static int dr_textcnn_fits(const draco_dataset *data, const draco_dataset *like, size_t *longest) {
     if (!data || data->samples == 0 || !data->words || !data->starts || !data->labels) return 0;
     if (data->classes < 2 || data->classes != like->classes) return 0;
     for (size_t i = 0; i < data->samples; i++) {
@@ -410,9 +405,9 @@ static int draco_textcnn_priv_fits(const draco_dataset *data, const draco_datase
     return 1;
 }
 
-static void draco_textcnn_priv_build(draco_textcnn_priv *net, size_t longest) {
+static void dr_textcnn_build(draco_textcnn_priv *net, size_t longest) {
     size_t at = net->train->vocabulary.size * net->dimension;
-    for (size_t b = 0; b < DRACO_TEXTCNN_PRIV_BANKS; b++) {
+    for (size_t b = 0; b < DR_TEXTCNN_BANKS; b++) {
         net->words[b] = 3 + b;
         size_t floats = net->words[b] * net->dimension * net->filters;
         net->turned[b] = net->bank_floats;
@@ -421,19 +416,18 @@ static void draco_textcnn_priv_build(draco_textcnn_priv *net, size_t longest) {
         net->bias[b] = at + floats;
         at += floats + net->filters;
     }
-    net->features = DRACO_TEXTCNN_PRIV_BANKS * net->filters;
+    net->features = DR_TEXTCNN_BANKS * net->filters;
     net->fc = at;
     net->fc_bias = net->fc + net->features * net->classes;
     net->parameters = net->fc_bias + net->classes;
     net->dim = draco_model_dim(net->parameters, DRACO_MODEL_STATS);
-    net->rows = DRACO_TEXTCNN_PRIV_PADDING + DRACO_TEXTCNN_MICRO * (longest + DRACO_TEXTCNN_PRIV_PADDING);
+    net->rows = DR_TEXTCNN_PADDING + DRACO_TEXTCNN_MICRO * (longest + DR_TEXTCNN_PADDING);
 }
 
 DRACO_TEXTCNN_API draco_status draco_textcnn_open(draco_model *model, const draco_textcnn_config *config) {
     size_t longest = 1;
-    if (!draco_textcnn_priv_fits(config->train, config->train, &longest)) return DRACO_E_ARGUMENT;
-    if (config->test && !draco_textcnn_priv_fits(config->test, config->train, &longest))
-        return DRACO_E_ARGUMENT;
+    if (!dr_textcnn_fits(config->train, config->train, &longest)) return DRACO_E_ARGUMENT;
+    if (config->test && !dr_textcnn_fits(config->test, config->train, &longest)) return DRACO_E_ARGUMENT;
     if (config->dimension > 4096 || config->filters > 4096 || config->dropout >= 1) return DRACO_E_ARGUMENT;
     draco_textcnn_priv *net = draco_model_alloc(1, sizeof *net);
     if (!net) return DRACO_E_MEMORY;
@@ -446,20 +440,20 @@ DRACO_TEXTCNN_API draco_status draco_textcnn_open(draco_model *model, const drac
     float dropout = config->dropout == 0 ? 0.5f : config->dropout < 0 ? 0 : config->dropout;
     net->drop_below = (uint32_t)((double)dropout * 0x1p32);
     net->keep = 1.0f - dropout;
-    draco_textcnn_priv_build(net, longest);
+    dr_textcnn_build(net, longest);
     memset(model, 0, sizeof *model);
     model->size = sizeof *model;
     model->name = "textcnn";
     model->ctx = net;
     model->dim = net->dim;
     model->parameters = net->parameters;
-    model->init = draco_textcnn_priv_init;
-    model->workspace_new = draco_textcnn_priv_workspace_new;
-    model->workspace_free = draco_textcnn_priv_workspace_free;
-    model->gradient = draco_textcnn_priv_gradient;
-    model->project = draco_textcnn_priv_project;
-    model->progress = draco_textcnn_priv_progress;
-    model->evaluate = config->test ? draco_textcnn_priv_evaluate : NULL;
+    model->init = dr_textcnn_init;
+    model->workspace_new = dr_textcnn_workspace_new;
+    model->workspace_free = dr_textcnn_workspace_free;
+    model->gradient = dr_textcnn_gradient;
+    model->project = dr_textcnn_project;
+    model->progress = dr_textcnn_progress;
+    model->evaluate = config->test ? dr_textcnn_evaluate : NULL;
     return DRACO_OK;
 }
 
@@ -470,10 +464,10 @@ DRACO_TEXTCNN_API void draco_textcnn_close(draco_model *model) {
 
 DRACO_TEXTCNN_API draco_model_memory draco_textcnn_memory(const draco_model *model, size_t samples) {
     const draco_textcnn_priv *net = model->ctx;
-    draco_textcnn_priv_workspace unused;
+    dr_textcnn_workspace unused;
     (void)samples; /* the workspace holds a whole micro-batch at once */
     draco_model_memory memory = {sizeof *net, sizeof unused};
-    memory.workspace += draco_textcnn_priv_layout(net, &unused, NULL) * sizeof(float);
+    memory.workspace += dr_textcnn_layout(net, &unused, NULL) * sizeof(float);
     memory.workspace += DRACO_TEXTCNN_MICRO * net->features * sizeof(uint32_t);
     return memory;
 }

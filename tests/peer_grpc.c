@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #define DRACO_GRPC_IMPLEMENTATION
 #define DRACO_GRPC_STATIC
-#include "grpc_testing.h"
+#include "support/grpc_testing.h"
 
 static draco_transport transport;
 static unsigned long long die_at;
 
-static draco_grpc_priv_worker *self(void) {
-    return (draco_grpc_priv_worker *)transport.ctx;
+static drg_worker *self(void) {
+    return (drg_worker *)transport.ctx;
 }
 
 /* kill -9 in the middle of a message, wherever that is. */
@@ -34,7 +34,7 @@ static void *executioner(void *arg) {
 
 /* One frame as it stands, whatever it says. */
 static void send_raw(const void *bytes, size_t n) {
-    draco_grpc_priv_link *l = &self()->link[0];
+    drg_link *l = &self()->link[0];
     grpc_slice slice = grpc_slice_from_copied_buffer((const char *)bytes, n);
     grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(&slice, 1);
     grpc_op op;
@@ -47,7 +47,7 @@ static void send_raw(const void *bytes, size_t n) {
     l->sending = go;
     l->pending += go;
     pthread_mutex_unlock(&self()->mutex);
-    if (go) grpc_call_start_batch(l->call, &op, 1, &l->tags[DRACO_GRPC_PRIV_SEND], NULL);
+    if (go) grpc_call_start_batch(l->call, &op, 1, &l->tags[DRG_SEND], NULL);
     grpc_byte_buffer_destroy(buffer);
     grpc_slice_unref(slice);
 }
@@ -105,7 +105,7 @@ static draco_status work(int index, const char *mode) {
         pthread_t thread;
         memset(&r, 0, sizeof r);
         draco_status status = transport.receive(transport.ctx, &r);
-        if (status != DRACO_OK || r.ask == DRACO_ASK_STOP) {
+        if (status != DRACO_OK || r.kind == DRACO_REQUEST_STOP) {
             free(reply);
             return status;
         }

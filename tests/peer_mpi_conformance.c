@@ -1,6 +1,6 @@
 /* Started under mpirun by test_mpi_conformance.sh: every case of conformance.h on MPI and on OpenMP, with one
    server and with three, which are the first ranks or the last ones. Rank 0 of the world prints the TAP. */
-#include "tests/conformance.h"
+#include "support/conformance.h"
 #include "transports/draco_mpi.h"
 
 #define DRACO_IMPLEMENTATION

@@ -3,7 +3,7 @@
    of the run in which nothing happened. Server 0 prints the TAP lines. */
 #define CONFORMANCE_DIM 50021u /* messages of 25 slices */
 #define DRACO_MPI_SLICE ((size_t)8 << 10)
-#include "tests/conformance.h"
+#include "support/conformance.h"
 #include "transports/draco_mpi.h"
 
 #define DRACO_IMPLEMENTATION
@@ -105,7 +105,7 @@ static void watch(uint64_t step, const draco_round *round) {
 
 /* ---- What a bad worker does with MPI ---- */
 
-static draco_mpi_priv_head last_head;
+static drm_head last_head;
 static uint64_t noise_counter;
 
 static uint32_t noise(uint32_t below) {
@@ -114,7 +114,7 @@ static uint32_t noise(uint32_t below) {
     return word[0] % below;
 }
 
-static void raw(draco_mpi *t, const draco_mpi_priv_peer *p, int tag, const void *bytes, size_t n) {
+static void raw(draco_mpi *t, const drm_peer *p, int tag, const void *bytes, size_t n) {
     MPI_Request request;
     MPI_Isend(bytes, (int)n, MPI_BYTE, p->rank, tag, t->config.comm, &request);
     MPI_Request_free(&request);
@@ -122,11 +122,11 @@ static void raw(draco_mpi *t, const draco_mpi_priv_peer *p, int tag, const void 
 
 /* So long, that somebody can stop or miss this worker: MPI goes on meanwhile. */
 static void linger(draco_mpi *t, double seconds) {
-    double until = draco_mpi_priv_now() + seconds;
-    while (draco_mpi_priv_now() < until) {
+    double until = drm_now() + seconds;
+    while (drm_now() < until) {
         int flag;
-        MPI_Iprobe(0, DRACO_MPI_PRIV_WELCOME, t->config.comm, &flag, MPI_STATUS_IGNORE);
-        draco_mpi_priv_progress(t);
+        MPI_Iprobe(0, DRM_WELCOME, t->config.comm, &flag, MPI_STATUS_IGNORE);
+        drm_progress(t);
         usleep(500);
     }
 }
@@ -142,15 +142,14 @@ static void sleep_deeply(double seconds) {
     raise(SIGSTOP);
 }
 
-static void send_part(draco_mpi *t, draco_mpi_priv_peer *p, const unsigned char *reply, size_t slices) {
-    static draco_mpi_priv_head head;
+static void send_part(draco_mpi *t, drm_peer *p, const unsigned char *reply, size_t slices) {
+    static drm_head head;
     head = p->head;
-    raw(t, p, DRACO_MPI_PRIV_REPLY, &head, sizeof head);
-    for (size_t i = 0; i < slices; i++)
-        raw(t, p, DRACO_MPI_PRIV_SLICE, reply + i * DRACO_MPI_SLICE, DRACO_MPI_SLICE);
+    raw(t, p, DRM_REPLY, &head, sizeof head);
+    for (size_t i = 0; i < slices; i++) raw(t, p, DRM_SLICE, reply + i * DRACO_MPI_SLICE, DRACO_MPI_SLICE);
 }
 
-static void send_garbage(draco_mpi *t, const draco_mpi_priv_peer *p, int count) {
+static void send_garbage(draco_mpi *t, const drm_peer *p, int count) {
     static unsigned char junk[5000];
     for (int i = 0; i < count; i++) {
         size_t n = 1 + noise(i % 7 ? 200 : (uint32_t)sizeof junk);
@@ -162,9 +161,9 @@ static void send_garbage(draco_mpi *t, const draco_mpi_priv_peer *p, int count) 
 /* Returns whether the proper answer is to be sent as well. */
 static int misbehave(draco_mpi *t, action act, unsigned char *reply, size_t bytes) {
     static unsigned char *huge;
-    static draco_mpi_priv_head head;
+    static drm_head head;
     for (int k = 0; k < t->servers; k++) {
-        draco_mpi_priv_peer *p = &t->peers[k];
+        drm_peer *p = &t->peers[k];
         head = p->head;
         switch (act) {
         case FINE:
@@ -187,8 +186,7 @@ static int misbehave(draco_mpi *t, action act, unsigned char *reply, size_t byte
             if (k == t->servers - 1) {
                 linger(t, 0.05);
                 sleep_deeply(6);
-                for (int j = 0; j < t->servers; j++)
-                    raw(t, &t->peers[j], DRACO_MPI_PRIV_SLICE, reply, DRACO_MPI_SLICE);
+                for (int j = 0; j < t->servers; j++) raw(t, &t->peers[j], DRM_SLICE, reply, DRACO_MPI_SLICE);
                 linger(t, 0.2);
             }
             break;
@@ -198,18 +196,18 @@ static int misbehave(draco_mpi *t, action act, unsigned char *reply, size_t byte
             break;
         case LONG:
             send_part(t, p, reply, (size_t)p->head.reply_bytes / DRACO_MPI_SLICE);
-            for (int i = 0; i < 3; i++) raw(t, p, DRACO_MPI_PRIV_SLICE, reply, DRACO_MPI_SLICE);
+            for (int i = 0; i < 3; i++) raw(t, p, DRM_SLICE, reply, DRACO_MPI_SLICE);
             linger(t, 0.3);
             break;
         case HUGE_ONE:
             if (!huge) huge = calloc(1, (size_t)100 << 20);
-            raw(t, p, DRACO_MPI_PRIV_SLICE, huge, (size_t)100 << 20);
+            raw(t, p, DRM_SLICE, huge, (size_t)100 << 20);
             linger(t, 0.05);
             break;
         case LONG_HEAD:
         case SHORT_HEAD:
             head.reply_bytes = act == LONG_HEAD ? head.reply_bytes + 4 : 0;
-            raw(t, p, DRACO_MPI_PRIV_REPLY, &head, sizeof head);
+            raw(t, p, DRM_REPLY, &head, sizeof head);
             linger(t, 0.02);
             break;
         case MUTE:
@@ -217,11 +215,11 @@ static int misbehave(draco_mpi *t, action act, unsigned char *reply, size_t byte
             break;
         case WRONG_STEP:
             head.step++;
-            raw(t, p, DRACO_MPI_PRIV_REPLY, &head, sizeof head);
+            raw(t, p, DRM_REPLY, &head, sizeof head);
             linger(t, 0.02);
             break;
         case REPLAY:
-            raw(t, p, DRACO_MPI_PRIV_REPLY, &last_head, sizeof last_head);
+            raw(t, p, DRM_REPLY, &last_head, sizeof last_head);
             linger(t, 0.02);
             break;
         case TWICE: /* the second answer follows the proper one, see below */
@@ -237,7 +235,7 @@ static int misbehave(draco_mpi *t, action act, unsigned char *reply, size_t byte
             MPI_Comm_size(t->config.comm, &size);
             for (int r = t->servers; r < size; r++)
                 if (r != t->rank) {
-                    draco_mpi_priv_peer other = {.rank = r};
+                    drm_peer other = {.rank = r};
                     send_garbage(t, &other, 20);
                 }
             break;
@@ -260,10 +258,10 @@ static draco_status work(int index, int servers, const draco_transport *transpor
     while (status >= 0) {
         draco_request request = {.server = -1};
         status = transport->receive(t, &request);
-        if (status == DRACO_E_STOPPED || (status >= 0 && request.ask == DRACO_ASK_STOP)) break;
+        if (status == DRACO_E_STOPPED || (status >= 0 && request.kind == DRACO_REQUEST_STOP)) break;
         if (status < 0) break;
         size_t bytes = draco_worker_reply_bytes(worker, index, &request);
-        draco_worker_answer(worker, index, &request, reply);
+        draco_worker_reply(worker, index, &request, reply);
         int bad = index == BAD && request.step >= now_playing->first && !(now_playing->once && done);
         int honest = 1;
         if (bad) {
@@ -275,8 +273,7 @@ static draco_status work(int index, int servers, const draco_transport *transpor
             status = transport->submit(t, &request, reply, bytes);
         else if (now_playing->act == CANNOT)
             status = transport->submit(t, &request, NULL, 0);
-        if (bad && now_playing->act == TWICE)
-            raw(t, &t->peers[0], DRACO_MPI_PRIV_REPLY, &last_head, sizeof last_head);
+        if (bad && now_playing->act == TWICE) raw(t, &t->peers[0], DRM_REPLY, &last_head, sizeof last_head);
     }
     draco_worker_close(worker);
     free(reply);
@@ -292,10 +289,10 @@ static void check(int *number, int good, const char *text) {
 static int serve(const draco_transport *transport, int server) {
     float *params = calloc(CONFORMANCE_DIM, sizeof *params), *plain = calloc(CONFORMANCE_DIM, sizeof *plain);
     int wrong = 0, number = 0, ok, same;
-    double begin = draco_mpi_priv_now(), seconds;
+    double begin = drm_now(), seconds;
     conformance_watcher = watch;
     draco_status status = conformance_serve(&the_case, CONFORMANCE_HONEST, transport, params, &wrong);
-    seconds = draco_mpi_priv_now() - begin;
+    seconds = drm_now() - begin;
     if (status < 0)
         fprintf(stderr, "# server %d: %s: %s\n", server, draco_status_text(status),
                 transport->explain(transport->ctx));

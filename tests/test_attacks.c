@@ -139,9 +139,9 @@ static void wire_fill(wire *w, const draco_code *code, uint64_t step) {
         }
 }
 
-static void wire_round(wire *w, const draco_transport *t, draco_ask ask, uint64_t step) {
+static void wire_round(wire *w, const draco_transport *t, draco_request_kind ask, uint64_t step) {
     draco_inbox inbox = {sizeof inbox, w, inbox_row, inbox_chunk, inbox_end};
-    draco_request request = {.ask = ask, .step = step, .reply_bytes = w->bytes};
+    draco_request request = {.kind = ask, .step = step, .reply_bytes = w->bytes};
     memset(w->arrived, 0, sizeof w->arrived);
     memset(w->ended, 0, sizeof w->ended);
     memset(w->row, 0xee, (size_t)w->n * w->bytes);
@@ -278,10 +278,11 @@ static void only_liars_are_changed(void **state) {
                 int changed = 0;
                 wire_fill(&w, &config.code, step);
                 if (config.code.field) { /* the liars of a second half are those of the first */
-                    draco_request first = {.ask = DRACO_ASK_EXPONENTS, .step = step, .reply_bytes = 4};
+                    draco_request first = {.kind = DRACO_REQUEST_EXPONENTS, .step = step, .reply_bytes = 4};
                     assert_int_equal(outer.broadcast(outer.ctx, &first), DRACO_OK);
                 }
-                wire_round(&w, &outer, config.code.field ? DRACO_ASK_ENCODED : DRACO_ASK_MESSAGE, step);
+                wire_round(&w, &outer, config.code.field ? DRACO_REQUEST_ENCODED : DRACO_REQUEST_MESSAGE,
+                           step);
                 draco_attack_liars(&config, step, 0, liars);
                 draco_attack_missing(&config, step, 0, missing);
                 for (int i = 0; i < N; i++) {
@@ -333,7 +334,7 @@ static void lie(const char *name, double factor, wire *w, unsigned char *liars) 
     assert_int_equal(draco_attack_wrap(&outer, &inner, &config), DRACO_OK);
     for (uint64_t step = 0; step < 2; step++) {
         wire_fill(w, &config.code, step);
-        wire_round(w, &outer, DRACO_ASK_MESSAGE, step);
+        wire_round(w, &outer, DRACO_REQUEST_MESSAGE, step);
     }
     draco_attack_liars(&config, 1, 0, liars);
     draco_attack_unwrap(&outer);
@@ -518,9 +519,9 @@ static void lies_mod_p(void **state) {
         wire_new(&w, &inner, &config.code);
         wire_fill(&w, &config.code, 1);
         assert_int_equal(draco_attack_wrap(&outer, &inner, &config), DRACO_OK);
-        wire_round(&w, &outer, DRACO_ASK_EXPONENTS, 1);
+        wire_round(&w, &outer, DRACO_REQUEST_EXPONENTS, 1);
         for (int i = 0; i < N; i++) assert_true(same(&w, i)); /* truth in the first half was asked for */
-        wire_round(&w, &outer, DRACO_ASK_ENCODED, 1);
+        wire_round(&w, &outer, DRACO_REQUEST_ENCODED, 1);
         draco_attack_liars(&config, 1, 0, liars);
         for (int i = 0; i < N; i++)
             for (size_t j = 0; j < D && liars[i]; j++) {
@@ -546,7 +547,7 @@ static void omniscient_liars_go_first(void **state) {
     wire_fill(&w, &config.code, 7);
     assert_int_equal(draco_attack_wrap(&outer, &inner, &config), DRACO_OK);
     w.enough_after = 5; /* the server has enough: everybody is delivered all the same */
-    wire_round(&w, &outer, DRACO_ASK_MESSAGE, 7);
+    wire_round(&w, &outer, DRACO_REQUEST_MESSAGE, 7);
     draco_attack_liars(&config, 7, 0, liars);
     assert_int_equal(w.orders, N);
     for (int k = 0; k < N; k++) assert_int_equal(liars[w.order[k]], k < 3);
@@ -558,15 +559,15 @@ static void digests_and_exponents_are_garbled(void **state) {
     (void)state;
     static const struct {
         const char *name;
-        draco_ask ask;
+        draco_request_kind kind;
         int garbled;
-    } cases[] = {{"reverse", DRACO_ASK_DIGEST, 1},
-                 {"alie", DRACO_ASK_DIGEST, 1},
-                 {"digest-wrong-body", DRACO_ASK_DIGEST, 0},
-                 {"digest-no-body", DRACO_ASK_DIGEST, 0},
-                 {"reverse", DRACO_ASK_EXPONENTS, 1},
-                 {"digest-wrong-body", DRACO_ASK_BODY, 1},
-                 {"reverse", DRACO_ASK_PROBE, 0}};
+    } cases[] = {{"reverse", DRACO_REQUEST_DIGEST, 1},
+                 {"alie", DRACO_REQUEST_DIGEST, 1},
+                 {"digest-wrong-body", DRACO_REQUEST_DIGEST, 0},
+                 {"digest-no-body", DRACO_REQUEST_DIGEST, 0},
+                 {"reverse", DRACO_REQUEST_EXPONENTS, 1},
+                 {"digest-wrong-body", DRACO_REQUEST_BODY, 1},
+                 {"reverse", DRACO_REQUEST_PROBE, 0}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         draco_attack_config config = {.name = cases[k].name, .code = plain_code(), .liars = 2};
         wire w;
@@ -575,8 +576,8 @@ static void digests_and_exponents_are_garbled(void **state) {
         wire_new(&w, &inner, &config.code);
         wire_fill(&w, &config.code, 0);
         assert_int_equal(draco_attack_wrap(&outer, &inner, &config), DRACO_OK);
-        wire_round(&w, &outer, DRACO_ASK_MESSAGE, 0);
-        wire_round(&w, &outer, cases[k].ask, 0);
+        wire_round(&w, &outer, DRACO_REQUEST_MESSAGE, 0);
+        wire_round(&w, &outer, cases[k].kind, 0);
         draco_attack_liars(&config, 0, 0, liars);
         for (int i = 0; i < N; i++) {
             assert_int_equal(w.ended[i], 1 + DRACO_UNDECIDED);
@@ -607,7 +608,7 @@ static void a_worker_lies_by_itself(void **state) {
             draco_request request;
             int before = w.submits;
             wire_fill(&w, &config.code, step);
-            w.next = (draco_request){.ask = DRACO_ASK_MESSAGE, .step = step, .reply_bytes = w.bytes};
+            w.next = (draco_request){.kind = DRACO_REQUEST_MESSAGE, .step = step, .reply_bytes = w.bytes};
             assert_int_equal(outer.receive(outer.ctx, &request), DRACO_OK);
             assert_int_equal(outer.submit(outer.ctx, &request, true_of(&w, self), w.bytes), DRACO_OK);
             draco_attack_liars(&config, step, 0, liars);

@@ -15,7 +15,7 @@
 #define DRACO_CHECKPOINT_IMPLEMENTATION
 #include "models/draco_checkpoint.h"
 
-enum { DIM = 40000, PARAMETERS = 36000, STATES = 2, HEADER = DRACO_CHECKPOINT_PRIV_HEADER };
+enum { DIM = 40000, PARAMETERS = 36000, STATES = 2, HEADER = DR_CHECKPOINT_HEADER };
 enum { SIZE = HEADER + 4 * (DIM + STATES * PARAMETERS) + 4 };
 
 static char folder[64], path[128];

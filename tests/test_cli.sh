@@ -3,7 +3,7 @@
 train=${BUILD:-build}/draco-train
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/support/tap.sh"
 
 # Refused: exit code 2, one line on stderr that names the culprit, no file written.
 refused() { # PATTERN TEXT OPTION...

@@ -1,5 +1,5 @@
 /* Descriptors, dealing, the repetition code end to end, golden vectors, arguments, and words. */
-#include "codes_helpers.h"
+#include "support/codes_helpers.h"
 #include "golden/codes.h"
 
 static void descriptor_limits(void **state) {

@@ -2,7 +2,7 @@
 # The small programs about the codes run and say what the manual says; the golden vectors are what their script makes.
 build=${BUILD:-build}
 root=$(cd "$(dirname "$0")/.." && pwd)
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/support/tap.sh"
 "$build/02_encode_decode" >/dev/null
 result $? "02_encode_decode names the liar and the straggler"
 "$build/03_cyclic_by_hand" | grep -q "worker 3 lied"

@@ -1,13 +1,13 @@
 /* The inside of draco_codes.h: the linear algebra, the kernels of every instruction set, and sketches, whose
  * bits must not depend on how the bytes were cut. */
-#include "codes_helpers.h"
+#include "support/codes_helpers.h"
 
-#define HEAD sizeof(draco_codes_priv_sketch)
+#define HEAD sizeof(drc_sketch)
 
-typedef draco_codes_priv_c cplx;
+typedef drc_c cplx;
 
 static cplx random_c(uint64_t *rng) {
-    return draco_codes_priv_c_of((double)rng_normal(rng), (double)rng_normal(rng));
+    return drc_c_of((double)rng_normal(rng), (double)rng_normal(rng));
 }
 
 /* R has zeros below, and R^H R = A^H A; what is reflected along keeps its inner products with A. */
@@ -22,18 +22,18 @@ static void householder(void **state) {
             if (cols > 2)
                 memcpy(a + rows, a, (size_t)rows * sizeof *a),
                     memcpy(was + rows, a, (size_t)rows * sizeof *a);
-            draco_codes_priv_qr(a, rows, cols, b, 2, rows);
+            drc_qr(a, rows, cols, b, 2, rows);
             for (int j = 0; j < cols; j++) {
                 for (int i = j + 1; i < rows; i++)
                     assert_true(a[j * rows + i].re == 0 && a[j * rows + i].im == 0);
                 for (int k = 0; k < cols; k++) {
-                    cplx x = draco_codes_priv_dot(a + j * rows, a + k * rows, rows);
-                    cplx y = draco_codes_priv_dot(was + j * rows, was + k * rows, rows);
+                    cplx x = drc_dot(a + j * rows, a + k * rows, rows);
+                    cplx y = drc_dot(was + j * rows, was + k * rows, rows);
                     assert_true(fabs(x.re - y.re) + fabs(x.im - y.im) < 1e-12);
                 }
                 for (int k = 0; k < 2; k++) {
-                    cplx x = draco_codes_priv_dot(a + j * rows, b + k * rows, rows);
-                    cplx y = draco_codes_priv_dot(was + j * rows, before + k * rows, rows);
+                    cplx x = drc_dot(a + j * rows, b + k * rows, rows);
+                    cplx y = drc_dot(was + j * rows, before + k * rows, rows);
                     assert_true(fabs(x.re - y.re) + fabs(x.im - y.im) < 1e-12);
                 }
             }
@@ -49,28 +49,28 @@ static void least_singular_vector(void **state) {
             cplx a[20 * 20], keep[20 * 20], v[20 * 20], null[20];
             for (int j = 0; j < n; j++) null[j] = random_c(&rng);
             for (int i = 0; i < n; i++) {
-                cplx last = draco_codes_priv_c_of(0, 0);
+                cplx last = drc_c_of(0, 0);
                 double scale = graded ? pow(10, -12.0 * i / n) : 1;
                 for (int j = 0; j + 1 < n; j++) {
-                    cplx x = draco_codes_priv_c_scale(random_c(&rng), scale);
+                    cplx x = drc_c_scale(random_c(&rng), scale);
                     a[j * n + i] = x;
-                    last = draco_codes_priv_c_sub(last, draco_codes_priv_c_mul(x, null[j]));
+                    last = drc_c_sub(last, drc_c_mul(x, null[j]));
                 }
-                double size = draco_codes_priv_c_norm2(null[n - 1]);
-                cplx conjugate = draco_codes_priv_c_of(null[n - 1].re / size, -null[n - 1].im / size);
-                a[(n - 1) * n + i] = draco_codes_priv_c_mul(last, conjugate);
+                double size = drc_c_norm2(null[n - 1]);
+                cplx conjugate = drc_c_of(null[n - 1].re / size, -null[n - 1].im / size);
+                a[(n - 1) * n + i] = drc_c_mul(last, conjugate);
             }
             memcpy(keep, a, sizeof keep);
-            const cplx *found = draco_codes_priv_least(a, v, n);
-            double whole = sqrt(draco_codes_priv_norm2(keep, n * n)), left = 0;
-            assert_true(fabs(draco_codes_priv_norm2(found, n) - 1) < 1e-12);
+            const cplx *found = drc_least(a, v, n);
+            double whole = sqrt(drc_norm2(keep, n * n)), left = 0;
+            assert_true(fabs(drc_norm2(found, n) - 1) < 1e-12);
             for (int i = 0; i < n; i++) {
-                cplx sum = draco_codes_priv_c_of(0, 0);
+                cplx sum = drc_c_of(0, 0);
                 for (int j = 0; j < n; j++) {
-                    cplx minus = draco_codes_priv_c_mul(keep[j * n + i], found[j]);
-                    sum = draco_codes_priv_c_sub(sum, minus);
+                    cplx minus = drc_c_mul(keep[j * n + i], found[j]);
+                    sum = drc_c_sub(sum, minus);
                 }
-                left += draco_codes_priv_c_norm2(sum);
+                left += drc_c_norm2(sum);
             }
             assert_true(sqrt(left) < 1e-13 * whole);
         }
@@ -87,27 +87,27 @@ static void weights_read_the_constant_term(void **state) {
         int n = code.n, q = code.r - 1;
         void *work = malloc(draco_locate_work_bytes(&code));
         double *weights = malloc(draco_weights_bytes(&code));
-        draco_codes_priv_bench w;
-        draco_codes_priv_lay_bench(&code, work, &w);
-        for (int i = 0; i < n; i++) w.roots[i] = draco_codes_priv_root(n, i);
+        drc_bench w;
+        drc_lay_bench(&code, work, &w);
+        for (int i = 0; i < n; i++) w.roots[i] = drc_root(n, i);
         for (int count = 0; count <= q; count++) {
             int bad[64];
             choose(bad, count, n, 0, &rng);
-            double gain = draco_codes_priv_solve(&w, bad, count), norm = 0;
-            draco_codes_priv_weigh(&w, bad, count, weights);
+            double gain = drc_solve(&w, bad, count), norm = 0;
+            drc_weigh(&w, bad, count, weights);
             for (int i = 0; i < 2 * n; i++) norm += weights[i] * weights[i];
             assert_true(fabs(sqrt(n * norm) / gain - 1) < 1e-6);
             for (int i = 0; i < count; i++)
                 assert_true(weights[2 * bad[i]] == 0 && weights[2 * bad[i] + 1] == 0);
             for (int degree = 0; degree < n - q; degree++) {
-                cplx sum = draco_codes_priv_c_of(degree == 0 ? -1 : 0, 0);
+                cplx sum = drc_c_of(degree == 0 ? -1 : 0, 0);
                 for (int i = 0; i < n; i++) {
-                    cplx v = draco_codes_priv_c_of(weights[2 * i], weights[2 * i + 1]);
-                    cplx term = draco_codes_priv_c_mul(v, draco_codes_priv_power(&w, i, degree));
+                    cplx v = drc_c_of(weights[2 * i], weights[2 * i + 1]);
+                    cplx term = drc_c_mul(v, drc_power(&w, i, degree));
                     sum.re += term.re;
                     sum.im += term.im;
                 }
-                assert_true(sqrt(draco_codes_priv_c_norm2(sum)) < 1e-7 * gain);
+                assert_true(sqrt(drc_c_norm2(sum)) < 1e-7 * gain);
             }
         }
         free(work);
@@ -122,13 +122,13 @@ static void residues(void **state) {
     const uint64_t edges[] = {0, 1, p - 1, p, p + 1ull, 2ull * p, 1ull << 62, (uint64_t)-1};
     for (int k = 0; k < 20000; k++) {
         uint64_t v = k < 8 ? edges[k] : rng_next(&rng) >> rng_below(&rng, 40);
-        assert_int_equal(draco_codes_priv_mod(v), v % p);
+        assert_int_equal(drc_mod(v), v % p);
         uint32_t a = (uint32_t)(v % p);
-        if (a) assert_int_equal(draco_codes_priv_mul(a, draco_codes_priv_inverse(a)), 1);
+        if (a) assert_int_equal(drc_mul(a, drc_inverse(a)), 1);
     }
 }
 
-#ifdef DRACO_CODES_PRIV_X86
+#ifdef DRC_X86
 static int has_avx512(void) {
     return __builtin_cpu_supports("avx512f") != 0;
 }
@@ -182,19 +182,19 @@ static void every_version_gives_the_same_bits(void **state) {
     const float *rows[4] = {x, x + COUNT + 1, x + 2 * COUNT, x + 3 * COUNT - 3};
     const uint32_t *wholes[3] = {u, u + COUNT + 1, u + 2 * COUNT};
     for (int k = 0; k < 32; k++) factors[k] = (double)(float)(1 + rng_unit(&rng));
-    for (int k = 0; k < 8; k++) v[k] = draco_codes_priv_short((double)rng_normal(&rng));
+    for (int k = 0; k < 8; k++) v[k] = drc_short((double)rng_normal(&rng));
     for (int k = 0; k < 1024; k++) sums[0][k] = sums[1][k] = k, totals[k] = rng_next(&rng) >> 31;
     for (int k = 0; k < 1024; k++) lanes[k] = rng_next(&rng) % 0x7fffffff;
     for (int k = 0; k < 5 * 512; k++) folded[k] = k;
-    SAME(draco_codes_priv_fold_complex, sizeof folded, folded, folded, x, factors, x);
-    SAME(draco_codes_priv_fold_prime, sizeof lanes, lanes, lanes, u, u + 77, u, &largest);
-    SAME(draco_codes_priv_encode, COUNT * sizeof *m, m, m, x + 1, COUNT / 2 - 3, v[0], v[1]);
-    SAME(draco_codes_priv_largest, sizeof largest, &largest, x, COUNT - 5, &largest);
-    SAME(draco_codes_priv_quantise, COUNT * sizeof *mu, mu, mu, x, COUNT - 3, 1e-2, 123456789);
+    SAME(drc_fold_complex, sizeof folded, folded, folded, x, factors, x);
+    SAME(drc_fold_prime, sizeof lanes, lanes, lanes, u, u + 77, u, &largest);
+    SAME(drc_encode, COUNT * sizeof *m, m, m, x + 1, COUNT / 2 - 3, v[0], v[1]);
+    SAME(drc_largest, sizeof largest, &largest, x, COUNT - 5, &largest);
+    SAME(drc_quantise, COUNT * sizeof *mu, mu, mu, x, COUNT - 3, 1e-2, 123456789);
     for (size_t count = 1000; count < 1024; count += 3) {
-        SAME(draco_codes_priv_add_row, sizeof sums[0], sums[0], sums[0], x, count);
-        SAME(draco_codes_priv_add_rows, sizeof sums, sums, sums[0], sums[1], rows, v, count);
-        SAME(draco_codes_priv_add_residues, sizeof totals, totals, totals, wholes, u + 5, count);
+        SAME(drc_add_row, sizeof sums[0], sums[0], sums[0], x, count);
+        SAME(drc_add_rows, sizeof sums, sums, sums[0], sums[1], rows, v, count);
+        SAME(drc_add_residues, sizeof totals, totals, totals, wholes, u + 5, count);
     }
     free(x);
     free(m);
@@ -343,7 +343,7 @@ int main(void) {
         cmocka_unit_test(least_singular_vector),
         cmocka_unit_test(weights_read_the_constant_term),
         cmocka_unit_test(residues),
-#ifdef DRACO_CODES_PRIV_X86
+#ifdef DRC_X86
         cmocka_unit_test(every_version_gives_the_same_bits),
 #endif
         cmocka_unit_test(any_chunking_gives_the_same_bits),

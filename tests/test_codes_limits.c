@@ -1,6 +1,6 @@
 /* What the codes do at and past their limits: exponents and rounding of the prime field, more liars than a code
  * carries, all redundancy gone, gradients of zeros, denormals and outliers. */
-#include "codes_helpers.h"
+#include "support/codes_helpers.h"
 
 static void exponents_of_blocks(void **state) {
     (void)state;
@@ -55,7 +55,7 @@ static void sums_never_wrap(void **state) {
     for (int n = 1; n <= 200; n += n < 20 ? 1 : 37) {
         draco_code code = code_of(DRACO_CYCLIC, DRACO_FIELD_PRIME, DRACO_SUPPORT_SPREAD, n, 0, 0);
         double most = 0x1.fffffep127;
-        double unit = draco_codes_priv_unit(&code, 254), q = 0x1p128 / unit;
+        double unit = drc_unit(&code, 254), q = 0x1p128 / unit;
         assert_true(q * n <= (double)((0x7fffffff - 1) / 2));
         assert_true(most / unit <= q);
         assert_true(2 * q > (double)((0x7fffffff - 1) / 2 / n)); /* and no bit is wasted */

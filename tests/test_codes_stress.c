@@ -1,6 +1,6 @@
 /* The stress table: every code of a list, liars side by side and at random, every kind of lie, both fields.
  * DRACO_STRESS=full runs ten times as many trials and prints the table. */
-#include "codes_helpers.h"
+#include "support/codes_helpers.h"
 
 #define D 3001
 

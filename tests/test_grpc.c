@@ -1,6 +1,6 @@
 /* The gRPC transport: its frames, its rounds, its ways of saying no, several servers. */
 #define DRACO_GRPC_IMPLEMENTATION
-#include "grpc_testing.h"
+#include "support/grpc_testing.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +29,7 @@ static void frame_bytes_are_protobufs(void **state) {
     f.version = 1;
     f.code = 5;
     f.step = 7;
-    f.ask = DRACO_ASK_MESSAGE;
+    f.request = DRACO_REQUEST_MESSAGE;
     f.payload_bytes = 3;
     const size_t n = draco_grpc_frame_encode(&f, out);
     assert_int_equal(n, sizeof expected);
@@ -57,7 +57,7 @@ static void frame_fields_come_in_any_order(void **state) {
     static const uint8_t too_big[] = {16, 255, 255, 255, 255, 255, 1};
     draco_grpc_frame f;
     assert_int_equal(draco_grpc_frame_decode(&f, shuffled, sizeof shuffled), DRACO_OK);
-    assert_int_equal(f.ask, 6);
+    assert_int_equal(f.request, 6);
     assert_int_equal(f.kind, 3);
     assert_int_equal(f.worker, 2);
     assert_int_equal(f.payload_at, sizeof shuffled - 1);
@@ -131,11 +131,11 @@ static void open_server(draco_transport *t, const draco_grpc_server_config *conf
     snprintf(address, 64, "127.0.0.1:%d", draco_grpc_port(t));
 }
 
-static draco_request make_request(draco_ask ask, uint64_t round, const float *params, size_t count,
+static draco_request make_request(draco_request_kind ask, uint64_t round, const float *params, size_t count,
                                   size_t reply) {
     draco_request r;
     memset(&r, 0, sizeof r);
-    r.ask = ask;
+    r.kind = ask;
     r.round = round;
     r.step = round + 1000;
     r.params = params;
@@ -163,7 +163,7 @@ static void rounds_carry_every_byte(const draco_grpc_server_config *config,
     for (int round = 1; round <= rounds; round++) {
         for (size_t i = 0; i < d; i++) params[i] = (float)((i * 7 + (size_t)round) % 1013);
         const draco_request r =
-            make_request(DRACO_ASK_MESSAGE, (uint64_t)round, params, d, d * sizeof(float));
+            make_request(DRACO_REQUEST_MESSAGE, (uint64_t)round, params, d, d * sizeof(float));
         toy_inbox_reset(&in);
         assert_int_equal(t.broadcast(t.ctx, &r), DRACO_OK);
         assert_int_equal(t.collect(t.ctx, &r, 30, &in.inbox), DRACO_OK);
@@ -245,7 +245,7 @@ static void extra_and_fetch(void **state) {
     uint64_t round = 0;
     for (int turn = 0; turn < 5; turn++) {
         toy_inbox small, in;
-        draco_request r = make_request(DRACO_ASK_EXPONENTS, ++round, params, d, 33);
+        draco_request r = make_request(DRACO_REQUEST_EXPONENTS, ++round, params, d, 33);
         r.extra = extra; /* both at once */
         r.extra_bytes = 100;
         toy_inbox_open(&small, 3, 33);
@@ -254,7 +254,7 @@ static void extra_and_fetch(void **state) {
         for (int i = 0; i < 3; i++) assert_true(toy_right(&small, i, &r));
         toy_inbox_close(&small);
 
-        r = make_request(DRACO_ASK_ENCODED, ++round, NULL, 0, 100000);
+        r = make_request(DRACO_REQUEST_ENCODED, ++round, NULL, 0, 100000);
         r.extra = extra;
         r.extra_bytes = sizeof extra;
         toy_inbox_open(&in, 3, 100000);
@@ -263,7 +263,7 @@ static void extra_and_fetch(void **state) {
         for (int i = 0; i < 3; i++) assert_true(toy_right(&in, i, &r));
         toy_inbox_close(&in);
 
-        r = make_request(DRACO_ASK_BODY, ++round, NULL, 0, 5000000);
+        r = make_request(DRACO_REQUEST_BODY, ++round, NULL, 0, 5000000);
         const unsigned char whom[3] = {0, (unsigned char)(turn % 2), (unsigned char)(1 - turn % 2)};
         toy_inbox_open(&in, 3, 5000000);
         assert_int_equal(t.fetch(t.ctx, &r, whom, 30, &in.inbox), DRACO_OK);
@@ -436,7 +436,7 @@ static void workers_wait_for_the_server_and_find_it_again(void **state) {
     config.address = address;
     open_server(&t, &config, address);
     toy_inbox_open(&in, 2, 12);
-    draco_request r = make_request(DRACO_ASK_MESSAGE, 9, params, 3, 12);
+    draco_request r = make_request(DRACO_REQUEST_MESSAGE, 9, params, 3, 12);
     assert_int_equal(t.broadcast(t.ctx, &r), DRACO_OK);
     assert_int_equal(t.collect(t.ctx, &r, 20, &in.inbox), DRACO_OK);
     assert_int_equal(in.whole, 2);
@@ -459,7 +459,7 @@ static void who_never_joined_is_absent_and_who_cannot_answer_is_malformed(void *
                 mute = toy_spawn("%s %s 1 mode=mute", peer, address);
     toy_inbox_open(&in, 3, 12);
     for (uint64_t round = 1; round < 4; round++) {
-        const draco_request r = make_request(DRACO_ASK_MESSAGE, round, params, 3, 12);
+        const draco_request r = make_request(DRACO_REQUEST_MESSAGE, round, params, 3, 12);
         toy_inbox_reset(&in);
         const double begin = toy_now();
         assert_int_equal(t.broadcast(t.ctx, &r), DRACO_OK);
@@ -486,7 +486,7 @@ static void a_stop_flag_ends_all_waiting(void **state) {
     config.stop = &stop;
     config.limits.start_seconds = -1;
     open_server(&t, &config, address);
-    const draco_request r = make_request(DRACO_ASK_MESSAGE, 1, params, 3, 12);
+    const draco_request r = make_request(DRACO_REQUEST_MESSAGE, 1, params, 3, 12);
     stop = 1;
     double begin = toy_now();
     assert_int_equal(t.broadcast(t.ctx, &r), DRACO_E_STOPPED);
@@ -497,7 +497,7 @@ static void a_stop_flag_ends_all_waiting(void **state) {
     assert_int_equal(t.broadcast(t.ctx, &r), DRACO_OK);
     assert_int_equal(t.collect(t.ctx, &r, -1, &in.inbox), DRACO_OK);
     kill(p, SIGSTOP);
-    const draco_request next = make_request(DRACO_ASK_MESSAGE, 2, params, 3, 12);
+    const draco_request next = make_request(DRACO_REQUEST_MESSAGE, 2, params, 3, 12);
     toy_inbox_reset(&in);
     assert_int_equal(t.broadcast(t.ctx, &next), DRACO_OK);
     stop = 1;
@@ -531,7 +531,7 @@ static void *shard_main(void *arg) {
     toy_inbox_open(&in, 2, sizeof params);
     for (int turn = 0; turn < 10; turn++) {
         for (int i = 0; i < SHARD; i++) params[i] = (float)(s->number * SHARD + i + turn);
-        draco_request r = make_request(DRACO_ASK_MESSAGE, ++round, params, SHARD, sizeof params);
+        draco_request r = make_request(DRACO_REQUEST_MESSAGE, ++round, params, SHARD, sizeof params);
         r.step = (uint64_t)turn;
         toy_inbox_reset(&in);
         s->good +=
@@ -539,7 +539,7 @@ static void *shard_main(void *arg) {
         for (int i = 0; i < 2; i++) s->good += toy_right(&in, i, &r);
         if (s->number == turn % SERVERS) { /* one server alone fetches from one worker */
             const unsigned char whom[2] = {1, 0};
-            r = make_request(DRACO_ASK_BODY, ++round, NULL, 0, 64);
+            r = make_request(DRACO_REQUEST_BODY, ++round, NULL, 0, 64);
             in.bytes = 64;
             toy_inbox_reset(&in);
             s->good += s->t.fetch(s->t.ctx, &r, whom, 20, &in.inbox) == DRACO_OK && in.whole == 1;

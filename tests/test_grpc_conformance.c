@@ -1,6 +1,6 @@
 /* Same bits over gRPC as on OpenMP: every code and rule, honest, with liars, with silent workers, one server,
  * three. */
-#include "tests/conformance.h"
+#include "support/conformance.h"
 
 #define DRACO_IMPLEMENTATION
 #include "draco.h"

@@ -1,7 +1,7 @@
 /* What the gRPC transport stands: workers and servers killed or stopped, strangers, floods. In every test the
    run goes on, the culprit is named, and nothing waits for ever. */
 #define DRACO_GRPC_IMPLEMENTATION
-#include "grpc_testing.h"
+#include "support/grpc_testing.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,7 +42,7 @@ static draco_request run_ask(run *r) {
     memset(&q, 0, sizeof q);
     r->round++;
     for (size_t i = 0; i < r->d; i++) r->params[i] = (float)((i + r->round * 17) % 509);
-    q.ask = DRACO_ASK_MESSAGE;
+    q.kind = DRACO_REQUEST_MESSAGE;
     q.round = r->round;
     q.step = r->round;
     q.params = r->params;

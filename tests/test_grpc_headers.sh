@@ -1,7 +1,7 @@
 #!/bin/sh
 # The headers of the gRPC transport compile alone and twice, bare, with their implementation and as a static copy that
 # exports nothing, with gcc and clang and every warning an error; the program in the opening comment runs.
-. "$(dirname "$0")/headers.sh"
+. "$(dirname "$0")/support/headers.sh"
 build=${BUILD:-build}
 mkdir -p "$build/grpc_headers"
 tmp=$(cd "$build/grpc_headers" && pwd)

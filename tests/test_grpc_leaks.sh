@@ -5,7 +5,7 @@ BUILD=${BUILD:-build}
 dir=$BUILD/leaks
 mkdir -p "$dir"
 warn="-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror"
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/support/tap.sh"
 
 for name in test_grpc_faults peer_grpc; do
     # shellcheck disable=SC2086

@@ -1,7 +1,7 @@
 /* 45 workers, 500 rounds: the server's memory stays flat. Some workers are killed and come back on the way.
    DRACO_LOAD_ROUNDS and DRACO_LOAD_DIM ask for another size (11200000 needs 3 GB and some minutes). */
 #define DRACO_GRPC_IMPLEMENTATION
-#include "grpc_testing.h"
+#include "support/grpc_testing.h"
 
 enum { WORKERS = 45 };
 
@@ -41,7 +41,7 @@ int main(void) {
     for (long round = 1; round <= rounds; round++) {
         draco_request r;
         memset(&r, 0, sizeof r);
-        r.ask = DRACO_ASK_MESSAGE;
+        r.kind = DRACO_REQUEST_MESSAGE;
         r.round = r.step = (uint64_t)round;
         r.params = params;
         r.params_count = d;

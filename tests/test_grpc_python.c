@@ -1,13 +1,13 @@
 /* A worker in Python that was written from draco.proto alone: its vote agrees within the tolerance in every
    round, and as a liar it is caught in every round. Two workers in C sit in the same group. */
-#include "tests/conformance.h"
+#include "support/conformance.h"
 
 #define DRACO_IMPLEMENTATION
 #include "draco.h"
 #define DRACO_OPENMP_IMPLEMENTATION
 #include "transports/draco_openmp.h"
 #define DRACO_GRPC_IMPLEMENTATION
-#include "grpc_testing.h"
+#include "support/grpc_testing.h"
 #define DRACO_OPTIM_IMPLEMENTATION
 #include "models/draco_optim.h"
 #define DRACO_RULES_IMPLEMENTATION

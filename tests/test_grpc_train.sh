@@ -6,7 +6,7 @@ train=$BUILD/draco-train
 dir=$(mktemp -d /tmp/draco-grpc-XXXXXX)
 pids=""
 trap 'kill -9 $pids 2>/dev/null; rm -rf "$dir"' EXIT
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/support/tap.sh"
 explain() { tail -n 5 "$dir"/*.log; }
 if ! $train --help | grep -q -- "--role="; then
     echo "ok 1 - draco-train over gRPC # SKIP built without gRPC"

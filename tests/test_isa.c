@@ -2,7 +2,7 @@
 #define DRACO_MLP_IMPLEMENTATION
 #include "models/draco_mlp.h"
 #include "models/draco_layers.h"
-#include "models_check.h"
+#include "support/models_check.h"
 
 static void pinned_before_the_first_product(void **state) {
     (void)state;

@@ -1,5 +1,5 @@
 /* Layers: the naive ones against central differences in double, the fast ones against the naive ones. */
-#include "models_check.h"
+#include "support/models_check.h"
 
 #define DRACO_DATA_IMPLEMENTATION
 #include "models/draco_layers.h"

@@ -2,7 +2,7 @@
 #define DRACO_MLP_IMPLEMENTATION
 #include "models/draco_mlp.h"
 #include "models/draco_naive.h"
-#include "models_check.h"
+#include "support/models_check.h"
 
 static void golden_values(void **state) {
     (void)state;

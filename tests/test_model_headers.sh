@@ -1,7 +1,7 @@
 #!/bin/sh
 # Every header of models/ compiles alone and twice, with no switch, with its implementation, and as a static copy that
 # exports no function, with gcc and clang and every warning an error.
-. "$(dirname "$0")/headers.sh"
+. "$(dirname "$0")/support/headers.sh"
 build=${BUILD:-build}
 mkdir -p "$build/model_headers"
 tmp=$(cd "$build/model_headers" && pwd)

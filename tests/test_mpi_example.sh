@@ -1,6 +1,6 @@
 #!/bin/sh
 # The example that puts Draco into an MPI program: short, right, and the liar is caught in every step.
-. "$(dirname "$0")/mpi.sh"
+. "$(dirname "$0")/support/mpi.sh"
 lines=$(wc -l <examples/05_mpi_gather.c)
 [ "$lines" -le 60 ] && ! grep -q '"draco.h"' examples/05_mpi_gather.c
 result $? "the whole program has $lines lines and does without draco.h"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Liars on the wire: too few bytes, too many, none, a wrong step, an old one, two answers, garbage, a flood. They
 # are named, nobody else is, nothing is lost, nothing hangs.
-. "$(dirname "$0")/mpi.sh"
+. "$(dirname "$0")/support/mpi.sh"
 peer=$BUILD/tests/peer_mpi_faults
 log=$BUILD/logs/mpi_faults.out
 mkdir -p "$BUILD/logs"

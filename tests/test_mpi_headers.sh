@@ -1,8 +1,8 @@
 #!/bin/sh
 # The headers of the MPI transport compile alone and twice, bare, with their implementation and as a static copy that
 # exports nothing, with gcc and clang and every warning an error; the program in the opening comment runs.
-. "$(dirname "$0")/mpi.sh"
-. "$(dirname "$0")/headers.sh"
+. "$(dirname "$0")/support/mpi.sh"
+. "$(dirname "$0")/support/headers.sh"
 mkdir -p "$BUILD/mpi_headers"
 tmp=$(cd "$BUILD/mpi_headers" && pwd)
 mpi=$(pkg-config --cflags ompi-c | sed 's/-I/-isystem /g')
@@ -10,7 +10,7 @@ extra=$mpi
 
 for compiler in gcc clang; do
     command -v $compiler >/dev/null 2>&1 || continue
-    for name in MPI LIFELINE; do
+    for name in MPI LIVENESS; do
         header=transports/draco_$(echo $name | tr 'A-Z' 'a-z').h
         compiles $compiler "$header" && compiles $compiler "$header" DRACO_${name}_IMPLEMENTATION
         result $? "$header compiles alone and twice with $compiler"

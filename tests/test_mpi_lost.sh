@@ -1,7 +1,7 @@
 #!/bin/sh
 # Ranks that die or stall: killed at the start, between rounds and in a message, stopped and continued; a server
 # that dies; ranks that were set up differently. Every run has a time limit.
-. "$(dirname "$0")/mpi.sh"
+. "$(dirname "$0")/support/mpi.sh"
 peer=$BUILD/tests/peer_mpi_faults
 log=$BUILD/logs/mpi_lost.out
 mkdir -p "$BUILD/logs"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # draco-train under mpirun: the parameters of one process, with one server and with three, with liars, and with a
 # worker that is killed on the way; the exit code of a run that fails.
-. "$(dirname "$0")/mpi.sh"
+. "$(dirname "$0")/support/mpi.sh"
 out=$BUILD/logs/mpi_train
 mkdir -p "$out"
 train="$BUILD/draco-train --model=softmax --data=digits --train-samples=2000 --test-samples=200 --workers=8

@@ -3,7 +3,7 @@
 build=${BUILD:-build}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/support/tap.sh"
 
 python3 -B bench/paper/paper.py --smoke --build "$build" --out "$dir/out" --results "$dir/results.md" >"$dir/log" 2>&1
 result $? "the comparison runs and writes its report"

@@ -2,7 +2,7 @@
 #define DRACO_RESNET_IMPLEMENTATION
 #include "models/draco_resnet.h"
 #include "models/draco_naive.h"
-#include "models_check.h"
+#include "support/models_check.h"
 
 static draco_model open_net(const draco_dataset *train, const draco_dataset *test, int plain, size_t width,
                             int stages, int blocks) {

@@ -36,7 +36,7 @@ typedef struct toy {
     draco_request asked;
     const float *params;
     mischief what[N];
-    draco_ask when; /* 0: in every question */
+    draco_request_kind when; /* 0: in every question */
     int order[N];
     size_t chunk; /* bytes; 0: whole */
     float noise;  /* replicas differ by this much */
@@ -85,16 +85,16 @@ static void deliver(const toy *t, const draco_inbox *in, int worker, mischief wh
 }
 
 static draco_status answer(toy *t, const draco_inbox *in, int worker) {
-    mischief what = t->when == 0 || t->when == t->asked.ask ? t->what[worker] : HONEST;
+    mischief what = t->when == 0 || t->when == t->asked.kind ? t->what[worker] : HONEST;
     unsigned char *row;
     draco_status status;
     if (what == SILENT) return DRACO_MORE;
     row = in->row(in->ctx, worker);
     if (!row) return DRACO_MORE;
-    assert_int_equal(draco_worker_answer(t->worker, worker, &t->asked, row), DRACO_OK);
-    if (what == LIES || (what == LIES_OF_EXPONENTS && t->asked.ask == DRACO_ASK_EXPONENTS))
+    assert_int_equal(draco_worker_reply(t->worker, worker, &t->asked, row), DRACO_OK);
+    if (what == LIES || (what == LIES_OF_EXPONENTS && t->asked.kind == DRACO_REQUEST_EXPONENTS))
         row[t->asked.reply_bytes > 32 ? 30 : 1] ^= 0x15; /* 30: a high byte of coordinate 7 */
-    if (t->noise > 0 && t->asked.ask == DRACO_ASK_MESSAGE)
+    if (t->noise > 0 && t->asked.kind == DRACO_REQUEST_MESSAGE)
         for (size_t j = 0; j < D; j++) {
             float value;
             memcpy(&value, row + 4 * j, 4);
@@ -321,7 +321,7 @@ static void lies_after_the_digest_cost_one_fetch(void **state) {
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         bench *b = bench_new(codes[0]);
         b->config.digest_first = 1;
-        b->t.when = DRACO_ASK_BODY;
+        b->t.when = DRACO_REQUEST_BODY;
         b->t.what[0] = cases[k].what; /* worker 0 is asked first in its group */
         assert_int_equal(bench_round(b), DRACO_OK);
         assert_int_equal(b->t.fetches, 3 + 1);
@@ -337,7 +337,7 @@ static void nobody_left_to_fetch_from(void **state) {
     bench *b = bench_new(codes[0]);
     (void)state;
     b->config.digest_first = 1;
-    b->t.when = DRACO_ASK_BODY;
+    b->t.when = DRACO_REQUEST_BODY;
     for (int i = 0; i < N; i++)
         if (i % 3 == 1) b->t.what[i] = LIES;
     assert_int_equal(bench_round(b), DRACO_E_NO_MAJORITY);
@@ -430,22 +430,23 @@ static void bad_configurations_are_refused(void **state) {
 static void a_worker_refuses_what_it_was_not_set_up_for(void **state) {
     bench *b = bench_new(codes[0]);
     static float reply[D];
-    draco_request request = {.ask = DRACO_ASK_MESSAGE, .params = b->params, .params_count = D, .server = -1};
+    draco_request request = {
+        .kind = DRACO_REQUEST_MESSAGE, .params = b->params, .params_count = D, .server = -1};
     (void)state;
     request.reply_bytes = 4 * D - 4;
-    assert_int_equal(draco_worker_answer(b->t.worker, 0, &request, reply), DRACO_E_CONFIG);
+    assert_int_equal(draco_worker_reply(b->t.worker, 0, &request, reply), DRACO_E_CONFIG);
     request.reply_bytes = 4 * D;
     request.params_count = D - 1;
-    assert_int_equal(draco_worker_answer(b->t.worker, 0, &request, reply), DRACO_E_CONFIG);
+    assert_int_equal(draco_worker_reply(b->t.worker, 0, &request, reply), DRACO_E_CONFIG);
     request.params_count = D;
-    assert_int_equal(draco_worker_answer(b->t.worker, N, &request, reply), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_worker_answer(b->t.worker, -1, &request, reply), DRACO_E_ARGUMENT);
-    request.ask = DRACO_ASK_EXPONENTS;
+    assert_int_equal(draco_worker_reply(b->t.worker, N, &request, reply), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_worker_reply(b->t.worker, -1, &request, reply), DRACO_E_ARGUMENT);
+    request.kind = DRACO_REQUEST_EXPONENTS;
     request.reply_bytes = draco_worker_reply_bytes(b->t.worker, 0, &request);
-    assert_int_equal(draco_worker_answer(b->t.worker, 0, &request, reply), DRACO_E_CONFIG);
-    request.ask = (draco_ask)77;
+    assert_int_equal(draco_worker_reply(b->t.worker, 0, &request, reply), DRACO_E_CONFIG);
+    request.kind = (draco_request_kind)77;
     request.reply_bytes = draco_worker_reply_bytes(b->t.worker, 0, &request);
-    assert_true(draco_worker_answer(b->t.worker, 0, &request, reply) < 0);
+    assert_true(draco_worker_reply(b->t.worker, 0, &request, reply) < 0);
     bench_free(b);
 }
 

@@ -2,7 +2,7 @@
 #define DRACO_TEXTCNN_IMPLEMENTATION
 #include "models/draco_textcnn.h"
 #include "models/draco_naive.h"
-#include "models_check.h"
+#include "support/models_check.h"
 
 enum { WORDS = 30, DIMENSION = 6, FILTERS = 4, LONGEST = 9, SAMPLES = 25 };
 

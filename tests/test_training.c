@@ -14,7 +14,7 @@
 #define DRACO_OPENMP_IMPLEMENTATION
 #define DRACO_RULES_IMPLEMENTATION
 #define DRACO_ATTACKS_IMPLEMENTATION
-#include "training.h"
+#include "support/training.h"
 
 #include <signal.h>
 #include <sys/time.h>

@@ -55,7 +55,7 @@ static void chacha20_of_rfc_8439(void **unused) {
     const uint32_t nonce[3] = {0x09000000u, 0x4a000000u, 0};
     uint8_t key[32], out[64];
     for (int i = 0; i < 32; i++) key[i] = (uint8_t)i;
-    draco_vote_priv_chacha20(key, 1, nonce, out);
+    drv_chacha20(key, 1, nonce, out);
     assert_memory_equal(out, expected, 64);
 }
 
@@ -226,13 +226,13 @@ static void exact_of_the_most_ballots(void **unused) {
 /* ---- Ballot box ---- */
 
 typedef struct room {
-    draco_box box;
+    draco_tally box;
     draco_verdict memory[64];
 } room;
 
 static void open_room(room *r, size_t n, size_t quorum) {
-    assert_true(draco_box_bytes(n, 1) <= sizeof r->memory);
-    assert_int_equal(draco_box_open(&r->box, n, 1, quorum, r->memory), DRACO_OK);
+    assert_true(draco_tally_bytes(n, 1) <= sizeof r->memory);
+    assert_int_equal(draco_tally_open(&r->box, n, 1, quorum, r->memory), DRACO_OK);
 }
 
 static void box_decides_as_soon_as_it_can(void **unused) {
@@ -241,20 +241,20 @@ static void box_decides_as_soon_as_it_can(void **unused) {
     draco_verdict verdicts[5];
     size_t winner = UNTOUCHED;
     open_room(&r, 5, 3);
-    assert_int_equal(draco_box_cast(&r.box, 3, "x"), DRACO_MORE);
-    assert_int_equal(draco_box_cast(&r.box, 0, "y"), DRACO_MORE);
-    assert_int_equal(draco_box_cast(&r.box, 4, "x"), DRACO_MORE);
+    assert_int_equal(draco_tally_cast(&r.box, 3, "x"), DRACO_MORE);
+    assert_int_equal(draco_tally_cast(&r.box, 0, "y"), DRACO_MORE);
+    assert_int_equal(draco_tally_cast(&r.box, 4, "x"), DRACO_MORE);
     assert_int_equal(r.box.decided, 5);
-    assert_int_equal(draco_box_close(&r.box, &winner, verdicts), DRACO_E_NO_MAJORITY);
+    assert_int_equal(draco_tally_close(&r.box, &winner, verdicts), DRACO_E_NO_MAJORITY);
     assert_int_equal(winner, UNTOUCHED);
-    assert_int_equal(draco_box_cast(&r.box, 2, "x"), DRACO_OK);
+    assert_int_equal(draco_tally_cast(&r.box, 2, "x"), DRACO_OK);
     assert_int_equal(r.box.decided, 2);
-    assert_int_equal(draco_box_close(&r.box, &winner, verdicts), DRACO_OK);
+    assert_int_equal(draco_tally_close(&r.box, &winner, verdicts), DRACO_OK);
     assert_int_equal(winner, 2);
     assert_string_equal(letters(verdicts, 5), "B-AAA");
-    assert_int_equal(draco_box_cast(&r.box, 1, "x"), DRACO_OK); /* late, and still judged */
+    assert_int_equal(draco_tally_cast(&r.box, 1, "x"), DRACO_OK); /* late, and still judged */
     assert_int_equal(r.box.decided, 1);
-    assert_int_equal(draco_box_close(&r.box, &winner, verdicts), DRACO_OK);
+    assert_int_equal(draco_tally_close(&r.box, &winner, verdicts), DRACO_OK);
     assert_int_equal(winner, 1);
     assert_string_equal(letters(verdicts, 5), "BAAAA");
 }
@@ -264,22 +264,22 @@ static void box_counts_nobody_twice(void **unused) {
     room r;
     draco_verdict verdicts[3];
     open_room(&r, 3, 2);
-    assert_int_equal(draco_box_cast(&r.box, 0, "x"), DRACO_MORE);
-    assert_int_equal(draco_box_cast(&r.box, 0, "x"), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_box_cast(&r.box, 0, "y"), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_box_spoil(&r.box, 0, DRACO_MALFORMED), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_box_cast(&r.box, 3, "x"), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_box_cast(&r.box, (size_t)-1, "x"), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_box_cast(&r.box, 1, NULL), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_box_spoil(&r.box, 3, DRACO_ABSENT), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_box_spoil(&r.box, 1, DRACO_BLAMED), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_box_close(&r.box, NULL, verdicts), DRACO_E_NO_MAJORITY);
-    assert_int_equal(draco_box_spoil(&r.box, 1, DRACO_MALFORMED), DRACO_OK);
-    assert_int_equal(draco_box_cast(&r.box, 1, "x"), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_box_cast(&r.box, 2, "x"), DRACO_OK);
-    assert_int_equal(draco_box_close(&r.box, NULL, verdicts), DRACO_OK);
+    assert_int_equal(draco_tally_cast(&r.box, 0, "x"), DRACO_MORE);
+    assert_int_equal(draco_tally_cast(&r.box, 0, "x"), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_cast(&r.box, 0, "y"), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_spoil(&r.box, 0, DRACO_MALFORMED), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_cast(&r.box, 3, "x"), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_cast(&r.box, (size_t)-1, "x"), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_cast(&r.box, 1, NULL), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_spoil(&r.box, 3, DRACO_ABSENT), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_spoil(&r.box, 1, DRACO_BLAMED), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_close(&r.box, NULL, verdicts), DRACO_E_NO_MAJORITY);
+    assert_int_equal(draco_tally_spoil(&r.box, 1, DRACO_MALFORMED), DRACO_OK);
+    assert_int_equal(draco_tally_cast(&r.box, 1, "x"), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_cast(&r.box, 2, "x"), DRACO_OK);
+    assert_int_equal(draco_tally_close(&r.box, NULL, verdicts), DRACO_OK);
     assert_string_equal(letters(verdicts, 3), "AMA");
-    assert_int_equal(draco_box_close(&r.box, NULL, NULL), DRACO_OK);
+    assert_int_equal(draco_tally_close(&r.box, NULL, NULL), DRACO_OK);
 }
 
 static void box_with_two_winners_has_none(void **unused) {
@@ -288,30 +288,30 @@ static void box_with_two_winners_has_none(void **unused) {
     draco_verdict verdicts[5];
     size_t winner = UNTOUCHED;
     open_room(&r, 5, 2);
-    assert_int_equal(draco_box_cast(&r.box, 4, "x"), DRACO_MORE);
-    assert_int_equal(draco_box_cast(&r.box, 3, "x"), DRACO_OK);
-    assert_int_equal(draco_box_cast(&r.box, 0, "y"), DRACO_OK);
-    assert_int_equal(draco_box_cast(&r.box, 1, "y"), DRACO_E_AMBIGUOUS);
-    assert_int_equal(draco_box_cast(&r.box, 2, "x"), DRACO_E_AMBIGUOUS);
-    assert_int_equal(draco_box_close(&r.box, &winner, verdicts), DRACO_E_AMBIGUOUS);
+    assert_int_equal(draco_tally_cast(&r.box, 4, "x"), DRACO_MORE);
+    assert_int_equal(draco_tally_cast(&r.box, 3, "x"), DRACO_OK);
+    assert_int_equal(draco_tally_cast(&r.box, 0, "y"), DRACO_OK);
+    assert_int_equal(draco_tally_cast(&r.box, 1, "y"), DRACO_E_AMBIGUOUS);
+    assert_int_equal(draco_tally_cast(&r.box, 2, "x"), DRACO_E_AMBIGUOUS);
+    assert_int_equal(draco_tally_close(&r.box, &winner, verdicts), DRACO_E_AMBIGUOUS);
     assert_int_equal(winner, UNTOUCHED);
 }
 
 static void box_checks_its_arguments(void **unused) {
     (void)unused;
-    draco_box box;
+    draco_tally box;
     draco_verdict memory[16];
-    assert_int_equal(draco_box_open(NULL, 3, 4, 2, memory), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_box_open(&box, 3, 4, 2, NULL), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_box_open(&box, 0, 4, 1, memory), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_box_open(&box, 3, 0, 2, memory), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_box_open(&box, 3, 4, 0, memory), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_box_open(&box, 3, 4, 4, memory), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_box_bytes(3, 4), 3 * (sizeof(draco_verdict) + 4));
-    assert_int_equal(draco_box_bytes(SIZE_MAX / 8, 16), 0);
-    assert_int_equal(draco_box_bytes(2, SIZE_MAX / 2), 0);
-    assert_int_equal(draco_box_bytes(2, SIZE_MAX), 0);
-    assert_int_equal(draco_box_open(&box, SIZE_MAX / 8, 16, 2, memory), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_open(NULL, 3, 4, 2, memory), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_open(&box, 3, 4, 2, NULL), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_open(&box, 0, 4, 1, memory), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_open(&box, 3, 0, 2, memory), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_open(&box, 3, 4, 0, memory), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_open(&box, 3, 4, 4, memory), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_bytes(3, 4), 3 * (sizeof(draco_verdict) + 4));
+    assert_int_equal(draco_tally_bytes(SIZE_MAX / 8, 16), 0);
+    assert_int_equal(draco_tally_bytes(2, SIZE_MAX / 2), 0);
+    assert_int_equal(draco_tally_bytes(2, SIZE_MAX), 0);
+    assert_int_equal(draco_tally_open(&box, SIZE_MAX / 8, 16, 2, memory), DRACO_E_ARGUMENT);
 }
 
 /* ---- Tolerant vote ---- */
@@ -503,10 +503,10 @@ static void an_adversary_moves_no_more_than_the_tolerance(void **unused) {
 
 static void every_comparison_the_same(void **unused) {
     (void)unused;
-#ifdef DRACO_VOTE_PRIV_X86
+#ifdef DRV_X86
     static const float telling[] = {0,        -0.0f,   1,        -1,        1.25f, 1.5f,   2,      3,
                                     INFINITY, FLT_MAX, -FLT_MAX, -INFINITY, NAN,   1e-40f, 1e-45f, 0.75f};
-    draco_vote_priv_race race = {NULL, 0, 0, 0, 0};
+    drv_race race = {NULL, 0, 0, 0, 0};
     uint64_t state = 3;
     int near = 0;
     if (!__builtin_cpu_supports("avx2")) return;
@@ -520,8 +520,8 @@ static void every_comparison_the_same(void **unused) {
             a[i] = telling[state >> 60];
             b[i] = state >> 58 & 3 ? a[i] : telling[state >> 50 & 15];
         }
-        int plain = draco_vote_priv_near_plain(&race, a, b, count);
-        assert_int_equal(plain, draco_vote_priv_near_avx2(&race, a, b, count));
+        int plain = drv_near_plain(&race, a, b, count);
+        assert_int_equal(plain, drv_near_avx2(&race, a, b, count));
         near += plain;
     }
     assert_in_range(near, 40000, 360000);

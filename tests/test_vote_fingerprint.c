@@ -210,7 +210,7 @@ static void far_offsets(void **unused) {
     fill(m, BLOCK);
     for (uint64_t block = 0; block < 3000; block++) {
         draco_fingerprint f;
-        power = draco_vote_priv_mul(power, key.point[0]);
+        power = drv_mul(power, key.point[0]);
         if (block % 271) continue;
         draco_fingerprint_begin(&f, block * BLOCK);
         draco_fingerprint_add(&f, &key, m, 1);
@@ -218,7 +218,7 @@ static void far_offsets(void **unused) {
     }
 }
 
-#ifdef DRACO_VOTE_PRIV_X86
+#ifdef DRV_X86
 static void every_kernel_the_same_bits(void **unused) {
     (void)unused;
     int avx2 = __builtin_cpu_supports("avx2"), avx512 = __builtin_cpu_supports("avx512f");
@@ -230,13 +230,13 @@ static void every_kernel_the_same_bits(void **unused) {
         fill(m, sizeof m);
         if (round % 5 == 0) memset(m, 0xff, sizeof m);
         if (round % 7 == 0) memset(key.nh, 0xff, sizeof key.nh);
-        draco_vote_priv_nh_plain(&key, at, plain);
+        drv_nh_plain(&key, at, plain);
         if (avx2) {
-            draco_vote_priv_nh_avx2(&key, at, wide);
+            drv_nh_avx2(&key, at, wide);
             assert_memory_equal(plain, wide, sizeof plain);
         }
         if (avx512) {
-            draco_vote_priv_nh_avx512(&key, at, wide);
+            drv_nh_avx512(&key, at, wide);
             assert_memory_equal(plain, wide, sizeof plain);
         }
     }
@@ -375,16 +375,16 @@ static uint64_t slow_product(uint64_t a, uint64_t b) {
 
 static void products_modulo_the_prime(void **unused) {
     (void)unused;
-    uint64_t p = DRACO_VOTE_PRIV_P;
+    uint64_t p = DRV_P;
     uint64_t telling[] = {0, 1, 2, p - 1, p - 2, (uint64_t)1 << 60, (uint64_t)1 << 32, 0xffffffffu, p / 2};
     size_t count = sizeof telling / sizeof *telling;
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < count; j++)
-            assert_true(draco_vote_priv_mul(telling[i], telling[j]) == slow_product(telling[i], telling[j]));
+            assert_true(drv_mul(telling[i], telling[j]) == slow_product(telling[i], telling[j]));
     }
     for (int i = 0; i < 20000; i++) {
         uint64_t a = draw() % p, b = draw() % p;
-        assert_true(draco_vote_priv_mul(a, b) == slow_product(a, b));
+        assert_true(drv_mul(a, b) == slow_product(a, b));
     }
 }
 
@@ -398,7 +398,7 @@ int main(void) {
         cmocka_unit_test(merge_while_open),
         cmocka_unit_test(any_number_of_threads),
         cmocka_unit_test(far_offsets),
-#ifdef DRACO_VOTE_PRIV_X86
+#ifdef DRV_X86
         cmocka_unit_test(every_kernel_the_same_bits),
 #endif
         cmocka_unit_test(one_bit),

@@ -26,7 +26,7 @@
  *         snprintf(address, sizeof address, "127.0.0.1:%d", draco_grpc_port(&server));
  *         draco_grpc_worker_config call = {.address = address, .index = 0};
  *         if (draco_grpc_worker_open(&worker, &call, NULL, 0)) return 1;
- *         draco_request asked, ask = {.ask = DRACO_ASK_MESSAGE, .round = 1, .extra = "hello"};
+ *         draco_request asked, ask = {.kind = DRACO_REQUEST_MESSAGE, .round = 1, .extra = "hello"};
  *         ask.extra_bytes = ask.reply_bytes = 6;
  *         draco_inbox inbox = {sizeof inbox, answer, row, chunk, end};
  *         if (server.broadcast(server.ctx, &ask) || worker.receive(worker.ctx, &asked)) return 1;
@@ -165,7 +165,7 @@ DRACO_GRPC_API int draco_grpc_joined(const draco_transport *server); /* workers 
 #define DRACO_GRPC_HEADER 128u /* no frame's fields but the payload take more */
 enum { DRACO_GRPC_HELLO = 1, DRACO_GRPC_WELCOME = 2, DRACO_GRPC_REQUEST = 3, DRACO_GRPC_REPLY = 4 };
 typedef struct draco_grpc_frame {
-    uint32_t kind, worker, version, ask, chunk;
+    uint32_t kind, worker, version, request, chunk;
     uint64_t round, offset, total, code, step, params, reply, wave;
     size_t payload_at, payload_bytes; /* payload: bytes [at, at + bytes) of the encoded frame */
 } draco_grpc_frame;

@@ -11,47 +11,47 @@
 
 /* Chunks come back from gRPC on any thread, inside any gRPC call: the way home is a push with atomics only.
  */
-typedef struct draco_grpc_priv_pool draco_grpc_priv_pool;
-typedef struct draco_grpc_priv_chunk {
-    struct draco_grpc_priv_chunk *next;
-    draco_grpc_priv_pool *pool;
+typedef struct drg_pool drg_pool;
+typedef struct drg_chunk {
+    struct drg_chunk *next;
+    drg_pool *pool;
     unsigned char bytes[];
-} draco_grpc_priv_chunk;
+} drg_chunk;
 
-struct draco_grpc_priv_pool {
-    _Atomic(draco_grpc_priv_chunk *) returned;
-    draco_grpc_priv_chunk *idle; /* the server's own thread */
-    atomic_long users;           /* chunks under way, and the server */
+struct drg_pool {
+    _Atomic(drg_chunk *) returned;
+    drg_chunk *idle;   /* the server's own thread */
+    atomic_long users; /* chunks under way, and the server */
     size_t chunk_bytes;
 };
 
-static void draco_grpc_priv_pool_leave(draco_grpc_priv_pool *pool) {
+static void drg_pool_leave(drg_pool *pool) {
     if (atomic_fetch_sub(&pool->users, 1) != 1) return;
-    draco_grpc_priv_chunk *lists[2] = {pool->idle, atomic_exchange(&pool->returned, NULL)};
+    drg_chunk *lists[2] = {pool->idle, atomic_exchange(&pool->returned, NULL)};
     for (int i = 0; i < 2; i++)
-        for (draco_grpc_priv_chunk *c = lists[i], *next; c; c = next) {
+        for (drg_chunk *c = lists[i], *next; c; c = next) {
             next = c->next;
             free(c);
         }
     free(pool);
 }
 
-static void draco_grpc_priv_chunk_home(void *memory) {
-    draco_grpc_priv_chunk *chunk = (draco_grpc_priv_chunk *)memory;
-    draco_grpc_priv_pool *pool = chunk->pool;
+static void drg_chunk_home(void *memory) {
+    drg_chunk *chunk = (drg_chunk *)memory;
+    drg_pool *pool = chunk->pool;
     chunk->next = atomic_load(&pool->returned);
     while (!atomic_compare_exchange_weak(&pool->returned, &chunk->next, chunk)) {
     }
-    draco_grpc_priv_pool_leave(pool);
+    drg_pool_leave(pool);
 }
 
-static draco_grpc_priv_chunk *draco_grpc_priv_chunk_take(draco_grpc_priv_pool *pool) {
+static drg_chunk *drg_chunk_take(drg_pool *pool) {
     if (!pool->idle) pool->idle = atomic_exchange(&pool->returned, NULL);
-    draco_grpc_priv_chunk *chunk = pool->idle;
+    drg_chunk *chunk = pool->idle;
     if (chunk)
         pool->idle = chunk->next;
     else
-        chunk = (draco_grpc_priv_chunk *)malloc(sizeof *chunk + pool->chunk_bytes);
+        chunk = (drg_chunk *)malloc(sizeof *chunk + pool->chunk_bytes);
     if (!chunk) return NULL;
     chunk->pool = pool;
     atomic_fetch_add(&pool->users, 1);
@@ -59,46 +59,45 @@ static draco_grpc_priv_chunk *draco_grpc_priv_chunk_take(draco_grpc_priv_pool *p
 }
 
 /* A request cut into frames, shared by all workers it goes to. */
-typedef struct draco_grpc_priv_post {
+typedef struct drg_post {
     int refs; /* under the server's mutex */
     int has_params;
     uint64_t round, reply;
     size_t frames;
     grpc_slice *slices; /* frames x (header, payload) */
-} draco_grpc_priv_post;
+} drg_post;
 
-static void draco_grpc_priv_post_free(draco_grpc_priv_post *post) {
+static void drg_post_free(drg_post *post) {
     for (size_t i = 0; i < 2 * post->frames; i++) grpc_slice_unref(post->slices[i]);
     free(post->slices);
     free(post);
 }
 
-static void draco_grpc_priv_post_drop(draco_grpc_priv_post **post) {
-    if (*post && --(*post)->refs == 0) draco_grpc_priv_post_free(*post);
+static void drg_post_drop(drg_post **post) {
+    if (*post && --(*post)->refs == 0) drg_post_free(*post);
     *post = NULL;
 }
 
-static void draco_grpc_priv_post_set(draco_grpc_priv_post **place, draco_grpc_priv_post *post) {
+static void drg_post_set(drg_post **place, drg_post *post) {
     if (post) post->refs++;
-    draco_grpc_priv_post_drop(place);
+    drg_post_drop(place);
     *place = post;
 }
 
 /* Bytes [offset, offset + n) of a followed by b. */
-static void draco_grpc_priv_gather(unsigned char *out, size_t offset, size_t n, const void *a, size_t a_bytes,
-                                   const void *b) {
+static void drg_gather(unsigned char *out, size_t offset, size_t n, const void *a, size_t a_bytes,
+                       const void *b) {
     const size_t first = offset < a_bytes ? (a_bytes - offset < n ? a_bytes - offset : n) : 0;
     if (first) memcpy(out, (const unsigned char *)a + offset, first);
     if (n > first) memcpy(out + first, (const unsigned char *)b + (offset + first - a_bytes), n - first);
 }
 
 /* frame: all but offset, total and payload. */
-static draco_grpc_priv_post *draco_grpc_priv_post_new(draco_grpc_priv_pool *pool, draco_grpc_frame frame,
-                                                      const void *a, size_t a_bytes, const void *b,
-                                                      size_t b_bytes) {
+static drg_post *drg_post_new(drg_pool *pool, draco_grpc_frame frame, const void *a, size_t a_bytes,
+                              const void *b, size_t b_bytes) {
     const size_t total = a_bytes + b_bytes, chunk_bytes = pool->chunk_bytes;
     const size_t frames = total ? (total + chunk_bytes - 1) / chunk_bytes : 1;
-    draco_grpc_priv_post *post = (draco_grpc_priv_post *)calloc(1, sizeof *post);
+    drg_post *post = (drg_post *)calloc(1, sizeof *post);
     if (post) post->slices = (grpc_slice *)calloc(2 * frames, sizeof *post->slices);
     if (!post || !post->slices) {
         free(post);
@@ -110,20 +109,20 @@ static draco_grpc_priv_post *draco_grpc_priv_post_new(draco_grpc_priv_pool *pool
     post->reply = frame.reply;
     frame.total = total;
     for (size_t i = 0; i < frames; i++) {
-        draco_grpc_priv_chunk *chunk = draco_grpc_priv_chunk_take(pool);
+        drg_chunk *chunk = drg_chunk_take(pool);
         if (!chunk) {
-            draco_grpc_priv_post_free(post);
+            drg_post_free(post);
             return NULL;
         }
         frame.offset = i * chunk_bytes;
         frame.payload_bytes =
             total - frame.offset < chunk_bytes ? (size_t)(total - frame.offset) : chunk_bytes;
-        draco_grpc_priv_gather(chunk->bytes, (size_t)frame.offset, frame.payload_bytes, a, a_bytes, b);
+        drg_gather(chunk->bytes, (size_t)frame.offset, frame.payload_bytes, a, a_bytes, b);
         uint8_t head[DRACO_GRPC_HEADER];
         const size_t n = draco_grpc_frame_encode(&frame, head);
         post->slices[2 * i] = grpc_slice_from_copied_buffer((const char *)head, n);
-        post->slices[2 * i + 1] = grpc_slice_new_with_user_data(chunk->bytes, frame.payload_bytes,
-                                                                draco_grpc_priv_chunk_home, chunk);
+        post->slices[2 * i + 1] =
+            grpc_slice_new_with_user_data(chunk->bytes, frame.payload_bytes, drg_chunk_home, chunk);
         post->frames++;
     }
     return post;
@@ -131,26 +130,20 @@ static draco_grpc_priv_post *draco_grpc_priv_post_new(draco_grpc_priv_pool *pool
 
 /* ---- Server: connections ---- */
 
-typedef struct draco_grpc_priv_server draco_grpc_priv_server;
-typedef struct draco_grpc_priv_conn draco_grpc_priv_conn;
-typedef enum draco_grpc_priv_event {
-    DRACO_GRPC_PRIV_CLOSED,
-    DRACO_GRPC_PRIV_META,
-    DRACO_GRPC_PRIV_RECV,
-    DRACO_GRPC_PRIV_SEND,
-    DRACO_GRPC_PRIV_STATUS
-} draco_grpc_priv_event;
-typedef struct draco_grpc_priv_tag {
+typedef struct drg_server drg_server;
+typedef struct drg_conn drg_conn;
+typedef enum drg_event { DRG_CLOSED, DRG_META, DRG_RECV, DRG_SEND, DRG_STATUS } drg_event;
+typedef struct drg_tag {
     void *owner;
-    draco_grpc_priv_event event;
-} draco_grpc_priv_tag;
+    drg_event event;
+} drg_tag;
 
 /* One call. It lives until its last batch is back and nobody holds it (pending counts both). */
-struct draco_grpc_priv_conn {
-    draco_grpc_priv_server *server;
+struct drg_conn {
+    drg_server *server;
     grpc_call *call;
     int pending;
-    draco_grpc_priv_tag closed, meta, recv, send, status;
+    drg_tag closed, meta, recv, send, status;
     char peer[96];
     double accepted;
     int certified;           /* the worker its certificate names, or -1 in plain text */
@@ -160,10 +153,10 @@ struct draco_grpc_priv_conn {
     int cancelling;
     int cancelled; /* written by gRPC */
     grpc_byte_buffer *incoming;
-    draco_grpc_priv_conn *next, *next_ready;
+    drg_conn *next, *next_ready;
     /* Sending: frame out_frame of post out is next or under way. */
     int sending, welcomed;
-    draco_grpc_priv_post *out;
+    drg_post *out;
     size_t out_frame;
     uint64_t params_sent, sent; /* 1 + the newest round sent whole, 0 none */
     /* What it may still send, and what it did. */
@@ -171,30 +164,30 @@ struct draco_grpc_priv_conn {
     uint64_t cursor_round, cursor; /* bytes of this round's answer that came on this connection */
 };
 
-typedef struct draco_grpc_priv_slot {
-    draco_grpc_priv_conn *conn;          /* who holds it now, or NULL */
-    double lost_at;                      /* -HUGE_VAL: never joined */
-    draco_grpc_priv_post *params, *want; /* the newest request with parameters, and the newest of all */
+typedef struct drg_slot {
+    drg_conn *conn;          /* who holds it now, or NULL */
+    double lost_at;          /* -HUGE_VAL: never joined */
+    drg_post *params, *want; /* the newest request with parameters, and the newest of all */
     /* The round being collected; touched by the collecting thread only. */
     unsigned char *row;
     size_t received;
     int ended;
-} draco_grpc_priv_slot;
+} drg_slot;
 
-typedef struct draco_grpc_priv_socket { /* the guard's note of one TCP connection */
+typedef struct drg_socket { /* the guard's note of one TCP connection */
     int fd;
     ino_t inode;
     char peer[96];
     double since;   /* it has not been a worker's since */
     int was_joined; /* 1 a worker's, 2 was one: leaves in peace */
     int shut, told; /* told: its refusal is explained */
-    draco_grpc_priv_conn *conn;
+    drg_conn *conn;
     uint64_t base; /* bytes that came before conn */
-} draco_grpc_priv_socket;
+} drg_socket;
 
-struct draco_grpc_priv_server {
+struct drg_server {
     draco_grpc_limits limits;
-    draco_grpc_priv_journal journal;
+    drg_journal journal;
     int workers, tls, port, started;
     uint64_t code_id;
     char *configuration;
@@ -209,83 +202,82 @@ struct draco_grpc_priv_server {
     int bound;
     grpc_channel *lame; /* leads nowhere: its one call serves to wake the I/O thread */
     grpc_call *nudge;
-    draco_grpc_priv_tag down_tag, nudge_tag;
+    drg_tag down_tag, nudge_tag;
     pthread_mutex_t mutex; /* everything below; never held across a call of gRPC */
     pthread_cond_t changed, returned;
     int closing, down;
     int borrowed, parked; /* the caller reads the queue; the I/O thread waits until it is done */
-    draco_grpc_priv_pool *pool;
-    draco_grpc_priv_slot *slots;
-    draco_grpc_priv_conn *conns;
-    draco_grpc_priv_conn *ready, **ready_end; /* connections with a message for collect */
-    draco_grpc_priv_post *welcome;
-    draco_grpc_priv_socket *sockets; /* the guard's own */
+    drg_pool *pool;
+    drg_slot *slots;
+    drg_conn *conns;
+    drg_conn *ready, **ready_end; /* connections with a message for collect */
+    drg_post *welcome;
+    drg_socket *sockets; /* the guard's own */
     int socket_count;
-    draco_transport hub;          /* between servers */
-    draco_grpc_priv_server *next; /* in the process's list */
-    uint64_t exchanges, waves;    /* requests between servers; requests to all workers */
+    draco_transport hub;       /* between servers */
+    drg_server *next;          /* in the process's list */
+    uint64_t exchanges, waves; /* requests between servers; requests to all workers */
 };
 
-static void draco_grpc_priv_conn_free(draco_grpc_priv_conn *c) {
+static void drg_conn_free(drg_conn *c) {
     if (c->incoming) grpc_byte_buffer_destroy(c->incoming);
     if (c->call) grpc_call_unref(c->call);
     free(c);
 }
 
 /* Let go of a hold; the last one ends the connection's life. */
-static void draco_grpc_priv_release(draco_grpc_priv_conn *c) {
-    draco_grpc_priv_server *s = c->server;
+static void drg_release(drg_conn *c) {
+    drg_server *s = c->server;
     pthread_mutex_lock(&s->mutex);
     const int last = --c->pending == 0;
     if (last) {
-        draco_grpc_priv_conn **at = &s->conns;
+        drg_conn **at = &s->conns;
         while (*at != c) at = &(*at)->next;
         *at = c->next;
-        draco_grpc_priv_post_drop(&c->out);
+        drg_post_drop(&c->out);
         for (int i = 0; i < s->socket_count; i++)
             if (s->sockets[i].conn == c) s->sockets[i].conn = NULL;
         pthread_cond_broadcast(&s->changed);
     }
     pthread_mutex_unlock(&s->mutex);
-    if (last) draco_grpc_priv_conn_free(c);
+    if (last) drg_conn_free(c);
 }
 
-static int draco_grpc_priv_hold(draco_grpc_priv_conn *c) { /* under the mutex */
+static int drg_hold(drg_conn *c) { /* under the mutex */
     if (c) c->pending++;
     return c != NULL;
 }
 
 /* Start one batch for which the caller took a hold; its completion lets go. */
-static int draco_grpc_priv_batch(draco_grpc_priv_conn *c, const grpc_op *ops, size_t count,
-                                 draco_grpc_priv_tag *tag) {
+static int drg_batch(drg_conn *c, const grpc_op *ops, size_t count, drg_tag *tag) {
     if (grpc_call_start_batch(c->call, ops, count, tag, NULL) == GRPC_CALL_OK) return 1;
-    draco_grpc_priv_release(c);
+    drg_release(c);
     return 0;
 }
 
-static void draco_grpc_priv_listen(draco_grpc_priv_conn *c) {
+static void drg_listen(drg_conn *c) {
     pthread_mutex_lock(&c->server->mutex);
-    const int go = !c->gone && !c->leaving && draco_grpc_priv_hold(c);
+    const int go = !c->gone && !c->leaving && drg_hold(c);
     pthread_mutex_unlock(&c->server->mutex);
     if (!go) return;
     grpc_op op;
     memset(&op, 0, sizeof op);
     op.op = GRPC_OP_RECV_MESSAGE;
     op.data.recv_message.recv_message = &c->incoming;
-    draco_grpc_priv_batch(c, &op, 1, &c->recv);
+    drg_batch(c, &op, 1, &c->recv);
 }
 
 /* End a call with a status. */
-static void draco_grpc_priv_dismiss(draco_grpc_priv_conn *c, grpc_status_code code, const char *text) {
+static void drg_dismiss(drg_conn *c, grpc_status_code code, const char *text) {
     pthread_mutex_lock(&c->server->mutex);
-    const int go = !c->gone && !c->leaving && draco_grpc_priv_hold(c);
+    const int go = !c->gone && !c->leaving && drg_hold(c);
     if (go) {
         c->leaving = 1;
-        c->left_at = draco_grpc_priv_now();
+        c->left_at = drg_now();
     }
     if (c->slot >= 0 && c->server->slots[c->slot].conn == c) {
         c->server->slots[c->slot].conn = NULL;
-        c->server->slots[c->slot].lost_at = draco_grpc_priv_now();
+        c->server->slots[c->slot].lost_at = drg_now();
         pthread_cond_broadcast(&c->server->changed);
     }
     pthread_mutex_unlock(&c->server->mutex);
@@ -296,21 +288,20 @@ static void draco_grpc_priv_dismiss(draco_grpc_priv_conn *c, grpc_status_code co
     op.op = GRPC_OP_SEND_STATUS_FROM_SERVER;
     op.data.send_status_from_server.status = code;
     op.data.send_status_from_server.status_details = &details;
-    draco_grpc_priv_batch(c, &op, 1, &c->status);
+    drg_batch(c, &op, 1, &c->status);
     grpc_slice_unref(details);
 }
 
-static draco_grpc_priv_socket *draco_grpc_priv_socket_of(draco_grpc_priv_server *s,
-                                                         const char *peer) { /* under the mutex */
+static drg_socket *drg_socket_of(drg_server *s, const char *peer) { /* under the mutex */
     for (int i = 0; i < s->socket_count; i++)
         if (!strcmp(s->sockets[i].peer, peer)) return &s->sockets[i];
     return NULL;
 }
 
 /* Name the peer, say why, and end its call. */
-static void draco_grpc_priv_refuse(draco_grpc_priv_conn *c, grpc_status_code code, const char *format, ...)
+static void drg_refuse(drg_conn *c, grpc_status_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-static void draco_grpc_priv_refuse(draco_grpc_priv_conn *c, grpc_status_code code, const char *format, ...) {
+static void drg_refuse(drg_conn *c, grpc_status_code code, const char *format, ...) {
     char why[320];
     va_list args;
     va_start(args, format);
@@ -318,28 +309,28 @@ static void draco_grpc_priv_refuse(draco_grpc_priv_conn *c, grpc_status_code cod
     va_end(args);
     c->told = 1;
     pthread_mutex_lock(&c->server->mutex);
-    draco_grpc_priv_socket *socket = draco_grpc_priv_socket_of(c->server, c->peer);
+    drg_socket *socket = drg_socket_of(c->server, c->peer);
     if (socket) socket->told = 1;
     pthread_mutex_unlock(&c->server->mutex);
     if (c->slot >= 0)
-        draco_grpc_priv_say(&c->server->journal, "refused %s %d (%s): %s", c->server->role,
-                            c->slot + c->server->first, c->peer, why);
+        drg_say(&c->server->journal, "refused %s %d (%s): %s", c->server->role, c->slot + c->server->first,
+                c->peer, why);
     else
-        draco_grpc_priv_say(&c->server->journal, "refused %s: %s", c->peer, why);
-    draco_grpc_priv_dismiss(c, code, why);
+        drg_say(&c->server->journal, "refused %s: %s", c->peer, why);
+    drg_dismiss(c, code, why);
 }
 
 /* Which post goes on, under the mutex: the welcome, then the newest parameters, then the newest request. */
-static draco_grpc_priv_post *draco_grpc_priv_next_post(draco_grpc_priv_conn *c) {
-    const draco_grpc_priv_slot *slot = &c->server->slots[c->slot];
+static drg_post *drg_next_post(drg_conn *c) {
+    const drg_slot *slot = &c->server->slots[c->slot];
     if (!c->welcomed) return c->server->welcome;
     if (slot->params && slot->params->round >= c->params_sent) return slot->params;
     if (slot->want && slot->want->round >= c->sent) return slot->want;
     return NULL;
 }
 
-static void draco_grpc_priv_frame_sent(draco_grpc_priv_conn *c) { /* under the mutex */
-    draco_grpc_priv_post *out = c->out;
+static void drg_frame_sent(drg_conn *c) { /* under the mutex */
+    drg_post *out = c->out;
     if (!out || ++c->out_frame < out->frames) return;
     if (out == c->server->welcome)
         c->welcomed = 1;
@@ -348,22 +339,22 @@ static void draco_grpc_priv_frame_sent(draco_grpc_priv_conn *c) { /* under the m
         if (out->round + 1 > c->sent) c->sent = out->round + 1;
         pthread_cond_broadcast(&c->server->changed);
     }
-    draco_grpc_priv_post_drop(&c->out);
+    drg_post_drop(&c->out);
 }
 
 /* Send the next frame, if there is one and none is under way. */
-static void draco_grpc_priv_pump(draco_grpc_priv_conn *c) {
-    draco_grpc_priv_server *s = c->server;
+static void drg_pump(drg_conn *c) {
+    drg_server *s = c->server;
     pthread_mutex_lock(&s->mutex);
-    draco_grpc_priv_post *next = NULL;
+    drg_post *next = NULL;
     if (!c->sending && !c->gone && !c->leaving && c->slot >= 0 && s->slots[c->slot].conn == c)
-        next = draco_grpc_priv_next_post(c);
+        next = drg_next_post(c);
     if (!next) {
         pthread_mutex_unlock(&s->mutex);
         return;
     }
     if (next != c->out) { /* something newer: what was left of the old is not worth sending */
-        draco_grpc_priv_post_set(&c->out, next);
+        drg_post_set(&c->out, next);
         c->out_frame = 0;
         /* Four answers' worth may pile up, frames and their headers counted. */
         const uint64_t allowance = next->reply + next->reply / 8 + 65536;
@@ -375,7 +366,7 @@ static void draco_grpc_priv_pump(draco_grpc_priv_conn *c) {
     for (int i = 0; i < 2; i++) slices[i] = grpc_slice_ref(next->slices[2 * c->out_frame + (size_t)i]);
     c->bytes_out += GRPC_SLICE_LENGTH(slices[1]);
     c->sending = 1;
-    draco_grpc_priv_hold(c);
+    drg_hold(c);
     pthread_mutex_unlock(&s->mutex);
 
     grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(slices, 2);
@@ -383,14 +374,14 @@ static void draco_grpc_priv_pump(draco_grpc_priv_conn *c) {
     memset(&op, 0, sizeof op);
     op.op = GRPC_OP_SEND_MESSAGE;
     op.data.send_message.send_message = buffer;
-    draco_grpc_priv_batch(c, &op, 1, &c->send);
+    drg_batch(c, &op, 1, &c->send);
     grpc_byte_buffer_destroy(buffer);
     for (int i = 0; i < 2; i++) grpc_slice_unref(slices[i]);
 }
 
 /* ---- Server: who may join ---- */
 
-static char *draco_grpc_priv_word(const char **at, const char *end, size_t *n) {
+static char *drg_word(const char **at, const char *end, size_t *n) {
     while (*at < end && strchr(" \t\r\n,;", **at)) ++*at;
     const char *word = *at;
     while (*at < end && !strchr(" \t\r\n,;", **at)) ++*at;
@@ -399,15 +390,15 @@ static char *draco_grpc_priv_word(const char **at, const char *end, size_t *n) {
 }
 
 /* The first word "key=value" of theirs whose key ours has with another value, put in words. */
-static int draco_grpc_priv_mismatch(const char *ours, const char *theirs, size_t theirs_bytes, char *why,
-                                    size_t capacity) {
+static int drg_mismatch(const char *ours, const char *theirs, size_t theirs_bytes, char *why,
+                        size_t capacity) {
     const char *at = theirs, *end = theirs + theirs_bytes;
     size_t n, m;
-    for (char *word; word = draco_grpc_priv_word(&at, end, &n), n > 0;) {
+    for (char *word; word = drg_word(&at, end, &n), n > 0;) {
         const char *equal = (const char *)memchr(word, '=', n);
         const size_t key = equal ? (size_t)(equal - word) + 1 : n;
         const char *scan = ours, *stop = ours + strlen(ours);
-        for (char *mine; mine = draco_grpc_priv_word(&scan, stop, &m), m > 0;) {
+        for (char *mine; mine = drg_word(&scan, stop, &m), m > 0;) {
             if (m < key || memcmp(mine, word, key) || (m == n && !memcmp(mine, word, n))) continue;
             snprintf(why, capacity, "the configurations differ: %.*s there, %.*s here",
                      (int)(n < 100 ? n : 100), word, (int)(m < 100 ? m : 100), mine);
@@ -418,8 +409,7 @@ static int draco_grpc_priv_mismatch(const char *ours, const char *theirs, size_t
 }
 
 /* The number in the certificate's one common name <role>-<k>; -1: plain text; -2: not one of ours. */
-static int draco_grpc_priv_identity(const draco_grpc_priv_server *s, grpc_call *call, char *name,
-                                    size_t capacity) {
+static int drg_identity(const drg_server *s, grpc_call *call, char *name, size_t capacity) {
     name[0] = 0;
     if (!s->tls) return -1;
     int number = -2, names = 0, secure = 0;
@@ -447,16 +437,16 @@ static int draco_grpc_priv_identity(const draco_grpc_priv_server *s, grpc_call *
 }
 
 /* The first message of a call, on the I/O thread. */
-static void draco_grpc_priv_hello(draco_grpc_priv_conn *c, grpc_byte_buffer *buffer) {
-    draco_grpc_priv_server *s = c->server;
+static void drg_hello(drg_conn *c, grpc_byte_buffer *buffer) {
+    drg_server *s = c->server;
     draco_grpc_frame f;
-    if (draco_grpc_priv_open(buffer, &f) || f.kind != DRACO_GRPC_HELLO) {
-        draco_grpc_priv_refuse(c, GRPC_STATUS_INVALID_ARGUMENT, "the first message is no HELLO of draco.v1");
+    if (drg_open(buffer, &f) || f.kind != DRACO_GRPC_HELLO) {
+        drg_refuse(c, GRPC_STATUS_INVALID_ARGUMENT, "the first message is no HELLO of draco.v1");
         return;
     }
     char why[300] = "";
     char *text = (char *)malloc(f.payload_bytes + 1);
-    if (text) draco_grpc_priv_copy(buffer, f.payload_at, text, f.payload_bytes);
+    if (text) drg_copy(buffer, f.payload_at, text, f.payload_bytes);
     grpc_status_code code = GRPC_STATUS_OK;
     if (!text) {
         code = GRPC_STATUS_RESOURCE_EXHAUSTED;
@@ -477,54 +467,52 @@ static void draco_grpc_priv_hello(draco_grpc_priv_conn *c, grpc_byte_buffer *buf
         code = GRPC_STATUS_INVALID_ARGUMENT;
         snprintf(why, sizeof why, "%s %u uses code %016llx, this server %016llx", s->role, f.worker,
                  (unsigned long long)f.code, (unsigned long long)s->code_id);
-        draco_grpc_priv_mismatch(s->configuration, text, f.payload_bytes, why, sizeof why);
-    } else if (draco_grpc_priv_mismatch(s->configuration, text, f.payload_bytes, why, sizeof why))
+        drg_mismatch(s->configuration, text, f.payload_bytes, why, sizeof why);
+    } else if (drg_mismatch(s->configuration, text, f.payload_bytes, why, sizeof why))
         code = GRPC_STATUS_INVALID_ARGUMENT;
     free(text);
     if (code != GRPC_STATUS_OK) {
-        draco_grpc_priv_refuse(c, code, "%s", why);
+        drg_refuse(c, code, "%s", why);
         return;
     }
 
     pthread_mutex_lock(&s->mutex);
-    draco_grpc_priv_slot *slot = &s->slots[f.worker];
-    draco_grpc_priv_conn *old = slot->conn;
+    drg_slot *slot = &s->slots[f.worker];
+    drg_conn *old = slot->conn;
     const int taken = old && c->certified < 0, closing = s->closing;
     if (!taken && !closing) {
-        draco_grpc_priv_hold(old);
+        drg_hold(old);
         c->slot = (int)f.worker;
         slot->conn = c;
-        draco_grpc_priv_socket *socket = draco_grpc_priv_socket_of(s, c->peer);
+        drg_socket *socket = drg_socket_of(s, c->peer);
         if (socket) socket->was_joined = 1;
         pthread_cond_broadcast(&s->changed);
     }
     pthread_mutex_unlock(&s->mutex);
     if (closing)
-        draco_grpc_priv_dismiss(c, GRPC_STATUS_UNAVAILABLE, "the server is closing");
+        drg_dismiss(c, GRPC_STATUS_UNAVAILABLE, "the server is closing");
     else if (taken)
-        draco_grpc_priv_refuse(c, GRPC_STATUS_ALREADY_EXISTS, "%s %u is already there", s->role, f.worker);
+        drg_refuse(c, GRPC_STATUS_ALREADY_EXISTS, "%s %u is already there", s->role, f.worker);
     else {
-        draco_grpc_priv_say(&s->journal, "%s %u joined from %s", s->role, f.worker + (uint32_t)s->first,
-                            c->peer);
+        drg_say(&s->journal, "%s %u joined from %s", s->role, f.worker + (uint32_t)s->first, c->peer);
         if (old) {
             old->told = 1;
-            draco_grpc_priv_dismiss(old, GRPC_STATUS_ABORTED,
-                                    "replaced by a newer connection of the same name");
-            draco_grpc_priv_release(old);
+            drg_dismiss(old, GRPC_STATUS_ABORTED, "replaced by a newer connection of the same name");
+            drg_release(old);
         }
-        draco_grpc_priv_pump(c);
-        draco_grpc_priv_listen(c);
+        drg_pump(c);
+        drg_listen(c);
     }
 }
 
 /* ---- Server: the guard ----
    gRPC tests the length of a message after it took it in, so the sockets are watched. */
 
-#define DRACO_GRPC_PRIV_SLACK (10u << 20)     /* windows and buffers: bytes beyond what was read */
-#define DRACO_GRPC_PRIV_STRANGER (256u << 10) /* before a HELLO: handshake, certificates, settings */
+#define DRG_SLACK (10u << 20)     /* windows and buffers: bytes beyond what was read */
+#define DRG_STRANGER (256u << 10) /* before a HELLO: handshake, certificates, settings */
 
 /* The peer as gRPC writes it; 0: not a TCP connection of this port. */
-static int draco_grpc_priv_peer_of(int fd, int port, char *peer, size_t capacity) {
+static int drg_peer_of(int fd, int port, char *peer, size_t capacity) {
     union {
         struct sockaddr any;
         struct sockaddr_in v4;
@@ -553,25 +541,25 @@ static int draco_grpc_priv_peer_of(int fd, int port, char *peer, size_t capacity
 }
 
 /* Is the descriptor still the connection that was noted? */
-static int draco_grpc_priv_same_socket(const draco_grpc_priv_socket *k) {
+static int drg_same_socket(const drg_socket *k) {
     struct stat st;
     return fstat(k->fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino == k->inode;
 }
 
-static void draco_grpc_priv_shut_peer(draco_grpc_priv_server *s, const char *peer) {
+static void drg_shut_peer(drg_server *s, const char *peer) {
     pthread_mutex_lock(&s->mutex);
-    draco_grpc_priv_socket *k = draco_grpc_priv_socket_of(s, peer);
-    if (k && draco_grpc_priv_same_socket(k)) shutdown(k->fd, SHUT_RDWR);
+    drg_socket *k = drg_socket_of(s, peer);
+    if (k && drg_same_socket(k)) shutdown(k->fd, SHUT_RDWR);
     pthread_mutex_unlock(&s->mutex);
 }
 
 /* Note the connections that are new; shut what exceeds the limit. Under the mutex. */
-static int draco_grpc_priv_scan(draco_grpc_priv_server *s, char *shut, size_t capacity) {
+static int drg_scan(drg_server *s, char *shut, size_t capacity) {
     int over = 0;
     DIR *dir = opendir("/proc/self/fd");
     if (!dir) return 0;
     for (struct dirent *e; (e = readdir(dir));) {
-        draco_grpc_priv_socket k;
+        drg_socket k;
         memset(&k, 0, sizeof k);
         k.fd = atoi(e->d_name);
         struct stat st;
@@ -580,11 +568,11 @@ static int draco_grpc_priv_scan(draco_grpc_priv_server *s, char *shut, size_t ca
         int known = 0;
         for (int i = 0; i < s->socket_count && !known; i++)
             known = s->sockets[i].fd == k.fd && s->sockets[i].inode == k.inode;
-        if (known || !draco_grpc_priv_peer_of(k.fd, s->port, k.peer, sizeof k.peer)) continue;
-        k.since = draco_grpc_priv_now();
+        if (known || !drg_peer_of(k.fd, s->port, k.peer, sizeof k.peer)) continue;
+        k.since = drg_now();
         if (s->socket_count < s->limits.connections)
             s->sockets[s->socket_count++] = k;
-        else if (shut && draco_grpc_priv_same_socket(&k) && !shutdown(k.fd, SHUT_RDWR)) {
+        else if (shut && drg_same_socket(&k) && !shutdown(k.fd, SHUT_RDWR)) {
             over++;
             snprintf(shut, capacity, "%s", k.peer);
         }
@@ -595,7 +583,7 @@ static int draco_grpc_priv_scan(draco_grpc_priv_server *s, char *shut, size_t ca
 
 /* Bytes that the peer has brought in so far. The C library's struct tcp_info ends before tcpi_bytes_received,
    whose place is part of the kernel's interface. */
-static int draco_grpc_priv_bytes_received(int fd, uint64_t *bytes) {
+static int drg_bytes_received(int fd, uint64_t *bytes) {
     unsigned char info[256];
     socklen_t n = sizeof info;
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &n) || n < 136) return 0;
@@ -604,14 +592,14 @@ static int draco_grpc_priv_bytes_received(int fd, uint64_t *bytes) {
 }
 
 /* What is wrong with this connection, or NULL. Under the mutex. */
-static const char *draco_grpc_priv_judge(draco_grpc_priv_server *s, draco_grpc_priv_socket *k, double now) {
+static const char *drg_judge(drg_server *s, drg_socket *k, double now) {
     uint64_t bytes;
-    if (!draco_grpc_priv_bytes_received(k->fd, &bytes)) return NULL;
+    if (!drg_bytes_received(k->fd, &bytes)) return NULL;
     if (k->conn && (k->conn->gone || k->conn->leaving)) k->conn = NULL;
-    for (draco_grpc_priv_conn *c = s->conns; c && !k->conn; c = c->next)
+    for (drg_conn *c = s->conns; c && !k->conn; c = c->next)
         if (c->slot >= 0 && !c->gone && !c->leaving && !strcmp(c->peer, k->peer)) {
             k->conn = c;
-            k->base = bytes < DRACO_GRPC_PRIV_STRANGER ? 0 : bytes;
+            k->base = bytes < DRG_STRANGER ? 0 : bytes;
         }
     if (!k->conn) {
         if (k->was_joined == 1) { /* just left: it may come back on the same connection */
@@ -620,42 +608,40 @@ static const char *draco_grpc_priv_judge(draco_grpc_priv_server *s, draco_grpc_p
             k->base = bytes;
         }
         if (now - k->since > s->limits.join_seconds) return k->was_joined ? "" : "it did not join in time";
-        return bytes - k->base > DRACO_GRPC_PRIV_STRANGER
-                   ? (k->was_joined ? "" : "too many bytes before a HELLO")
-                   : NULL;
+        return bytes - k->base > DRG_STRANGER ? (k->was_joined ? "" : "too many bytes before a HELLO") : NULL;
     }
     k->was_joined = 1;
-    const draco_grpc_priv_conn *c = k->conn;
+    const drg_conn *c = k->conn;
     /* TLS records and HTTP/2 frames add under 1%, acknowledgements of what we send less, pings 20 bytes a
      * second. */
-    const uint64_t allowed = DRACO_GRPC_PRIV_SLACK + c->bytes_in + c->bytes_in / 32 + c->bytes_out / 64 +
+    const uint64_t allowed = DRG_SLACK + c->bytes_in + c->bytes_in / 32 + c->bytes_out / 64 +
                              (uint64_t)(1024 * (now - c->accepted));
     return bytes - k->base > allowed ? "it sends more than its windows allow" : NULL;
 }
 
 /* Calls that do not get on: no HELLO in time, or a status that the peer does not take. */
-static draco_grpc_priv_conn *draco_grpc_priv_overdue(draco_grpc_priv_server *s, double now) {
-    for (draco_grpc_priv_conn *c = s->conns; c; c = c->next)
+static drg_conn *drg_overdue(drg_server *s, double now) {
+    for (drg_conn *c = s->conns; c; c = c->next)
         if (!c->gone && !c->cancelling && (c->slot < 0 || c->leaving) &&
             now - (c->leaving ? c->left_at : c->accepted) > s->limits.join_seconds) {
             c->cancelling = 1;
-            draco_grpc_priv_hold(c);
+            drg_hold(c);
             return c;
         }
     return NULL;
 }
 
 /* Find one culprit, shut it and say so; 0 when all is well. */
-static int draco_grpc_priv_watch(draco_grpc_priv_server *s, int scan) {
+static int drg_watch(drg_server *s, int scan) {
     char line[240] = "", peer[96] = "";
     int found = 0;
-    const double now = draco_grpc_priv_now();
+    const double now = drg_now();
     pthread_mutex_lock(&s->mutex);
-    if (scan && draco_grpc_priv_scan(s, peer, sizeof peer))
+    if (scan && drg_scan(s, peer, sizeof peer))
         snprintf(line, sizeof line, "refused %s: %d connections are the limit", peer, s->limits.connections);
     for (int i = 0; i < s->socket_count && !found; i++) {
-        draco_grpc_priv_socket *k = &s->sockets[i];
-        if (!draco_grpc_priv_same_socket(k)) {
+        drg_socket *k = &s->sockets[i];
+        if (!drg_same_socket(k)) {
             found = !k->was_joined && !k->shut && !k->told;
             if (found)
                 snprintf(line, sizeof line, "refused %s: it left without a HELLO of draco.v1", k->peer);
@@ -663,7 +649,7 @@ static int draco_grpc_priv_watch(draco_grpc_priv_server *s, int scan) {
             i--;
             continue;
         }
-        const char *wrong = k->shut ? NULL : draco_grpc_priv_judge(s, k, now);
+        const char *wrong = k->shut ? NULL : drg_judge(s, k, now);
         if (!wrong) continue;
         found = k->shut = 1;
         if (*wrong && k->conn)
@@ -673,102 +659,102 @@ static int draco_grpc_priv_watch(draco_grpc_priv_server *s, int scan) {
             snprintf(line, sizeof line, "refused %s: %s", k->peer, wrong);
         shutdown(k->fd, SHUT_RDWR);
     }
-    draco_grpc_priv_conn *late = found ? NULL : draco_grpc_priv_overdue(s, now);
+    drg_conn *late = found ? NULL : drg_overdue(s, now);
     pthread_mutex_unlock(&s->mutex);
-    if (*line) draco_grpc_priv_say(&s->journal, "%s", line);
+    if (*line) drg_say(&s->journal, "%s", line);
     if (late) {
         if (late->slot < 0 && !late->leaving)
-            draco_grpc_priv_say(&s->journal, "refused %s: no HELLO in time", late->peer);
+            drg_say(&s->journal, "refused %s: no HELLO in time", late->peer);
         grpc_call_cancel(late->call, NULL);
-        draco_grpc_priv_release(late);
+        drg_release(late);
     }
     return found || late;
 }
 
 /* gRPC has one log function for the whole process, and any thread that waits for gRPC may do the work of all
    servers there; so they are listed. */
-static pthread_mutex_t draco_grpc_priv_list_mutex = PTHREAD_MUTEX_INITIALIZER;
-static draco_grpc_priv_server *draco_grpc_priv_list;
+static pthread_mutex_t drg_list_mutex = PTHREAD_MUTEX_INITIALIZER;
+static drg_server *drg_list;
 
-static void draco_grpc_priv_enlist(draco_grpc_priv_server *s) {
-    pthread_mutex_lock(&draco_grpc_priv_list_mutex);
-    s->next = draco_grpc_priv_list;
-    draco_grpc_priv_list = s;
-    pthread_mutex_unlock(&draco_grpc_priv_list_mutex);
+static void drg_enlist(drg_server *s) {
+    pthread_mutex_lock(&drg_list_mutex);
+    s->next = drg_list;
+    drg_list = s;
+    pthread_mutex_unlock(&drg_list_mutex);
 }
 
-static void draco_grpc_priv_delist(draco_grpc_priv_server *s) {
-    pthread_mutex_lock(&draco_grpc_priv_list_mutex);
-    draco_grpc_priv_server **at = &draco_grpc_priv_list;
+static void drg_delist(drg_server *s) {
+    pthread_mutex_lock(&drg_list_mutex);
+    drg_server **at = &drg_list;
     while (*at && *at != s) at = &(*at)->next;
     if (*at) *at = s->next;
-    pthread_mutex_unlock(&draco_grpc_priv_list_mutex);
+    pthread_mutex_unlock(&drg_list_mutex);
 }
 
 /* A handshake failed, and gRPC does not say whose: most often one connection has not joined yet. */
-static void draco_grpc_priv_name_stranger(draco_grpc_priv_server *s, const char *why) {
+static void drg_name_stranger(drg_server *s, const char *why) {
     char peers[320] = "";
     pthread_mutex_lock(&s->mutex);
     for (int i = 0; i < s->socket_count; i++) {
-        draco_grpc_priv_socket *k = &s->sockets[i];
+        drg_socket *k = &s->sockets[i];
         if (k->was_joined || k->shut || k->told || strlen(peers) + 100 > sizeof peers) continue;
         snprintf(peers + strlen(peers), 100, "%s%s", *peers ? " or " : "", k->peer);
         k->told = 1;
     }
     pthread_mutex_unlock(&s->mutex);
-    if (*peers) draco_grpc_priv_say(&s->journal, "refused %s: TLS: %s", peers, why);
+    if (*peers) drg_say(&s->journal, "refused %s: TLS: %s", peers, why);
 }
 
-static __thread char *draco_grpc_priv_caught; /* 256 bytes for the reason why this thread's opening fails */
+static __thread char *drg_caught; /* 256 bytes for the reason why this thread's opening fails */
 
-static void draco_grpc_priv_catch(const char *message) {
+static void drg_catch(const char *message) {
     const char *reason = strstr(message, "os_error:\"");
     if (reason)
-        snprintf(draco_grpc_priv_caught, 256, "%.*s", (int)strcspn(reason + 10, "\""), reason + 10);
-    else if (!*draco_grpc_priv_caught)
-        snprintf(draco_grpc_priv_caught, 256, "%.200s", message);
+        snprintf(drg_caught, 256, "%.*s", (int)strcspn(reason + 10, "\""), reason + 10);
+    else if (!*drg_caught)
+        snprintf(drg_caught, 256, "%.200s", message);
 }
 
-static void draco_grpc_priv_log(gpr_log_func_args *line) {
+static void drg_log(gpr_log_func_args *line) {
     const int error = line->severity == GPR_LOG_SEVERITY_ERROR,
               failed = strstr(line->message, "Handshake failed") != NULL;
-    if (error && draco_grpc_priv_caught)
-        draco_grpc_priv_catch(line->message);
+    if (error && drg_caught)
+        drg_catch(line->message);
     else if (error && !failed)
         fprintf(stderr, "gRPC: %s:%d: %s\n", line->file, line->line, line->message);
     if (!(error ? failed : strstr(line->file, "handshaker.cc") != NULL)) return;
-    pthread_mutex_lock(&draco_grpc_priv_list_mutex);
-    for (draco_grpc_priv_server *s = draco_grpc_priv_list; s; s = s->next)
+    pthread_mutex_lock(&drg_list_mutex);
+    for (drg_server *s = drg_list; s; s = s->next)
         if (!s->port)
             continue;
         else if (error)
-            draco_grpc_priv_name_stranger(s, line->message);
+            drg_name_stranger(s, line->message);
         else {
             pthread_mutex_lock(&s->mutex);
-            draco_grpc_priv_scan(s, NULL, 0); /* a new connection: note who it is */
+            drg_scan(s, NULL, 0); /* a new connection: note who it is */
             pthread_mutex_unlock(&s->mutex);
         }
-    pthread_mutex_unlock(&draco_grpc_priv_list_mutex);
+    pthread_mutex_unlock(&drg_list_mutex);
 }
 
 /* Listen to gRPC's log, which says when a connection comes; GRPC_VERBOSITY in the environment leaves it
  * alone. */
-static void draco_grpc_priv_hear_log(void) {
+static void drg_hear_log(void) {
     if (getenv("GRPC_VERBOSITY")) return;
-    gpr_set_log_function(draco_grpc_priv_log);
+    gpr_set_log_function(drg_log);
     gpr_set_log_verbosity(GPR_LOG_SEVERITY_INFO);
     grpc_tracer_set_enabled("handshaker", 1);
 }
 
-static void *draco_grpc_priv_guard_main(void *arg) {
-    draco_grpc_priv_server *s = (draco_grpc_priv_server *)arg;
+static void *drg_guard_main(void *arg) {
+    drg_server *s = (drg_server *)arg;
     const struct timespec pause = {0, 5000000};
     for (int tick = 0;; tick = (tick + 1) % 8) {
         pthread_mutex_lock(&s->mutex);
         const int stop = s->down;
         pthread_mutex_unlock(&s->mutex);
         if (stop) return NULL;
-        if (draco_grpc_priv_watch(s, tick == 0)) continue;
+        if (drg_watch(s, tick == 0)) continue;
         nanosleep(&pause, NULL);
     }
 }

@@ -10,12 +10,12 @@
 
 /* ---- Server: threads ---- */
 
-static void draco_grpc_priv_received(draco_grpc_priv_conn *c, int good) {
-    draco_grpc_priv_server *s = c->server;
+static void drg_received(drg_conn *c, int good) {
+    drg_server *s = c->server;
     grpc_byte_buffer *buffer = c->incoming;
     if (!good || !buffer) { /* nothing more comes: the peer has left */
-        draco_grpc_priv_dismiss(c, GRPC_STATUS_OK, "");
-        draco_grpc_priv_release(c);
+        drg_dismiss(c, GRPC_STATUS_OK, "");
+        drg_release(c);
         return;
     }
     pthread_mutex_lock(&s->mutex);
@@ -30,33 +30,32 @@ static void draco_grpc_priv_received(draco_grpc_priv_conn *c, int good) {
     pthread_mutex_unlock(&s->mutex);
     if (known) return;
     c->incoming = NULL;
-    if (c->slot < 0) draco_grpc_priv_hello(c, buffer);
+    if (c->slot < 0) drg_hello(c, buffer);
     grpc_byte_buffer_destroy(buffer);
-    draco_grpc_priv_release(c);
+    drg_release(c);
 }
 
-static void draco_grpc_priv_closed(draco_grpc_priv_conn *c) {
-    draco_grpc_priv_server *s = c->server;
+static void drg_closed(drg_conn *c) {
+    drg_server *s = c->server;
     pthread_mutex_lock(&s->mutex);
     c->gone = 1;
     const int was_worker = c->slot >= 0 && !c->told && !s->closing;
     if (c->slot >= 0 && s->slots[c->slot].conn == c) {
         s->slots[c->slot].conn = NULL;
-        s->slots[c->slot].lost_at = draco_grpc_priv_now();
+        s->slots[c->slot].lost_at = drg_now();
     }
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->mutex);
     if (was_worker && c->cancelled)
-        draco_grpc_priv_say(&s->journal,
-                            "lost %s %d (%s): the connection broke, or a frame was longer than the limit",
-                            s->role, c->slot + s->first, c->peer);
+        drg_say(&s->journal, "lost %s %d (%s): the connection broke, or a frame was longer than the limit",
+                s->role, c->slot + s->first, c->peer);
     else if (was_worker)
-        draco_grpc_priv_say(&s->journal, "%s %d (%s) left", s->role, c->slot + s->first, c->peer);
+        drg_say(&s->journal, "%s %d (%s) left", s->role, c->slot + s->first, c->peer);
 }
 
 /* One event of gRPC's, on the thread that reads the queue. */
-static void draco_grpc_priv_handle(draco_grpc_priv_server *s, const grpc_event *e) {
-    draco_grpc_priv_tag *tag = (draco_grpc_priv_tag *)e->tag;
+static void drg_handle(drg_server *s, const grpc_event *e) {
+    drg_tag *tag = (drg_tag *)e->tag;
     if (tag->owner == s) { /* the server is down */
         pthread_mutex_lock(&s->mutex);
         s->down = 1;
@@ -64,37 +63,37 @@ static void draco_grpc_priv_handle(draco_grpc_priv_server *s, const grpc_event *
         pthread_mutex_unlock(&s->mutex);
         return;
     }
-    draco_grpc_priv_conn *c = (draco_grpc_priv_conn *)tag->owner;
+    drg_conn *c = (drg_conn *)tag->owner;
     switch (tag->event) {
-    case DRACO_GRPC_PRIV_RECV:
-        draco_grpc_priv_received(c, e->success);
+    case DRG_RECV:
+        drg_received(c, e->success);
         return;
-    case DRACO_GRPC_PRIV_CLOSED:
-        draco_grpc_priv_closed(c);
+    case DRG_CLOSED:
+        drg_closed(c);
         break;
-    case DRACO_GRPC_PRIV_SEND:
+    case DRG_SEND:
         pthread_mutex_lock(&s->mutex);
         c->sending = 0;
-        if (e->success) draco_grpc_priv_frame_sent(c);
+        if (e->success) drg_frame_sent(c);
         pthread_mutex_unlock(&s->mutex);
-        if (e->success) draco_grpc_priv_pump(c);
+        if (e->success) drg_pump(c);
         break;
-    case DRACO_GRPC_PRIV_META:
-    case DRACO_GRPC_PRIV_STATUS:
+    case DRG_META:
+    case DRG_STATUS:
         break;
     }
-    draco_grpc_priv_release(c);
+    drg_release(c);
 }
 
 /* The queue has one reader at a time: the I/O thread, or the caller while it collects, so that the bytes of a
    message are copied by the core that received them and no message waits for another thread to wake up. */
-static void *draco_grpc_priv_io_main(void *arg) {
-    draco_grpc_priv_server *s = (draco_grpc_priv_server *)arg;
+static void *drg_io_main(void *arg) {
+    drg_server *s = (drg_server *)arg;
     for (;;) {
         const grpc_event e = grpc_completion_queue_next(s->queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
         if (e.type == GRPC_QUEUE_SHUTDOWN) return NULL;
         if (e.tag != &s->nudge_tag) {
-            draco_grpc_priv_handle(s, &e);
+            drg_handle(s, &e);
             continue;
         }
         pthread_mutex_lock(&s->mutex);
@@ -107,7 +106,7 @@ static void *draco_grpc_priv_io_main(void *arg) {
 }
 
 /* Take the queue from the I/O thread: an empty batch completes at once and wakes it. */
-static void draco_grpc_priv_borrow_queue(draco_grpc_priv_server *s) {
+static void drg_borrow_queue(drg_server *s) {
     pthread_mutex_lock(&s->mutex);
     s->borrowed = 1;
     const int parked = s->parked; /* it has not woken up since it was last sent to sleep */
@@ -119,15 +118,15 @@ static void draco_grpc_priv_borrow_queue(draco_grpc_priv_server *s) {
 }
 
 /* Read one event, or wait for one; awake five times a second to look at the stop flag. */
-static void draco_grpc_priv_poll(draco_grpc_priv_server *s, double until) {
-    const double wait = fmax(0, fmin(0.2, until - draco_grpc_priv_now()));
+static void drg_poll(drg_server *s, double until) {
+    const double wait = fmax(0, fmin(0.2, until - drg_now()));
     const gpr_timespec deadline =
         gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_micros((int64_t)(1e6 * wait), GPR_TIMESPAN));
     const grpc_event e = grpc_completion_queue_next(s->queue, deadline, NULL);
-    if (e.type == GRPC_OP_COMPLETE) draco_grpc_priv_handle(s, &e);
+    if (e.type == GRPC_OP_COMPLETE) drg_handle(s, &e);
 }
 
-static void draco_grpc_priv_return_queue(draco_grpc_priv_server *s) {
+static void drg_return_queue(drg_server *s) {
     pthread_mutex_lock(&s->mutex);
     s->borrowed = 0;
     pthread_cond_signal(&s->returned);
@@ -135,32 +134,31 @@ static void draco_grpc_priv_return_queue(draco_grpc_priv_server *s) {
 }
 
 /* A new call: its identity is settled before any message of it is read. */
-static void draco_grpc_priv_accept(draco_grpc_priv_server *s, grpc_call *call,
-                                   const grpc_call_details *details) {
-    draco_grpc_priv_conn *c = (draco_grpc_priv_conn *)calloc(1, sizeof *c);
+static void drg_accept(drg_server *s, grpc_call *call, const grpc_call_details *details) {
+    drg_conn *c = (drg_conn *)calloc(1, sizeof *c);
     if (!c) {
         grpc_call_cancel(call, NULL);
         grpc_call_unref(call);
         return;
     }
-    draco_grpc_priv_tag *tags[5] = {&c->closed, &c->meta, &c->recv, &c->send, &c->status};
+    drg_tag *tags[5] = {&c->closed, &c->meta, &c->recv, &c->send, &c->status};
     for (int i = 0; i < 5; i++) {
         tags[i]->owner = c;
-        tags[i]->event = (draco_grpc_priv_event)i;
+        tags[i]->event = (drg_event)i;
     }
     c->server = s;
     c->call = call;
     c->slot = -1;
-    c->accepted = draco_grpc_priv_now();
+    c->accepted = drg_now();
     char *peer = grpc_call_get_peer(call);
     snprintf(c->peer, sizeof c->peer, "%s", peer);
     gpr_free(peer);
     char name[80];
-    c->certified = draco_grpc_priv_identity(s, call, name, sizeof name);
+    c->certified = drg_identity(s, call, name, sizeof name);
 
     pthread_mutex_lock(&s->mutex);
     int calls = 0, same_peer = 0;
-    for (const draco_grpc_priv_conn *o = s->conns; o; o = o->next) {
+    for (const drg_conn *o = s->conns; o; o = o->next) {
         calls++;
         same_peer += strncmp(c->peer, "unix:", 5) && !strcmp(o->peer, c->peer);
     }
@@ -173,30 +171,29 @@ static void draco_grpc_priv_accept(draco_grpc_priv_server *s, grpc_call *call,
     memset(&op, 0, sizeof op);
     op.op = GRPC_OP_RECV_CLOSE_ON_SERVER;
     op.data.recv_close_on_server.cancelled = &c->cancelled;
-    draco_grpc_priv_batch(c, &op, 1, &c->closed);
+    drg_batch(c, &op, 1, &c->closed);
     memset(&op, 0, sizeof op);
     op.op = GRPC_OP_SEND_INITIAL_METADATA;
-    draco_grpc_priv_batch(c, &op, 1, &c->meta);
+    drg_batch(c, &op, 1, &c->meta);
 
-    if (grpc_slice_str_cmp(details->method, DRACO_GRPC_PRIV_METHOD))
-        draco_grpc_priv_refuse(c, GRPC_STATUS_UNIMPLEMENTED, "it asked for another method than %s",
-                               DRACO_GRPC_PRIV_METHOD);
+    if (grpc_slice_str_cmp(details->method, DRG_METHOD))
+        drg_refuse(c, GRPC_STATUS_UNIMPLEMENTED, "it asked for another method than %s", DRG_METHOD);
     else if (c->certified == -2)
-        draco_grpc_priv_refuse(c, GRPC_STATUS_PERMISSION_DENIED,
-                               "its certificate's name \"%s\" is not one of %s-%d to %s-%d", name, s->role,
-                               s->first, s->role, s->first + s->workers - 1);
+        drg_refuse(c, GRPC_STATUS_PERMISSION_DENIED,
+                   "its certificate's name \"%s\" is not one of %s-%d to %s-%d", name, s->role, s->first,
+                   s->role, s->first + s->workers - 1);
     else if (calls >= s->limits.connections)
-        draco_grpc_priv_refuse(c, GRPC_STATUS_RESOURCE_EXHAUSTED, "there are %d connections already", calls);
+        drg_refuse(c, GRPC_STATUS_RESOURCE_EXHAUSTED, "there are %d connections already", calls);
     else if (same_peer > 4) {
-        draco_grpc_priv_refuse(c, GRPC_STATUS_RESOURCE_EXHAUSTED, "it opens call upon call");
-        draco_grpc_priv_shut_peer(s, c->peer);
+        drg_refuse(c, GRPC_STATUS_RESOURCE_EXHAUSTED, "it opens call upon call");
+        drg_shut_peer(s, c->peer);
     } else
-        draco_grpc_priv_listen(c);
-    draco_grpc_priv_release(c);
+        drg_listen(c);
+    drg_release(c);
 }
 
-static void *draco_grpc_priv_acceptor_main(void *arg) {
-    draco_grpc_priv_server *s = (draco_grpc_priv_server *)arg;
+static void *drg_acceptor_main(void *arg) {
+    drg_server *s = (drg_server *)arg;
     for (;;) {
         grpc_call *call = NULL;
         grpc_call_details details;
@@ -208,7 +205,7 @@ static void *draco_grpc_priv_acceptor_main(void *arg) {
         if (good)
             good =
                 grpc_completion_queue_next(s->accept_queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL).success;
-        if (good) draco_grpc_priv_accept(s, call, &details);
+        if (good) drg_accept(s, call, &details);
         grpc_metadata_array_destroy(&metadata);
         grpc_call_details_destroy(&details);
         if (!good) return NULL;
@@ -218,33 +215,33 @@ static void *draco_grpc_priv_acceptor_main(void *arg) {
 /* ---- Server: the transport's slots ---- */
 
 /* Wait for news, awake five times a second to look at the stop flag. */
-static int draco_grpc_priv_news(draco_grpc_priv_server *s, double until) {
-    const double tick = draco_grpc_priv_now() + 0.2;
-    draco_grpc_priv_wait(&s->changed, &s->mutex, s->stop && tick < until ? tick : until);
+static int drg_news(drg_server *s, double until) {
+    const double tick = drg_now() + 0.2;
+    drg_wait(&s->changed, &s->mutex, s->stop && tick < until ? tick : until);
     return s->stop && *s->stop;
 }
 
-static void draco_grpc_priv_pump_all(draco_grpc_priv_server *s) {
+static void drg_pump_all(drg_server *s) {
     for (int i = 0; i < s->workers; i++) {
         pthread_mutex_lock(&s->mutex);
-        draco_grpc_priv_conn *c = s->slots[i].conn;
-        const int held = draco_grpc_priv_hold(c);
+        drg_conn *c = s->slots[i].conn;
+        const int held = drg_hold(c);
         pthread_mutex_unlock(&s->mutex);
         if (!held) continue;
-        draco_grpc_priv_pump(c);
-        draco_grpc_priv_release(c);
+        drg_pump(c);
+        drg_release(c);
     }
 }
 
 /* Before the first round: until all are there, or time is up. */
-static draco_status draco_grpc_priv_await_start(draco_grpc_priv_server *s) {
+static draco_status drg_await_start(drg_server *s) {
     const double until = s->opened + s->limits.start_seconds;
     pthread_mutex_lock(&s->mutex);
     int stopped = 0;
-    for (int missing = 1; missing && !stopped && draco_grpc_priv_now() < until;) {
+    for (int missing = 1; missing && !stopped && drg_now() < until;) {
         missing = 0;
         for (int i = 0; i < s->workers; i++) missing += !s->slots[i].conn;
-        if (missing) stopped = draco_grpc_priv_news(s, until);
+        if (missing) stopped = drg_news(s, until);
     }
     pthread_mutex_unlock(&s->mutex);
     s->started = !stopped;
@@ -252,14 +249,12 @@ static draco_status draco_grpc_priv_await_start(draco_grpc_priv_server *s) {
 }
 
 /* Hand a request to the workers with whom[i] != 0 (NULL: all). */
-static draco_status draco_grpc_priv_send(draco_grpc_priv_server *s, const draco_request *request,
-                                         const unsigned char *whom) {
+static draco_status drg_send(drg_server *s, const draco_request *request, const unsigned char *whom) {
     const size_t params_bytes = request->params ? sizeof(float) * request->params_count : 0;
     if (request->params_count > s->limits.message_bytes / sizeof(float) ||
         request->extra_bytes > s->limits.message_bytes - params_bytes ||
         request->reply_bytes > s->limits.message_bytes) {
-        draco_grpc_priv_say(&s->journal, "a message is longer than the limit of %zu bytes",
-                            s->limits.message_bytes);
+        drg_say(&s->journal, "a message is longer than the limit of %zu bytes", s->limits.message_bytes);
         return DRACO_E_ARGUMENT;
     }
     draco_grpc_frame f;
@@ -267,7 +262,7 @@ static draco_status draco_grpc_priv_send(draco_grpc_priv_server *s, const draco_
     f.kind = DRACO_GRPC_REQUEST;
     f.version = DRACO_GRPC_WIRE;
     f.code = s->code_id;
-    f.ask = (uint32_t)request->ask;
+    f.request = (uint32_t)request->kind;
     f.round = request->round;
     f.step = request->step;
     f.params = params_bytes / sizeof(float);
@@ -277,43 +272,43 @@ static draco_status draco_grpc_priv_send(draco_grpc_priv_server *s, const draco_
         pthread_mutex_lock(&s->mutex);
         for (int i = 0; i < s->workers; i++) {
             if (whom && !whom[i]) continue;
-            draco_grpc_priv_post_drop(&s->slots[i].want);
-            draco_grpc_priv_post_drop(&s->slots[i].params);
+            drg_post_drop(&s->slots[i].want);
+            drg_post_drop(&s->slots[i].params);
         }
         pthread_mutex_unlock(&s->mutex);
     }
-    draco_grpc_priv_post *post = draco_grpc_priv_post_new(
-        s->pool, f, request->params, params_bytes, request->extra, request->extra ? request->extra_bytes : 0);
+    drg_post *post = drg_post_new(s->pool, f, request->params, params_bytes, request->extra,
+                                  request->extra ? request->extra_bytes : 0);
     if (!post) return DRACO_E_MEMORY;
     pthread_mutex_lock(&s->mutex);
     for (int i = 0; i < s->workers; i++) {
         if (whom && !whom[i]) continue;
-        draco_grpc_priv_post_set(&s->slots[i].want, post);
-        if (params_bytes) draco_grpc_priv_post_set(&s->slots[i].params, post);
+        drg_post_set(&s->slots[i].want, post);
+        if (params_bytes) drg_post_set(&s->slots[i].params, post);
     }
-    draco_grpc_priv_post_drop(&post);
+    drg_post_drop(&post);
     pthread_mutex_unlock(&s->mutex);
-    draco_grpc_priv_pump_all(s);
+    drg_pump_all(s);
     return DRACO_OK;
 }
 
-static draco_status draco_grpc_priv_broadcast(void *ctx, const draco_request *request) {
-    draco_grpc_priv_server *s = (draco_grpc_priv_server *)ctx;
-    const draco_status status = s->started ? DRACO_OK : draco_grpc_priv_await_start(s);
-    return status ? status : draco_grpc_priv_send(s, request, NULL);
+static draco_status drg_broadcast(void *ctx, const draco_request *request) {
+    drg_server *s = (drg_server *)ctx;
+    const draco_status status = s->started ? DRACO_OK : drg_await_start(s);
+    return status ? status : drg_send(s, request, NULL);
 }
 
-#define DRACO_GRPC_PRIV_LAST_ROUND 2.0 /* seconds that a round may go on after the stop flag went up */
+#define DRG_LAST_ROUND 2.0 /* seconds that a round may go on after the stop flag went up */
 
 /* One collection: who is still expected, and whether it is enough. */
-typedef struct draco_grpc_priv_round {
-    draco_grpc_priv_server *s;
+typedef struct drg_round {
+    drg_server *s;
     const draco_request *request;
     const draco_inbox *inbox;
     int left, enough;
-} draco_grpc_priv_round;
+} drg_round;
 
-static void draco_grpc_priv_end(draco_grpc_priv_round *r, int worker, draco_verdict verdict) {
+static void drg_end(drg_round *r, int worker, draco_verdict verdict) {
     r->s->slots[worker].ended = 1;
     r->s->slots[worker].row = NULL;
     r->left--;
@@ -321,8 +316,7 @@ static void draco_grpc_priv_end(draco_grpc_priv_round *r, int worker, draco_verd
 }
 
 /* What is wrong with a frame, whatever the round; NULL: nothing. */
-static const char *draco_grpc_priv_misbehaves(draco_grpc_priv_conn *c, const draco_grpc_frame *f,
-                                              draco_status form) {
+static const char *drg_misbehaves(drg_conn *c, const draco_grpc_frame *f, draco_status form) {
     if (form != DRACO_OK || f->kind != DRACO_GRPC_REPLY) return "a message that is no REPLY of draco.v1";
     if (f->version != DRACO_GRPC_WIRE) return "another version of the contract";
     if (f->worker != (uint32_t)c->slot) return "it answers in another worker's name";
@@ -336,9 +330,8 @@ static const char *draco_grpc_priv_misbehaves(draco_grpc_priv_conn *c, const dra
 }
 
 /* Take in the payload of a frame of this round. 0: it does not fit in where it should. */
-static int draco_grpc_priv_take(draco_grpc_priv_round *r, draco_grpc_priv_conn *c, const draco_grpc_frame *f,
-                                grpc_byte_buffer *buffer) {
-    draco_grpc_priv_slot *slot = &r->s->slots[c->slot];
+static int drg_take(drg_round *r, drg_conn *c, const draco_grpc_frame *f, grpc_byte_buffer *buffer) {
+    drg_slot *slot = &r->s->slots[c->slot];
     if (c->cursor_round != f->round || f->offset == 0) {
         c->cursor_round = f->round;
         c->cursor = 0;
@@ -357,52 +350,50 @@ static int draco_grpc_priv_take(draco_grpc_priv_round *r, draco_grpc_priv_conn *
     /* After a reconnection the answer comes from its start again; what is there stays. */
     if (c->cursor > slot->received) {
         const size_t skip = (size_t)(slot->received - f->offset), n = (size_t)c->cursor - slot->received;
-        draco_grpc_priv_copy(buffer, f->payload_at + skip, slot->row + slot->received, n);
+        drg_copy(buffer, f->payload_at + skip, slot->row + slot->received, n);
         r->inbox->chunk(r->inbox->ctx, c->slot, slot->received, n);
         slot->received += n;
     }
-    if (slot->received == r->request->reply_bytes) draco_grpc_priv_end(r, c->slot, DRACO_UNDECIDED);
+    if (slot->received == r->request->reply_bytes) drg_end(r, c->slot, DRACO_UNDECIDED);
     return 1;
 }
 
 /* One message of a worker, on the collecting thread. */
-static void draco_grpc_priv_read(draco_grpc_priv_round *r, draco_grpc_priv_conn *c,
-                                 grpc_byte_buffer *buffer) {
-    draco_grpc_priv_slot *slot = &r->s->slots[c->slot];
+static void drg_read(drg_round *r, drg_conn *c, grpc_byte_buffer *buffer) {
+    drg_slot *slot = &r->s->slots[c->slot];
     draco_grpc_frame f;
     memset(&f, 0, sizeof f);
-    const draco_status form = draco_grpc_priv_open(buffer, &f);
-    const char *wrong = draco_grpc_priv_misbehaves(c, &f, form);
+    const draco_status form = drg_open(buffer, &f);
+    const char *wrong = drg_misbehaves(c, &f, form);
     if (!wrong && f.round > r->request->round) wrong = "an answer to a request that was never made";
     if (wrong) {
-        if (!slot->ended) draco_grpc_priv_end(r, c->slot, DRACO_MALFORMED);
-        draco_grpc_priv_refuse(c, GRPC_STATUS_INVALID_ARGUMENT, "%s", wrong);
+        if (!slot->ended) drg_end(r, c->slot, DRACO_MALFORMED);
+        drg_refuse(c, GRPC_STATUS_INVALID_ARGUMENT, "%s", wrong);
         return;
     }
     if (slot->ended || f.round < r->request->round) return; /* late, or more than one answer */
-    if (!draco_grpc_priv_take(r, c, &f, buffer)) {
-        draco_grpc_priv_say(
-            &r->s->journal,
-            "%s %d (%s) answers round %llu with %llu bytes of step %llu: %zu of step %llu were asked for",
-            r->s->role, c->slot + r->s->first, c->peer, (unsigned long long)f.round,
-            (unsigned long long)f.total, (unsigned long long)f.step, r->request->reply_bytes,
-            (unsigned long long)r->request->step);
-        draco_grpc_priv_end(r, c->slot, DRACO_MALFORMED);
+    if (!drg_take(r, c, &f, buffer)) {
+        drg_say(&r->s->journal,
+                "%s %d (%s) answers round %llu with %llu bytes of step %llu: %zu of step %llu were asked for",
+                r->s->role, c->slot + r->s->first, c->peer, (unsigned long long)f.round,
+                (unsigned long long)f.total, (unsigned long long)f.step, r->request->reply_bytes,
+                (unsigned long long)r->request->step);
+        drg_end(r, c->slot, DRACO_MALFORMED);
     }
 }
 
 /* Who has no connection and is not awaited any more is absent. Returns when to look again. Under the mutex,
    which is given up while the inbox is told. */
-static double draco_grpc_priv_absent(draco_grpc_priv_round *r) {
-    draco_grpc_priv_server *s = r->s;
+static double drg_absent(drg_round *r) {
+    drg_server *s = r->s;
     double again = HUGE_VAL;
     for (int i = 0; i < s->workers; i++) {
-        const draco_grpc_priv_slot *slot = &s->slots[i];
+        const drg_slot *slot = &s->slots[i];
         if (slot->ended || slot->conn) continue;
         const double until = slot->lost_at + s->limits.rejoin_seconds;
-        if (until <= draco_grpc_priv_now()) {
+        if (until <= drg_now()) {
             pthread_mutex_unlock(&s->mutex);
-            draco_grpc_priv_end(r, i, DRACO_ABSENT);
+            drg_end(r, i, DRACO_ABSENT);
             pthread_mutex_lock(&s->mutex);
         } else if (until < again)
             again = until;
@@ -410,19 +401,18 @@ static double draco_grpc_priv_absent(draco_grpc_priv_round *r) {
     return again;
 }
 
-static draco_grpc_priv_conn *draco_grpc_priv_pop(draco_grpc_priv_server *s) { /* under the mutex */
-    draco_grpc_priv_conn *c = s->ready;
+static drg_conn *drg_pop(drg_server *s) { /* under the mutex */
+    drg_conn *c = s->ready;
     if (!c) return NULL;
     s->ready = c->next_ready;
     if (!s->ready) s->ready_end = &s->ready;
     return c;
 }
 
-static draco_status draco_grpc_priv_collect_from(draco_grpc_priv_server *s, const draco_request *request,
-                                                 const unsigned char *whom, double seconds,
-                                                 const draco_inbox *inbox) {
-    draco_grpc_priv_round round = {s, request, inbox, 0, 0};
-    double until = seconds < 0 ? HUGE_VAL : draco_grpc_priv_now() + seconds;
+static draco_status drg_collect_from(drg_server *s, const draco_request *request, const unsigned char *whom,
+                                     double seconds, const draco_inbox *inbox) {
+    drg_round round = {s, request, inbox, 0, 0};
+    double until = seconds < 0 ? HUGE_VAL : drg_now() + seconds;
     int late = 0, stopping = 0;
     for (int i = 0; i < s->workers; i++) {
         s->slots[i].ended = whom && !whom[i];
@@ -430,140 +420,140 @@ static draco_status draco_grpc_priv_collect_from(draco_grpc_priv_server *s, cons
         s->slots[i].received = 0;
         round.left += !s->slots[i].ended;
     }
-    draco_grpc_priv_borrow_queue(s);
+    drg_borrow_queue(s);
     pthread_mutex_lock(&s->mutex);
     while (round.left && !round.enough && !late) {
-        draco_grpc_priv_conn *c = draco_grpc_priv_pop(s);
+        drg_conn *c = drg_pop(s);
         const int current = c && (!s->slots[c->slot].conn || s->slots[c->slot].conn == c);
-        late = draco_grpc_priv_now() >= until;
+        late = drg_now() >= until;
         if (!c) {
-            const double again = draco_grpc_priv_absent(&round);
+            const double again = drg_absent(&round);
             if (!round.left || round.enough || late) continue;
             pthread_mutex_unlock(&s->mutex);
-            draco_grpc_priv_poll(s, again < until ? again : until);
+            drg_poll(s, again < until ? again : until);
             pthread_mutex_lock(&s->mutex);
             if (s->stop && *s->stop && !stopping) {
                 stopping = 1; /* a round that is under way may still end well */
-                until = fmin(until, draco_grpc_priv_now() + DRACO_GRPC_PRIV_LAST_ROUND);
+                until = fmin(until, drg_now() + DRG_LAST_ROUND);
             }
             continue;
         }
         pthread_mutex_unlock(&s->mutex);
         grpc_byte_buffer *buffer = c->incoming;
         c->incoming = NULL;
-        if (current) draco_grpc_priv_read(&round, c, buffer);
+        if (current) drg_read(&round, c, buffer);
         grpc_byte_buffer_destroy(buffer);
-        draco_grpc_priv_listen(c);
-        draco_grpc_priv_release(c);
+        drg_listen(c);
+        drg_release(c);
         pthread_mutex_lock(&s->mutex);
     }
     pthread_mutex_unlock(&s->mutex);
-    draco_grpc_priv_return_queue(s);
+    drg_return_queue(s);
     return !round.left || round.enough ? DRACO_OK : stopping ? DRACO_E_STOPPED : DRACO_MORE;
 }
 
-static draco_status draco_grpc_priv_collect(void *ctx, const draco_request *request, double seconds,
-                                            const draco_inbox *inbox) {
-    return draco_grpc_priv_collect_from((draco_grpc_priv_server *)ctx, request, NULL, seconds, inbox);
+static draco_status drg_collect(void *ctx, const draco_request *request, double seconds,
+                                const draco_inbox *inbox) {
+    return drg_collect_from((drg_server *)ctx, request, NULL, seconds, inbox);
 }
 
-static draco_status draco_grpc_priv_fetch(void *ctx, const draco_request *request, const unsigned char *whom,
-                                          double seconds, const draco_inbox *inbox) {
-    draco_grpc_priv_server *s = (draco_grpc_priv_server *)ctx;
-    const draco_status status = draco_grpc_priv_send(s, request, whom);
-    return status ? status : draco_grpc_priv_collect_from(s, request, whom, seconds, inbox);
+static draco_status drg_fetch(void *ctx, const draco_request *request, const unsigned char *whom,
+                              double seconds, const draco_inbox *inbox) {
+    drg_server *s = (drg_server *)ctx;
+    const draco_status status = drg_send(s, request, whom);
+    return status ? status : drg_collect_from(s, request, whom, seconds, inbox);
 }
 
-static const char *draco_grpc_priv_server_explain(void *ctx) {
-    return draco_grpc_priv_last(&((draco_grpc_priv_server *)ctx)->journal);
+static const char *drg_server_explain(void *ctx) {
+    return drg_last(&((drg_server *)ctx)->journal);
 }
 
 /* Tell everyone that the run is over, and give the word a moment to get out. */
-static void draco_grpc_priv_farewell(draco_grpc_priv_server *s) {
+static void drg_farewell(drg_server *s) {
     draco_grpc_frame f;
     memset(&f, 0, sizeof f);
     f.kind = DRACO_GRPC_REQUEST;
     f.version = DRACO_GRPC_WIRE;
     f.code = s->code_id;
-    f.ask = DRACO_ASK_STOP;
+    f.request = DRACO_REQUEST_STOP;
     f.round = UINT64_MAX - 1;
-    draco_grpc_priv_post *stop = draco_grpc_priv_post_new(s->pool, f, NULL, 0, NULL, 0);
+    drg_post *stop = drg_post_new(s->pool, f, NULL, 0, NULL, 0);
     if (!stop) return;
     pthread_mutex_lock(&s->mutex);
     s->closing = 1;
     for (int i = 0; i < s->workers; i++) {
-        draco_grpc_priv_post_drop(&s->slots[i].params);
-        draco_grpc_priv_post_set(&s->slots[i].want, stop);
+        drg_post_drop(&s->slots[i].params);
+        drg_post_set(&s->slots[i].want, stop);
     }
-    draco_grpc_priv_post_drop(&stop);
+    drg_post_drop(&stop);
     pthread_mutex_unlock(&s->mutex);
-    draco_grpc_priv_pump_all(s);
-    const double until = draco_grpc_priv_now() + 1;
+    drg_pump_all(s);
+    const double until = drg_now() + 1;
     pthread_mutex_lock(&s->mutex);
-    for (int waiting = 1; waiting && draco_grpc_priv_now() < until;) {
+    for (int waiting = 1; waiting && drg_now() < until;) {
         waiting = 0;
         for (int i = 0; i < s->workers; i++)
             waiting += s->slots[i].conn && s->slots[i].conn->sent != f.round + 1;
-        if (waiting) draco_grpc_priv_wait(&s->changed, &s->mutex, until);
+        if (waiting) drg_wait(&s->changed, &s->mutex, until);
     }
-    for (draco_grpc_priv_conn *c; (c = draco_grpc_priv_pop(s));) { /* answers that nobody waits for */
+    for (drg_conn *c; (c = drg_pop(s));) { /* answers that nobody waits for */
         pthread_mutex_unlock(&s->mutex);
-        draco_grpc_priv_release(c);
+        drg_release(c);
         pthread_mutex_lock(&s->mutex);
     }
     pthread_mutex_unlock(&s->mutex);
 }
 
-static void draco_grpc_priv_dismiss_all(draco_grpc_priv_server *s) {
+static void drg_dismiss_all(drg_server *s) {
     for (;;) {
         pthread_mutex_lock(&s->mutex);
-        draco_grpc_priv_conn *c = s->conns;
+        drg_conn *c = s->conns;
         while (c && (c->leaving || c->gone)) c = c->next;
-        const int held = draco_grpc_priv_hold(c);
+        const int held = drg_hold(c);
         pthread_mutex_unlock(&s->mutex);
         if (!held) return;
-        draco_grpc_priv_dismiss(c, GRPC_STATUS_OK, "");
-        draco_grpc_priv_release(c);
+        drg_dismiss(c, GRPC_STATUS_OK, "");
+        drg_release(c);
     }
 }
 
 /* End gRPC's server: 2 seconds of grace, then every call is cancelled. */
-static void draco_grpc_priv_server_down(draco_grpc_priv_server *s) {
+static void drg_server_down(drg_server *s) {
     grpc_server_shutdown_and_notify(s->server, s->queue, &s->down_tag);
     if (!s->threads) { /* opening failed: nobody else reads the queue */
         grpc_completion_queue_next(s->queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
         return;
     }
-    const double until = draco_grpc_priv_now() + 2;
+    const double until = drg_now() + 2;
     pthread_mutex_lock(&s->mutex);
-    while (!s->down && draco_grpc_priv_now() < until) draco_grpc_priv_wait(&s->changed, &s->mutex, until);
+    while (!s->down && drg_now() < until) drg_wait(&s->changed, &s->mutex, until);
     if (!s->down) {
         pthread_mutex_unlock(&s->mutex);
         grpc_server_cancel_all_calls(s->server);
         pthread_mutex_lock(&s->mutex);
     }
-    while (!s->down || s->conns) draco_grpc_priv_wait(&s->changed, &s->mutex, HUGE_VAL);
+    while (!s->down || s->conns) drg_wait(&s->changed, &s->mutex, HUGE_VAL);
     pthread_mutex_unlock(&s->mutex);
 }
 
 /* Free what there is, however far opening went. */
-static void draco_grpc_priv_server_free(draco_grpc_priv_server *s) {
-    if (s->bound) draco_grpc_priv_server_down(s);
-    draco_grpc_priv_delist(s);
+static void drg_server_free(drg_server *s) {
+    if (s->bound) drg_server_down(s);
+    drg_delist(s);
     if (s->threads > 1) pthread_join(s->guard, NULL);
     if (s->threads > 2) pthread_join(s->acceptor, NULL); /* before the server that it asks for calls */
     if (s->server) grpc_server_destroy(s->server);
     if (s->nudge) grpc_call_unref(s->nudge);
     if (s->lame) grpc_channel_destroy(s->lame);
-    draco_grpc_priv_queue_end(s->accept_queue, NULL);
-    draco_grpc_priv_queue_end(s->queue, s->threads ? &s->io : NULL);
+    drg_queue_end(s->accept_queue, NULL);
+    drg_queue_end(s->queue, s->threads ? &s->io : NULL);
     for (int i = 0; s->slots && i < s->workers; i++) {
-        draco_grpc_priv_post_drop(&s->slots[i].params);
-        draco_grpc_priv_post_drop(&s->slots[i].want);
+        drg_post_drop(&s->slots[i].params);
+        drg_post_drop(&s->slots[i].want);
     }
-    draco_grpc_priv_post_drop(&s->welcome);
+    drg_post_drop(&s->welcome);
     grpc_shutdown_blocking();
-    if (s->pool) draco_grpc_priv_pool_leave(s->pool);
+    if (s->pool) drg_pool_leave(s->pool);
     pthread_cond_destroy(&s->changed);
     pthread_cond_destroy(&s->returned);
     pthread_mutex_destroy(&s->mutex);
@@ -574,16 +564,16 @@ static void draco_grpc_priv_server_free(draco_grpc_priv_server *s) {
     free(s);
 }
 
-static draco_status draco_grpc_priv_server_close(void *ctx) {
-    draco_grpc_priv_server *s = (draco_grpc_priv_server *)ctx;
+static draco_status drg_server_close(void *ctx) {
+    drg_server *s = (drg_server *)ctx;
     if (s->hub.close) s->hub.close(s->hub.ctx);
-    draco_grpc_priv_farewell(s);
-    draco_grpc_priv_dismiss_all(s);
-    draco_grpc_priv_server_free(s);
+    drg_farewell(s);
+    drg_dismiss_all(s);
+    drg_server_free(s);
     return DRACO_OK;
 }
 
-static grpc_server_credentials *draco_grpc_priv_server_credentials(const draco_grpc_priv_pem *pem) {
+static grpc_server_credentials *drg_server_credentials(const drg_pem *pem) {
     if (!pem->ca) return grpc_insecure_server_credentials_create();
     grpc_ssl_pem_key_cert_pair pair = {pem->key, pem->certificate};
     grpc_ssl_server_certificate_config *certificates =
@@ -594,16 +584,15 @@ static grpc_server_credentials *draco_grpc_priv_server_credentials(const draco_g
 }
 
 /* Create gRPC's server and bind it. */
-static draco_status draco_grpc_priv_bind(draco_grpc_priv_server *s, const char *address,
-                                         const draco_grpc_priv_pem *pem, char *why, size_t capacity) {
-    draco_grpc_priv_args a;
-    draco_grpc_priv_common_args(&a, &s->limits, s->limits.chunk_bytes);
-    draco_grpc_priv_arg(&a, GRPC_ARG_MAX_CONCURRENT_STREAMS, 1);
-    draco_grpc_priv_arg(&a, GRPC_ARG_ALLOW_REUSEPORT, 0);
-    draco_grpc_priv_arg(&a, GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
-                        (int)fmin(1e9, 1e3 * (1 + s->limits.join_seconds)));
-    draco_grpc_priv_arg(&a, GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
-    draco_grpc_priv_arg(&a, GRPC_ARG_HTTP2_MAX_PING_STRIKES, 8);
+static draco_status drg_bind(drg_server *s, const char *address, const drg_pem *pem, char *why,
+                             size_t capacity) {
+    drg_args a;
+    drg_common_args(&a, &s->limits, s->limits.chunk_bytes);
+    drg_arg(&a, GRPC_ARG_MAX_CONCURRENT_STREAMS, 1);
+    drg_arg(&a, GRPC_ARG_ALLOW_REUSEPORT, 0);
+    drg_arg(&a, GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, (int)fmin(1e9, 1e3 * (1 + s->limits.join_seconds)));
+    drg_arg(&a, GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
+    drg_arg(&a, GRPC_ARG_HTTP2_MAX_PING_STRIKES, 8);
     grpc_resource_quota *quota = grpc_resource_quota_create("draco");
     grpc_resource_quota_resize(quota, ((size_t)64 << 20) + 16 * s->limits.chunk_bytes * (size_t)s->workers);
     grpc_arg *arg = &a.arg[a.args.num_args++];
@@ -625,48 +614,46 @@ static draco_status draco_grpc_priv_bind(draco_grpc_priv_server *s, const char *
     grpc_server_register_completion_queue(s->server, s->queue, NULL);
     s->lame = grpc_lame_client_channel_create(address, GRPC_STATUS_UNAVAILABLE, "no channel");
     s->nudge = grpc_channel_create_call(s->lame, NULL, GRPC_PROPAGATE_DEFAULTS, s->queue,
-                                        grpc_slice_from_static_string(DRACO_GRPC_PRIV_METHOD), NULL,
+                                        grpc_slice_from_static_string(DRG_METHOD), NULL,
                                         gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
     grpc_server_register_completion_queue(s->server, s->accept_queue, NULL);
-    grpc_server_credentials *credentials = draco_grpc_priv_server_credentials(pem);
+    grpc_server_credentials *credentials = drg_server_credentials(pem);
     char reason[256] = "";
-    draco_grpc_priv_caught = reason;
+    drg_caught = reason;
     const int port = credentials ? grpc_server_add_http2_port(s->server, address, credentials) : 0;
-    draco_grpc_priv_caught = NULL;
+    drg_caught = NULL;
     if (credentials) grpc_server_credentials_release(credentials);
     s->port = strncmp(address, "unix:", 5) ? port : 0;
     s->bound = port != 0;
     if (port) return DRACO_OK;
-    return draco_grpc_priv_fail(why, capacity, DRACO_E_IO, "cannot listen on %s: %s", address,
-                                *reason ? reason : "no reason given");
+    return drg_fail(why, capacity, DRACO_E_IO, "cannot listen on %s: %s", address,
+                    *reason ? reason : "no reason given");
 }
 
-static draco_status draco_grpc_priv_server_new(draco_grpc_priv_server **server,
-                                               const draco_grpc_server_config *config, const char *role,
-                                               char *why, size_t capacity) {
+static draco_status drg_server_new(drg_server **server, const draco_grpc_server_config *config,
+                                   const char *role, char *why, size_t capacity) {
     if (!config->address || config->workers < 1 || config->workers > DRACO_MAX_WORKERS)
-        return draco_grpc_priv_fail(why, capacity, DRACO_E_ARGUMENT,
-                                    "a server needs an address and 1 to %d workers", DRACO_MAX_WORKERS);
+        return drg_fail(why, capacity, DRACO_E_ARGUMENT, "a server needs an address and 1 to %d workers",
+                        DRACO_MAX_WORKERS);
     draco_grpc_limits limits = config->limits;
-    draco_grpc_priv_pem pem;
-    draco_status status = draco_grpc_priv_limits(&limits, config->workers, why, capacity);
+    drg_pem pem;
+    draco_status status = drg_limits(&limits, config->workers, why, capacity);
     if (status) return status;
-    if ((status = draco_grpc_priv_pem_read(&pem, &config->tls, why, capacity))) return status;
-    if ((status = draco_grpc_priv_plain_allowed(config->address, &pem, config->insecure, why, capacity)))
-        return status;
+    if ((status = drg_pem_read(&pem, &config->tls, why, capacity))) return status;
+    if ((status = drg_plain_allowed(config->address, &pem, config->insecure, why, capacity))) return status;
 
-    draco_grpc_priv_server *s = (draco_grpc_priv_server *)calloc(1, sizeof *s);
+    drg_server *s = (drg_server *)calloc(1, sizeof *s);
     if (!s) {
-        draco_grpc_priv_pem_free(&pem);
+        drg_pem_free(&pem);
         return DRACO_E_MEMORY;
     }
-    draco_grpc_priv_warm_heap();
+    drg_warm_heap();
     grpc_init();
-    draco_grpc_priv_hear_log();
+    drg_hear_log();
     pthread_mutex_init(&s->mutex, NULL);
     pthread_mutex_init(&s->journal.mutex, NULL);
-    draco_grpc_priv_cond_init(&s->changed);
-    draco_grpc_priv_cond_init(&s->returned);
+    drg_cond_init(&s->changed);
+    drg_cond_init(&s->returned);
     s->journal.on_event = config->on_event;
     s->journal.ctx = config->event_ctx;
     s->limits = limits;
@@ -677,12 +664,12 @@ static draco_status draco_grpc_priv_server_new(draco_grpc_priv_server **server,
     s->first = !strcmp(role, "server");
     s->stop = config->stop;
     s->down_tag.owner = s;
-    s->opened = draco_grpc_priv_now();
+    s->opened = drg_now();
     s->ready_end = &s->ready;
     s->configuration = strdup(config->configuration ? config->configuration : "");
-    s->slots = (draco_grpc_priv_slot *)calloc((size_t)s->workers, sizeof *s->slots);
-    s->sockets = (draco_grpc_priv_socket *)calloc((size_t)limits.connections, sizeof *s->sockets);
-    s->pool = (draco_grpc_priv_pool *)calloc(1, sizeof *s->pool);
+    s->slots = (drg_slot *)calloc((size_t)s->workers, sizeof *s->slots);
+    s->sockets = (drg_socket *)calloc((size_t)limits.connections, sizeof *s->sockets);
+    s->pool = (drg_pool *)calloc(1, sizeof *s->pool);
     draco_grpc_frame f;
     memset(&f, 0, sizeof f);
     f.kind = DRACO_GRPC_WELCOME;
@@ -693,26 +680,25 @@ static draco_status draco_grpc_priv_server_new(draco_grpc_priv_server **server,
         atomic_init(&s->pool->users, 1);
         s->pool->chunk_bytes = limits.chunk_bytes;
         if (s->configuration && strlen(s->configuration) <= limits.chunk_bytes)
-            s->welcome =
-                draco_grpc_priv_post_new(s->pool, f, s->configuration, strlen(s->configuration), NULL, 0);
+            s->welcome = drg_post_new(s->pool, f, s->configuration, strlen(s->configuration), NULL, 0);
     }
     if (!s->slots || !s->sockets || !s->welcome)
-        status = draco_grpc_priv_fail(why, capacity, DRACO_E_MEMORY, "no memory for %d workers", s->workers);
+        status = drg_fail(why, capacity, DRACO_E_MEMORY, "no memory for %d workers", s->workers);
     for (int i = 0; s->slots && i < s->workers; i++) s->slots[i].lost_at = -HUGE_VAL;
-    if (!status) status = draco_grpc_priv_bind(s, config->address, &pem, why, capacity);
-    draco_grpc_priv_pem_free(&pem);
+    if (!status) status = drg_bind(s, config->address, &pem, why, capacity);
+    drg_pem_free(&pem);
     if (status) {
-        draco_grpc_priv_server_free(s);
+        drg_server_free(s);
         return status;
     }
-    draco_grpc_priv_enlist(s);
+    drg_enlist(s);
     grpc_server_start(s->server);
-    s->threads += !pthread_create(&s->io, NULL, draco_grpc_priv_io_main, s);
-    s->threads += s->threads == 1 && !pthread_create(&s->guard, NULL, draco_grpc_priv_guard_main, s);
-    s->threads += s->threads == 2 && !pthread_create(&s->acceptor, NULL, draco_grpc_priv_acceptor_main, s);
+    s->threads += !pthread_create(&s->io, NULL, drg_io_main, s);
+    s->threads += s->threads == 1 && !pthread_create(&s->guard, NULL, drg_guard_main, s);
+    s->threads += s->threads == 2 && !pthread_create(&s->acceptor, NULL, drg_acceptor_main, s);
     if (s->threads < 3) {
-        draco_grpc_priv_server_free(s);
-        return draco_grpc_priv_fail(why, capacity, DRACO_E_MEMORY, "no threads to be had");
+        drg_server_free(s);
+        return drg_fail(why, capacity, DRACO_E_MEMORY, "no threads to be had");
     }
     *server = s;
     return DRACO_OK;
@@ -720,41 +706,39 @@ static draco_status draco_grpc_priv_server_new(draco_grpc_priv_server **server,
 
 /* ---- Several servers: server 0 is the hub, to which the others are what workers are to a server ---- */
 
-typedef struct draco_grpc_priv_hub_rows {
+typedef struct drg_hub_rows {
     unsigned char *all;
     size_t bytes;
     int whole; /* answers that came whole */
-} draco_grpc_priv_hub_rows;
+} drg_hub_rows;
 
-static void *draco_grpc_priv_hub_row(void *ctx, int worker) {
-    draco_grpc_priv_hub_rows *rows = (draco_grpc_priv_hub_rows *)ctx;
+static void *drg_hub_row(void *ctx, int worker) {
+    drg_hub_rows *rows = (drg_hub_rows *)ctx;
     return rows->all + (size_t)worker * rows->bytes;
 }
 
-static void draco_grpc_priv_hub_chunk(void *ctx, int worker, size_t offset, size_t n) {
+static void drg_hub_chunk(void *ctx, int worker, size_t offset, size_t n) {
     (void)ctx;
     (void)worker;
     (void)offset;
     (void)n;
 }
 
-static draco_status draco_grpc_priv_hub_end(void *ctx, int worker, draco_verdict verdict) {
-    draco_grpc_priv_hub_rows *rows = (draco_grpc_priv_hub_rows *)ctx;
+static draco_status drg_hub_end(void *ctx, int worker, draco_verdict verdict) {
+    drg_hub_rows *rows = (drg_hub_rows *)ctx;
     (void)worker;
     rows->whole += verdict == DRACO_UNDECIDED;
     return DRACO_MORE;
 }
 
 /* The hub asks for everybody's bytes, puts its own in front, and tells everybody all of them. */
-static draco_status draco_grpc_priv_exchange_as_hub(draco_grpc_priv_server *s, const void *mine, size_t bytes,
-                                                    void *all) {
+static draco_status drg_exchange_as_hub(drg_server *s, const void *mine, size_t bytes, void *all) {
     draco_transport *hub = &s->hub;
-    draco_grpc_priv_hub_rows rows = {(unsigned char *)all + bytes, bytes, 0};
-    const draco_inbox inbox = {sizeof inbox, &rows, draco_grpc_priv_hub_row, draco_grpc_priv_hub_chunk,
-                               draco_grpc_priv_hub_end};
+    drg_hub_rows rows = {(unsigned char *)all + bytes, bytes, 0};
+    const draco_inbox inbox = {sizeof inbox, &rows, drg_hub_row, drg_hub_chunk, drg_hub_end};
     draco_request r;
     memset(&r, 0, sizeof r);
-    r.ask = DRACO_ASK_MESSAGE;
+    r.kind = DRACO_REQUEST_MESSAGE;
     r.round = ++s->exchanges;
     r.reply_bytes = bytes;
     memcpy(all, mine, bytes);
@@ -762,7 +746,7 @@ static draco_status draco_grpc_priv_exchange_as_hub(draco_grpc_priv_server *s, c
     if (!status) status = hub->collect(hub->ctx, &r, s->limits.give_up_seconds, &inbox);
     if (!status && rows.whole < hub->workers) status = DRACO_E_TRANSPORT;
     if (status) return status == DRACO_MORE ? DRACO_E_TIMEOUT : status;
-    r.ask = DRACO_ASK_BODY;
+    r.kind = DRACO_REQUEST_BODY;
     r.round = ++s->exchanges;
     r.reply_bytes = 0;
     r.extra = all;
@@ -774,50 +758,47 @@ static draco_status draco_grpc_priv_exchange_as_hub(draco_grpc_priv_server *s, c
     return status == DRACO_MORE ? DRACO_E_TIMEOUT : status;
 }
 
-static draco_status draco_grpc_priv_exchange_with_hub(draco_transport *hub, const void *mine, size_t bytes,
-                                                      void *all, int servers) {
+static draco_status drg_exchange_with_hub(draco_transport *hub, const void *mine, size_t bytes, void *all,
+                                          int servers) {
     draco_request r;
     draco_status status = hub->receive(hub->ctx, &r);
-    if (!status && (r.ask != DRACO_ASK_MESSAGE || r.reply_bytes != bytes))
-        status = r.ask == DRACO_ASK_STOP ? DRACO_E_TRANSPORT : DRACO_E_CONFIG;
+    if (!status && (r.kind != DRACO_REQUEST_MESSAGE || r.reply_bytes != bytes))
+        status = r.kind == DRACO_REQUEST_STOP ? DRACO_E_TRANSPORT : DRACO_E_CONFIG;
     if (!status) status = hub->submit(hub->ctx, &r, mine, bytes);
     if (!status) status = hub->receive(hub->ctx, &r);
-    if (!status && (r.ask != DRACO_ASK_BODY || r.extra_bytes != bytes * (size_t)servers))
-        status = r.ask == DRACO_ASK_STOP ? DRACO_E_TRANSPORT : DRACO_E_CONFIG;
+    if (!status && (r.kind != DRACO_REQUEST_BODY || r.extra_bytes != bytes * (size_t)servers))
+        status = r.kind == DRACO_REQUEST_STOP ? DRACO_E_TRANSPORT : DRACO_E_CONFIG;
     if (status) return status;
     memcpy(all, r.extra, r.extra_bytes);
     return hub->submit(hub->ctx, &r, all, 0);
 }
 
-static draco_status draco_grpc_priv_exchange(void *ctx, const void *mine, size_t bytes, void *all) {
-    draco_grpc_priv_server *s = (draco_grpc_priv_server *)ctx;
-    const draco_status status = s->hub.receive
-                                    ? draco_grpc_priv_exchange_with_hub(&s->hub, mine, bytes, all, s->servers)
-                                    : draco_grpc_priv_exchange_as_hub(s, mine, bytes, all);
-    if (status) draco_grpc_priv_say(&s->journal, "between servers: %s", s->hub.explain(s->hub.ctx));
+static draco_status drg_exchange(void *ctx, const void *mine, size_t bytes, void *all) {
+    drg_server *s = (drg_server *)ctx;
+    const draco_status status = s->hub.receive ? drg_exchange_with_hub(&s->hub, mine, bytes, all, s->servers)
+                                               : drg_exchange_as_hub(s, mine, bytes, all);
+    if (status) drg_say(&s->journal, "between servers: %s", s->hub.explain(s->hub.ctx));
     return status;
 }
 
-static void draco_grpc_priv_server_slots(draco_transport *transport, draco_grpc_priv_server *s) {
+static void drg_server_slots(draco_transport *transport, drg_server *s) {
     memset(transport, 0, sizeof *transport);
     transport->size = sizeof *transport;
     transport->name = "grpc";
     transport->ctx = s;
     transport->workers = s->workers;
-    transport->broadcast = draco_grpc_priv_broadcast;
-    transport->collect = draco_grpc_priv_collect;
-    transport->fetch = draco_grpc_priv_fetch;
-    transport->close = draco_grpc_priv_server_close;
-    transport->explain = draco_grpc_priv_server_explain;
+    transport->broadcast = drg_broadcast;
+    transport->collect = drg_collect;
+    transport->fetch = drg_fetch;
+    transport->close = drg_server_close;
+    transport->explain = drg_server_explain;
 }
 
 /* Server 0 listens for the others, the others call it. */
-static draco_status draco_grpc_priv_hub_open(draco_grpc_priv_server *s,
-                                             const draco_grpc_server_config *config, char *why,
-                                             size_t capacity) {
+static draco_status drg_hub_open(drg_server *s, const draco_grpc_server_config *config, char *why,
+                                 size_t capacity) {
     if (!config->hub)
-        return draco_grpc_priv_fail(why, capacity, DRACO_E_ARGUMENT,
-                                    "several servers need the address of their hub");
+        return drg_fail(why, capacity, DRACO_E_ARGUMENT, "several servers need the address of their hub");
     if (config->server > 0) {
         draco_grpc_worker_config peer;
         memset(&peer, 0, sizeof peer);
@@ -834,44 +815,44 @@ static draco_status draco_grpc_priv_hub_open(draco_grpc_priv_server *s,
         return draco_grpc_worker_open(&s->hub, &peer, why, capacity);
     }
     draco_grpc_server_config mine = *config;
-    draco_grpc_priv_server *hub = NULL;
+    drg_server *hub = NULL;
     mine.address = config->hub;
     mine.workers = config->servers - 1;
     mine.limits.connections = 0;
-    const draco_status status = draco_grpc_priv_server_new(&hub, &mine, "server", why, capacity);
+    const draco_status status = drg_server_new(&hub, &mine, "server", why, capacity);
     if (status) return status;
-    draco_grpc_priv_server_slots(&s->hub, hub);
+    drg_server_slots(&s->hub, hub);
     return DRACO_OK;
 }
 
 DRACO_GRPC_API draco_status draco_grpc_server_open(draco_transport *transport,
                                                    const draco_grpc_server_config *config, char *why,
                                                    size_t capacity) {
-    draco_grpc_priv_server *s = NULL;
+    drg_server *s = NULL;
     if (config->servers < 0 || config->server < 0 ||
         (config->servers > 1 && config->server >= config->servers))
-        return draco_grpc_priv_fail(why, capacity, DRACO_E_ARGUMENT, "there is no server %d of %d",
-                                    config->server, config->servers);
-    draco_status status = draco_grpc_priv_server_new(&s, config, "worker", why, capacity);
+        return drg_fail(why, capacity, DRACO_E_ARGUMENT, "there is no server %d of %d", config->server,
+                        config->servers);
+    draco_status status = drg_server_new(&s, config, "worker", why, capacity);
     if (status) return status;
     s->servers = config->servers;
-    if (config->servers > 1 && (status = draco_grpc_priv_hub_open(s, config, why, capacity))) {
-        draco_grpc_priv_server_close(s);
+    if (config->servers > 1 && (status = drg_hub_open(s, config, why, capacity))) {
+        drg_server_close(s);
         return status;
     }
-    draco_grpc_priv_server_slots(transport, s);
+    drg_server_slots(transport, s);
     transport->server = config->server;
     transport->servers = config->servers;
-    if (config->servers > 1) transport->exchange = draco_grpc_priv_exchange;
+    if (config->servers > 1) transport->exchange = drg_exchange;
     return DRACO_OK;
 }
 
 DRACO_GRPC_API int draco_grpc_port(const draco_transport *server) {
-    return ((const draco_grpc_priv_server *)server->ctx)->port;
+    return ((const drg_server *)server->ctx)->port;
 }
 
 DRACO_GRPC_API int draco_grpc_joined(const draco_transport *server) {
-    draco_grpc_priv_server *s = (draco_grpc_priv_server *)server->ctx;
+    drg_server *s = (drg_server *)server->ctx;
     int joined = 0;
     pthread_mutex_lock(&s->mutex);
     for (int i = 0; i < s->workers; i++) joined += s->slots[i].conn != NULL;

@@ -34,24 +34,24 @@
 #error "draco_grpc.h: vectors travel in the order of their bytes in memory, which must be little-endian"
 #endif
 
-#define DRACO_GRPC_PRIV_METHOD "/draco.v1.ParameterServer/Train"
+#define DRG_METHOD "/draco.v1.ParameterServer/Train"
 
 /* ---- The wire ---- */
 
-static size_t draco_grpc_priv_put_varint(uint8_t *out, uint64_t v) {
+static size_t drg_put_varint(uint8_t *out, uint64_t v) {
     size_t n = 0;
     for (; v >= 128; v >>= 7) out[n++] = (uint8_t)(v | 128);
     out[n++] = (uint8_t)v;
     return n;
 }
 
-static size_t draco_grpc_priv_put_uint(uint8_t *out, unsigned field, uint64_t v) {
+static size_t drg_put_uint(uint8_t *out, unsigned field, uint64_t v) {
     if (!v) return 0; /* proto3 leaves zeros out */
     out[0] = (uint8_t)(field << 3);
-    return 1 + draco_grpc_priv_put_varint(out + 1, v);
+    return 1 + drg_put_varint(out + 1, v);
 }
 
-static size_t draco_grpc_priv_put_fixed(uint8_t *out, unsigned field, uint64_t v) {
+static size_t drg_put_fixed(uint8_t *out, unsigned field, uint64_t v) {
     if (!v) return 0;
     out[0] = (uint8_t)(field << 3 | 1);
     for (int i = 0; i < 8; i++) out[1 + i] = (uint8_t)(v >> (8 * i));
@@ -60,33 +60,33 @@ static size_t draco_grpc_priv_put_fixed(uint8_t *out, unsigned field, uint64_t v
 
 DRACO_GRPC_API size_t draco_grpc_frame_encode(const draco_grpc_frame *f, uint8_t out[DRACO_GRPC_HEADER]) {
     size_t n = 0;
-    n += draco_grpc_priv_put_uint(out + n, 1, f->kind);
-    n += draco_grpc_priv_put_uint(out + n, 2, f->worker);
-    n += draco_grpc_priv_put_fixed(out + n, 3, f->round);
-    n += draco_grpc_priv_put_fixed(out + n, 4, f->offset);
-    n += draco_grpc_priv_put_fixed(out + n, 5, f->total);
-    n += draco_grpc_priv_put_uint(out + n, 6, f->version);
-    n += draco_grpc_priv_put_fixed(out + n, 7, f->code);
-    n += draco_grpc_priv_put_fixed(out + n, 8, f->step);
-    n += draco_grpc_priv_put_uint(out + n, 9, f->ask);
-    n += draco_grpc_priv_put_fixed(out + n, 10, f->params);
-    n += draco_grpc_priv_put_fixed(out + n, 11, f->reply);
-    n += draco_grpc_priv_put_uint(out + n, 12, f->chunk);
-    n += draco_grpc_priv_put_fixed(out + n, 13, f->wave);
+    n += drg_put_uint(out + n, 1, f->kind);
+    n += drg_put_uint(out + n, 2, f->worker);
+    n += drg_put_fixed(out + n, 3, f->round);
+    n += drg_put_fixed(out + n, 4, f->offset);
+    n += drg_put_fixed(out + n, 5, f->total);
+    n += drg_put_uint(out + n, 6, f->version);
+    n += drg_put_fixed(out + n, 7, f->code);
+    n += drg_put_fixed(out + n, 8, f->step);
+    n += drg_put_uint(out + n, 9, f->request);
+    n += drg_put_fixed(out + n, 10, f->params);
+    n += drg_put_fixed(out + n, 11, f->reply);
+    n += drg_put_uint(out + n, 12, f->chunk);
+    n += drg_put_fixed(out + n, 13, f->wave);
     if (f->payload_bytes) {
         out[n++] = 15 << 3 | 2;
-        n += draco_grpc_priv_put_varint(out + n, f->payload_bytes);
+        n += drg_put_varint(out + n, f->payload_bytes);
     }
     return n;
 }
 
 /* Reading stays inside [at, end); a field that does not fit is malformed. */
-typedef struct draco_grpc_priv_reader {
+typedef struct drg_reader {
     const uint8_t *bytes;
     size_t at, end;
-} draco_grpc_priv_reader;
+} drg_reader;
 
-static int draco_grpc_priv_get_varint(draco_grpc_priv_reader *r, uint64_t *v) {
+static int drg_get_varint(drg_reader *r, uint64_t *v) {
     *v = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
         if (r->at >= r->end) return 0;
@@ -98,7 +98,7 @@ static int draco_grpc_priv_get_varint(draco_grpc_priv_reader *r, uint64_t *v) {
     return 0;
 }
 
-static int draco_grpc_priv_get_fixed(draco_grpc_priv_reader *r, size_t bytes, uint64_t *v) {
+static int drg_get_fixed(drg_reader *r, size_t bytes, uint64_t *v) {
     if (r->end - r->at < bytes) return 0;
     *v = 0;
     for (size_t i = 0; i < bytes; i++) *v |= (uint64_t)r->bytes[r->at + i] << (8 * i);
@@ -106,7 +106,7 @@ static int draco_grpc_priv_get_fixed(draco_grpc_priv_reader *r, size_t bytes, ui
     return 1;
 }
 
-static void draco_grpc_priv_set(draco_grpc_frame *f, uint64_t field, uint64_t v) {
+static void drg_set(draco_grpc_frame *f, uint64_t field, uint64_t v) {
     switch (field) {
     case 1:
         f->kind = (uint32_t)v;
@@ -133,7 +133,7 @@ static void draco_grpc_priv_set(draco_grpc_frame *f, uint64_t field, uint64_t v)
         f->step = v;
         break;
     case 9:
-        f->ask = (uint32_t)v;
+        f->request = (uint32_t)v;
         break;
     case 10:
         f->params = v;
@@ -153,7 +153,7 @@ static void draco_grpc_priv_set(draco_grpc_frame *f, uint64_t field, uint64_t v)
 }
 
 /* The wire type of each field of the contract. */
-static int draco_grpc_priv_form_is_right(uint64_t field, unsigned form) {
+static int drg_form_is_right(uint64_t field, unsigned form) {
     switch (field) {
     case 1:
     case 2:
@@ -179,20 +179,20 @@ static int draco_grpc_priv_form_is_right(uint64_t field, unsigned form) {
 
 DRACO_GRPC_API draco_status draco_grpc_frame_decode(draco_grpc_frame *frame, const uint8_t *head,
                                                     size_t bytes) {
-    draco_grpc_priv_reader r = {head, 0, bytes < DRACO_GRPC_HEADER ? bytes : DRACO_GRPC_HEADER};
+    drg_reader r = {head, 0, bytes < DRACO_GRPC_HEADER ? bytes : DRACO_GRPC_HEADER};
     draco_grpc_frame f;
     memset(&f, 0, sizeof f);
     f.payload_at = bytes;
     while (r.at < bytes) {
         uint64_t tag, v;
-        if (!draco_grpc_priv_get_varint(&r, &tag)) return DRACO_E_MALFORMED;
+        if (!drg_get_varint(&r, &tag)) return DRACO_E_MALFORMED;
         const uint64_t field = tag >> 3;
         const unsigned form = (unsigned)(tag & 7);
-        if (field == 0 || !draco_grpc_priv_form_is_right(field, form)) return DRACO_E_MALFORMED;
-        if (form == 0   ? !draco_grpc_priv_get_varint(&r, &v)
-            : form == 1 ? !draco_grpc_priv_get_fixed(&r, 8, &v)
-            : form == 5 ? !draco_grpc_priv_get_fixed(&r, 4, &v)
-                        : !draco_grpc_priv_get_varint(&r, &v))
+        if (field == 0 || !drg_form_is_right(field, form)) return DRACO_E_MALFORMED;
+        if (form == 0   ? !drg_get_varint(&r, &v)
+            : form == 1 ? !drg_get_fixed(&r, 8, &v)
+            : form == 5 ? !drg_get_fixed(&r, 4, &v)
+                        : !drg_get_varint(&r, &v))
             return DRACO_E_MALFORMED;
         if (field == 15) {
             if (v != bytes - r.at) return DRACO_E_MALFORMED; /* the payload ends with the frame */
@@ -205,7 +205,7 @@ DRACO_GRPC_API draco_status draco_grpc_frame_decode(draco_grpc_frame *frame, con
             r.at += (size_t)v;
         } else {
             if (form == 0 && field <= 12 && v > UINT32_MAX) return DRACO_E_MALFORMED;
-            draco_grpc_priv_set(&f, field, v);
+            drg_set(&f, field, v);
         }
     }
     *frame = f;
@@ -213,7 +213,7 @@ DRACO_GRPC_API draco_status draco_grpc_frame_decode(draco_grpc_frame *frame, con
 }
 
 /* The frame that a byte buffer holds; compressed messages are none of ours. */
-static draco_status draco_grpc_priv_open(grpc_byte_buffer *buffer, draco_grpc_frame *frame) {
+static draco_status drg_open(grpc_byte_buffer *buffer, draco_grpc_frame *frame) {
     if (buffer->type != GRPC_BB_RAW || buffer->data.raw.compression != GRPC_COMPRESS_NONE)
         return DRACO_E_MALFORMED;
     uint8_t head[DRACO_GRPC_HEADER];
@@ -232,7 +232,7 @@ static draco_status draco_grpc_priv_open(grpc_byte_buffer *buffer, draco_grpc_fr
 }
 
 /* out[0..n) = bytes skip.. of the buffer, which holds at least skip + n. */
-static void draco_grpc_priv_copy(grpc_byte_buffer *buffer, size_t skip, void *out, size_t n) {
+static void drg_copy(grpc_byte_buffer *buffer, size_t skip, void *out, size_t n) {
     grpc_byte_buffer_reader reader;
     grpc_slice *slice;
     unsigned char *to = (unsigned char *)out;
@@ -254,14 +254,14 @@ static void draco_grpc_priv_copy(grpc_byte_buffer *buffer, size_t skip, void *ou
 
 /* ---- What both ends need ---- */
 
-static double draco_grpc_priv_now(void) {
+static double drg_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* Wait for a signal, but not past `until` (HUGE_VAL: as long as it takes). */
-static void draco_grpc_priv_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, double until) {
+static void drg_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, double until) {
     if (until > 1e15) {
         pthread_cond_wait(cond, mutex);
         return;
@@ -272,7 +272,7 @@ static void draco_grpc_priv_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, d
     pthread_cond_timedwait(cond, mutex, &t);
 }
 
-static void draco_grpc_priv_cond_init(pthread_cond_t *cond) {
+static void drg_cond_init(pthread_cond_t *cond) {
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -280,10 +280,9 @@ static void draco_grpc_priv_cond_init(pthread_cond_t *cond) {
     pthread_condattr_destroy(&attr);
 }
 
-static draco_status draco_grpc_priv_fail(char *why, size_t capacity, draco_status status, const char *format,
-                                         ...) __attribute__((format(printf, 4, 5)));
-static draco_status draco_grpc_priv_fail(char *why, size_t capacity, draco_status status, const char *format,
-                                         ...) {
+static draco_status drg_fail(char *why, size_t capacity, draco_status status, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+static draco_status drg_fail(char *why, size_t capacity, draco_status status, const char *format, ...) {
     if (why && capacity) {
         va_list args;
         va_start(args, format);
@@ -294,16 +293,15 @@ static draco_status draco_grpc_priv_fail(char *why, size_t capacity, draco_statu
 }
 
 /* What happened last, for explain, and the user's callback. */
-typedef struct draco_grpc_priv_journal {
+typedef struct drg_journal {
     pthread_mutex_t mutex;
     char last[512], shown[512];
     draco_grpc_event_fn on_event;
     void *ctx;
-} draco_grpc_priv_journal;
+} drg_journal;
 
-static void draco_grpc_priv_say(draco_grpc_priv_journal *journal, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void draco_grpc_priv_say(draco_grpc_priv_journal *journal, const char *format, ...) {
+static void drg_say(drg_journal *journal, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void drg_say(drg_journal *journal, const char *format, ...) {
     char line[sizeof journal->last];
     va_list args;
     va_start(args, format);
@@ -317,47 +315,47 @@ static void draco_grpc_priv_say(draco_grpc_priv_journal *journal, const char *fo
     pthread_mutex_unlock(&journal->mutex);
 }
 
-static const char *draco_grpc_priv_last(draco_grpc_priv_journal *journal) {
+static const char *drg_last(drg_journal *journal) {
     pthread_mutex_lock(&journal->mutex);
     memcpy(journal->shown, journal->last, sizeof journal->shown);
     pthread_mutex_unlock(&journal->mutex);
     return journal->shown;
 }
 
-static double draco_grpc_priv_seconds(double seconds, double otherwise) {
+static double drg_seconds(double seconds, double otherwise) {
     return seconds < 0 ? HUGE_VAL : seconds > 0 ? seconds : otherwise;
 }
 
-static draco_status draco_grpc_priv_limits(draco_grpc_limits *l, int workers, char *why, size_t capacity) {
+static draco_status drg_limits(draco_grpc_limits *l, int workers, char *why, size_t capacity) {
     if (!l->message_bytes) l->message_bytes = (size_t)4 << 30;
     if (!l->chunk_bytes) l->chunk_bytes = 1 << 20;
     if (!l->connections) l->connections = workers + 64;
-    l->join_seconds = draco_grpc_priv_seconds(l->join_seconds, 5);
-    l->start_seconds = draco_grpc_priv_seconds(l->start_seconds, 30);
-    l->rejoin_seconds = draco_grpc_priv_seconds(l->rejoin_seconds, 2);
-    l->give_up_seconds = draco_grpc_priv_seconds(l->give_up_seconds, 120);
+    l->join_seconds = drg_seconds(l->join_seconds, 5);
+    l->start_seconds = drg_seconds(l->start_seconds, 30);
+    l->rejoin_seconds = drg_seconds(l->rejoin_seconds, 2);
+    l->give_up_seconds = drg_seconds(l->give_up_seconds, 120);
     if (l->keepalive_seconds <= 0) l->keepalive_seconds = 10;
     if (l->keepalive_seconds > 1e6) l->keepalive_seconds = 1e6;
     if (l->chunk_bytes < 1024 || l->chunk_bytes > 3 << 20)
-        return draco_grpc_priv_fail(why, capacity, DRACO_E_ARGUMENT,
-                                    "chunks must have 1 KiB to 3 MiB, not %zu bytes", l->chunk_bytes);
+        return drg_fail(why, capacity, DRACO_E_ARGUMENT, "chunks must have 1 KiB to 3 MiB, not %zu bytes",
+                        l->chunk_bytes);
     if (l->connections < workers)
-        return draco_grpc_priv_fail(why, capacity, DRACO_E_ARGUMENT,
-                                    "%d connections are too few for %d workers", l->connections, workers);
+        return drg_fail(why, capacity, DRACO_E_ARGUMENT, "%d connections are too few for %d workers",
+                        l->connections, workers);
     return DRACO_OK;
 }
 
 /* A whole small file as text, from malloc. */
-static char *draco_grpc_priv_file(const char *name, char *why, size_t capacity) {
+static char *drg_file(const char *name, char *why, size_t capacity) {
     FILE *file = fopen(name, "rb");
     char *text = file ? (char *)calloc(1, (1 << 20) + 1) : NULL;
     const size_t n = text ? fread(text, 1, (1 << 20) + 1, file) : 0;
     if (!file)
-        draco_grpc_priv_fail(why, capacity, DRACO_E_IO, "%s: %s", name, strerror(errno));
+        drg_fail(why, capacity, DRACO_E_IO, "%s: %s", name, strerror(errno));
     else if (!text)
-        draco_grpc_priv_fail(why, capacity, DRACO_E_MEMORY, "%s: no memory", name);
+        drg_fail(why, capacity, DRACO_E_MEMORY, "%s: no memory", name);
     else if (n == 0 || n > 1 << 20 || ferror(file) || !strstr(text, "-----BEGIN ")) {
-        draco_grpc_priv_fail(why, capacity, DRACO_E_IO, "%s: not a PEM file", name);
+        drg_fail(why, capacity, DRACO_E_IO, "%s: not a PEM file", name);
         free(text);
         text = NULL;
     }
@@ -365,33 +363,32 @@ static char *draco_grpc_priv_file(const char *name, char *why, size_t capacity) 
     return text;
 }
 
-typedef struct draco_grpc_priv_pem {
+typedef struct drg_pem {
     char *ca, *certificate, *key;
-} draco_grpc_priv_pem;
+} drg_pem;
 
-static void draco_grpc_priv_pem_free(draco_grpc_priv_pem *pem) {
+static void drg_pem_free(drg_pem *pem) {
     free(pem->ca);
     free(pem->certificate);
     free(pem->key);
 }
 
-static draco_status draco_grpc_priv_pem_read(draco_grpc_priv_pem *pem, const draco_grpc_tls *tls, char *why,
-                                             size_t capacity) {
+static draco_status drg_pem_read(drg_pem *pem, const draco_grpc_tls *tls, char *why, size_t capacity) {
     memset(pem, 0, sizeof *pem);
     if (!tls->ca && !tls->certificate && !tls->key) return DRACO_OK;
     if (!tls->ca || !tls->certificate || !tls->key)
-        return draco_grpc_priv_fail(why, capacity, DRACO_E_ARGUMENT,
-                                    "TLS needs all three: the CA's certificate, a certificate and its key");
-    pem->ca = draco_grpc_priv_file(tls->ca, why, capacity);
-    pem->certificate = pem->ca ? draco_grpc_priv_file(tls->certificate, why, capacity) : NULL;
-    pem->key = pem->certificate ? draco_grpc_priv_file(tls->key, why, capacity) : NULL;
+        return drg_fail(why, capacity, DRACO_E_ARGUMENT,
+                        "TLS needs all three: the CA's certificate, a certificate and its key");
+    pem->ca = drg_file(tls->ca, why, capacity);
+    pem->certificate = pem->ca ? drg_file(tls->certificate, why, capacity) : NULL;
+    pem->key = pem->certificate ? drg_file(tls->key, why, capacity) : NULL;
     if (pem->key) return DRACO_OK;
-    draco_grpc_priv_pem_free(pem);
+    drg_pem_free(pem);
     return DRACO_E_IO;
 }
 
 /* May this address be spoken to in plain text? */
-static int draco_grpc_priv_is_local(const char *address) {
+static int drg_is_local(const char *address) {
     if (!strncmp(address, "unix:", 5)) return 1;
     const char *scheme[] = {"dns:///", "dns:", "ipv4:", "ipv6:"};
     for (size_t i = 0; i < sizeof scheme / sizeof *scheme; i++)
@@ -409,56 +406,54 @@ static int draco_grpc_priv_is_local(const char *address) {
     return inet_pton(AF_INET, host, &ip) == 1 && ntohl(ip.s_addr) >> 24 == 127;
 }
 
-static draco_status draco_grpc_priv_plain_allowed(const char *address, const draco_grpc_priv_pem *pem,
-                                                  int insecure, char *why, size_t capacity) {
-    if (pem->ca || insecure || draco_grpc_priv_is_local(address)) return DRACO_OK;
-    return draco_grpc_priv_fail(
-        why, capacity, DRACO_E_ARGUMENT,
-        "%s is not on this machine: give a CA, a certificate and a key (plain text is for "
-        "loopback and Unix-domain sockets)",
-        address);
+static draco_status drg_plain_allowed(const char *address, const drg_pem *pem, int insecure, char *why,
+                                      size_t capacity) {
+    if (pem->ca || insecure || drg_is_local(address)) return DRACO_OK;
+    return drg_fail(why, capacity, DRACO_E_ARGUMENT,
+                    "%s is not on this machine: give a CA, a certificate and a key (plain text is for "
+                    "loopback and Unix-domain sockets)",
+                    address);
 }
 
 /* gRPC allocates and frees what passes through it in pieces, and glibc gives the top of its heap back to the system
    above 128 KiB, to fault it in again for the next message: a third of a round's time at a million floats. Freeing one
    mapped block moves that limit to twice its size (mallopt(3), M_MMAP_THRESHOLD), unless the program has set it. */
-static void draco_grpc_priv_warm_heap(void) {
+static void drg_warm_heap(void) {
     void *volatile block = malloc((size_t)4 << 20);
     free(block);
 }
 
 /* Channel arguments are collected in a fixed table. */
-typedef struct draco_grpc_priv_args {
+typedef struct drg_args {
     grpc_arg arg[32];
     grpc_channel_args args;
-} draco_grpc_priv_args;
+} drg_args;
 
-static void draco_grpc_priv_arg(draco_grpc_priv_args *a, const char *key, int value) {
+static void drg_arg(drg_args *a, const char *key, int value) {
     grpc_arg *arg = &a->arg[a->args.num_args++];
     arg->type = GRPC_ARG_INTEGER;
     arg->key = (char *)(uintptr_t)key;
     arg->value.integer = value;
 }
 
-static void draco_grpc_priv_common_args(draco_grpc_priv_args *a, const draco_grpc_limits *l,
-                                        size_t chunk_bytes) {
+static void drg_common_args(drg_args *a, const draco_grpc_limits *l, size_t chunk_bytes) {
     memset(a, 0, sizeof *a);
     a->args.args = a->arg;
-    draco_grpc_priv_arg(a, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)(chunk_bytes + DRACO_GRPC_HEADER));
-    draco_grpc_priv_arg(a, GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1);
-    draco_grpc_priv_arg(a, GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0);
-    draco_grpc_priv_arg(a, GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
-    draco_grpc_priv_arg(a, GRPC_ARG_ENABLE_CHANNELZ, 0);
-    draco_grpc_priv_arg(a, GRPC_ARG_HTTP2_BDP_PROBE, 0);
-    draco_grpc_priv_arg(a, GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 1 << 20);
-    draco_grpc_priv_arg(a, GRPC_ARG_KEEPALIVE_TIME_MS, (int)(1e3 * l->keepalive_seconds));
-    draco_grpc_priv_arg(a, GRPC_ARG_KEEPALIVE_TIMEOUT_MS, (int)(5e2 * l->keepalive_seconds));
-    draco_grpc_priv_arg(a, GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-    draco_grpc_priv_arg(a, GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+    drg_arg(a, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)(chunk_bytes + DRACO_GRPC_HEADER));
+    drg_arg(a, GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1);
+    drg_arg(a, GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0);
+    drg_arg(a, GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+    drg_arg(a, GRPC_ARG_ENABLE_CHANNELZ, 0);
+    drg_arg(a, GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    drg_arg(a, GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 1 << 20);
+    drg_arg(a, GRPC_ARG_KEEPALIVE_TIME_MS, (int)(1e3 * l->keepalive_seconds));
+    drg_arg(a, GRPC_ARG_KEEPALIVE_TIMEOUT_MS, (int)(5e2 * l->keepalive_seconds));
+    drg_arg(a, GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    drg_arg(a, GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
 }
 
 /* End a completion queue, after its reader (NULL: none). */
-static void draco_grpc_priv_queue_end(grpc_completion_queue *queue, pthread_t *reader) {
+static void drg_queue_end(grpc_completion_queue *queue, pthread_t *reader) {
     if (!queue) return;
     grpc_completion_queue_shutdown(queue);
     if (reader) pthread_join(*reader, NULL);

@@ -8,19 +8,19 @@
 
 /* ---- Worker ---- */
 
-#define DRACO_GRPC_PRIV_QUEUE 8
+#define DRG_QUEUE 8
 
-typedef struct draco_grpc_priv_worker draco_grpc_priv_worker;
+typedef struct drg_worker drg_worker;
 
 /* The line to one server. Its I/O runs on the worker's I/O thread; all under the worker's mutex but the
    buffer that a request is being built in, which is the I/O thread's. */
-typedef struct draco_grpc_priv_link {
-    draco_grpc_priv_worker *worker;
+typedef struct drg_link {
+    drg_worker *worker;
     char *target;
     grpc_channel *channel;
     grpc_call *call;
     int pending;
-    draco_grpc_priv_tag tags[5], half; /* by event: status, start, recv, send, meta */
+    drg_tag tags[5], half; /* by event: status, start, recv, send, meta */
     grpc_metadata_array initial, trailing;
     grpc_status_code code;
     grpc_slice details;
@@ -32,8 +32,8 @@ typedef struct draco_grpc_priv_link {
     size_t chunk;
     /* Requests that came whole, oldest first; parameters stand in buffers[!held] until their request is
      * taken. */
-    draco_request queue[DRACO_GRPC_PRIV_QUEUE];
-    uint64_t wave[DRACO_GRPC_PRIV_QUEUE], build_wave; /* 0: a request to this worker alone */
+    draco_request queue[DRG_QUEUE];
+    uint64_t wave[DRG_QUEUE], build_wave; /* 0: a request to this worker alone */
     int queued;
     float *buffers[2];
     size_t capacity[2];
@@ -48,11 +48,11 @@ typedef struct draco_grpc_priv_link {
     int sending, answering; /* answering: 1 an answer is there, 2 it has begun to go out */
     const unsigned char *reply;
     size_t share, sent; /* bytes of the answer that are this server's; bytes sent */
-} draco_grpc_priv_link;
+} drg_link;
 
-struct draco_grpc_priv_worker {
+struct drg_worker {
     draco_grpc_limits limits;
-    draco_grpc_priv_journal journal;
+    drg_journal journal;
     draco_grpc_tls tls;
     int index, links, closing, thread_runs;
     uint64_t code_id;
@@ -63,7 +63,7 @@ struct draco_grpc_priv_worker {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     draco_status fatal;
-    draco_grpc_priv_link *link;
+    drg_link *link;
     int asker;            /* whose request the caller works on: a link's, -1 that of all */
     void *whole, *extras; /* several servers: what they sent, one after the other */
     size_t whole_capacity, extras_capacity;
@@ -74,23 +74,23 @@ struct draco_grpc_priv_worker {
     int slices;
 };
 
-static void draco_grpc_priv_request_free(draco_request *r) {
+static void drg_request_free(draco_request *r) {
     free((void *)(uintptr_t)r->extra);
     r->extra = NULL;
 }
 
-static void draco_grpc_priv_flush(draco_grpc_priv_link *l) { /* under the mutex */
-    for (int i = 0; i < l->queued; i++) draco_grpc_priv_request_free(&l->queue[i]);
+static void drg_flush(drg_link *l) { /* under the mutex */
+    for (int i = 0; i < l->queued; i++) drg_request_free(&l->queue[i]);
     l->queued = 0;
 }
 
-static void draco_grpc_priv_shift(draco_grpc_priv_link *l) { /* under the mutex: forget queue[0] */
+static void drg_shift(drg_link *l) { /* under the mutex: forget queue[0] */
     l->queued--;
     memmove(l->queue, l->queue + 1, (size_t)l->queued * sizeof *l->queue);
     memmove(l->wave, l->wave + 1, (size_t)l->queued * sizeof *l->wave);
 }
 
-static grpc_byte_buffer *draco_grpc_priv_hello_frame(const draco_grpc_priv_worker *w) {
+static grpc_byte_buffer *drg_hello_frame(const drg_worker *w) {
     draco_grpc_frame f;
     uint8_t head[DRACO_GRPC_HEADER];
     memset(&f, 0, sizeof f);
@@ -108,8 +108,7 @@ static grpc_byte_buffer *draco_grpc_priv_hello_frame(const draco_grpc_priv_worke
 }
 
 /* The caller holds the call, so this never ends it. */
-static void draco_grpc_priv_link_batch(draco_grpc_priv_link *l, const grpc_op *ops, size_t count,
-                                       draco_grpc_priv_tag *tag) {
+static void drg_link_batch(drg_link *l, const grpc_op *ops, size_t count, drg_tag *tag) {
     pthread_mutex_lock(&l->worker->mutex);
     l->pending++;
     pthread_mutex_unlock(&l->worker->mutex);
@@ -119,17 +118,17 @@ static void draco_grpc_priv_link_batch(draco_grpc_priv_link *l, const grpc_op *o
     pthread_mutex_unlock(&l->worker->mutex);
 }
 
-static void draco_grpc_priv_link_listen(draco_grpc_priv_link *l) {
+static void drg_link_listen(drg_link *l) {
     grpc_op op;
     memset(&op, 0, sizeof op);
     op.op = GRPC_OP_RECV_MESSAGE;
     op.data.recv_message.recv_message = &l->incoming;
-    draco_grpc_priv_link_batch(l, &op, 1, &l->tags[DRACO_GRPC_PRIV_RECV]);
+    drg_link_batch(l, &op, 1, &l->tags[DRG_RECV]);
 }
 
 /* Knock at the server: one call, its HELLO, and everything that is to be received. */
-static void draco_grpc_priv_link_call(draco_grpc_priv_link *l) {
-    grpc_slice method = grpc_slice_from_static_string(DRACO_GRPC_PRIV_METHOD);
+static void drg_link_call(drg_link *l) {
+    grpc_slice method = grpc_slice_from_static_string(DRG_METHOD);
     grpc_call *call = grpc_channel_create_call(l->channel, NULL, GRPC_PROPAGATE_DEFAULTS, l->worker->queue,
                                                method, NULL, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
     pthread_mutex_lock(&l->worker->mutex);
@@ -144,30 +143,30 @@ static void draco_grpc_priv_link_call(draco_grpc_priv_link *l) {
     ops[0].data.recv_status_on_client.trailing_metadata = &l->trailing;
     ops[0].data.recv_status_on_client.status = &l->code;
     ops[0].data.recv_status_on_client.status_details = &l->details;
-    draco_grpc_priv_link_batch(l, ops, 1, &l->tags[DRACO_GRPC_PRIV_CLOSED]);
-    grpc_byte_buffer *hello = draco_grpc_priv_hello_frame(l->worker);
+    drg_link_batch(l, ops, 1, &l->tags[DRG_CLOSED]);
+    grpc_byte_buffer *hello = drg_hello_frame(l->worker);
     memset(ops, 0, sizeof ops);
     ops[0].op = GRPC_OP_SEND_INITIAL_METADATA;
     ops[1].op = GRPC_OP_SEND_MESSAGE;
     ops[1].data.send_message.send_message = hello;
-    draco_grpc_priv_link_batch(l, ops, 2, &l->tags[DRACO_GRPC_PRIV_STATUS]);
+    drg_link_batch(l, ops, 2, &l->tags[DRG_STATUS]);
     grpc_byte_buffer_destroy(hello);
     memset(ops, 0, sizeof ops);
     ops[0].op = GRPC_OP_RECV_INITIAL_METADATA;
     ops[0].data.recv_initial_metadata.recv_initial_metadata = &l->initial;
-    draco_grpc_priv_link_batch(l, ops, 1, &l->tags[DRACO_GRPC_PRIV_META]);
-    draco_grpc_priv_link_listen(l);
+    drg_link_batch(l, ops, 1, &l->tags[DRG_META]);
+    drg_link_listen(l);
 }
 
-static void draco_grpc_priv_give_up(draco_grpc_priv_worker *w, draco_status status) {
+static void drg_give_up(drg_worker *w, draco_status status) {
     pthread_mutex_lock(&w->mutex);
     if (!w->fatal) w->fatal = status;
     pthread_cond_broadcast(&w->changed);
     pthread_mutex_unlock(&w->mutex);
 }
 
-static int draco_grpc_priv_on_welcome(draco_grpc_priv_link *l, const draco_grpc_frame *f) {
-    draco_grpc_priv_worker *w = l->worker;
+static int drg_on_welcome(drg_link *l, const draco_grpc_frame *f) {
+    drg_worker *w = l->worker;
     if (f->version != DRACO_GRPC_WIRE || (w->code_id && f->code != w->code_id) || f->chunk < 1) return 0;
     pthread_mutex_lock(&w->mutex);
     l->joined = 1;
@@ -177,20 +176,20 @@ static int draco_grpc_priv_on_welcome(draco_grpc_priv_link *l, const draco_grpc_
     l->delay = 0;
     pthread_cond_broadcast(&w->changed);
     pthread_mutex_unlock(&w->mutex);
-    draco_grpc_priv_say(&w->journal, "joined %s as number %d", l->target, w->index);
+    drg_say(&w->journal, "joined %s as number %d", l->target, w->index);
     return 1;
 }
 
 /* The first frame of a request: make room. 0: it cannot be. */
-static int draco_grpc_priv_build(draco_grpc_priv_link *l, const draco_grpc_frame *f) {
-    draco_grpc_priv_worker *w = l->worker;
+static int drg_build(drg_link *l, const draco_grpc_frame *f) {
+    drg_worker *w = l->worker;
     const uint64_t limit = w->limits.message_bytes;
     l->building = 0;
-    draco_grpc_priv_request_free(&l->build);
+    drg_request_free(&l->build);
     if (f->total > limit || f->params > f->total / sizeof(float) || f->reply > limit) return 0;
     draco_request r;
     memset(&r, 0, sizeof r);
-    r.ask = (draco_ask)f->ask;
+    r.kind = (draco_request_kind)f->request;
     r.round = f->round;
     r.step = f->step;
     r.params_count = (size_t)f->params;
@@ -198,7 +197,7 @@ static int draco_grpc_priv_build(draco_grpc_priv_link *l, const draco_grpc_frame
     r.extra_bytes = (size_t)(f->total - sizeof(float) * f->params);
     if (r.params_count) { /* what waits in the buffer is stale now */
         pthread_mutex_lock(&w->mutex);
-        draco_grpc_priv_flush(l);
+        drg_flush(l);
         l->newest = r.round;
         pthread_cond_broadcast(&w->changed); /* an answer that is going out to an older one ends here */
         const int spare = !l->held;
@@ -213,7 +212,7 @@ static int draco_grpc_priv_build(draco_grpc_priv_link *l, const draco_grpc_frame
     if (r.extra_bytes) r.extra = malloc(r.extra_bytes);
     if ((r.params_count && !r.params) || (r.extra_bytes && !r.extra)) {
         free((void *)(uintptr_t)r.extra);
-        draco_grpc_priv_give_up(w, DRACO_E_MEMORY);
+        drg_give_up(w, DRACO_E_MEMORY);
         return 0;
     }
     l->build = r;
@@ -224,34 +223,33 @@ static int draco_grpc_priv_build(draco_grpc_priv_link *l, const draco_grpc_frame
     return 1;
 }
 
-static int draco_grpc_priv_on_request(draco_grpc_priv_link *l, const draco_grpc_frame *f,
-                                      grpc_byte_buffer *buffer) {
-    draco_grpc_priv_worker *w = l->worker;
+static int drg_on_request(drg_link *l, const draco_grpc_frame *f, grpc_byte_buffer *buffer) {
+    drg_worker *w = l->worker;
     if (f->version != DRACO_GRPC_WIRE || f->code != l->code_id || !l->joined) return 0;
-    if (f->ask == DRACO_ASK_STOP) {
+    if (f->request == DRACO_REQUEST_STOP) {
         pthread_mutex_lock(&w->mutex);
         l->stopped = 1;
         pthread_cond_broadcast(&w->changed);
         pthread_mutex_unlock(&w->mutex);
         return 1;
     }
-    if (f->offset == 0 && !draco_grpc_priv_build(l, f)) return 0;
+    if (f->offset == 0 && !drg_build(l, f)) return 0;
     if (!l->building || f->round != l->build.round || f->total != l->total || f->offset != l->got ||
         f->payload_bytes > l->total - l->got)
         return 0;
     const size_t params_bytes = l->build.params_count * sizeof(float), end = l->got + f->payload_bytes;
     const size_t first = l->got < params_bytes ? (end < params_bytes ? end : params_bytes) - l->got : 0;
-    draco_grpc_priv_copy(buffer, f->payload_at, (unsigned char *)(uintptr_t)l->build.params + l->got, first);
+    drg_copy(buffer, f->payload_at, (unsigned char *)(uintptr_t)l->build.params + l->got, first);
     if (f->payload_bytes > first)
-        draco_grpc_priv_copy(buffer, f->payload_at + first,
-                             (unsigned char *)(uintptr_t)l->build.extra + (l->got + first - params_bytes),
-                             f->payload_bytes - first);
+        drg_copy(buffer, f->payload_at + first,
+                 (unsigned char *)(uintptr_t)l->build.extra + (l->got + first - params_bytes),
+                 f->payload_bytes - first);
     l->got = end;
     if (end < l->total) return 1;
     pthread_mutex_lock(&w->mutex);
-    if (l->queued == DRACO_GRPC_PRIV_QUEUE) {
-        draco_grpc_priv_request_free(&l->queue[0]);
-        draco_grpc_priv_shift(l);
+    if (l->queued == DRG_QUEUE) {
+        drg_request_free(&l->queue[0]);
+        drg_shift(l);
     }
     l->wave[l->queued] = l->build_wave;
     l->queue[l->queued++] = l->build;
@@ -262,50 +260,50 @@ static int draco_grpc_priv_on_request(draco_grpc_priv_link *l, const draco_grpc_
     return 1;
 }
 
-static void draco_grpc_priv_link_received(draco_grpc_priv_link *l, int good) {
+static void drg_link_received(drg_link *l, int good) {
     grpc_byte_buffer *buffer = l->incoming;
     l->incoming = NULL;
     if (good && buffer) {
         draco_grpc_frame f;
         memset(&f, 0, sizeof f);
-        int fine = draco_grpc_priv_open(buffer, &f) == DRACO_OK;
+        int fine = drg_open(buffer, &f) == DRACO_OK;
         if (fine && f.kind == DRACO_GRPC_WELCOME)
-            fine = draco_grpc_priv_on_welcome(l, &f);
+            fine = drg_on_welcome(l, &f);
         else if (fine)
-            fine = f.kind == DRACO_GRPC_REQUEST && draco_grpc_priv_on_request(l, &f, buffer);
+            fine = f.kind == DRACO_GRPC_REQUEST && drg_on_request(l, &f, buffer);
         if (!fine)
             grpc_call_cancel_with_status(l->call, GRPC_STATUS_INTERNAL,
                                          "the server's bytes are not what draco.v1 says, or too many", NULL);
-        draco_grpc_priv_link_listen(l);
+        drg_link_listen(l);
     }
     if (buffer) grpc_byte_buffer_destroy(buffer);
 }
 
 /* Does this status say that knocking again is of no use? */
-static int draco_grpc_priv_is_final(grpc_status_code code) {
+static int drg_is_final(grpc_status_code code) {
     return code == GRPC_STATUS_PERMISSION_DENIED || code == GRPC_STATUS_INVALID_ARGUMENT ||
            code == GRPC_STATUS_UNAUTHENTICATED || code == GRPC_STATUS_UNIMPLEMENTED ||
            code == GRPC_STATUS_ABORTED;
 }
 
 /* The call has ended and nothing of it is under way: learn why, and when to try again. */
-static void draco_grpc_priv_link_ended(draco_grpc_priv_link *l) {
-    draco_grpc_priv_worker *w = l->worker;
+static void drg_link_ended(drg_link *l) {
+    drg_worker *w = l->worker;
     char *text = grpc_slice_to_c_string(l->details);
-    const double now = draco_grpc_priv_now();
+    const double now = drg_now();
     pthread_mutex_lock(&w->mutex);
     const int was_joined = l->joined;
     if (was_joined) l->away_since = now;
     l->joined = l->building = l->sending = 0;
     l->epoch++;
-    draco_grpc_priv_flush(l);
-    draco_grpc_priv_request_free(&l->build);
+    drg_flush(l);
+    drg_request_free(&l->build);
     const int refused =
         w->tls.ca && !was_joined && l->code == GRPC_STATUS_UNAVAILABLE && strstr(text, "ocket closed");
     snprintf(l->reason, sizeof l->reason, "%.200s%s", *text ? text : "the connection was lost",
              refused ? " (it may have refused this worker's certificate: its own log says)" : "");
     if (l->code == GRPC_STATUS_OK && was_joined) l->stopped = 1;
-    const int final = draco_grpc_priv_is_final(l->code), tell = !l->stopped && !w->closing && !l->told;
+    const int final = drg_is_final(l->code), tell = !l->stopped && !w->closing && !l->told;
     l->told = 1;
     l->delay = l->delay < 0.2 ? 0.2 : fmin(2, 1.6 * l->delay);
     l->retry_at = now + l->delay * (0.8 + 0.05 * (w->index % 8)); /* not all at the same moment */
@@ -315,8 +313,7 @@ static void draco_grpc_priv_link_ended(draco_grpc_priv_link *l) {
     grpc_metadata_array_destroy(&l->initial);
     grpc_metadata_array_destroy(&l->trailing);
     grpc_call_unref(l->call);
-    if (tell)
-        draco_grpc_priv_say(&w->journal, "%s: %s%s", l->target, l->reason, final ? "" : "; trying again");
+    if (tell) drg_say(&w->journal, "%s: %s%s", l->target, l->reason, final ? "" : "; trying again");
     pthread_mutex_lock(&w->mutex);
     if (final && !w->fatal) w->fatal = DRACO_E_CONFIG; /* told first: whoever sees it asks why */
     l->call = NULL;                                    /* from here on a new call may begin */
@@ -326,39 +323,39 @@ static void draco_grpc_priv_link_ended(draco_grpc_priv_link *l) {
 }
 
 /* Let go of a hold on the call; the last one ends it. */
-static void draco_grpc_priv_link_release(draco_grpc_priv_link *l) {
+static void drg_link_release(drg_link *l) {
     pthread_mutex_lock(&l->worker->mutex);
     const int ended = --l->pending == 0;
     l->ending |= ended; /* nobody may take hold of it any more */
     if (l->worker->closing) pthread_cond_broadcast(&l->worker->changed);
     pthread_mutex_unlock(&l->worker->mutex);
-    if (ended) draco_grpc_priv_link_ended(l);
+    if (ended) drg_link_ended(l);
 }
 
-static int draco_grpc_priv_link_wants_call(const draco_grpc_priv_link *l) { /* under the mutex */
+static int drg_link_wants_call(const drg_link *l) { /* under the mutex */
     return !l->call && !l->stopped && !l->worker->closing && !l->worker->fatal;
 }
 
 /* Call where it is time to; returns when to come again. */
-static double draco_grpc_priv_call_due(draco_grpc_priv_worker *w) {
-    double next = draco_grpc_priv_now() + 1;
+static double drg_call_due(drg_worker *w) {
+    double next = drg_now() + 1;
     for (int i = 0; i < w->links; i++) {
-        draco_grpc_priv_link *l = &w->link[i];
+        drg_link *l = &w->link[i];
         pthread_mutex_lock(&w->mutex);
-        const int wants = draco_grpc_priv_link_wants_call(l);
-        const int due = wants && l->retry_at <= draco_grpc_priv_now();
+        const int wants = drg_link_wants_call(l);
+        const int due = wants && l->retry_at <= drg_now();
         if (wants && !due && l->retry_at < next) next = l->retry_at;
         if (due) l->pending++; /* a call that is being started has not ended */
         pthread_mutex_unlock(&w->mutex);
         if (!due) continue;
-        draco_grpc_priv_link_call(l);
-        draco_grpc_priv_link_release(l);
+        drg_link_call(l);
+        drg_link_release(l);
     }
     return next;
 }
 
-static void draco_grpc_priv_slice_done(void *arg) {
-    draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)arg;
+static void drg_slice_done(void *arg) {
+    drg_worker *w = (drg_worker *)arg;
     pthread_mutex_lock(&w->slice_mutex);
     if (--w->slices == 0) pthread_cond_signal(&w->slice_changed);
     pthread_mutex_unlock(&w->slice_mutex);
@@ -366,20 +363,20 @@ static void draco_grpc_priv_slice_done(void *arg) {
 
 /* Does this link still want bytes of the answer? An answer to a server that is gone, or that has begun to send newer
    parameters, is dropped. Under the mutex. */
-static int draco_grpc_priv_link_wants_reply(const draco_grpc_priv_link *l) {
+static int drg_link_wants_reply(const drg_link *l) {
     return l->answering && l->joined && !l->ending && l->epoch == l->taken_epoch && !l->stopped &&
            l->newest <= l->taken.round && (l->answering == 1 || l->sent < l->share);
 }
 
 /* Send the next frame of this link's share, if it wants one and none is under way. Frame after frame: submit sends
    the first, the I/O thread each next one when gRPC has taken the one before. */
-static void draco_grpc_priv_pump_reply(draco_grpc_priv_link *l) {
-    draco_grpc_priv_worker *w = l->worker;
+static void drg_pump_reply(drg_link *l) {
+    drg_worker *w = l->worker;
     draco_grpc_frame f;
     uint8_t head[DRACO_GRPC_HEADER];
     memset(&f, 0, sizeof f);
     pthread_mutex_lock(&w->mutex);
-    if (l->sending || !draco_grpc_priv_link_wants_reply(l)) {
+    if (l->sending || !drg_link_wants_reply(l)) {
         pthread_mutex_unlock(&w->mutex);
         return;
     }
@@ -387,7 +384,7 @@ static void draco_grpc_priv_pump_reply(draco_grpc_priv_link *l) {
     f.worker = (uint32_t)w->index;
     f.version = DRACO_GRPC_WIRE;
     f.code = l->code_id;
-    f.ask = (uint32_t)l->taken.ask;
+    f.request = (uint32_t)l->taken.kind;
     f.round = l->taken.round;
     f.step = l->taken.step;
     f.total = l->share;
@@ -406,83 +403,82 @@ static void draco_grpc_priv_pump_reply(draco_grpc_priv_link *l) {
     const size_t n = draco_grpc_frame_encode(&f, head);
     grpc_slice slices[2] = {grpc_slice_from_copied_buffer((const char *)head, n),
                             grpc_slice_new_with_user_data((void *)(uintptr_t)(l->reply + f.offset),
-                                                          f.payload_bytes, draco_grpc_priv_slice_done, w)};
+                                                          f.payload_bytes, drg_slice_done, w)};
     grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(slices, 2);
     grpc_op op;
     memset(&op, 0, sizeof op);
     op.op = GRPC_OP_SEND_MESSAGE;
     op.data.send_message.send_message = buffer;
-    if (grpc_call_start_batch(l->call, &op, 1, &l->tags[DRACO_GRPC_PRIV_SEND], NULL) != GRPC_CALL_OK) {
+    if (grpc_call_start_batch(l->call, &op, 1, &l->tags[DRG_SEND], NULL) != GRPC_CALL_OK) {
         pthread_mutex_lock(&w->mutex);
         l->sending = l->answering = 0;
         pthread_mutex_unlock(&w->mutex);
-        draco_grpc_priv_link_release(l);
+        drg_link_release(l);
     }
     grpc_byte_buffer_destroy(buffer);
     for (int i = 0; i < 2; i++) grpc_slice_unref(slices[i]);
 }
 
-static int draco_grpc_priv_answering(const draco_grpc_priv_worker *w) { /* under the mutex */
+static int drg_answering(const drg_worker *w) { /* under the mutex */
     for (int i = 0; i < w->links; i++)
-        if (w->link[i].sending || draco_grpc_priv_link_wants_reply(&w->link[i])) return 1;
+        if (w->link[i].sending || drg_link_wants_reply(&w->link[i])) return 1;
     return 0;
 }
 
-static void *draco_grpc_priv_worker_main(void *arg) {
-    draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)arg;
+static void *drg_worker_main(void *arg) {
+    drg_worker *w = (drg_worker *)arg;
     for (;;) {
-        const double wait = draco_grpc_priv_call_due(w) - draco_grpc_priv_now();
+        const double wait = drg_call_due(w) - drg_now();
         const gpr_timespec until = gpr_time_add(
             gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_micros((int64_t)(1e6 * fmax(0, wait)), GPR_TIMESPAN));
         grpc_event e = grpc_completion_queue_next(w->queue, until, NULL);
         if (e.type == GRPC_QUEUE_SHUTDOWN) return NULL;
         if (e.type == GRPC_QUEUE_TIMEOUT) continue;
-        draco_grpc_priv_tag *tag = (draco_grpc_priv_tag *)e.tag;
-        draco_grpc_priv_link *l = (draco_grpc_priv_link *)tag->owner;
-        if (tag->event == DRACO_GRPC_PRIV_RECV) draco_grpc_priv_link_received(l, e.success);
-        if (tag->event == DRACO_GRPC_PRIV_SEND) {
+        drg_tag *tag = (drg_tag *)e.tag;
+        drg_link *l = (drg_link *)tag->owner;
+        if (tag->event == DRG_RECV) drg_link_received(l, e.success);
+        if (tag->event == DRG_SEND) {
             pthread_mutex_lock(&w->mutex);
             l->sending = 0;
-            if (!draco_grpc_priv_answering(w)) pthread_cond_broadcast(&w->changed);
+            if (!drg_answering(w)) pthread_cond_broadcast(&w->changed);
             pthread_mutex_unlock(&w->mutex);
-            if (e.success) draco_grpc_priv_pump_reply(l);
+            if (e.success) drg_pump_reply(l);
         }
-        draco_grpc_priv_link_release(l);
+        drg_link_release(l);
     }
 }
 
 /* Which links' first requests are to be handed up: the number of one that asks alone, -1 for all of them
    together, -2 for none yet. What the other servers are past is forgotten. Under the mutex. */
-static int draco_grpc_priv_aligned(draco_grpc_priv_worker *w) {
+static int drg_aligned(drg_worker *w) {
     uint64_t newest = 0;
     int aligned = 1;
     for (int i = 0; i < w->links; i++) {
-        const draco_grpc_priv_link *l = &w->link[i];
+        const drg_link *l = &w->link[i];
         if (l->queued && l->wave[0] == 0) return i;
         if (l->queued && l->wave[0] > newest) newest = l->wave[0];
     }
     for (int i = 0; i < w->links; i++) {
-        draco_grpc_priv_link *l = &w->link[i];
+        drg_link *l = &w->link[i];
         while (l->queued && l->wave[0] && l->wave[0] < newest) {
             if (l->queue[0].params) l->held = !l->held;
-            draco_grpc_priv_request_free(&l->queue[0]);
-            draco_grpc_priv_shift(l);
+            drg_request_free(&l->queue[0]);
+            drg_shift(l);
         }
         aligned &= l->queued && l->wave[0] == newest;
     }
     return aligned ? -1 : -2;
 }
 
-static void draco_grpc_priv_take_request(draco_grpc_priv_link *l) { /* under the mutex */
+static void drg_take_request(drg_link *l) { /* under the mutex */
     l->taken = l->queue[0];
     l->taken_epoch = l->epoch;
-    draco_grpc_priv_shift(l);
+    drg_shift(l);
     if (l->taken.params) l->held = !l->held;
 }
 
 /* Several servers' parts one after the other in memory that grows as needed. */
-static void *draco_grpc_priv_join_parts(const draco_grpc_priv_worker *w, int extra, void **memory,
-                                        size_t *capacity, size_t bytes) {
+static void *drg_join_parts(const drg_worker *w, int extra, void **memory, size_t *capacity, size_t bytes) {
     if (*capacity < bytes) {
         free(*memory);
         *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
@@ -500,14 +496,14 @@ static void *draco_grpc_priv_join_parts(const draco_grpc_priv_worker *w, int ext
 }
 
 /* One request out of those of all servers. */
-static draco_status draco_grpc_priv_merge(draco_grpc_priv_worker *w, draco_request *request) {
+static draco_status drg_merge(drg_worker *w, draco_request *request) {
     *request = w->link[0].taken;
     request->server = -1;
     for (int i = 1; i < w->links; i++) {
         const draco_request *r = &w->link[i].taken;
-        if (r->ask != request->ask || r->step != request->step || !r->params != !request->params) {
-            draco_grpc_priv_say(&w->journal, "%s and %s ask for different things: they are not of one run",
-                                w->link[0].target, w->link[i].target);
+        if (r->kind != request->kind || r->step != request->step || !r->params != !request->params) {
+            drg_say(&w->journal, "%s and %s ask for different things: they are not of one run",
+                    w->link[0].target, w->link[i].target);
             return DRACO_E_CONFIG;
         }
         request->params_count += r->params_count;
@@ -516,73 +512,72 @@ static draco_status draco_grpc_priv_merge(draco_grpc_priv_worker *w, draco_reque
     }
     if (w->links == 1) return DRACO_OK;
     if (request->params)
-        request->params = (const float *)draco_grpc_priv_join_parts(w, 0, &w->whole, &w->whole_capacity,
-                                                                    request->params_count * sizeof(float));
-    request->extra = request->extra_bytes ? draco_grpc_priv_join_parts(w, 1, &w->extras, &w->extras_capacity,
-                                                                       request->extra_bytes)
-                                          : NULL;
+        request->params = (const float *)drg_join_parts(w, 0, &w->whole, &w->whole_capacity,
+                                                        request->params_count * sizeof(float));
+    request->extra = request->extra_bytes
+                         ? drg_join_parts(w, 1, &w->extras, &w->extras_capacity, request->extra_bytes)
+                         : NULL;
     const int lacking =
         (request->params_count && !request->params) || (request->extra_bytes && !request->extra);
     return lacking ? DRACO_E_MEMORY : DRACO_OK;
 }
 
-static int draco_grpc_priv_any_stopped(const draco_grpc_priv_worker *w) {
+static int drg_any_stopped(const drg_worker *w) {
     for (int i = 0; i < w->links; i++)
         if (w->link[i].stopped) return 1;
     return 0;
 }
 
 /* Has a server been away for too long? Says so. Under the mutex. */
-static int draco_grpc_priv_forsaken(draco_grpc_priv_worker *w) {
+static int drg_forsaken(drg_worker *w) {
     for (int i = 0; i < w->links; i++) {
-        draco_grpc_priv_link *l = &w->link[i];
-        if (l->joined || draco_grpc_priv_now() - l->away_since <= w->limits.give_up_seconds) continue;
-        draco_grpc_priv_say(&w->journal, "%s has been away for %.0f s: %s", l->target,
-                            w->limits.give_up_seconds, *l->reason ? l->reason : "no answer");
+        drg_link *l = &w->link[i];
+        if (l->joined || drg_now() - l->away_since <= w->limits.give_up_seconds) continue;
+        drg_say(&w->journal, "%s has been away for %.0f s: %s", l->target, w->limits.give_up_seconds,
+                *l->reason ? l->reason : "no answer");
         return 1;
     }
     return 0;
 }
 
-static draco_status draco_grpc_priv_receive(void *ctx, draco_request *request) {
-    draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)ctx;
+static draco_status drg_receive(void *ctx, draco_request *request) {
+    drg_worker *w = (drg_worker *)ctx;
     draco_status status = DRACO_OK;
-    for (int i = 0; i < w->links; i++) draco_grpc_priv_request_free(&w->link[i].taken);
+    for (int i = 0; i < w->links; i++) drg_request_free(&w->link[i].taken);
     pthread_mutex_lock(&w->mutex);
     for (;;) {
-        if (draco_grpc_priv_any_stopped(w)) {
+        if (drg_any_stopped(w)) {
             memset(request, 0, sizeof *request);
-            request->ask = DRACO_ASK_STOP;
+            request->kind = DRACO_REQUEST_STOP;
             break;
         }
-        w->asker = draco_grpc_priv_aligned(w);
+        w->asker = drg_aligned(w);
         if (w->asker != -2) {
             for (int i = 0; i < w->links; i++)
-                if (w->asker < 0 || w->asker == i) draco_grpc_priv_take_request(&w->link[i]);
+                if (w->asker < 0 || w->asker == i) drg_take_request(&w->link[i]);
             pthread_mutex_unlock(&w->mutex);
-            if (w->asker < 0) return draco_grpc_priv_merge(w, request);
+            if (w->asker < 0) return drg_merge(w, request);
             *request = w->link[w->asker].taken;
             request->server = w->links > 1 ? w->asker : -1;
             return DRACO_OK;
         }
-        if (!w->fatal && draco_grpc_priv_forsaken(w)) w->fatal = DRACO_E_TRANSPORT;
+        if (!w->fatal && drg_forsaken(w)) w->fatal = DRACO_E_TRANSPORT;
         status = w->stop && *w->stop ? DRACO_E_STOPPED : w->fatal;
         if (status) break;
-        draco_grpc_priv_wait(&w->changed, &w->mutex, draco_grpc_priv_now() + 0.2);
+        drg_wait(&w->changed, &w->mutex, drg_now() + 0.2);
     }
     pthread_mutex_unlock(&w->mutex);
     return status;
 }
 
 /* reply NULL: "I cannot answer", an empty answer where bytes were asked for. */
-static draco_status draco_grpc_priv_submit(void *ctx, const draco_request *request, const void *reply,
-                                           size_t bytes) {
-    draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)ctx;
+static draco_status drg_submit(void *ctx, const draco_request *request, const void *reply, size_t bytes) {
+    drg_worker *w = (drg_worker *)ctx;
     size_t at = 0;
     (void)request;
     if (!reply) bytes = 0;
     for (int i = 0; i < w->links; i++) {
-        draco_grpc_priv_link *l = &w->link[i];
+        drg_link *l = &w->link[i];
         if (w->asker >= 0 && w->asker != i) continue;
         const size_t left = bytes - at, part = w->asker >= 0 || w->links == 1 ? left : l->taken.reply_bytes;
         pthread_mutex_lock(&w->mutex);
@@ -592,11 +587,10 @@ static draco_status draco_grpc_priv_submit(void *ctx, const draco_request *reque
         l->answering = 1;
         at += l->share;
         pthread_mutex_unlock(&w->mutex);
-        draco_grpc_priv_pump_reply(l);
+        drg_pump_reply(l);
     }
     pthread_mutex_lock(&w->mutex);
-    while (draco_grpc_priv_answering(w))
-        draco_grpc_priv_wait(&w->changed, &w->mutex, draco_grpc_priv_now() + 0.2);
+    while (drg_answering(w)) drg_wait(&w->changed, &w->mutex, drg_now() + 0.2);
     for (int i = 0; i < w->links; i++) w->link[i].answering = 0;
     pthread_mutex_unlock(&w->mutex);
     pthread_mutex_lock(&w->slice_mutex);
@@ -605,16 +599,16 @@ static draco_status draco_grpc_priv_submit(void *ctx, const draco_request *reque
     return DRACO_OK;
 }
 
-static const char *draco_grpc_priv_worker_explain(void *ctx) {
-    return draco_grpc_priv_last(&((draco_grpc_priv_worker *)ctx)->journal);
+static const char *drg_worker_explain(void *ctx) {
+    return drg_last(&((drg_worker *)ctx)->journal);
 }
 
 /* Take leave: the server answers with OK; who does not answer within a second is left. */
-static void draco_grpc_priv_link_close(draco_grpc_priv_link *l) {
-    draco_grpc_priv_worker *w = l->worker;
-    const double until = draco_grpc_priv_now() + 1;
+static void drg_link_close(drg_link *l) {
+    drg_worker *w = l->worker;
+    const double until = drg_now() + 1;
     pthread_mutex_lock(&w->mutex);
-    while (l->ending) draco_grpc_priv_wait(&w->changed, &w->mutex, HUGE_VAL);
+    while (l->ending) drg_wait(&w->changed, &w->mutex, HUGE_VAL);
     const int active = l->call != NULL;
     if (active) l->pending++; /* the call stays while we use it */
     pthread_mutex_unlock(&w->mutex);
@@ -622,34 +616,33 @@ static void draco_grpc_priv_link_close(draco_grpc_priv_link *l) {
     grpc_op op;
     memset(&op, 0, sizeof op);
     op.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT;
-    draco_grpc_priv_link_batch(l, &op, 1, &l->half);
+    drg_link_batch(l, &op, 1, &l->half);
     pthread_mutex_lock(&w->mutex);
-    while (l->pending > 1 && draco_grpc_priv_now() < until)
-        draco_grpc_priv_wait(&w->changed, &w->mutex, until);
+    while (l->pending > 1 && drg_now() < until) drg_wait(&w->changed, &w->mutex, until);
     pthread_mutex_unlock(&w->mutex);
     grpc_call_cancel(l->call, NULL);
     pthread_mutex_lock(&w->mutex);
-    while (l->pending > 1) draco_grpc_priv_wait(&w->changed, &w->mutex, HUGE_VAL);
+    while (l->pending > 1) drg_wait(&w->changed, &w->mutex, HUGE_VAL);
     pthread_mutex_unlock(&w->mutex);
-    draco_grpc_priv_link_release(l);
+    drg_link_release(l);
 }
 
-static draco_status draco_grpc_priv_worker_close(void *ctx) {
-    draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)ctx;
+static draco_status drg_worker_close(void *ctx) {
+    drg_worker *w = (drg_worker *)ctx;
     pthread_mutex_lock(&w->mutex);
     w->closing = 1;
     pthread_mutex_unlock(&w->mutex);
     for (int i = 0; i < w->links; i++) {
-        draco_grpc_priv_link *l = &w->link[i];
-        if (w->thread_runs) draco_grpc_priv_link_close(l);
+        drg_link *l = &w->link[i];
+        if (w->thread_runs) drg_link_close(l);
         if (l->channel) grpc_channel_destroy(l->channel);
-        draco_grpc_priv_flush(l);
-        draco_grpc_priv_request_free(&l->taken);
+        drg_flush(l);
+        drg_request_free(&l->taken);
         free(l->buffers[0]);
         free(l->buffers[1]);
         free(l->target);
     }
-    draco_grpc_priv_queue_end(w->queue, w->thread_runs ? &w->io : NULL);
+    drg_queue_end(w->queue, w->thread_runs ? &w->io : NULL);
     grpc_shutdown_blocking();
     pthread_cond_destroy(&w->changed);
     pthread_cond_destroy(&w->slice_changed);
@@ -664,20 +657,18 @@ static draco_status draco_grpc_priv_worker_close(void *ctx) {
     return DRACO_OK;
 }
 
-static draco_status draco_grpc_priv_link_open(draco_grpc_priv_link *l, const draco_grpc_worker_config *config,
-                                              const draco_grpc_priv_pem *pem, char *why, size_t capacity) {
-    const draco_status status =
-        draco_grpc_priv_plain_allowed(l->target, pem, config->insecure, why, capacity);
+static draco_status drg_link_open(drg_link *l, const draco_grpc_worker_config *config, const drg_pem *pem,
+                                  char *why, size_t capacity) {
+    const draco_status status = drg_plain_allowed(l->target, pem, config->insecure, why, capacity);
     if (status) return status;
-    draco_grpc_priv_args a;
-    draco_grpc_priv_common_args(&a, &l->worker->limits,
-                                (size_t)3 << 20); /* the longest chunk a server may choose */
-    draco_grpc_priv_arg(&a, GRPC_ARG_ENABLE_RETRIES, 0);
-    draco_grpc_priv_arg(&a, GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-    draco_grpc_priv_arg(&a, GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
-    draco_grpc_priv_arg(&a, GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
-    draco_grpc_priv_arg(&a, GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
-    draco_grpc_priv_arg(&a, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    drg_args a;
+    drg_common_args(&a, &l->worker->limits, (size_t)3 << 20); /* the longest chunk a server may choose */
+    drg_arg(&a, GRPC_ARG_ENABLE_RETRIES, 0);
+    drg_arg(&a, GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    drg_arg(&a, GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
+    drg_arg(&a, GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
+    drg_arg(&a, GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+    drg_arg(&a, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     if (config->server_name && pem->ca) {
         grpc_arg *arg = &a.arg[a.args.num_args++];
         arg->type = GRPC_ARG_STRING;
@@ -690,30 +681,30 @@ static draco_status draco_grpc_priv_link_open(draco_grpc_priv_link *l, const dra
     l->channel = credentials ? grpc_channel_create(l->target, credentials, &a.args) : NULL;
     if (credentials) grpc_channel_credentials_release(credentials);
     return l->channel ? DRACO_OK
-                      : draco_grpc_priv_fail(why, capacity, DRACO_E_ARGUMENT,
-                                             "%s: the address or the TLS files are bad", l->target);
+                      : drg_fail(why, capacity, DRACO_E_ARGUMENT, "%s: the address or the TLS files are bad",
+                                 l->target);
 }
 
-static int draco_grpc_priv_split(draco_grpc_priv_worker *w, const char *addresses) {
+static int drg_split(drg_worker *w, const char *addresses) {
     int count = 1;
     for (const char *c = addresses; *c; c++) count += *c == ',';
-    w->link = (draco_grpc_priv_link *)calloc((size_t)count, sizeof *w->link);
+    w->link = (drg_link *)calloc((size_t)count, sizeof *w->link);
     if (!w->link) return 0;
     w->links = count;
     for (int i = 0; i < count; i++) {
-        draco_grpc_priv_link *l = &w->link[i];
+        drg_link *l = &w->link[i];
         const size_t n = strcspn(addresses, ",");
         l->target = strndup(addresses, n);
         if (!l->target) return 0;
         addresses += n + (addresses[n] == ',');
         l->worker = w;
-        l->away_since = draco_grpc_priv_now();
+        l->away_since = drg_now();
         for (int e = 0; e < 5; e++) {
             l->tags[e].owner = l;
-            l->tags[e].event = (draco_grpc_priv_event)e;
+            l->tags[e].event = (drg_event)e;
         }
         l->half.owner = l;
-        l->half.event = DRACO_GRPC_PRIV_META;
+        l->half.event = DRG_META;
     }
     return 1;
 }
@@ -722,26 +713,26 @@ DRACO_GRPC_API draco_status draco_grpc_worker_open(draco_transport *transport,
                                                    const draco_grpc_worker_config *config, char *why,
                                                    size_t capacity) {
     if (!config->address || !*config->address || config->index < 0 || config->index >= DRACO_MAX_WORKERS)
-        return draco_grpc_priv_fail(why, capacity, DRACO_E_ARGUMENT,
-                                    "a worker needs an address and a number 0 to %d", DRACO_MAX_WORKERS - 1);
+        return drg_fail(why, capacity, DRACO_E_ARGUMENT, "a worker needs an address and a number 0 to %d",
+                        DRACO_MAX_WORKERS - 1);
     draco_grpc_limits limits = config->limits;
-    draco_grpc_priv_pem pem;
-    draco_status status = draco_grpc_priv_limits(&limits, 0, why, capacity);
+    drg_pem pem;
+    draco_status status = drg_limits(&limits, 0, why, capacity);
     if (status) return status;
-    if ((status = draco_grpc_priv_pem_read(&pem, &config->tls, why, capacity))) return status;
-    draco_grpc_priv_worker *w = (draco_grpc_priv_worker *)calloc(1, sizeof *w);
+    if ((status = drg_pem_read(&pem, &config->tls, why, capacity))) return status;
+    drg_worker *w = (drg_worker *)calloc(1, sizeof *w);
     if (!w) {
-        draco_grpc_priv_pem_free(&pem);
+        drg_pem_free(&pem);
         return DRACO_E_MEMORY;
     }
-    draco_grpc_priv_warm_heap();
+    drg_warm_heap();
     grpc_init();
-    draco_grpc_priv_hear_log();
+    drg_hear_log();
     pthread_mutex_init(&w->mutex, NULL);
     pthread_mutex_init(&w->slice_mutex, NULL);
     pthread_mutex_init(&w->journal.mutex, NULL);
-    draco_grpc_priv_cond_init(&w->changed);
-    draco_grpc_priv_cond_init(&w->slice_changed);
+    drg_cond_init(&w->changed);
+    drg_cond_init(&w->slice_changed);
     w->limits = limits;
     w->journal.on_event = config->on_event;
     w->journal.ctx = config->event_ctx;
@@ -751,27 +742,26 @@ DRACO_GRPC_API draco_status draco_grpc_worker_open(draco_transport *transport,
     w->stop = config->stop;
     w->configuration = strdup(config->configuration ? config->configuration : "");
     w->queue = grpc_completion_queue_create_for_next(NULL);
-    if (!w->configuration || !draco_grpc_priv_split(w, config->address)) status = DRACO_E_MEMORY;
+    if (!w->configuration || !drg_split(w, config->address)) status = DRACO_E_MEMORY;
     for (int i = 0; !status && i < w->links; i++)
-        status = draco_grpc_priv_link_open(&w->link[i], config, &pem, why, capacity);
-    draco_grpc_priv_pem_free(&pem);
+        status = drg_link_open(&w->link[i], config, &pem, why, capacity);
+    drg_pem_free(&pem);
     if (!status) {
-        w->thread_runs = !pthread_create(&w->io, NULL, draco_grpc_priv_worker_main, w);
-        if (!w->thread_runs)
-            status = draco_grpc_priv_fail(why, capacity, DRACO_E_MEMORY, "no thread to be had");
+        w->thread_runs = !pthread_create(&w->io, NULL, drg_worker_main, w);
+        if (!w->thread_runs) status = drg_fail(why, capacity, DRACO_E_MEMORY, "no thread to be had");
     }
     if (status) {
-        draco_grpc_priv_worker_close(w);
+        drg_worker_close(w);
         return status;
     }
     memset(transport, 0, sizeof *transport);
     transport->size = sizeof *transport;
     transport->name = "grpc";
     transport->ctx = w;
-    transport->receive = draco_grpc_priv_receive;
-    transport->submit = draco_grpc_priv_submit;
-    transport->close = draco_grpc_priv_worker_close;
-    transport->explain = draco_grpc_priv_worker_explain;
+    transport->receive = drg_receive;
+    transport->submit = drg_submit;
+    transport->close = drg_worker_close;
+    transport->explain = drg_worker_explain;
     return DRACO_OK;
 }
 

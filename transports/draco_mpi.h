@@ -81,7 +81,7 @@
  * when a long message is truncated. Its sender is MALFORMED and cut off for the rest of the run.
  *
  * Life lines. MPI has no word for "that rank is dead", so each worker holds an idle TCP connection to each
- * server (draco_lifeline.h), which the kernel closes when either process ends. A dead worker is ABSENT at once,
+ * server (draco_liveness.h), which the kernel closes when either process ends. A dead worker is ABSENT at once,
  * and a dead server ends its workers at once. Where no connection can be made the run goes on without: a worker
  * that let DRACO_MPI_MISSES deadlines pass in a row is not waited for until it speaks again.
  *
@@ -107,10 +107,10 @@
 #define DRACO_MPI_H
 
 #ifdef DRACO_MPI_STATIC
-#define DRACO_LIFELINE_STATIC
+#define DRACO_LIVENESS_STATIC
 #endif
 #include "../draco.h"
-#include "draco_lifeline.h"
+#include "draco_liveness.h"
 #include <mpi.h>
 
 #ifdef DRACO_MPI_STATIC
@@ -141,7 +141,7 @@ typedef struct draco_mpi_config {
     const char *text;        /* what must be equal everywhere, in lines; NULL: nothing. Under 32 KiB */
     double start_seconds;    /* how long open waits for all to come; 0: 60 */
     double stop_seconds;     /* how long close waits for workers to take their leave; 0: 5 */
-    int no_lifelines;        /* non-zero: make no TCP connections */
+    int no_liveness;         /* non-zero: make no TCP connections */
 } draco_mpi_config;
 
 /* What this rank is: server number or -1, worker number or -1, and how many workers there are. */
@@ -165,8 +165,8 @@ DRACO_MPI_API void draco_mpi_count(const draco_transport *transport, draco_mpi_c
 #ifndef DRACO_MPI_IMPLEMENTED
 #define DRACO_MPI_IMPLEMENTED
 
-#define DRACO_LIFELINE_IMPLEMENTATION
-#include "draco_lifeline.h"
+#define DRACO_LIVENESS_IMPLEMENTATION
+#include "draco_liveness.h"
 
 #include <sched.h>
 #include <stdarg.h>
@@ -176,73 +176,73 @@ DRACO_MPI_API void draco_mpi_count(const draco_transport *transport, draco_mpi_c
 #include <time.h>
 
 enum {
-    DRACO_MPI_PRIV_HELLO = 1,
-    DRACO_MPI_PRIV_WELCOME,
-    DRACO_MPI_PRIV_LETTER,
-    DRACO_MPI_PRIV_PARAMS,
-    DRACO_MPI_PRIV_EXTRA,
-    DRACO_MPI_PRIV_REPLY,
-    DRACO_MPI_PRIV_SLICE,
-    DRACO_MPI_PRIV_READY,
-    DRACO_MPI_PRIV_EXCHANGE
+    DRM_HELLO = 1,
+    DRM_WELCOME,
+    DRM_LETTER,
+    DRM_PARAMS,
+    DRM_EXTRA,
+    DRM_REPLY,
+    DRM_SLICE,
+    DRM_READY,
+    DRM_EXCHANGE
 };
 
-#define DRACO_MPI_PRIV_MAGIC                                                                                 \
+#define DRM_MAGIC                                                                                            \
     UINT64_C(                                                                                                \
         0x4452414355533031) /* in host order: tells a foreign byte order too                            \
                                   */
-#define DRACO_MPI_PRIV_TEXT 32768u
-#define DRACO_MPI_PRIV_REFUSED UINT64_MAX      /* reply_bytes of a worker that cannot answer */
-#define DRACO_MPI_PRIV_PIECE ((size_t)1 << 29) /* bytes of one MPI message of a letter */
-#define DRACO_MPI_PRIV_WINDOW 64               /* slices of one answer under way at a time */
-#define DRACO_MPI_PRIV_SLOTS 2                 /* messages of one worker being received at a time */
-#define DRACO_MPI_PRIV_LETTERS 3
+#define DRM_TEXT 32768u
+#define DRM_REFUSED UINT64_MAX      /* reply_bytes of a worker that cannot answer */
+#define DRM_PIECE ((size_t)1 << 29) /* bytes of one MPI message of a letter */
+#define DRM_WINDOW 64               /* slices of one answer under way at a time */
+#define DRM_SLOTS 2                 /* messages of one worker being received at a time */
+#define DRM_LETTERS 3
 
 /* Head of a letter and of a reply; a reply repeats the letter's. */
-typedef struct draco_mpi_priv_head {
+typedef struct drm_head {
     uint64_t magic, code_id, round, step;
     uint64_t sequence;        /* broadcasts so far: the same on all servers */
     uint64_t params_sequence; /* the broadcast whose parameters are meant */
     uint64_t params_bytes, extra_bytes, reply_bytes;
-    uint32_t version, ask;
-} draco_mpi_priv_head;
+    uint32_t version, kind;
+} drm_head;
 
-typedef struct draco_mpi_priv_hello {
+typedef struct drm_hello {
     uint64_t magic, code_id, dim;
     uint32_t version, servers, workers, text_bytes;
-} draco_mpi_priv_hello; /* followed by the text */
+} drm_hello; /* followed by the text */
 
-typedef struct draco_mpi_priv_welcome {
+typedef struct drm_welcome {
     uint64_t magic;
     int32_t status;
     char why[256];
-    draco_lifeline_card card;
-} draco_mpi_priv_welcome;
+    draco_liveness_card card;
+} drm_welcome;
 
 /* One message being received. */
-typedef struct draco_mpi_priv_slot {
+typedef struct drm_slot {
     unsigned char *memory;
     int tag, pending, failed;
     size_t bytes;
-} draco_mpi_priv_slot;
+} drm_slot;
 
-typedef struct draco_mpi_priv_letter {
-    draco_mpi_priv_head head;
+typedef struct drm_letter {
+    drm_head head;
     unsigned char *memory; /* parameters, then extra */
     size_t capacity;
     int users; /* workers it is being sent to */
     uint64_t serial;
     int everybody;
     unsigned char *whom;
-} draco_mpi_priv_letter;
+} drm_letter;
 
-enum { DRACO_MPI_PRIV_SILENT = 0, DRACO_MPI_PRIV_ROW = 1, DRACO_MPI_PRIV_DROP = 2 };
+enum { DRM_SILENT = 0, DRM_ROW = 1, DRM_DROP = 2 };
 
 /* How far the letter of a server has come. */
-enum { DRACO_MPI_PRIV_NOTHING = 0, DRACO_MPI_PRIV_HEAD, DRACO_MPI_PRIV_PAYLOAD, DRACO_MPI_PRIV_WHOLE };
+enum { DRM_NOTHING = 0, DRM_HEAD, DRM_PAYLOAD, DRM_WHOLE };
 
 /* Another rank: a worker as a server sees it, or a server as anybody sees it. */
-typedef struct draco_mpi_priv_peer {
+typedef struct drm_peer {
     int rank, number, is_server; /* number: among the workers or among the servers */
     int greeted, welcomed, refused;
     int gone;    /* dead, or not listened to any more */
@@ -251,52 +251,52 @@ typedef struct draco_mpi_priv_peer {
     int offence; /* it spoke out of turn when nobody was asking: held against it in the next question */
     int ready;
     double heard;
-    draco_mpi_priv_welcome welcome;
+    drm_welcome welcome;
     /* A letter on its way to this worker. */
-    draco_mpi_priv_letter *letter;
+    drm_letter *letter;
     int sending;
-    draco_mpi_priv_head told; /* the last letter it was sent */
+    drm_head told; /* the last letter it was sent */
     uint64_t told_serial, params_sequence;
     int expecting; /* it may answer that letter */
     /* Its answer. */
     int mode, ended;
     unsigned char *row;
     size_t got, left;
-    draco_mpi_priv_slot slot[DRACO_MPI_PRIV_SLOTS];
+    drm_slot slot[DRM_SLOTS];
     int first, used; /* ring of slots, in order of arrival */
     /* A letter from this server. */
-    draco_mpi_priv_head head;
+    drm_head head;
     int stage, announced, receiving, failed;
     size_t shard_first, shard_count;
     unsigned char *extra;
     size_t extra_capacity;
     /* A reply to this server. */
-    draco_mpi_priv_head reply;
+    drm_head reply;
     const unsigned char *body;
     size_t body_bytes, posted;
     int replying, stopping;
-} draco_mpi_priv_peer;
+} drm_peer;
 
-typedef struct draco_mpi_priv_call {
+typedef struct drm_call {
     int *pending, *failed;
-} draco_mpi_priv_call;
+} drm_call;
 
 typedef struct draco_mpi {
     draco_mpi_config config;
     char *text;
     int rank, server, worker, n, servers;
     MPI_Errhandler former;
-    draco_mpi_priv_peer *peers; /* n workers (servers only), then the servers */
-    int count;                  /* of peers */
+    drm_peer *peers; /* n workers (servers only), then the servers */
+    int count;       /* of peers */
     /* Requests under way. */
     MPI_Request *requests;
-    draco_mpi_priv_call *calls;
+    drm_call *calls;
     int *indices;
     MPI_Status *statuses;
     int used, room;
     int idle;
     /* Server. */
-    draco_mpi_priv_letter letters[DRACO_MPI_PRIV_LETTERS], *current;
+    drm_letter letters[DRM_LETTERS], *current;
     uint64_t serial, sequence, params_sequence;
     const draco_inbox *inbox; /* NULL: nobody is asking */
     int asking;               /* the current letter is still worth sending */
@@ -307,11 +307,11 @@ typedef struct draco_mpi {
     unsigned char *extra;
     size_t extra_capacity;
     int asked_by; /* the server of the last request, or -1 for all */
-    draco_lifelines lines;
+    draco_liveness_links lines;
     int *lost; /* count */
     int opened, missing;
-    draco_mpi_priv_hello *hello;
-    draco_mpi_priv_slot drain;
+    drm_hello *hello;
+    drm_slot drain;
     unsigned char *exchange_memory;
     size_t exchange_room;
     int exchanging, exchange_failed;
@@ -320,13 +320,13 @@ typedef struct draco_mpi {
     char why[512];
 } draco_mpi;
 
-static double draco_mpi_priv_now(void) {
+static double drm_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-__attribute__((format(printf, 2, 3))) static void draco_mpi_priv_say(draco_mpi *t, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static void drm_say(draco_mpi *t, const char *format, ...) {
     va_list list;
     va_start(list, format);
     vsnprintf(t->why, sizeof t->why, format, list);
@@ -335,11 +335,11 @@ __attribute__((format(printf, 2, 3))) static void draco_mpi_priv_say(draco_mpi *
 
 /* Longest nap between two looks, in nanoseconds: while bytes flow that MPI moves only when it is called, and
    while a worker waits for a question, of whom there may be dozens on a core. */
-#define DRACO_MPI_PRIV_FLOWING 100000L
-#define DRACO_MPI_PRIV_WAITING 500000L
+#define DRM_FLOWING 100000L
+#define DRM_WAITING 500000L
 
 /* Nothing to do: let the others have the processor, ever longer. */
-static void draco_mpi_priv_idle(draco_mpi *t, long longest) {
+static void drm_idle(draco_mpi *t, long longest) {
     if (t->idle++ < 16) {
         sched_yield();
     } else {
@@ -349,20 +349,20 @@ static void draco_mpi_priv_idle(draco_mpi *t, long longest) {
     }
 }
 
-static draco_mpi_priv_peer *draco_mpi_priv_workers(draco_mpi *t) {
+static drm_peer *drm_workers(draco_mpi *t) {
     return t->peers;
 }
 
-static draco_mpi_priv_peer *draco_mpi_priv_servers(draco_mpi *t) {
+static drm_peer *drm_servers(draco_mpi *t) {
     return t->peers + (t->count - t->servers);
 }
 
 /* ---- MPI requests under way: each counts `pending` down when it is done ---- */
 
-static int draco_mpi_priv_room(draco_mpi *t) {
+static int drm_room(draco_mpi *t) {
     int room = t->room ? 2 * t->room : 64;
     MPI_Request *requests;
-    draco_mpi_priv_call *calls;
+    drm_call *calls;
     int *indices;
     MPI_Status *statuses;
     if (t->used < t->room) return 1;
@@ -380,66 +380,64 @@ static int draco_mpi_priv_room(draco_mpi *t) {
 }
 
 /* Returns whether the request is under way. */
-static int draco_mpi_priv_track(draco_mpi *t, int error, MPI_Request request, int *pending, int *failed) {
+static int drm_track(draco_mpi *t, int error, MPI_Request request, int *pending, int *failed) {
     if (error != MPI_SUCCESS) {
         *failed = 1;
         return 0;
     }
     t->requests[t->used] = request;
-    t->calls[t->used] = (draco_mpi_priv_call){pending, failed};
+    t->calls[t->used] = (drm_call){pending, failed};
     t->used++;
     (*pending)++;
     return 1;
 }
 
-static int draco_mpi_priv_send(draco_mpi *t, int rank, int tag, const void *bytes, size_t n, int *pending,
-                               int *failed) {
+static int drm_send(draco_mpi *t, int rank, int tag, const void *bytes, size_t n, int *pending, int *failed) {
     MPI_Request request;
     int error;
-    if (n > DRACO_MPI_PRIV_PIECE || !draco_mpi_priv_room(t)) {
+    if (n > DRM_PIECE || !drm_room(t)) {
         *failed = 1;
         return 0;
     }
     error = MPI_Isend(bytes, (int)n, MPI_BYTE, rank, tag, t->config.comm, &request);
     if (error == MPI_SUCCESS) t->counters.bytes_out += n;
-    return draco_mpi_priv_track(t, error, request, pending, failed);
+    return drm_track(t, error, request, pending, failed);
 }
 
 /* Bytes in messages of PIECE each, all posted at once. */
-static void draco_mpi_priv_send_all(draco_mpi *t, int rank, int tag, const unsigned char *bytes, size_t n,
-                                    int *pending, int *failed) {
+static void drm_send_all(draco_mpi *t, int rank, int tag, const unsigned char *bytes, size_t n, int *pending,
+                         int *failed) {
     while (n > 0 && !*failed) {
-        size_t piece = n < DRACO_MPI_PRIV_PIECE ? n : DRACO_MPI_PRIV_PIECE;
-        draco_mpi_priv_send(t, rank, tag, bytes, piece, pending, failed);
+        size_t piece = n < DRM_PIECE ? n : DRM_PIECE;
+        drm_send(t, rank, tag, bytes, piece, pending, failed);
         bytes += piece;
         n -= piece;
     }
 }
 
 /* From a server, which is trusted to send what its head says. */
-static void draco_mpi_priv_receive_all(draco_mpi *t, int rank, int tag, unsigned char *bytes, size_t n,
-                                       int *pending, int *failed) {
+static void drm_receive_all(draco_mpi *t, int rank, int tag, unsigned char *bytes, size_t n, int *pending,
+                            int *failed) {
     while (n > 0 && !*failed) {
-        size_t piece = n < DRACO_MPI_PRIV_PIECE ? n : DRACO_MPI_PRIV_PIECE;
+        size_t piece = n < DRM_PIECE ? n : DRM_PIECE;
         MPI_Request request = MPI_REQUEST_NULL;
         int error = MPI_ERR_NO_MEM;
-        if (draco_mpi_priv_room(t))
-            error = MPI_Irecv(bytes, (int)piece, MPI_BYTE, rank, tag, t->config.comm, &request);
-        draco_mpi_priv_track(t, error, request, pending, failed);
+        if (drm_room(t)) error = MPI_Irecv(bytes, (int)piece, MPI_BYTE, rank, tag, t->config.comm, &request);
+        drm_track(t, error, request, pending, failed);
         bytes += piece;
         n -= piece;
     }
 }
 
 /* Let MPI work, and count down what is done. */
-static void draco_mpi_priv_progress(draco_mpi *t) {
+static void drm_progress(draco_mpi *t) {
     int done = 0, kept = 0, error;
     if (t->used == 0) return;
     error = MPI_Testsome(t->used, t->requests, &done, t->indices, t->statuses);
     if (done == MPI_UNDEFINED || done <= 0) return;
     t->idle = 0;
     for (int i = 0; i < done; i++) {
-        draco_mpi_priv_call *call = &t->calls[t->indices[i]];
+        drm_call *call = &t->calls[t->indices[i]];
         (*call->pending)--;
         if (error == MPI_ERR_IN_STATUS && t->statuses[i].MPI_ERROR != MPI_SUCCESS) *call->failed = 1;
     }
@@ -453,45 +451,45 @@ static void draco_mpi_priv_progress(draco_mpi *t) {
 
 /* ---- Who is gone ---- */
 
-static void draco_mpi_priv_lose(draco_mpi *t, draco_mpi_priv_peer *p) {
-    draco_lifeline_cut(&t->lines, (int)(p - t->peers));
+static void drm_lose(draco_mpi *t, drm_peer *p) {
+    draco_liveness_cut(&t->lines, (int)(p - t->peers));
     if (p->gone) return;
     p->gone = 1;
     t->counters.gone++;
     if (p->letter) p->letter->users--; /* who is dead reads no more */
     p->letter = NULL;
-    p->mode = DRACO_MPI_PRIV_SILENT;
+    p->mode = DRM_SILENT;
 }
 
-static void draco_mpi_priv_look(draco_mpi *t) {
-    int count = draco_lifelines_look(&t->lines, t->lost);
-    for (int i = 0; i < count; i++) draco_mpi_priv_lose(t, &t->peers[t->lost[i]]);
+static void drm_look(draco_mpi *t) {
+    int count = draco_liveness_links_look(&t->lines, t->lost);
+    for (int i = 0; i < count; i++) drm_lose(t, &t->peers[t->lost[i]]);
 }
 
-static int draco_mpi_priv_tied(const draco_mpi *t, const draco_mpi_priv_peer *p) {
-    return draco_lifeline_tied(&t->lines, (int)(p - t->peers));
+static int drm_tied(const draco_mpi *t, const drm_peer *p) {
+    return draco_liveness_tied(&t->lines, (int)(p - t->peers));
 }
 
 /* ---- Messages from a peer, in the order it sent them ---- */
 
 /* Take the peer's next message if a slot is free. A message longer than a slot is never received. */
-static int draco_mpi_priv_take(draco_mpi *t, draco_mpi_priv_peer *p) {
-    draco_mpi_priv_slot *slot = &p->slot[(p->first + p->used) % DRACO_MPI_PRIV_SLOTS];
+static int drm_take(draco_mpi *t, drm_peer *p) {
+    drm_slot *slot = &p->slot[(p->first + p->used) % DRM_SLOTS];
     MPI_Message message;
     MPI_Request request;
     MPI_Status status;
     int flag = 0, bytes = 0, error;
-    if (p->gone || p->used == DRACO_MPI_PRIV_SLOTS) return 0;
+    if (p->gone || p->used == DRM_SLOTS) return 0;
     if (MPI_Iprobe(p->rank, MPI_ANY_TAG, t->config.comm, &flag, &status) != MPI_SUCCESS || !flag) return 0;
     MPI_Get_count(&status, MPI_BYTE, &bytes);
     if (bytes < 0 || (size_t)bytes > DRACO_MPI_SLICE) {
         p->cut = 1;
         t->counters.offences++;
-        draco_mpi_priv_lose(t, p);
+        drm_lose(t, p);
         return 1;
     }
     if (!slot->memory) slot->memory = malloc(DRACO_MPI_SLICE);
-    if (!slot->memory || !draco_mpi_priv_room(t)) return 0;
+    if (!slot->memory || !drm_room(t)) return 0;
     error = MPI_Improbe(p->rank, MPI_ANY_TAG, t->config.comm, &flag, &message, &status);
     if (error != MPI_SUCCESS || !flag) return 0;
     MPI_Get_count(&status, MPI_BYTE, &bytes);
@@ -499,13 +497,13 @@ static int draco_mpi_priv_take(draco_mpi *t, draco_mpi_priv_peer *p) {
     slot->tag = status.MPI_TAG;
     slot->failed = 0;
     error = MPI_Imrecv(slot->memory, bytes, MPI_BYTE, &message, &request);
-    draco_mpi_priv_track(t, error, request, &slot->pending, &slot->failed);
+    drm_track(t, error, request, &slot->pending, &slot->failed);
     p->used++;
     p->missed = 0;
     return 1;
 }
 
-static void draco_mpi_priv_finish(draco_mpi *t, draco_mpi_priv_peer *p, draco_verdict verdict) {
+static void drm_finish(draco_mpi *t, drm_peer *p, draco_verdict verdict) {
     if (p->ended || !t->inbox || p->is_server) return;
     p->ended = 1;
     t->left--;
@@ -513,59 +511,59 @@ static void draco_mpi_priv_finish(draco_mpi *t, draco_mpi_priv_peer *p, draco_ve
 }
 
 /* A message that no honest worker sends. */
-static void draco_mpi_priv_offend(draco_mpi *t, draco_mpi_priv_peer *p) {
+static void drm_offend(draco_mpi *t, drm_peer *p) {
     t->counters.offences++;
-    p->mode = DRACO_MPI_PRIV_SILENT;
+    p->mode = DRM_SILENT;
     p->expecting = 0;
     if (t->inbox && !p->ended)
-        draco_mpi_priv_finish(t, p, DRACO_MALFORMED);
+        drm_finish(t, p, DRACO_MALFORMED);
     else
         p->offence = 1;
 }
 
 /* Is this the last letter's head, as a reply repeats it? */
-static int draco_mpi_priv_answers(const draco_mpi_priv_head *told, const draco_mpi_priv_head *head) {
+static int drm_answers(const drm_head *told, const drm_head *head) {
     return head->magic == told->magic && head->version == told->version && head->code_id == told->code_id &&
-           head->round == told->round && head->step == told->step && head->ask == told->ask &&
+           head->round == told->round && head->step == told->step && head->kind == told->kind &&
            head->sequence == told->sequence;
 }
 
-static void draco_mpi_priv_on_reply(draco_mpi *t, draco_mpi_priv_peer *p, const draco_mpi_priv_slot *slot) {
-    draco_mpi_priv_head head;
+static void drm_on_reply(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
+    drm_head head;
     if (!p->expecting || slot->bytes != sizeof head) {
-        draco_mpi_priv_offend(t, p);
+        drm_offend(t, p);
         return;
     }
     memcpy(&head, slot->memory, sizeof head);
-    if (!draco_mpi_priv_answers(&p->told, &head) ||
-        (head.reply_bytes != p->told.reply_bytes && head.reply_bytes != DRACO_MPI_PRIV_REFUSED)) {
-        draco_mpi_priv_offend(t, p);
+    if (!drm_answers(&p->told, &head) ||
+        (head.reply_bytes != p->told.reply_bytes && head.reply_bytes != DRM_REFUSED)) {
+        drm_offend(t, p);
         return;
     }
     p->expecting = 0;
     p->got = 0;
-    p->left = head.reply_bytes == DRACO_MPI_PRIV_REFUSED ? 0 : (size_t)head.reply_bytes;
-    p->mode = DRACO_MPI_PRIV_DROP;
+    p->left = head.reply_bytes == DRM_REFUSED ? 0 : (size_t)head.reply_bytes;
+    p->mode = DRM_DROP;
     if (!t->inbox || !t->current || p->told_serial != t->current->serial) {
         t->counters.late++;
-    } else if (head.reply_bytes == DRACO_MPI_PRIV_REFUSED) {
-        draco_mpi_priv_finish(t, p, DRACO_MALFORMED);
+    } else if (head.reply_bytes == DRM_REFUSED) {
+        drm_finish(t, p, DRACO_MALFORMED);
     } else if (!p->ended) {
         p->row = t->inbox->row(t->inbox->ctx, p->number);
         if (p->row)
-            p->mode = DRACO_MPI_PRIV_ROW;
+            p->mode = DRM_ROW;
         else
-            draco_mpi_priv_finish(t, p, DRACO_ABSENT);
+            drm_finish(t, p, DRACO_ABSENT);
     }
 }
 
-static void draco_mpi_priv_on_slice(draco_mpi *t, draco_mpi_priv_peer *p, const draco_mpi_priv_slot *slot) {
-    if (p->mode == DRACO_MPI_PRIV_SILENT || slot->bytes > p->left || slot->bytes == 0) {
-        draco_mpi_priv_offend(t, p);
+static void drm_on_slice(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
+    if (p->mode == DRM_SILENT || slot->bytes > p->left || slot->bytes == 0) {
+        drm_offend(t, p);
         return;
     }
     p->left -= slot->bytes;
-    if (p->mode == DRACO_MPI_PRIV_ROW) {
+    if (p->mode == DRM_ROW) {
         memcpy(p->row + p->got, slot->memory, slot->bytes);
         t->inbox->chunk(t->inbox->ctx, p->number, p->got, slot->bytes);
         t->counters.bytes_in += slot->bytes;
@@ -574,50 +572,50 @@ static void draco_mpi_priv_on_slice(draco_mpi *t, draco_mpi_priv_peer *p, const 
 }
 
 /* It is free again: whatever it had to say has been said. */
-static void draco_mpi_priv_on_ready(draco_mpi *t, draco_mpi_priv_peer *p, const draco_mpi_priv_slot *slot) {
+static void drm_on_ready(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
     int now = t->inbox && t->current && p->told_serial == t->current->serial;
     if (slot->bytes != 0 || p->ready) {
-        draco_mpi_priv_offend(t, p);
+        drm_offend(t, p);
         return;
     }
-    if (now && p->mode == DRACO_MPI_PRIV_ROW)
-        draco_mpi_priv_finish(t, p, p->left == 0 ? DRACO_UNDECIDED : DRACO_MALFORMED);
+    if (now && p->mode == DRM_ROW)
+        drm_finish(t, p, p->left == 0 ? DRACO_UNDECIDED : DRACO_MALFORMED);
     else if (now && p->expecting)
-        draco_mpi_priv_finish(t, p, DRACO_ABSENT);
-    p->mode = DRACO_MPI_PRIV_SILENT;
+        drm_finish(t, p, DRACO_ABSENT);
+    p->mode = DRM_SILENT;
     p->expecting = 0;
     p->ready = 1;
 }
 
-static void draco_mpi_priv_on_hello(draco_mpi *t, draco_mpi_priv_peer *p, const draco_mpi_priv_slot *slot);
+static void drm_on_hello(draco_mpi *t, drm_peer *p, const drm_slot *slot);
 
 /* Who may say what: callers say HELLO, the called WELCOME, workers the rest. */
-static void draco_mpi_priv_dispatch(draco_mpi *t, draco_mpi_priv_peer *p, const draco_mpi_priv_slot *slot) {
+static void drm_dispatch(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
     int called = p->is_server && (t->server < 0 || p->number < t->server);
-    if (!slot->failed && slot->tag == DRACO_MPI_PRIV_HELLO && !called && !p->greeted) {
-        draco_mpi_priv_on_hello(t, p, slot);
-    } else if (!slot->failed && slot->tag == DRACO_MPI_PRIV_WELCOME && called && !p->welcomed) {
+    if (!slot->failed && slot->tag == DRM_HELLO && !called && !p->greeted) {
+        drm_on_hello(t, p, slot);
+    } else if (!slot->failed && slot->tag == DRM_WELCOME && called && !p->welcomed) {
         if (slot->bytes == sizeof p->welcome) memcpy(&p->welcome, slot->memory, sizeof p->welcome);
         p->welcomed = 1;
-    } else if (!slot->failed && !p->is_server && slot->tag == DRACO_MPI_PRIV_REPLY) {
-        draco_mpi_priv_on_reply(t, p, slot);
-    } else if (!slot->failed && !p->is_server && slot->tag == DRACO_MPI_PRIV_SLICE) {
-        draco_mpi_priv_on_slice(t, p, slot);
-    } else if (!slot->failed && !p->is_server && slot->tag == DRACO_MPI_PRIV_READY) {
-        draco_mpi_priv_on_ready(t, p, slot);
+    } else if (!slot->failed && !p->is_server && slot->tag == DRM_REPLY) {
+        drm_on_reply(t, p, slot);
+    } else if (!slot->failed && !p->is_server && slot->tag == DRM_SLICE) {
+        drm_on_slice(t, p, slot);
+    } else if (!slot->failed && !p->is_server && slot->tag == DRM_READY) {
+        drm_on_ready(t, p, slot);
     } else {
-        draco_mpi_priv_offend(t, p);
+        drm_offend(t, p);
     }
 }
 
 /* Serve what has come from this peer. Returns whether anything happened. */
-static int draco_mpi_priv_serve(draco_mpi *t, draco_mpi_priv_peer *p) {
+static int drm_serve(draco_mpi *t, drm_peer *p) {
     int busy = 0;
     while (p->used > 0 && p->slot[p->first].pending == 0) {
-        draco_mpi_priv_slot *slot = &p->slot[p->first];
-        p->first = (p->first + 1) % DRACO_MPI_PRIV_SLOTS;
+        drm_slot *slot = &p->slot[p->first];
+        p->first = (p->first + 1) % DRM_SLOTS;
         p->used--;
-        if (!p->gone) draco_mpi_priv_dispatch(t, p, slot);
+        if (!p->gone) drm_dispatch(t, p, slot);
         busy = 1;
     }
     return busy;
@@ -626,7 +624,7 @@ static int draco_mpi_priv_serve(draco_mpi *t, draco_mpi_priv_peer *p) {
 /* ---- The start: every caller says what it was set up with, the called compare ---- */
 
 /* The first line in which two texts differ, cut short. */
-static void draco_mpi_priv_difference(const char *ours, const char *theirs, char *a, char *b, size_t room) {
+static void drm_difference(const char *ours, const char *theirs, char *a, char *b, size_t room) {
     for (;;) {
         size_t n = strcspn(ours, "\n"), m = strcspn(theirs, "\n");
         if (n != m || strncmp(ours, theirs, n) != 0 || (!ours[n] && !theirs[m])) {
@@ -639,44 +637,43 @@ static void draco_mpi_priv_difference(const char *ours, const char *theirs, char
     }
 }
 
-static void draco_mpi_priv_compare(draco_mpi *t, draco_mpi_priv_peer *p, const draco_mpi_priv_hello *hello,
-                                   const char *text) {
+static void drm_compare(draco_mpi *t, drm_peer *p, const drm_hello *hello, const char *text) {
     char a[100], b[100];
-    if (hello->magic != DRACO_MPI_PRIV_MAGIC || hello->version != DRACO_VERSION)
-        draco_mpi_priv_say(t, "rank %d speaks another version of the protocol", p->rank);
+    if (hello->magic != DRM_MAGIC || hello->version != DRACO_VERSION)
+        drm_say(t, "rank %d speaks another version of the protocol", p->rank);
     else if (hello->servers != (uint32_t)t->servers || hello->workers != (uint32_t)t->n)
-        draco_mpi_priv_say(t, "rank %d counts %u servers and %u workers, rank %d counts %d and %d", p->rank,
-                           hello->servers, hello->workers, t->rank, t->servers, t->n);
+        drm_say(t, "rank %d counts %u servers and %u workers, rank %d counts %d and %d", p->rank,
+                hello->servers, hello->workers, t->rank, t->servers, t->n);
     else if (hello->dim != t->config.dim)
-        draco_mpi_priv_say(t, "rank %d has %llu parameters, rank %d has %zu", p->rank,
-                           (unsigned long long)hello->dim, t->rank, t->config.dim);
+        drm_say(t, "rank %d has %llu parameters, rank %d has %zu", p->rank, (unsigned long long)hello->dim,
+                t->rank, t->config.dim);
     else if (strcmp(text, t->text) != 0) {
-        draco_mpi_priv_difference(t->text, text, a, b, sizeof a);
-        draco_mpi_priv_say(t, "rank %d has '%s' where rank %d has '%s'", p->rank, b, t->rank, a);
+        drm_difference(t->text, text, a, b, sizeof a);
+        drm_say(t, "rank %d has '%s' where rank %d has '%s'", p->rank, b, t->rank, a);
     } else if (hello->code_id != t->config.code_id)
-        draco_mpi_priv_say(t, "rank %d has another code than rank %d", p->rank, t->rank);
+        drm_say(t, "rank %d has another code than rank %d", p->rank, t->rank);
     else
         return;
     p->refused = 1;
 }
 
-static void draco_mpi_priv_welcome_peer(draco_mpi *t, draco_mpi_priv_peer *p, draco_status status) {
-    draco_mpi_priv_welcome *w = &p->welcome;
+static void drm_welcome_peer(draco_mpi *t, drm_peer *p, draco_status status) {
+    drm_welcome *w = &p->welcome;
     memset(w, 0, sizeof *w);
-    w->magic = DRACO_MPI_PRIV_MAGIC;
+    w->magic = DRM_MAGIC;
     w->status = status;
     if (status < 0) snprintf(w->why, sizeof w->why, "%.*s", (int)sizeof w->why - 1, t->why);
-    draco_lifeline_invite(&t->lines, (int)(p - t->peers), &w->card);
+    draco_liveness_invite(&t->lines, (int)(p - t->peers), &w->card);
     p->welcomed = 1;
-    draco_mpi_priv_send(t, p->rank, DRACO_MPI_PRIV_WELCOME, w, sizeof *w, &t->none, &t->none_failed);
+    drm_send(t, p->rank, DRM_WELCOME, w, sizeof *w, &t->none, &t->none_failed);
 }
 
 /* During open, welcomes wait until all have been heard; whoever comes later is answered at once. */
-static void draco_mpi_priv_on_hello(draco_mpi *t, draco_mpi_priv_peer *p, const draco_mpi_priv_slot *slot) {
-    draco_mpi_priv_hello hello;
+static void drm_on_hello(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
+    drm_hello hello;
     char *text;
-    if (slot->bytes < sizeof hello || slot->bytes > sizeof hello + DRACO_MPI_PRIV_TEXT) {
-        draco_mpi_priv_offend(t, p);
+    if (slot->bytes < sizeof hello || slot->bytes > sizeof hello + DRM_TEXT) {
+        drm_offend(t, p);
         return;
     }
     text = calloc(1, slot->bytes - sizeof hello + 1);
@@ -684,17 +681,17 @@ static void draco_mpi_priv_on_hello(draco_mpi *t, draco_mpi_priv_peer *p, const 
     memcpy(&hello, slot->memory, sizeof hello);
     memcpy(text, slot->memory + sizeof hello, slot->bytes - sizeof hello);
     p->greeted = 1;
-    draco_mpi_priv_compare(t, p, &hello, text);
+    drm_compare(t, p, &hello, text);
     free(text);
-    if (t->opened) draco_mpi_priv_welcome_peer(t, p, p->refused ? DRACO_E_CONFIG : DRACO_OK);
+    if (t->opened) drm_welcome_peer(t, p, p->refused ? DRACO_E_CONFIG : DRACO_OK);
 }
 
-static draco_status draco_mpi_priv_greet(draco_mpi *t, draco_mpi_priv_peer *p) {
+static draco_status drm_greet(draco_mpi *t, drm_peer *p) {
     size_t text = strlen(t->text);
-    draco_mpi_priv_hello *hello = t->hello;
+    drm_hello *hello = t->hello;
     if (!hello) hello = t->hello = calloc(1, sizeof *hello + text + 1);
     if (!hello) return DRACO_E_MEMORY;
-    hello->magic = DRACO_MPI_PRIV_MAGIC;
+    hello->magic = DRM_MAGIC;
     hello->version = DRACO_VERSION;
     hello->code_id = t->config.code_id;
     hello->dim = t->config.dim;
@@ -702,110 +699,108 @@ static draco_status draco_mpi_priv_greet(draco_mpi *t, draco_mpi_priv_peer *p) {
     hello->workers = (uint32_t)t->n;
     hello->text_bytes = (uint32_t)text;
     memcpy(hello + 1, t->text, text);
-    draco_mpi_priv_send(t, p->rank, DRACO_MPI_PRIV_HELLO, hello, sizeof *hello + text, &t->none,
-                        &t->none_failed);
+    drm_send(t, p->rank, DRM_HELLO, hello, sizeof *hello + text, &t->none, &t->none_failed);
     return DRACO_OK;
 }
 
 /* Is this a rank that is to call us (1), that we call (-1), or ourselves (0)? */
-static int draco_mpi_priv_calls(const draco_mpi *t, const draco_mpi_priv_peer *p) {
+static int drm_calls(const draco_mpi *t, const drm_peer *p) {
     if (!p->is_server) return 1;
     if (t->server < 0 || p->number < t->server) return -1;
     return p->number > t->server;
 }
 
 /* Is this rank still to say its hello, or its welcome if it is one that we call? */
-static int draco_mpi_priv_awaits(const draco_mpi *t, const draco_mpi_priv_peer *p) {
-    int calls = draco_mpi_priv_calls(t, p);
+static int drm_awaits(const draco_mpi *t, const drm_peer *p) {
+    int calls = drm_calls(t, p);
     return !p->gone && ((calls > 0 && !p->greeted) || (calls < 0 && !p->welcomed));
 }
 
-static int draco_mpi_priv_awaited(const draco_mpi *t, int servers_only) {
+static int drm_awaited(const draco_mpi *t, int servers_only) {
     int waiting = 0;
     for (int i = 0; i < t->count; i++)
-        waiting += (!servers_only || t->peers[i].is_server) && draco_mpi_priv_awaits(t, &t->peers[i]);
+        waiting += (!servers_only || t->peers[i].is_server) && drm_awaits(t, &t->peers[i]);
     return waiting;
 }
 
-static void draco_mpi_priv_wait_for_all(draco_mpi *t, double until) {
-    while (draco_mpi_priv_awaited(t, 0) > 0 && draco_mpi_priv_now() < until) {
+static void drm_wait_for_all(draco_mpi *t, double until) {
+    while (drm_awaited(t, 0) > 0 && drm_now() < until) {
         int busy = 0;
-        draco_mpi_priv_progress(t);
+        drm_progress(t);
         for (int i = 0; i < t->count; i++) {
-            busy |= draco_mpi_priv_serve(t, &t->peers[i]);
+            busy |= drm_serve(t, &t->peers[i]);
             /* What a server says after its welcome is no longer for this loop. */
-            if (draco_mpi_priv_awaits(t, &t->peers[i]) && t->peers[i].used == 0)
-                busy |= draco_mpi_priv_take(t, &t->peers[i]);
+            if (drm_awaits(t, &t->peers[i]) && t->peers[i].used == 0) busy |= drm_take(t, &t->peers[i]);
         }
         if (busy)
             t->idle = 0;
         else
-            draco_mpi_priv_idle(t, DRACO_MPI_PRIV_FLOWING);
+            drm_idle(t, DRM_FLOWING);
     }
 }
 
-static void draco_mpi_priv_flush(draco_mpi *t, double seconds) {
-    double until = draco_mpi_priv_now() + seconds;
-    while (t->used > 0 && draco_mpi_priv_now() < until) {
-        draco_mpi_priv_progress(t);
-        draco_mpi_priv_idle(t, DRACO_MPI_PRIV_FLOWING);
+static void drm_flush(draco_mpi *t, double seconds) {
+    double until = drm_now() + seconds;
+    while (t->used > 0 && drm_now() < until) {
+        drm_progress(t);
+        drm_idle(t, DRM_FLOWING);
     }
 }
 
 /* What the servers that we called say. */
-static draco_status draco_mpi_priv_hear_servers(draco_mpi *t) {
+static draco_status drm_hear_servers(draco_mpi *t) {
     for (int i = 0; i < t->count; i++) {
-        draco_mpi_priv_peer *p = &t->peers[i];
-        if (draco_mpi_priv_calls(t, p) >= 0) continue;
-        if (!p->welcomed || p->welcome.magic != DRACO_MPI_PRIV_MAGIC) {
-            draco_mpi_priv_say(t, "server %d (rank %d) did not answer", p->number, p->rank);
+        drm_peer *p = &t->peers[i];
+        if (drm_calls(t, p) >= 0) continue;
+        if (!p->welcomed || p->welcome.magic != DRM_MAGIC) {
+            drm_say(t, "server %d (rank %d) did not answer", p->number, p->rank);
             return DRACO_E_TRANSPORT;
         }
         if (p->welcome.status < 0) {
             p->welcome.why[sizeof p->welcome.why - 1] = 0;
-            draco_mpi_priv_say(t, "%s", p->welcome.why);
+            drm_say(t, "%s", p->welcome.why);
             return DRACO_E_CONFIG;
         }
-        draco_lifeline_call(&t->lines, i, &p->welcome.card);
-        p->heard = draco_mpi_priv_now();
+        draco_liveness_call(&t->lines, i, &p->welcome.card);
+        p->heard = drm_now();
     }
     return DRACO_OK;
 }
 
-static draco_status draco_mpi_priv_start(draco_mpi *t) {
-    double until = draco_mpi_priv_now() + (t->config.start_seconds > 0 ? t->config.start_seconds : 60);
+static draco_status drm_start(draco_mpi *t) {
+    double until = drm_now() + (t->config.start_seconds > 0 ? t->config.start_seconds : 60);
     draco_status status = DRACO_OK;
     if (t->server < 0) until += 5; /* the servers are the ones to say who is missing */
     for (int i = 0; i < t->count && status >= 0; i++)
-        if (draco_mpi_priv_calls(t, &t->peers[i]) < 0) status = draco_mpi_priv_greet(t, &t->peers[i]);
+        if (drm_calls(t, &t->peers[i]) < 0) status = drm_greet(t, &t->peers[i]);
     if (status < 0) return status;
-    draco_mpi_priv_wait_for_all(t, until);
+    drm_wait_for_all(t, until);
     for (int i = 0; i < t->count; i++)
         if (t->peers[i].refused) status = DRACO_E_CONFIG;
     for (int i = 0; i < t->count; i++) {
-        if (t->peers[i].greeted) draco_mpi_priv_welcome_peer(t, &t->peers[i], status);
+        if (t->peers[i].greeted) drm_welcome_peer(t, &t->peers[i], status);
         if (!t->peers[i].greeted) t->peers[i].missed = DRACO_MPI_MISSES; /* not waited for until it comes */
     }
     t->opened = 1;
     if (status < 0) {
-        draco_mpi_priv_flush(t, 2);
+        drm_flush(t, 2);
         return status;
     }
-    if (t->server >= 0 && draco_mpi_priv_awaited(t, 1) > 0) {
-        draco_mpi_priv_say(t, "a server rank did not come");
+    if (t->server >= 0 && drm_awaited(t, 1) > 0) {
+        drm_say(t, "a server rank did not come");
         return DRACO_E_TRANSPORT;
     }
-    return draco_mpi_priv_hear_servers(t);
+    return drm_hear_servers(t);
 }
 
 /* ---- Server ---- */
 
 /* A letter's memory that nobody is reading; if silent workers hold all, the oldest: what they read of it is
    torn, and what they answer is too late to count. */
-static draco_mpi_priv_letter *draco_mpi_priv_blank(draco_mpi *t, size_t bytes) {
-    draco_mpi_priv_letter *oldest = NULL;
-    for (int i = 0; i < DRACO_MPI_PRIV_LETTERS; i++) {
-        draco_mpi_priv_letter *l = &t->letters[i];
+static drm_letter *drm_blank(draco_mpi *t, size_t bytes) {
+    drm_letter *oldest = NULL;
+    for (int i = 0; i < DRM_LETTERS; i++) {
+        drm_letter *l = &t->letters[i];
         if (l->users > 0) {
             if (l->capacity >= bytes && (!oldest || l->serial < oldest->serial)) oldest = l;
             continue;
@@ -820,28 +815,27 @@ static draco_mpi_priv_letter *draco_mpi_priv_blank(draco_mpi *t, size_t bytes) {
     return oldest;
 }
 
-static draco_status draco_mpi_priv_write(draco_mpi *t, const draco_request *request,
-                                         const unsigned char *whom) {
+static draco_status drm_write(draco_mpi *t, const draco_request *request, const unsigned char *whom) {
     size_t params = request->params ? request->params_count * sizeof(float) : 0;
-    draco_mpi_priv_letter *l;
+    drm_letter *l;
     if (params && request->params_count != t->shard_count) return DRACO_E_CONFIG;
     if (request->extra_bytes > t->shard_count * sizeof(float) + 65536) return DRACO_E_ARGUMENT;
-    l = draco_mpi_priv_blank(t, params + request->extra_bytes + 1);
+    l = drm_blank(t, params + request->extra_bytes + 1);
     if (!l) return DRACO_E_MEMORY;
     l->serial = ++t->serial;
     if (!whom) t->sequence++;
     if (params) t->params_sequence = t->serial;
-    l->head = (draco_mpi_priv_head){.magic = DRACO_MPI_PRIV_MAGIC,
-                                    .version = DRACO_VERSION,
-                                    .code_id = t->config.code_id,
-                                    .ask = (uint32_t)request->ask,
-                                    .round = request->round,
-                                    .step = request->step,
-                                    .sequence = t->sequence,
-                                    .params_sequence = t->params_sequence,
-                                    .params_bytes = params,
-                                    .extra_bytes = request->extra_bytes,
-                                    .reply_bytes = request->reply_bytes};
+    l->head = (drm_head){.magic = DRM_MAGIC,
+                         .version = DRACO_VERSION,
+                         .code_id = t->config.code_id,
+                         .kind = (uint32_t)request->kind,
+                         .round = request->round,
+                         .step = request->step,
+                         .sequence = t->sequence,
+                         .params_sequence = t->params_sequence,
+                         .params_bytes = params,
+                         .extra_bytes = request->extra_bytes,
+                         .reply_bytes = request->reply_bytes};
     if (params) memcpy(l->memory, request->params, params);
     if (request->extra_bytes) memcpy(l->memory + params, request->extra, request->extra_bytes);
     l->everybody = !whom;
@@ -852,8 +846,8 @@ static draco_status draco_mpi_priv_write(draco_mpi *t, const draco_request *requ
 }
 
 /* Send the current letter to a worker that is free for it. */
-static int draco_mpi_priv_offer(draco_mpi *t, draco_mpi_priv_peer *p) {
-    draco_mpi_priv_letter *l = t->current;
+static int drm_offer(draco_mpi *t, drm_peer *p) {
+    drm_letter *l = t->current;
     if (p->letter && p->sending == 0) {
         p->letter->users--;
         p->letter = NULL;
@@ -869,78 +863,77 @@ static int draco_mpi_priv_offer(draco_mpi *t, draco_mpi_priv_peer *p) {
     l->users++;
     p->ready = 0;
     p->expecting = 1;
-    p->mode = DRACO_MPI_PRIV_SILENT;
+    p->mode = DRM_SILENT;
     if (l->head.params_bytes) p->params_sequence = l->head.params_sequence;
-    draco_mpi_priv_send(t, p->rank, DRACO_MPI_PRIV_LETTER, &p->told, sizeof p->told, &p->sending, &p->failed);
-    draco_mpi_priv_send_all(t, p->rank, DRACO_MPI_PRIV_PARAMS, l->memory, (size_t)l->head.params_bytes,
-                            &p->sending, &p->failed);
-    draco_mpi_priv_send_all(t, p->rank, DRACO_MPI_PRIV_EXTRA, l->memory + l->head.params_bytes,
-                            (size_t)l->head.extra_bytes, &p->sending, &p->failed);
-    if (p->failed) draco_mpi_priv_lose(t, p);
+    drm_send(t, p->rank, DRM_LETTER, &p->told, sizeof p->told, &p->sending, &p->failed);
+    drm_send_all(t, p->rank, DRM_PARAMS, l->memory, (size_t)l->head.params_bytes, &p->sending, &p->failed);
+    drm_send_all(t, p->rank, DRM_EXTRA, l->memory + l->head.params_bytes, (size_t)l->head.extra_bytes,
+                 &p->sending, &p->failed);
+    if (p->failed) drm_lose(t, p);
     return 1;
 }
 
 /* One look at everything that goes on between this server and its workers. */
-static void draco_mpi_priv_work(draco_mpi *t) {
+static void drm_work(draco_mpi *t) {
     int busy = 0, flag = 0;
     MPI_Status status;
-    draco_mpi_priv_look(t);
-    draco_mpi_priv_progress(t);
+    drm_look(t);
+    drm_progress(t);
     MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, t->config.comm, &flag, &status);
     for (int i = 0; i < t->n; i++) {
-        draco_mpi_priv_peer *p = &draco_mpi_priv_workers(t)[i];
-        busy |= draco_mpi_priv_offer(t, p);
-        busy |= draco_mpi_priv_serve(t, p);
-        if (flag && draco_mpi_priv_take(t, p)) busy |= 1 | draco_mpi_priv_serve(t, p);
-        if (p->gone) draco_mpi_priv_finish(t, p, p->cut ? DRACO_MALFORMED : DRACO_ABSENT);
+        drm_peer *p = &drm_workers(t)[i];
+        busy |= drm_offer(t, p);
+        busy |= drm_serve(t, p);
+        if (flag && drm_take(t, p)) busy |= 1 | drm_serve(t, p);
+        if (p->gone) drm_finish(t, p, p->cut ? DRACO_MALFORMED : DRACO_ABSENT);
     }
     if (busy)
         t->idle = 0;
     else
-        draco_mpi_priv_idle(t, DRACO_MPI_PRIV_FLOWING);
+        drm_idle(t, DRM_FLOWING);
 }
 
-static draco_status draco_mpi_priv_broadcast(void *ctx, const draco_request *request) {
+static draco_status drm_broadcast(void *ctx, const draco_request *request) {
     draco_mpi *t = ctx;
-    draco_status status = draco_mpi_priv_write(t, request, NULL);
-    for (int i = 0; i < t->n && status >= 0; i++) draco_mpi_priv_offer(t, &draco_mpi_priv_workers(t)[i]);
+    draco_status status = drm_write(t, request, NULL);
+    for (int i = 0; i < t->n && status >= 0; i++) drm_offer(t, &drm_workers(t)[i]);
     return status;
 }
 
 /* Who is not waited for: the dead, those long silent, and those who spoke out of turn. */
-static void draco_mpi_priv_roll_call(draco_mpi *t) {
+static void drm_roll_call(draco_mpi *t) {
     t->left = 0;
     for (int i = 0; i < t->n; i++) {
-        draco_mpi_priv_peer *p = &draco_mpi_priv_workers(t)[i];
+        drm_peer *p = &drm_workers(t)[i];
         p->ended = !t->current->everybody && !t->current->whom[i];
         t->left += !p->ended;
     }
     for (int i = 0; i < t->n; i++) {
-        draco_mpi_priv_peer *p = &draco_mpi_priv_workers(t)[i];
+        drm_peer *p = &drm_workers(t)[i];
         if (p->ended) continue;
         if (p->gone)
-            draco_mpi_priv_finish(t, p, p->cut ? DRACO_MALFORMED : DRACO_ABSENT);
+            drm_finish(t, p, p->cut ? DRACO_MALFORMED : DRACO_ABSENT);
         else if (p->offence)
-            draco_mpi_priv_finish(t, p, DRACO_MALFORMED);
+            drm_finish(t, p, DRACO_MALFORMED);
         else if (p->refused || p->missed >= DRACO_MPI_MISSES)
-            draco_mpi_priv_finish(t, p, DRACO_ABSENT);
+            drm_finish(t, p, DRACO_ABSENT);
         if (p->ended) p->offence = 0;
     }
 }
 
-static draco_status draco_mpi_priv_gather(draco_mpi *t, double seconds, const draco_inbox *inbox) {
-    double until = draco_mpi_priv_now() + seconds;
+static draco_status drm_gather(draco_mpi *t, double seconds, const draco_inbox *inbox) {
+    double until = drm_now() + seconds;
     int over = 0;
     t->inbox = inbox;
     t->enough = 0;
-    draco_mpi_priv_roll_call(t);
+    drm_roll_call(t);
     while (t->left > 0 && !t->enough && !over) {
-        draco_mpi_priv_work(t);
-        over = seconds >= 0 && draco_mpi_priv_now() >= until;
+        drm_work(t);
+        over = seconds >= 0 && drm_now() >= until;
     }
     for (int i = 0; i < t->n; i++) {
-        draco_mpi_priv_peer *p = &draco_mpi_priv_workers(t)[i];
-        if (p->mode == DRACO_MPI_PRIV_ROW) p->mode = DRACO_MPI_PRIV_DROP;
+        drm_peer *p = &drm_workers(t)[i];
+        if (p->mode == DRM_ROW) p->mode = DRM_DROP;
         p->row = NULL;
         if (over && !p->ended && !t->enough) p->missed++;
     }
@@ -949,23 +942,23 @@ static draco_status draco_mpi_priv_gather(draco_mpi *t, double seconds, const dr
     return t->left == 0 || t->enough ? DRACO_OK : DRACO_MORE;
 }
 
-static draco_status draco_mpi_priv_collect(void *ctx, const draco_request *request, double seconds,
-                                           const draco_inbox *inbox) {
+static draco_status drm_collect(void *ctx, const draco_request *request, double seconds,
+                                const draco_inbox *inbox) {
     draco_mpi *t = ctx;
     if (!t->current || request->round != t->current->head.round) return DRACO_E_ARGUMENT;
-    return draco_mpi_priv_gather(t, seconds, inbox);
+    return drm_gather(t, seconds, inbox);
 }
 
-static draco_status draco_mpi_priv_fetch(void *ctx, const draco_request *request, const unsigned char *whom,
-                                         double seconds, const draco_inbox *inbox) {
+static draco_status drm_fetch(void *ctx, const draco_request *request, const unsigned char *whom,
+                              double seconds, const draco_inbox *inbox) {
     draco_mpi *t = ctx;
-    draco_status status = draco_mpi_priv_write(t, request, whom);
-    return status < 0 ? status : draco_mpi_priv_gather(t, seconds, inbox);
+    draco_status status = drm_write(t, request, whom);
+    return status < 0 ? status : drm_gather(t, seconds, inbox);
 }
 
 /* Into memory of our own, so that nothing arrives in the caller's after an error. A server that is gone may
    have said its part before it went: it has a second to be heard. */
-static draco_status draco_mpi_priv_exchange(void *ctx, const void *mine, size_t bytes, void *all) {
+static draco_status drm_exchange(void *ctx, const void *mine, size_t bytes, void *all) {
     draco_mpi *t = ctx;
     double until = 0;
     int gone = -1;
@@ -981,23 +974,21 @@ static draco_status draco_mpi_priv_exchange(void *ctx, const void *mine, size_t 
     unsigned char *copy = t->exchange_memory + bytes * (size_t)t->servers;
     memcpy(copy, mine, bytes);
     for (int k = 0; k < t->servers; k++) {
-        draco_mpi_priv_peer *p = &draco_mpi_priv_servers(t)[k];
+        drm_peer *p = &drm_servers(t)[k];
         unsigned char *to = t->exchange_memory + (size_t)k * bytes;
         if (k == t->server) {
             memcpy(to, copy, bytes);
             continue;
         }
-        draco_mpi_priv_receive_all(t, p->rank, DRACO_MPI_PRIV_EXCHANGE, to, bytes, &t->exchanging,
-                                   &t->exchange_failed);
-        draco_mpi_priv_send_all(t, p->rank, DRACO_MPI_PRIV_EXCHANGE, copy, bytes, &t->exchanging,
-                                &t->exchange_failed);
+        drm_receive_all(t, p->rank, DRM_EXCHANGE, to, bytes, &t->exchanging, &t->exchange_failed);
+        drm_send_all(t, p->rank, DRM_EXCHANGE, copy, bytes, &t->exchanging, &t->exchange_failed);
     }
     while (t->exchanging > 0 && !t->exchange_failed) {
-        draco_mpi_priv_work(t); /* a worker must not be kept waiting for a server that waits for another */
+        drm_work(t); /* a worker must not be kept waiting for a server that waits for another */
         for (int k = 0; k < t->servers; k++)
-            if (draco_mpi_priv_servers(t)[k].gone && gone < 0) gone = k, until = draco_mpi_priv_now() + 1;
-        if (gone >= 0 && draco_mpi_priv_now() > until) {
-            draco_mpi_priv_say(t, "server %d (rank %d) is gone", gone, draco_mpi_priv_servers(t)[gone].rank);
+            if (drm_servers(t)[k].gone && gone < 0) gone = k, until = drm_now() + 1;
+        if (gone >= 0 && drm_now() > until) {
+            drm_say(t, "server %d (rank %d) is gone", gone, drm_servers(t)[gone].rank);
             t->exchange_failed = 1;
         }
     }
@@ -1009,29 +1000,29 @@ static draco_status draco_mpi_priv_exchange(void *ctx, const void *mine, size_t 
 /* ---- Worker ---- */
 
 /* Tell a server that this worker is free. */
-static void draco_mpi_priv_announce(draco_mpi *t, draco_mpi_priv_peer *p) {
-    if (p->announced || p->stage != DRACO_MPI_PRIV_NOTHING) return;
+static void drm_announce(draco_mpi *t, drm_peer *p) {
+    if (p->announced || p->stage != DRM_NOTHING) return;
     p->announced = 1;
-    draco_mpi_priv_send(t, p->rank, DRACO_MPI_PRIV_READY, NULL, 0, &t->none, &p->failed);
+    drm_send(t, p->rank, DRM_READY, NULL, 0, &t->none, &p->failed);
 }
 
 /* What a server may ask for: nothing that a healthy one does not. */
-static int draco_mpi_priv_sane(const draco_mpi *t, const draco_mpi_priv_peer *p) {
-    const draco_mpi_priv_head *h = &p->head;
+static int drm_sane(const draco_mpi *t, const drm_peer *p) {
+    const drm_head *h = &p->head;
     uint64_t shard = p->shard_count * sizeof(float);
-    return h->magic == DRACO_MPI_PRIV_MAGIC && h->version == DRACO_VERSION &&
-           h->code_id == t->config.code_id && (h->params_bytes == 0 || h->params_bytes == shard) &&
-           h->extra_bytes <= shard + 65536 && h->reply_bytes <= 2 * shard + ((uint64_t)1 << 24);
+    return h->magic == DRM_MAGIC && h->version == DRACO_VERSION && h->code_id == t->config.code_id &&
+           (h->params_bytes == 0 || h->params_bytes == shard) && h->extra_bytes <= shard + 65536 &&
+           h->reply_bytes <= 2 * shard + ((uint64_t)1 << 24);
 }
 
 /* A head is here: receive what it announces, the parameters where they belong. */
-static void draco_mpi_priv_open_letter(draco_mpi *t, draco_mpi_priv_peer *p) {
-    const draco_mpi_priv_head *h = &p->head;
-    if (h->magic == DRACO_MPI_PRIV_MAGIC && h->ask == DRACO_ASK_STOP) {
-        p->stage = DRACO_MPI_PRIV_WHOLE;
+static void drm_open_letter(draco_mpi *t, drm_peer *p) {
+    const drm_head *h = &p->head;
+    if (h->magic == DRM_MAGIC && h->kind == DRACO_REQUEST_STOP) {
+        p->stage = DRM_WHOLE;
         return;
     }
-    if (p->failed || !draco_mpi_priv_sane(t, p)) {
+    if (p->failed || !drm_sane(t, p)) {
         p->failed = 1;
         return;
     }
@@ -1044,24 +1035,20 @@ static void draco_mpi_priv_open_letter(draco_mpi *t, draco_mpi_priv_peer *p) {
             return;
         }
     }
-    draco_mpi_priv_receive_all(t, p->rank, DRACO_MPI_PRIV_PARAMS,
-                               (unsigned char *)(t->params + p->shard_first), (size_t)h->params_bytes,
-                               &p->receiving, &p->failed);
-    draco_mpi_priv_receive_all(t, p->rank, DRACO_MPI_PRIV_EXTRA, p->extra, (size_t)h->extra_bytes,
-                               &p->receiving, &p->failed);
-    p->stage = DRACO_MPI_PRIV_PAYLOAD;
+    drm_receive_all(t, p->rank, DRM_PARAMS, (unsigned char *)(t->params + p->shard_first),
+                    (size_t)h->params_bytes, &p->receiving, &p->failed);
+    drm_receive_all(t, p->rank, DRM_EXTRA, p->extra, (size_t)h->extra_bytes, &p->receiving, &p->failed);
+    p->stage = DRM_PAYLOAD;
 }
 
 /* Bring a server's letter as far as it goes. */
-static void draco_mpi_priv_listen_to(draco_mpi *t, draco_mpi_priv_peer *p) {
+static void drm_listen_to(draco_mpi *t, drm_peer *p) {
     MPI_Message message;
     MPI_Request request;
     MPI_Status status;
     int flag = 0, bytes = 0;
-    if (p->stage == DRACO_MPI_PRIV_NOTHING && draco_mpi_priv_room(t) &&
-        MPI_Improbe(p->rank, DRACO_MPI_PRIV_LETTER, t->config.comm, &flag, &message, &status) ==
-            MPI_SUCCESS &&
-        flag) {
+    if (p->stage == DRM_NOTHING && drm_room(t) &&
+        MPI_Improbe(p->rank, DRM_LETTER, t->config.comm, &flag, &message, &status) == MPI_SUCCESS && flag) {
         int error;
         MPI_Get_count(&status, MPI_BYTE, &bytes);
         if (bytes != (int)sizeof p->head) {
@@ -1069,22 +1056,22 @@ static void draco_mpi_priv_listen_to(draco_mpi *t, draco_mpi_priv_peer *p) {
             return;
         }
         error = MPI_Imrecv(&p->head, bytes, MPI_BYTE, &message, &request);
-        draco_mpi_priv_track(t, error, request, &p->receiving, &p->failed);
-        draco_mpi_priv_progress(t);
-        p->stage = DRACO_MPI_PRIV_HEAD;
+        drm_track(t, error, request, &p->receiving, &p->failed);
+        drm_progress(t);
+        p->stage = DRM_HEAD;
         p->announced = 0;
-        p->heard = draco_mpi_priv_now();
+        p->heard = drm_now();
         t->idle = 0;
     }
-    if (p->stage == DRACO_MPI_PRIV_HEAD && p->receiving == 0) draco_mpi_priv_open_letter(t, p);
-    if (p->stage == DRACO_MPI_PRIV_PAYLOAD && p->receiving == 0) {
-        p->stage = DRACO_MPI_PRIV_WHOLE;
+    if (p->stage == DRM_HEAD && p->receiving == 0) drm_open_letter(t, p);
+    if (p->stage == DRM_PAYLOAD && p->receiving == 0) {
+        p->stage = DRM_WHOLE;
         if (p->head.params_bytes) p->params_sequence = p->head.params_sequence;
     }
 }
 
 /* Workers have nothing to say to each other: take it and forget it. What is too long is left where it is. */
-static void draco_mpi_priv_drain(draco_mpi *t) {
+static void drm_drain(draco_mpi *t) {
     MPI_Message message;
     MPI_Request request;
     MPI_Status status;
@@ -1095,46 +1082,45 @@ static void draco_mpi_priv_drain(draco_mpi *t) {
     for (int k = 0; k < t->servers; k++)
         if (t->peers[k].rank == status.MPI_SOURCE) return;
     MPI_Get_count(&status, MPI_BYTE, &bytes);
-    if (bytes < 0 || (size_t)bytes > DRACO_MPI_SLICE || !draco_mpi_priv_room(t)) return;
+    if (bytes < 0 || (size_t)bytes > DRACO_MPI_SLICE || !drm_room(t)) return;
     if (!t->drain.memory) t->drain.memory = malloc(DRACO_MPI_SLICE);
     if (!t->drain.memory) return;
     MPI_Improbe(status.MPI_SOURCE, status.MPI_TAG, t->config.comm, &flag, &message, &status);
     if (!flag) return;
     int error = MPI_Imrecv(t->drain.memory, bytes, MPI_BYTE, &message, &request);
-    draco_mpi_priv_track(t, error, request, &t->drain.pending, &t->drain.failed);
+    drm_track(t, error, request, &t->drain.pending, &t->drain.failed);
 }
 
 /* A server that is gone may have said STOP before it went. */
-static draco_status draco_mpi_priv_farewell(draco_mpi *t, draco_mpi_priv_peer *p) {
-    double until = draco_mpi_priv_now() + 0.2;
-    while (draco_mpi_priv_now() < until) {
-        draco_mpi_priv_progress(t);
-        if (p->stage < DRACO_MPI_PRIV_PAYLOAD) draco_mpi_priv_listen_to(t, p);
-        if (p->stage == DRACO_MPI_PRIV_WHOLE && p->head.ask == DRACO_ASK_STOP) {
+static draco_status drm_farewell(draco_mpi *t, drm_peer *p) {
+    double until = drm_now() + 0.2;
+    while (drm_now() < until) {
+        drm_progress(t);
+        if (p->stage < DRM_PAYLOAD) drm_listen_to(t, p);
+        if (p->stage == DRM_WHOLE && p->head.kind == DRACO_REQUEST_STOP) {
             t->missing |= p->head.reply_bytes != 0;
             return DRACO_E_STOPPED;
         }
-        draco_mpi_priv_idle(t, DRACO_MPI_PRIV_FLOWING);
+        drm_idle(t, DRM_FLOWING);
     }
-    draco_mpi_priv_say(t, "server %d (rank %d) is gone", p->number, p->rank);
+    drm_say(t, "server %d (rank %d) is gone", p->number, p->rank);
     t->missing = 1;
     return DRACO_E_TRANSPORT;
 }
 
 /* DRACO_OK while every server is there. */
-static draco_status draco_mpi_priv_servers_there(draco_mpi *t) {
-    double now = draco_mpi_priv_now();
-    draco_mpi_priv_look(t);
+static draco_status drm_servers_there(draco_mpi *t) {
+    double now = drm_now();
+    drm_look(t);
     for (int k = 0; k < t->servers; k++) {
-        draco_mpi_priv_peer *p = &t->peers[k];
+        drm_peer *p = &t->peers[k];
         if (p->failed) {
-            draco_mpi_priv_say(t, "server %d (rank %d) sent what no server sends", k, p->rank);
+            drm_say(t, "server %d (rank %d) sent what no server sends", k, p->rank);
             return DRACO_E_MALFORMED;
         }
-        if (p->gone) return draco_mpi_priv_farewell(t, p);
-        if (!draco_mpi_priv_tied(t, p) && now - p->heard > DRACO_MPI_SILENCE) {
-            draco_mpi_priv_say(t, "server %d (rank %d) has been silent for %d s", k, p->rank,
-                               DRACO_MPI_SILENCE);
+        if (p->gone) return drm_farewell(t, p);
+        if (!drm_tied(t, p) && now - p->heard > DRACO_MPI_SILENCE) {
+            drm_say(t, "server %d (rank %d) has been silent for %d s", k, p->rank, DRACO_MPI_SILENCE);
             return DRACO_E_TRANSPORT;
         }
     }
@@ -1142,44 +1128,44 @@ static draco_status draco_mpi_priv_servers_there(draco_mpi *t) {
 }
 
 /* All servers said STOP; have they missed anybody? */
-static int draco_mpi_priv_stopped(draco_mpi *t) {
+static int drm_stopped(draco_mpi *t) {
     for (int k = 0; k < t->servers; k++) t->missing |= t->peers[k].head.reply_bytes != 0;
     return 0;
 }
 
 /* Which letters make a request: one server's fetch alone, else those of all, of one broadcast or STOP.
    Returns the server, -1 for all, -2 for not yet. A server that is behind is asked for its next letter. */
-static int draco_mpi_priv_match(draco_mpi *t) {
+static int drm_match(draco_mpi *t) {
     uint64_t newest = 0;
     int whole = 0, stopped = 0;
     for (int k = 0; k < t->servers; k++) {
-        draco_mpi_priv_peer *p = &t->peers[k];
-        if (p->stage != DRACO_MPI_PRIV_WHOLE) continue;
-        if (p->head.ask == DRACO_ASK_STOP) {
+        drm_peer *p = &t->peers[k];
+        if (p->stage != DRM_WHOLE) continue;
+        if (p->head.kind == DRACO_REQUEST_STOP) {
             stopped++;
             continue;
         }
         if (p->head.params_sequence != p->params_sequence) {
-            p->stage = DRACO_MPI_PRIV_NOTHING; /* it speaks of parameters that this worker does not have */
+            p->stage = DRM_NOTHING; /* it speaks of parameters that this worker does not have */
             continue;
         }
-        if (p->head.ask == DRACO_ASK_BODY && t->servers > 1) return k;
+        if (p->head.kind == DRACO_REQUEST_BODY && t->servers > 1) return k;
         if (p->head.sequence > newest) newest = p->head.sequence;
     }
-    if (stopped == t->servers) return draco_mpi_priv_stopped(t);
+    if (stopped == t->servers) return drm_stopped(t);
     for (int k = 0; k < t->servers; k++) {
-        draco_mpi_priv_peer *p = &t->peers[k];
-        if (p->stage != DRACO_MPI_PRIV_WHOLE || p->head.ask == DRACO_ASK_STOP) continue;
+        drm_peer *p = &t->peers[k];
+        if (p->stage != DRM_WHOLE || p->head.kind == DRACO_REQUEST_STOP) continue;
         if (p->head.sequence == newest)
             whole++;
         else
-            p->stage = DRACO_MPI_PRIV_NOTHING;
+            p->stage = DRM_NOTHING;
     }
     return whole == t->servers ? -1 : -2;
 }
 
 /* All extras one behind the other. */
-static draco_status draco_mpi_priv_join_extras(draco_mpi *t, draco_request *request) {
+static draco_status drm_join_extras(draco_mpi *t, draco_request *request) {
     size_t bytes = 0;
     for (int k = 0; k < t->servers; k++) bytes += (size_t)t->peers[k].head.extra_bytes;
     request->extra_bytes = bytes;
@@ -1193,7 +1179,7 @@ static draco_status draco_mpi_priv_join_extras(draco_mpi *t, draco_request *requ
     }
     bytes = 0;
     for (int k = 0; k < t->servers; k++) {
-        draco_mpi_priv_peer *p = &t->peers[k];
+        drm_peer *p = &t->peers[k];
         if (p->head.extra_bytes) memcpy(t->extra + bytes, p->extra, (size_t)p->head.extra_bytes);
         bytes += (size_t)p->head.extra_bytes;
     }
@@ -1201,11 +1187,11 @@ static draco_status draco_mpi_priv_join_extras(draco_mpi *t, draco_request *requ
     return DRACO_OK;
 }
 
-static draco_status draco_mpi_priv_hand_up(draco_mpi *t, int from, draco_request *request) {
-    const draco_mpi_priv_peer *p = &t->peers[from < 0 ? 0 : from];
+static draco_status drm_hand_up(draco_mpi *t, int from, draco_request *request) {
+    const drm_peer *p = &t->peers[from < 0 ? 0 : from];
     int k;
     memset(request, 0, sizeof *request);
-    request->ask = (draco_ask)p->head.ask;
+    request->kind = (draco_request_kind)p->head.kind;
     request->round = p->head.round;
     request->step = p->head.step;
     request->server = t->servers > 1 ? from : -1;
@@ -1219,107 +1205,104 @@ static draco_status draco_mpi_priv_hand_up(draco_mpi *t, int from, draco_request
         request->params = t->params;
         request->params_count = t->config.dim;
     }
-    return draco_mpi_priv_join_extras(t, request);
+    return drm_join_extras(t, request);
 }
 
-static int draco_mpi_priv_asked(const draco_mpi *t, int k) {
+static int drm_asked(const draco_mpi *t, int k) {
     return t->asked_by == -1 || t->asked_by == k;
 }
 
 /* The last request is over, answered or not. */
-static void draco_mpi_priv_let_go(draco_mpi *t) {
+static void drm_let_go(draco_mpi *t) {
     for (int k = 0; k < t->servers; k++)
-        if (draco_mpi_priv_asked(t, k)) t->peers[k].stage = DRACO_MPI_PRIV_NOTHING;
+        if (drm_asked(t, k)) t->peers[k].stage = DRM_NOTHING;
     t->asked_by = -2;
 }
 
 /* Is a letter on its way to this worker? */
-static int draco_mpi_priv_flows(const draco_mpi *t) {
+static int drm_flows(const draco_mpi *t) {
     int flows = 0;
     for (int k = 0; k < t->servers; k++) flows |= t->peers[k].receiving > 0;
     return flows;
 }
 
-static draco_status draco_mpi_priv_receive(void *ctx, draco_request *request) {
+static draco_status drm_receive(void *ctx, draco_request *request) {
     draco_mpi *t = ctx;
     int from = -2;
-    draco_mpi_priv_let_go(t);
+    drm_let_go(t);
     for (;;) {
         draco_status status;
-        draco_mpi_priv_progress(t);
+        drm_progress(t);
         for (int k = 0; k < t->servers; k++) {
-            draco_mpi_priv_announce(t, &t->peers[k]);
-            draco_mpi_priv_listen_to(t, &t->peers[k]);
+            drm_announce(t, &t->peers[k]);
+            drm_listen_to(t, &t->peers[k]);
         }
-        from = draco_mpi_priv_match(t);
+        from = drm_match(t);
         if (from != -2) break;
-        draco_mpi_priv_drain(t);
-        status = draco_mpi_priv_servers_there(t);
+        drm_drain(t);
+        status = drm_servers_there(t);
         if (status < 0) return status;
-        draco_mpi_priv_idle(t, draco_mpi_priv_flows(t) ? DRACO_MPI_PRIV_FLOWING : DRACO_MPI_PRIV_WAITING);
+        drm_idle(t, drm_flows(t) ? DRM_FLOWING : DRM_WAITING);
     }
     t->idle = 0;
-    return draco_mpi_priv_hand_up(t, from, request);
+    return drm_hand_up(t, from, request);
 }
 
 /* Cut the reply for those who asked, and send each the head of its answer. */
-static draco_status draco_mpi_priv_cut(draco_mpi *t, const unsigned char *reply, size_t bytes) {
+static draco_status drm_cut(draco_mpi *t, const unsigned char *reply, size_t bytes) {
     size_t offset = 0;
     for (int k = 0; k < t->servers; k++)
-        if (draco_mpi_priv_asked(t, k)) offset += (size_t)t->peers[k].head.reply_bytes;
+        if (drm_asked(t, k)) offset += (size_t)t->peers[k].head.reply_bytes;
     if (t->asked_by == -2 || (reply && offset != bytes)) return DRACO_E_ARGUMENT;
     offset = 0;
     for (int k = 0; k < t->servers; k++) {
-        draco_mpi_priv_peer *p = &t->peers[k];
-        if (!draco_mpi_priv_asked(t, k)) continue;
+        drm_peer *p = &t->peers[k];
+        if (!drm_asked(t, k)) continue;
         p->reply = p->head;
         p->body = reply ? reply + offset : NULL;
         p->body_bytes = reply ? (size_t)p->head.reply_bytes : 0;
         p->posted = 0;
         offset += p->body_bytes;
-        if (!reply) p->reply.reply_bytes = DRACO_MPI_PRIV_REFUSED;
-        draco_mpi_priv_send(t, p->rank, DRACO_MPI_PRIV_REPLY, &p->reply, sizeof p->reply, &p->replying,
-                            &p->failed);
+        if (!reply) p->reply.reply_bytes = DRM_REFUSED;
+        drm_send(t, p->rank, DRM_REPLY, &p->reply, sizeof p->reply, &p->replying, &p->failed);
     }
-    draco_mpi_priv_let_go(t);
+    drm_let_go(t);
     return DRACO_OK;
 }
 
 /* Keep a window of slices under way; READY after the last. Returns whether all of it has left. */
-static int draco_mpi_priv_feed(draco_mpi *t, draco_mpi_priv_peer *p) {
-    while (p->posted < p->body_bytes && p->replying < DRACO_MPI_PRIV_WINDOW && !p->failed) {
+static int drm_feed(draco_mpi *t, drm_peer *p) {
+    while (p->posted < p->body_bytes && p->replying < DRM_WINDOW && !p->failed) {
         size_t n = p->body_bytes - p->posted;
         if (n > DRACO_MPI_SLICE) n = DRACO_MPI_SLICE;
-        draco_mpi_priv_send(t, p->rank, DRACO_MPI_PRIV_SLICE, p->body + p->posted, n, &p->replying,
-                            &p->failed);
+        drm_send(t, p->rank, DRM_SLICE, p->body + p->posted, n, &p->replying, &p->failed);
         p->posted += n;
     }
-    if (p->posted == p->body_bytes) draco_mpi_priv_announce(t, p);
+    if (p->posted == p->body_bytes) drm_announce(t, p);
     return p->posted == p->body_bytes && p->replying == 0;
 }
 
-static draco_status draco_mpi_priv_submit(void *ctx, const draco_request *request, const void *reply,
-                                          size_t bytes) {
+static draco_status drm_submit(void *ctx, const draco_request *request, const void *reply, size_t bytes) {
     draco_mpi *t = ctx;
     int by = t->asked_by;
-    draco_status status = draco_mpi_priv_cut(t, reply, bytes);
+    draco_status status = drm_cut(t, reply, bytes);
     (void)request;
     t->idle = 0;
     while (status >= 0) {
         int left = 0;
         for (int k = 0; k < t->servers; k++)
-            if (by == -1 || by == k) left += !draco_mpi_priv_feed(t, &t->peers[k]);
+            if (by == -1 || by == k) left += !drm_feed(t, &t->peers[k]);
         if (left == 0) break;
-        draco_mpi_priv_progress(t);
-        status = draco_mpi_priv_servers_there(t);
-        draco_mpi_priv_idle(t, DRACO_MPI_PRIV_FLOWING);
+        drm_progress(t);
+        status = drm_servers_there(t);
+        drm_idle(t, DRM_FLOWING);
     }
     return status;
 }
 
 /* ---- Opening and closing ---- */
 
-static int draco_mpi_priv_server_rank(const draco_mpi_config *c, int k) {
+static int drm_server_rank(const draco_mpi_config *c, int k) {
     return c->server_ranks ? c->server_ranks[k] : k;
 }
 
@@ -1331,10 +1314,10 @@ DRACO_MPI_API draco_status draco_mpi_role(const draco_mpi_config *c, int *server
     servers = c->servers > 0 ? c->servers : 1;
     *server = -1;
     for (int k = 0; k < servers; k++) {
-        int one = draco_mpi_priv_server_rank(c, k);
+        int one = drm_server_rank(c, k);
         if (one < 0 || one >= size) return DRACO_E_CONFIG;
         for (int j = 0; j < k; j++)
-            if (draco_mpi_priv_server_rank(c, j) == one) return DRACO_E_CONFIG;
+            if (drm_server_rank(c, j) == one) return DRACO_E_CONFIG;
         if (one == rank) *server = k;
         below += one < rank;
     }
@@ -1344,7 +1327,7 @@ DRACO_MPI_API draco_status draco_mpi_role(const draco_mpi_config *c, int *server
 }
 
 /* The peers of this rank: all workers if it is a server, then all servers. */
-static draco_status draco_mpi_priv_meet(draco_mpi *t) {
+static draco_status drm_meet(draco_mpi *t) {
     int rank = 0, servers = 0;
     draco_status status;
     t->count = (t->server >= 0 ? t->n : 0) + t->servers;
@@ -1352,32 +1335,32 @@ static draco_status draco_mpi_priv_meet(draco_mpi *t) {
     if (!t->peers) return DRACO_E_MEMORY;
     t->lost = calloc((size_t)t->count, sizeof *t->lost);
     if (!t->lost) return DRACO_E_MEMORY;
-    status = draco_lifelines_open(&t->lines, t->count, t->server >= 0 && !t->config.no_lifelines);
+    status = draco_liveness_links_open(&t->lines, t->count, t->server >= 0 && !t->config.no_liveness);
     if (status < 0) return status;
     for (int i = 0; t->server >= 0 && i < t->n; rank++) {
         int is_server = 0;
-        for (int k = 0; k < t->servers; k++) is_server |= draco_mpi_priv_server_rank(&t->config, k) == rank;
+        for (int k = 0; k < t->servers; k++) is_server |= drm_server_rank(&t->config, k) == rank;
         if (is_server) continue;
         t->peers[i].number = i;
         t->peers[i++].rank = rank;
     }
-    for (draco_mpi_priv_peer *p = draco_mpi_priv_servers(t); servers < t->servers; servers++, p++) {
+    for (drm_peer *p = drm_servers(t); servers < t->servers; servers++, p++) {
         p->is_server = 1;
         p->number = servers;
-        p->rank = draco_mpi_priv_server_rank(&t->config, servers);
+        p->rank = drm_server_rank(&t->config, servers);
         draco_shard(t->config.dim, t->servers, servers, &p->shard_first, &p->shard_count);
         if (p->shard_count == 0) {
-            draco_mpi_priv_say(t, "%zu parameters are too few for %d servers", t->config.dim, t->servers);
+            drm_say(t, "%zu parameters are too few for %d servers", t->config.dim, t->servers);
             return DRACO_E_CONFIG;
         }
     }
     return DRACO_OK;
 }
 
-static draco_status draco_mpi_priv_memory(draco_mpi *t) {
+static draco_status drm_memory(draco_mpi *t) {
     if (t->server >= 0) {
-        t->shard_count = draco_mpi_priv_servers(t)[t->server].shard_count;
-        for (int i = 0; i < DRACO_MPI_PRIV_LETTERS; i++) {
+        t->shard_count = drm_servers(t)[t->server].shard_count;
+        for (int i = 0; i < DRM_LETTERS; i++) {
             t->letters[i].whom = calloc(1, (size_t)t->n);
             if (!t->letters[i].whom) return DRACO_E_MEMORY;
         }
@@ -1388,56 +1371,54 @@ static draco_status draco_mpi_priv_memory(draco_mpi *t) {
 }
 
 /* Is a rank dead, or has never come? */
-static int draco_mpi_priv_someone_missing(draco_mpi *t) {
+static int drm_someone_missing(draco_mpi *t) {
     int missing = t->exchange_failed;
-    for (int i = 0; i < t->n; i++)
-        missing |= draco_mpi_priv_workers(t)[i].gone || !draco_mpi_priv_workers(t)[i].greeted;
+    for (int i = 0; i < t->n; i++) missing |= drm_workers(t)[i].gone || !drm_workers(t)[i].greeted;
     return missing;
 }
 
 /* STOP goes out unasked for: a worker finds it whenever it listens next. reply_bytes says whether all ranks
    are there to the end. */
-static void draco_mpi_priv_say_stop(draco_mpi *t) {
+static void drm_say_stop(draco_mpi *t) {
     for (int i = 0; i < t->n; i++) {
-        draco_mpi_priv_peer *p = &draco_mpi_priv_workers(t)[i];
+        drm_peer *p = &drm_workers(t)[i];
         if (!p->welcomed || p->gone) continue;
-        p->head = (draco_mpi_priv_head){.magic = DRACO_MPI_PRIV_MAGIC,
-                                        .version = DRACO_VERSION,
-                                        .ask = DRACO_ASK_STOP,
-                                        .reply_bytes = (uint64_t)t->missing};
-        draco_mpi_priv_send(t, p->rank, DRACO_MPI_PRIV_LETTER, &p->head, sizeof p->head, &p->stopping,
-                            &p->failed);
+        p->head = (drm_head){.magic = DRM_MAGIC,
+                             .version = DRACO_VERSION,
+                             .kind = DRACO_REQUEST_STOP,
+                             .reply_bytes = (uint64_t)t->missing};
+        drm_send(t, p->rank, DRM_LETTER, &p->head, sizeof p->head, &p->stopping, &p->failed);
     }
 }
 
 /* Workers that are to take their leave yet. */
-static int draco_mpi_priv_lingering(draco_mpi *t) {
+static int drm_lingering(draco_mpi *t) {
     int left = 0;
     for (int i = 0; i < t->n; i++) {
-        draco_mpi_priv_peer *p = &draco_mpi_priv_workers(t)[i];
-        if (p->welcomed && !p->refused && !p->gone) left += draco_mpi_priv_tied(t, p) || p->stopping > 0;
+        drm_peer *p = &drm_workers(t)[i];
+        if (p->welcomed && !p->refused && !p->gone) left += drm_tied(t, p) || p->stopping > 0;
     }
     return left;
 }
 
-static void draco_mpi_priv_dismiss(draco_mpi *t) {
-    double until = draco_mpi_priv_now() + (t->config.stop_seconds > 0 ? t->config.stop_seconds : 5);
+static void drm_dismiss(draco_mpi *t) {
+    double until = drm_now() + (t->config.stop_seconds > 0 ? t->config.stop_seconds : 5);
     t->inbox = NULL;
     t->current = NULL;
-    t->missing = draco_mpi_priv_someone_missing(t);
-    draco_mpi_priv_say_stop(t);
-    while (draco_mpi_priv_lingering(t) > 0 && draco_mpi_priv_now() < until) draco_mpi_priv_work(t);
-    if (draco_mpi_priv_lingering(t) > 0) t->missing = 1;
+    t->missing = drm_someone_missing(t);
+    drm_say_stop(t);
+    while (drm_lingering(t) > 0 && drm_now() < until) drm_work(t);
+    if (drm_lingering(t) > 0) t->missing = 1;
 }
 
 /* What MPI may still read or write is left to the end of the process. */
-static void draco_mpi_priv_free(draco_mpi *t) {
+static void drm_free(draco_mpi *t) {
     if (t->used > 0) return;
     for (int i = 0; i < t->count && t->peers; i++) {
-        for (int k = 0; k < DRACO_MPI_PRIV_SLOTS; k++) free(t->peers[i].slot[k].memory);
+        for (int k = 0; k < DRM_SLOTS; k++) free(t->peers[i].slot[k].memory);
         free(t->peers[i].extra);
     }
-    for (int i = 0; i < DRACO_MPI_PRIV_LETTERS; i++) {
+    for (int i = 0; i < DRM_LETTERS; i++) {
         free(t->letters[i].memory);
         free(t->letters[i].whom);
     }
@@ -1456,46 +1437,46 @@ static void draco_mpi_priv_free(draco_mpi *t) {
     free(t);
 }
 
-static draco_status draco_mpi_priv_close(void *ctx) {
+static draco_status drm_close(void *ctx) {
     draco_mpi *t = ctx;
     draco_status status;
-    if (t->server >= 0 && t->opened) draco_mpi_priv_dismiss(t);
+    if (t->server >= 0 && t->opened) drm_dismiss(t);
     status = t->missing ? DRACO_MORE : DRACO_OK;
-    draco_mpi_priv_flush(t, 0.1);
-    draco_lifelines_close(&t->lines);
+    drm_flush(t, 0.1);
+    draco_liveness_links_close(&t->lines);
     if (t->former != MPI_ERRHANDLER_NULL) {
         MPI_Comm_set_errhandler(t->config.comm, t->former);
         MPI_Errhandler_free(&t->former);
     }
-    draco_mpi_priv_free(t);
+    drm_free(t);
     return status;
 }
 
-static const char *draco_mpi_priv_explain(void *ctx) {
+static const char *drm_explain(void *ctx) {
     return ((draco_mpi *)ctx)->why;
 }
 
-static void draco_mpi_priv_fill(draco_transport *transport, draco_mpi *t) {
+static void drm_fill(draco_transport *transport, draco_mpi *t) {
     transport->size = sizeof *transport;
     transport->name = "mpi";
     transport->ctx = t;
     transport->workers = t->n;
-    transport->close = draco_mpi_priv_close;
-    transport->explain = draco_mpi_priv_explain;
+    transport->close = drm_close;
+    transport->explain = drm_explain;
     if (t->server >= 0) {
-        transport->broadcast = draco_mpi_priv_broadcast;
-        transport->collect = draco_mpi_priv_collect;
-        transport->fetch = draco_mpi_priv_fetch;
-        transport->exchange = t->servers > 1 ? draco_mpi_priv_exchange : NULL;
+        transport->broadcast = drm_broadcast;
+        transport->collect = drm_collect;
+        transport->fetch = drm_fetch;
+        transport->exchange = t->servers > 1 ? drm_exchange : NULL;
         transport->server = t->server;
     } else {
-        transport->receive = draco_mpi_priv_receive;
-        transport->submit = draco_mpi_priv_submit;
+        transport->receive = drm_receive;
+        transport->submit = drm_submit;
     }
     transport->servers = t->servers;
 }
 
-static draco_status draco_mpi_priv_set_up(draco_mpi *t, const draco_mpi_config *config) {
+static draco_status drm_set_up(draco_mpi *t, const draco_mpi_config *config) {
     draco_status status;
     t->config = *config;
     t->former = MPI_ERRHANDLER_NULL;
@@ -1503,19 +1484,19 @@ static draco_status draco_mpi_priv_set_up(draco_mpi *t, const draco_mpi_config *
     t->server = t->worker = -1;
     t->text = strdup(config->text ? config->text : "");
     if (!t->text) return DRACO_E_MEMORY;
-    if (strlen(t->text) >= DRACO_MPI_PRIV_TEXT || config->dim == 0) return DRACO_E_ARGUMENT;
+    if (strlen(t->text) >= DRM_TEXT || config->dim == 0) return DRACO_E_ARGUMENT;
     t->servers = config->servers > 0 ? config->servers : 1;
     status = draco_mpi_role(config, &t->server, &t->worker, &t->n);
     if (status < 0) {
-        draco_mpi_priv_say(t, "the communicator does not have %d workers beside %d different servers",
-                           config->workers, t->servers);
+        drm_say(t, "the communicator does not have %d workers beside %d different servers", config->workers,
+                t->servers);
         return status;
     }
     MPI_Comm_rank(config->comm, &t->rank);
     MPI_Comm_get_errhandler(config->comm, &t->former);
     MPI_Comm_set_errhandler(config->comm, MPI_ERRORS_RETURN);
-    status = draco_mpi_priv_meet(t);
-    if (status >= 0) status = draco_mpi_priv_memory(t);
+    status = drm_meet(t);
+    if (status >= 0) status = drm_memory(t);
     return status;
 }
 
@@ -1526,10 +1507,10 @@ DRACO_MPI_API draco_status draco_mpi_open(draco_transport *transport, const drac
     memset(transport, 0, sizeof *transport);
     t = calloc(1, sizeof *t);
     if (!t) return DRACO_E_MEMORY;
-    status = draco_mpi_priv_set_up(t, config);
-    if (status >= 0) status = draco_mpi_priv_start(t);
-    if (status < 0 && !t->why[0]) draco_mpi_priv_say(t, "%s", draco_status_text(status));
-    draco_mpi_priv_fill(transport, t);
+    status = drm_set_up(t, config);
+    if (status >= 0) status = drm_start(t);
+    if (status < 0 && !t->why[0]) drm_say(t, "%s", draco_status_text(status));
+    drm_fill(transport, t);
     return status;
 }
 

@@ -68,7 +68,7 @@ typedef struct draco_openmp {
 } draco_openmp;
 
 /* The calling thread's workspace, made when it is first needed. */
-static draco_status draco_openmp_priv_workspace(draco_openmp *t, void **workspace) {
+static draco_status dro_workspace(draco_openmp *t, void **workspace) {
     const draco_model *model = t->config.worker.model;
     int me = omp_get_thread_num();
     if (!t->workspaces[me] && model->workspace_new) {
@@ -79,8 +79,8 @@ static draco_status draco_openmp_priv_workspace(draco_openmp *t, void **workspac
     return DRACO_OK;
 }
 
-static draco_status draco_openmp_priv_gradient(void *ctx, void *none, const float *params,
-                                               const draco_batch *batch, float *grad) {
+static draco_status dro_gradient(void *ctx, void *none, const float *params, const draco_batch *batch,
+                                 float *grad) {
     draco_openmp *t = ctx;
     const draco_model *model = t->config.worker.model;
     void *workspace;
@@ -90,12 +90,12 @@ static draco_status draco_openmp_priv_gradient(void *ctx, void *none, const floa
         memcpy(grad, t->parts + (size_t)batch->part * model->dim, model->dim * sizeof(float));
         return t->parts_status;
     }
-    status = draco_openmp_priv_workspace(t, &workspace);
+    status = dro_workspace(t, &workspace);
     return status < 0 ? status : model->gradient(model->ctx, workspace, params, batch, grad);
 }
 
 /* One gradient for each part of the batch of this step. */
-static void draco_openmp_priv_compute_parts(draco_openmp *t) {
+static void dro_compute_parts(draco_openmp *t) {
     const draco_worker_config *w = &t->config.worker;
     int failed = 0, part;
     if (!t->parts || !t->request.params) return;
@@ -105,15 +105,14 @@ static void draco_openmp_priv_compute_parts(draco_openmp *t) {
         draco_batch batch = {.seed = w->seed, .step = t->request.step, .total = w->batch, .part = part};
         draco_code_samples(&w->code, w->batch, part, &batch.first, &batch.count);
         omp_set_num_threads(1);
-        failed |= draco_openmp_priv_gradient(t, NULL, t->params, &batch,
-                                             t->parts + (size_t)part * w->model->dim) < 0;
+        failed |= dro_gradient(t, NULL, t->params, &batch, t->parts + (size_t)part * w->model->dim) < 0;
     }
     t->parts_status = failed ? DRACO_E_MODEL : DRACO_OK;
     t->parts_step = t->request.step;
     t->parts_valid = 1;
 }
 
-static draco_worker *draco_openmp_priv_worker(draco_openmp *t, int i) {
+static draco_worker *dro_worker(draco_openmp *t, int i) {
     draco_worker **worker = &t->workers[t->dedicated ? i : omp_get_thread_num()];
     if (!*worker) {
         draco_worker_config config = t->config.worker;
@@ -125,8 +124,8 @@ static draco_worker *draco_openmp_priv_worker(draco_openmp *t, int i) {
 }
 
 /* Worker i's whole part in a phase. The inbox's row and end belong to one thread at a time. */
-static draco_status draco_openmp_priv_answer(draco_openmp *t, int i, const draco_inbox *inbox) {
-    draco_worker *worker = draco_openmp_priv_worker(t, i);
+static draco_status dro_answer(draco_openmp *t, int i, const draco_inbox *inbox) {
+    draco_worker *worker = dro_worker(t, i);
     draco_request request = t->request;
     draco_verdict verdict = DRACO_MALFORMED;
     draco_status status;
@@ -135,7 +134,7 @@ static draco_status draco_openmp_priv_answer(draco_openmp *t, int i, const draco
     request.params_count = t->config.worker.model->dim;
 #pragma omp critical(draco_openmp_inbox)
     row = inbox->row(inbox->ctx, i);
-    if (row && worker && draco_worker_answer(worker, i, &request, row) >= 0) {
+    if (row && worker && draco_worker_reply(worker, i, &request, row) >= 0) {
         inbox->chunk(inbox->ctx, i, 0, request.reply_bytes);
         verdict = DRACO_UNDECIDED;
     }
@@ -144,8 +143,7 @@ static draco_status draco_openmp_priv_answer(draco_openmp *t, int i, const draco
     return status;
 }
 
-static draco_status draco_openmp_priv_run(draco_openmp *t, const unsigned char *whom,
-                                          const draco_inbox *inbox) {
+static draco_status dro_run(draco_openmp *t, const unsigned char *whom, const draco_inbox *inbox) {
     int enough = 0, i;
 #pragma omp parallel for num_threads(t->threads) schedule(dynamic, 1)
     for (i = 0; i < t->n; i++) {
@@ -154,7 +152,7 @@ static draco_status draco_openmp_priv_run(draco_openmp *t, const unsigned char *
         done = enough;
         if (done || (whom && !whom[i])) continue;
         omp_set_num_threads(1);
-        if (draco_openmp_priv_answer(t, i, inbox) == DRACO_OK) {
+        if (dro_answer(t, i, inbox) == DRACO_OK) {
 #pragma omp atomic write
             enough = 1;
         }
@@ -162,7 +160,7 @@ static draco_status draco_openmp_priv_run(draco_openmp *t, const unsigned char *
     return DRACO_OK;
 }
 
-static draco_status draco_openmp_priv_broadcast(void *ctx, const draco_request *request) {
+static draco_status dro_broadcast(void *ctx, const draco_request *request) {
     draco_openmp *t = ctx;
     if (request->params && request->params_count != t->config.worker.model->dim) return DRACO_E_CONFIG;
     t->request = *request;
@@ -170,25 +168,24 @@ static draco_status draco_openmp_priv_broadcast(void *ctx, const draco_request *
     return t->params ? DRACO_OK : DRACO_E_ARGUMENT;
 }
 
-static draco_status draco_openmp_priv_collect(void *ctx, const draco_request *request, double seconds,
-                                              const draco_inbox *inbox) {
+static draco_status dro_collect(void *ctx, const draco_request *request, double seconds,
+                                const draco_inbox *inbox) {
     draco_openmp *t = ctx;
     (void)seconds;
     if (request->round != t->request.round) return DRACO_E_ARGUMENT;
-    draco_openmp_priv_compute_parts(t);
-    return draco_openmp_priv_run(t, NULL, inbox);
+    dro_compute_parts(t);
+    return dro_run(t, NULL, inbox);
 }
 
-static draco_status draco_openmp_priv_fetch(void *ctx, const draco_request *request,
-                                            const unsigned char *whom, double seconds,
-                                            const draco_inbox *inbox) {
+static draco_status dro_fetch(void *ctx, const draco_request *request, const unsigned char *whom,
+                              double seconds, const draco_inbox *inbox) {
     draco_openmp *t = ctx;
-    draco_status status = draco_openmp_priv_broadcast(ctx, request);
+    draco_status status = dro_broadcast(ctx, request);
     (void)seconds;
-    return status < 0 ? status : draco_openmp_priv_run(t, whom, inbox);
+    return status < 0 ? status : dro_run(t, whom, inbox);
 }
 
-static draco_status draco_openmp_priv_close(void *ctx) {
+static draco_status dro_close(void *ctx) {
     draco_openmp *t = ctx;
     const draco_model *model = t->config.worker.model;
     for (int i = 0; t->workers && i < (t->dedicated ? t->n : t->threads); i++)
@@ -202,14 +199,14 @@ static draco_status draco_openmp_priv_close(void *ctx) {
     return DRACO_OK;
 }
 
-static void draco_openmp_priv_wrap_model(draco_openmp *t) {
+static void dro_wrap_model(draco_openmp *t) {
     const draco_model *model = t->config.worker.model;
     t->model.size = sizeof t->model;
     t->model.name = model->name;
     t->model.ctx = t;
     t->model.dim = model->dim;
     t->model.parameters = model->parameters;
-    t->model.gradient = draco_openmp_priv_gradient;
+    t->model.gradient = dro_gradient;
 }
 
 draco_status draco_openmp_open(draco_transport *transport, const draco_openmp_config *config) {
@@ -232,19 +229,19 @@ draco_status draco_openmp_open(draco_transport *transport, const draco_openmp_co
     if (config->share_parts)
         t->parts = calloc((size_t)t->config.worker.code.parts * config->worker.model->dim, sizeof(float));
     if (!t->workers || !t->workspaces || (config->share_parts && !t->parts)) {
-        draco_openmp_priv_close(t);
+        dro_close(t);
         return DRACO_E_MEMORY;
     }
-    draco_openmp_priv_wrap_model(t);
+    dro_wrap_model(t);
     memset(transport, 0, sizeof *transport);
     transport->size = sizeof *transport;
     transport->name = "openmp";
     transport->ctx = t;
     transport->workers = t->n;
-    transport->broadcast = draco_openmp_priv_broadcast;
-    transport->collect = draco_openmp_priv_collect;
-    transport->fetch = draco_openmp_priv_fetch;
-    transport->close = draco_openmp_priv_close;
+    transport->broadcast = dro_broadcast;
+    transport->collect = dro_collect;
+    transport->fetch = dro_fetch;
+    transport->close = dro_close;
     return DRACO_OK;
 }
 

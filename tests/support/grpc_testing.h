@@ -112,7 +112,7 @@ static inline draco_status toy_work(const draco_transport *t, int index) {
         draco_request r;
         memset(&r, 0, sizeof r);
         status = t->receive(t->ctx, &r);
-        if (status != DRACO_OK || r.ask == DRACO_ASK_STOP) break;
+        if (status != DRACO_OK || r.kind == DRACO_REQUEST_STOP) break;
         if (r.params_count) params = (float *)(uintptr_t)r.params;
         reply = realloc(reply, r.reply_bytes + 1);
         toy_answer(index, &r, params, reply);

@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 #ifdef DRACO_FUZZ_MAIN
 /* Well-formed, with a checksum that a mutation rarely keeps: half of the seeds are signed after an edit. */
 static size_t checkpoint_seed(uint64_t i, uint8_t *data, size_t room) {
-    const size_t n = DRACO_CHECKPOINT_PRIV_HEADER + 4 * (DIM + 2 * PARAMETERS) + 4;
+    const size_t n = DR_CHECKPOINT_HEADER + 4 * (DIM + 2 * PARAMETERS) + 4;
     draco_checkpoint c;
     (void)room;
     memset(&c, 0, sizeof c);
@@ -48,9 +48,9 @@ static size_t checkpoint_seed(uint64_t i, uint8_t *data, size_t room) {
     c.state_per_parameter = 2;
     memcpy(c.model, "mlp", 4);
     memset(data, 0, n);
-    draco_checkpoint_priv_pack(&c, data);
+    dr_checkpoint_pack(&c, data);
     if (i % 2) data[i * 2654435761u % (n - 4)] ^= (uint8_t)(1u << i % 7);
-    draco_checkpoint_priv_put(data + n - 4, crc32(0, data, (unsigned)n - 4), 4);
+    dr_checkpoint_put(data + n - 4, crc32(0, data, (unsigned)n - 4), 4);
     return n;
 }
 #define DRACO_FUZZ_SEED checkpoint_seed

@@ -28,9 +28,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t i = 0; i < 3; i++)
         slices[i] = grpc_slice_from_copied_buffer((const char *)data + i * cut, i < 2 ? cut : size - 2 * cut);
     grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(slices, 3);
-    if (draco_grpc_priv_open(buffer, &again) != DRACO_OK) abort();
+    if (drg_open(buffer, &again) != DRACO_OK) abort();
     uint8_t *payload = (uint8_t *)malloc(again.payload_bytes + 1);
-    draco_grpc_priv_copy(buffer, again.payload_at, payload, again.payload_bytes);
+    drg_copy(buffer, again.payload_at, payload, again.payload_bytes);
     if (again.payload_bytes && memcmp(payload, data + again.payload_at, again.payload_bytes)) abort();
     free(payload);
     grpc_byte_buffer_destroy(buffer);
@@ -45,7 +45,7 @@ static size_t frame_seed(uint64_t i, uint8_t *data, size_t room) {
     f.kind = (uint32_t)(i % 5);
     f.worker = (uint32_t)(i * 37 % 4096);
     f.version = DRACO_GRPC_WIRE;
-    f.ask = (uint32_t)(i % 8);
+    f.request = (uint32_t)(i % 8);
     f.round = i * i;
     f.offset = i << 20;
     f.total = f.offset + i;

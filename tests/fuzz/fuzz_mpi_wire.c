@@ -19,7 +19,7 @@ static int fuzz_irecv(void *memory, int bytes);
 enum { WORKERS = 3, DIM = 300, REPLY = 4 * DIM };
 
 static draco_mpi fuzz_t;
-static draco_mpi_priv_peer fuzz_peers[WORKERS + 1];
+static drm_peer fuzz_peers[WORKERS + 1];
 static unsigned char fuzz_whom[3][WORKERS];
 static int fuzz_lost[WORKERS + 1];
 static unsigned char *fuzz_rows[WORKERS];
@@ -70,7 +70,7 @@ static void fuzz_open(void) {
     fuzz_t.count = WORKERS + 1;
     fuzz_t.worker = -1;
     fuzz_t.lost = fuzz_lost;
-    if (draco_lifelines_open(&fuzz_t.lines, WORKERS + 1, 0) != DRACO_OK) abort();
+    if (draco_liveness_links_open(&fuzz_t.lines, WORKERS + 1, 0) != DRACO_OK) abort();
     fuzz_t.opened = 1;
     fuzz_t.shard_count = DIM;
     fuzz_t.config.dim = DIM;
@@ -86,21 +86,21 @@ static void fuzz_open(void) {
 /* A new question, as broadcast and the beginning of collect ask it. */
 static void fuzz_ask(uint64_t round) {
     static const float params[DIM];
-    draco_request q = {.ask = DRACO_ASK_MESSAGE,
+    draco_request q = {.kind = DRACO_REQUEST_MESSAGE,
                        .round = round,
                        .step = round / 2,
                        .params = params,
                        .params_count = DIM,
                        .reply_bytes = REPLY};
-    if (draco_mpi_priv_write(&fuzz_t, &q, NULL) != DRACO_OK) abort();
+    if (drm_write(&fuzz_t, &q, NULL) != DRACO_OK) abort();
     memset(fuzz_ended, 0, sizeof fuzz_ended);
     fuzz_t.inbox = &fuzz_inbox;
-    draco_mpi_priv_roll_call(&fuzz_t);
+    drm_roll_call(&fuzz_t);
 }
 
 static void fuzz_close_question(void) {
     for (int i = 0; i < WORKERS; i++) {
-        if (fuzz_peers[i].mode == DRACO_MPI_PRIV_ROW) fuzz_peers[i].mode = DRACO_MPI_PRIV_DROP;
+        if (fuzz_peers[i].mode == DRM_ROW) fuzz_peers[i].mode = DRM_DROP;
         free(fuzz_rows[i]);
         fuzz_rows[i] = NULL;
     }
@@ -108,26 +108,26 @@ static void fuzz_close_question(void) {
     fuzz_t.asking = 0;
 }
 
-static void fuzz_message(draco_mpi_priv_peer *p, int tag, const uint8_t *bytes, size_t n) {
-    draco_mpi_priv_slot slot = {.tag = tag, .bytes = n};
+static void fuzz_message(drm_peer *p, int tag, const uint8_t *bytes, size_t n) {
+    drm_slot slot = {.tag = tag, .bytes = n};
     slot.memory = malloc(n ? n : 1); /* exactly, so that the sanitizer sees a byte too far */
     if (n) memcpy(slot.memory, bytes, n);
-    if (!p->gone) draco_mpi_priv_dispatch(&fuzz_t, p, &slot);
+    if (!p->gone) drm_dispatch(&fuzz_t, p, &slot);
     free(slot.memory);
     for (int i = 0; i < WORKERS; i++) {
         fuzz_peers[i].sending = 0; /* what was sent has arrived */
-        draco_mpi_priv_offer(&fuzz_t, &fuzz_peers[i]);
+        drm_offer(&fuzz_t, &fuzz_peers[i]);
     }
     fuzz_t.used = 0;
 }
 
 static void fuzz_letter(const uint8_t *data, size_t size) {
-    draco_mpi_priv_peer *p = &fuzz_peers[WORKERS];
+    drm_peer *p = &fuzz_peers[WORKERS];
     if (size < sizeof p->head) return;
     memcpy(&p->head, data, sizeof p->head);
     p->shard_count = DIM;
     fuzz_t.params = malloc(DIM * sizeof(float));
-    draco_mpi_priv_open_letter(&fuzz_t, p);
+    drm_open_letter(&fuzz_t, p);
     free(fuzz_t.params);
     free(p->extra);
     fuzz_t.used = 0;
@@ -140,8 +140,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     uint64_t round = 1;
     fuzz_open();
     for (size_t at = 0; at + 2 <= size;) {
-        int what = data[at] % 16, tag = what < 10 ? what : DRACO_MPI_PRIV_SLICE;
-        draco_mpi_priv_peer *p = &fuzz_peers[data[at] / 16 % (WORKERS + 1)];
+        int what = data[at] % 16, tag = what < 10 ? what : DRM_SLICE;
+        drm_peer *p = &fuzz_peers[data[at] / 16 % (WORKERS + 1)];
         size_t n = data[at + 1], rest;
         uint8_t message[2048] = {0};
         at += 2;
@@ -155,22 +155,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             fuzz_close_question();
             continue;
         }
-        if (n == 255 && tag == DRACO_MPI_PRIV_REPLY) { /* as an honest worker would */
+        if (n == 255 && tag == DRM_REPLY) { /* as an honest worker would */
             n = sizeof p->told;
             memcpy(message, &p->told, n);
             if (rest > 0 && data[at] % 4 == 0) message[data[at] % n] ^= (uint8_t)(1u << (data[at] / 4 % 8));
             at += rest > 0;
-        } else if (n == 255 && tag == DRACO_MPI_PRIV_HELLO) {
-            draco_mpi_priv_hello hello = {.magic = DRACO_MPI_PRIV_MAGIC,
-                                          .dim = DIM,
-                                          .version = DRACO_VERSION,
-                                          .servers = 1,
-                                          .workers = WORKERS,
-                                          .text_bytes = 7};
+        } else if (n == 255 && tag == DRM_HELLO) {
+            drm_hello hello = {.magic = DRM_MAGIC,
+                               .dim = DIM,
+                               .version = DRACO_VERSION,
+                               .servers = 1,
+                               .workers = WORKERS,
+                               .text_bytes = 7};
             memcpy(message, &hello, sizeof hello);
             memcpy(message + sizeof hello, "seed=1\n", 7);
             n = sizeof hello + 7;
-        } else if (tag == DRACO_MPI_PRIV_SLICE && n >= 128) {
+        } else if (tag == DRM_SLICE && n >= 128) {
             n = 4 * (n - 100);
         } else {
             if (n > rest) n = rest;
@@ -180,8 +180,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         fuzz_message(p, tag, message, n);
     }
     fuzz_close_question();
-    draco_lifelines_close(&fuzz_t.lines);
-    for (int i = 0; i < DRACO_MPI_PRIV_LETTERS; i++) free(fuzz_t.letters[i].memory);
+    draco_liveness_links_close(&fuzz_t.lines);
+    for (int i = 0; i < DRM_LETTERS; i++) free(fuzz_t.letters[i].memory);
     free(fuzz_t.requests);
     free(fuzz_t.calls);
     free(fuzz_t.indices);

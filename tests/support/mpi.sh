@@ -8,4 +8,4 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 command -v ssh >/dev/null 2>&1 || export OMPI_MCA_plm_rsh_agent=
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
 export OMPI_MCA_orte_abort_on_non_zero_status=1 OMP_NUM_THREADS=1
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/support/tap.sh"

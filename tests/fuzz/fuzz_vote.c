@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     draco_verdict memory[MOST * 5], exact_verdicts[MOST], box_verdicts[MOST];
     size_t n, quorum, bytes, exact_winner = 99, box_winner = 99;
     draco_status exact_status, box_status;
-    draco_box box;
+    draco_tally box;
     if (size < 3) return 0;
     n = data[0] % (MOST + 1);
     quorum = data[1] % (MOST + 2);
@@ -29,18 +29,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         exact_verdicts[i] = box_verdicts[i] = DRACO_MALFORMED;
     }
     exact_status = draco_vote_exact(ballots, n, bytes, quorum, &exact_winner, exact_verdicts);
-    if (draco_box_open(&box, n, bytes, quorum, memory) != DRACO_OK) return 0;
+    if (draco_tally_open(&box, n, bytes, quorum, memory) != DRACO_OK) return 0;
     for (size_t i = 0; i < n; i++) {
         size_t voter = (i * 7 + data[0]) % MOST; /* out of order; some are no voters at all */
-        if (voter < n && ballots[voter]) draco_box_cast(&box, voter, ballots[voter]);
-        if (voter >= n && draco_box_cast(&box, voter, data) != DRACO_E_ARGUMENT) abort();
+        if (voter < n && ballots[voter]) draco_tally_cast(&box, voter, ballots[voter]);
+        if (voter >= n && draco_tally_cast(&box, voter, data) != DRACO_E_ARGUMENT) abort();
     }
     for (size_t i = 0; i < n; i++) {
-        draco_status again = ballots[i] ? draco_box_cast(&box, i, ballots[i]) : DRACO_E_ARGUMENT;
-        if (!ballots[i] && data[i] % 2) draco_box_spoil(&box, i, DRACO_ABSENT);
+        draco_status again = ballots[i] ? draco_tally_cast(&box, i, ballots[i]) : DRACO_E_ARGUMENT;
+        if (!ballots[i] && data[i] % 2) draco_tally_spoil(&box, i, DRACO_ABSENT);
         if (again == DRACO_E_ARGUMENT && ballots[i] && box.state[i] != DRACO_AGREES) abort();
     }
-    box_status = draco_box_close(&box, &box_winner, box_verdicts);
+    box_status = draco_tally_close(&box, &box_winner, box_verdicts);
     if (box_status != exact_status || box_winner != exact_winner) abort();
     if (memcmp(box_verdicts, exact_verdicts, n * sizeof *box_verdicts) != 0) abort();
     return 0;

@@ -1,6 +1,6 @@
 # Sourced by the tests of a folder's headers: does a header compile, and does it keep its names to itself?
 # The test sets tmp, a folder for the compiler's output, and may set extra, options of the compiler.
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/support/tap.sh"
 root=$(cd "$(dirname "$0")/.." && pwd)
 warn="-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror"
 extra=

@@ -115,14 +115,14 @@ static uint32_t conformance_wrong_word(const conformance_case *c, uint64_t step,
 }
 
 /* bytes: [offset, offset + n) of the worker's whole answer, offset a multiple of 4. */
-static void conformance_lie(const conformance_case *c, draco_ask ask, uint64_t step, unsigned char *bytes,
-                            size_t offset, size_t n) {
+static void conformance_lie(const conformance_case *c, draco_request_kind ask, uint64_t step,
+                            unsigned char *bytes, size_t offset, size_t n) {
     int quiet = step % 2 != 0;
-    if (ask == DRACO_ASK_EXPONENTS || ask == DRACO_ASK_DIGEST) {
+    if (ask == DRACO_REQUEST_EXPONENTS || ask == DRACO_REQUEST_DIGEST) {
         for (size_t i = 0; i < n && !quiet; i++) bytes[i] = (unsigned char)(bytes[i] + 3);
         return;
     }
-    if (ask != DRACO_ASK_MESSAGE && ask != DRACO_ASK_ENCODED && ask != DRACO_ASK_BODY) return;
+    if (ask != DRACO_REQUEST_MESSAGE && ask != DRACO_REQUEST_ENCODED && ask != DRACO_REQUEST_BODY) return;
     for (size_t i = 0; i + 4 <= n && (!quiet || offset + i == 0); i += 4) {
         uint32_t word;
         memcpy(&word, bytes + i, 4);
@@ -202,14 +202,14 @@ __attribute__((unused)) static draco_status conformance_work(const conformance_c
         conformance_part part;
         size_t bytes, first = 0, count;
         status = t->receive(t->ctx, &request);
-        if (status == DRACO_E_STOPPED || request.ask == DRACO_ASK_STOP) status = DRACO_E_STOPPED;
+        if (status == DRACO_E_STOPPED || request.kind == DRACO_REQUEST_STOP) status = DRACO_E_STOPPED;
         if (status < 0) break;
         part = conformance_role(c, mode, request.step, index);
         bytes = draco_worker_reply_bytes(worker, index, &request);
-        status = draco_worker_answer(worker, index, &request, reply);
+        status = draco_worker_reply(worker, index, &request, reply);
         if (status < 0) break;
         if (request.server >= 0) draco_shard(CONFORMANCE_DIM, servers, request.server, &first, &count);
-        if (part == CONFORMANCE_LIAR) conformance_lie(c, request.ask, request.step, reply, 4 * first, bytes);
+        if (part == CONFORMANCE_LIAR) conformance_lie(c, request.kind, request.step, reply, 4 * first, bytes);
         if (part != CONFORMANCE_SILENT) status = t->submit(t->ctx, &request, reply, bytes);
     }
     draco_worker_close(worker);
@@ -310,7 +310,7 @@ static void *conformance_row(void *ctx, int worker) {
 static void conformance_chunk(void *ctx, int worker, size_t offset, size_t n) {
     conformance_liars *l = ctx;
     if (conformance_role(l->c, l->mode, l->request->step, worker) == CONFORMANCE_LIAR)
-        conformance_lie(l->c, l->request->ask, l->request->step, l->row[worker] + offset, offset, n);
+        conformance_lie(l->c, l->request->kind, l->request->step, l->row[worker] + offset, offset, n);
     l->outer->chunk(l->outer->ctx, worker, offset, n);
 }
 

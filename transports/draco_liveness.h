@@ -1,53 +1,53 @@
-/* draco_lifeline.h - v0.1 - who has died? idle TCP connections tell
+/* draco_liveness.h - v0.1 - who has died? idle TCP connections tell
  *
  * For transports whose own connections do not say when the other end is gone (MPI). Each pair of processes that
  * wants to know of the other's end holds one TCP connection on which nothing is ever said; the kernel closes it
  * when either process ends, for whatever reason, and keep-alive finds a host without power in some 11 seconds.
  *
  * Do this in one C file:
- *     #define DRACO_LIFELINE_IMPLEMENTATION
- *     #include "transports/draco_lifeline.h"
+ *     #define DRACO_LIVENESS_IMPLEMENTATION
+ *     #include "transports/draco_liveness.h"
  *
  * How it goes. One side invites, the other calls:
- *     draco_lifelines lines;
- *     draco_lifelines_open(&lines, peers, 1);            peers: how many others there are; 1: be called
- *     draco_lifeline_card card;
- *     draco_lifeline_invite(&lines, peer, &card);
+ *     draco_liveness_links lines;
+ *     draco_liveness_links_open(&lines, peers, 1);            peers: how many others there are; 1: be called
+ *     draco_liveness_card card;
+ *     draco_liveness_invite(&lines, peer, &card);
  *     ... the card goes to that peer by other means, which say for certain who it is ...
- *     draco_lifeline_call(&lines, peer, &card);          on the other side
- *     n = draco_lifelines_look(&lines, lost);            now and then: peers whose line broke since
- *     draco_lifelines_close(&lines);
+ *     draco_liveness_call(&lines, peer, &card);          on the other side
+ *     n = draco_liveness_links_look(&lines, lost);            now and then: peers whose line broke since
+ *     draco_liveness_links_close(&lines);
  *
  * The card carries a random token, and whoever connects shows it first: a stranger who finds the port cannot be
  * taken for a peer, nor can one peer for another. Strangers who connect and say nothing are shown out.
  *
- * Contract. One thread. No call waits, but draco_lifeline_call, for up to two seconds for each address. Where no
- * connection can be made draco_lifeline_tied stays 0, and the transport has to do without.
+ * Contract. One thread. No call waits, but draco_liveness_call, for up to two seconds for each address. Where no
+ * connection can be made draco_liveness_tied stays 0, and the transport has to do without.
  *
  * Limits: 32 callers at a time that have not shown their token yet; 8 addresses of a host; POSIX sockets. */
-#ifndef DRACO_LIFELINE_H
-#define DRACO_LIFELINE_H
+#ifndef DRACO_LIVENESS_H
+#define DRACO_LIVENESS_H
 
 #include "../draco_vote.h"
 
-#ifdef DRACO_LIFELINE_STATIC
-#define DRACO_LIFELINE_API static __attribute__((unused))
+#ifdef DRACO_LIVENESS_STATIC
+#define DRACO_LIVENESS_API static __attribute__((unused))
 #else
-#define DRACO_LIFELINE_API extern
+#define DRACO_LIVENESS_API extern
 #endif
 
-#define DRACO_LIFELINE_ADDRESSES 8
-#define DRACO_LIFELINE_GUESTS 32
+#define DRACO_LIVENESS_ADDRESSES 8
+#define DRACO_LIVENESS_GUESTS 32
 
-typedef struct draco_lifeline_card {
+typedef struct draco_liveness_card {
     uint8_t token[16];
-    uint8_t address[DRACO_LIFELINE_ADDRESSES][16]; /* IPv6, or IPv4 written as IPv6 */
+    uint8_t address[DRACO_LIVENESS_ADDRESSES][16]; /* IPv6, or IPv4 written as IPv6 */
     char host[64];
     uint32_t number;
     uint16_t port, addresses; /* port 0: do not call */
-} draco_lifeline_card;
+} draco_liveness_card;
 
-typedef struct draco_lifelines { /* private */
+typedef struct draco_liveness_links { /* private */
     int peers, listener, guests;
     uint16_t port;
     double looked;
@@ -58,23 +58,24 @@ typedef struct draco_lifelines { /* private */
     struct {
         int fd, bytes;
         uint8_t said[20]; /* number, token */
-    } guest[DRACO_LIFELINE_GUESTS];
-} draco_lifelines;
+    } guest[DRACO_LIVENESS_GUESTS];
+} draco_liveness_links;
 
-DRACO_LIFELINE_API draco_status draco_lifelines_open(draco_lifelines *l, int peers, int be_called);
-DRACO_LIFELINE_API void draco_lifeline_invite(draco_lifelines *l, int peer, draco_lifeline_card *card);
-DRACO_LIFELINE_API void draco_lifeline_call(draco_lifelines *l, int peer, const draco_lifeline_card *card);
-DRACO_LIFELINE_API int draco_lifeline_tied(const draco_lifelines *l, int peer);
-DRACO_LIFELINE_API void draco_lifeline_cut(draco_lifelines *l, int peer);
+DRACO_LIVENESS_API draco_status draco_liveness_links_open(draco_liveness_links *l, int peers, int be_called);
+DRACO_LIVENESS_API void draco_liveness_invite(draco_liveness_links *l, int peer, draco_liveness_card *card);
+DRACO_LIVENESS_API void draco_liveness_call(draco_liveness_links *l, int peer,
+                                            const draco_liveness_card *card);
+DRACO_LIVENESS_API int draco_liveness_tied(const draco_liveness_links *l, int peer);
+DRACO_LIVENESS_API void draco_liveness_cut(draco_liveness_links *l, int peer);
 /* Every few milliseconds at most: how many lines broke, their peers in lost[0..peers). */
-DRACO_LIFELINE_API int draco_lifelines_look(draco_lifelines *l, int *lost);
-DRACO_LIFELINE_API void draco_lifelines_close(draco_lifelines *l);
+DRACO_LIVENESS_API int draco_liveness_links_look(draco_liveness_links *l, int *lost);
+DRACO_LIVENESS_API void draco_liveness_links_close(draco_liveness_links *l);
 
-#endif /* DRACO_LIFELINE_H */
+#endif /* DRACO_LIVENESS_H */
 
-#ifdef DRACO_LIFELINE_IMPLEMENTATION
-#ifndef DRACO_LIFELINE_IMPLEMENTED
-#define DRACO_LIFELINE_IMPLEMENTED
+#ifdef DRACO_LIVENESS_IMPLEMENTATION
+#ifndef DRACO_LIVENESS_IMPLEMENTED
+#define DRACO_LIVENESS_IMPLEMENTED
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -90,9 +91,9 @@ DRACO_LIFELINE_API void draco_lifelines_close(draco_lifelines *l);
 #include <time.h>
 #include <unistd.h>
 
-#define DRACO_LIFELINE_PRIV_EVERY 0.005 /* seconds */
+#define DRL_EVERY 0.005 /* seconds */
 
-static void draco_lifeline_priv_set(int fd) {
+static void drl_set(int fd) {
     int on = 1, idle = 5, between = 2, times = 3;
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL, 0) | O_NONBLOCK);
     fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -103,7 +104,7 @@ static void draco_lifeline_priv_set(int fd) {
 }
 
 /* IPv6 that takes IPv4 in as well, or IPv4 where there is no IPv6. */
-static void draco_lifeline_priv_listen(draco_lifelines *l) {
+static void drl_listen(draco_liveness_links *l) {
     struct sockaddr_in6 six = {.sin6_family = AF_INET6};
     struct sockaddr_in four = {.sin_family = AF_INET};
     struct sockaddr_storage mine;
@@ -121,28 +122,28 @@ static void draco_lifeline_priv_listen(draco_lifelines *l) {
         close(fd);
         return;
     }
-    draco_lifeline_priv_set(fd);
+    drl_set(fd);
     l->listener = fd;
     l->port = mine.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&mine)->sin6_port
                                          : ((struct sockaddr_in *)&mine)->sin_port;
 }
 
-DRACO_LIFELINE_API draco_status draco_lifelines_open(draco_lifelines *l, int peers, int be_called) {
+DRACO_LIVENESS_API draco_status draco_liveness_links_open(draco_liveness_links *l, int peers, int be_called) {
     memset(l, 0, sizeof *l);
     l->listener = -1;
     l->line = calloc((size_t)peers, sizeof *l->line);
     if (!l->line) return DRACO_E_MEMORY;
     l->peers = peers;
     for (int i = 0; i < peers; i++) l->line[i].fd = -1;
-    if (be_called) draco_lifeline_priv_listen(l);
+    if (be_called) drl_listen(l);
     return DRACO_OK;
 }
 
 /* Where this host can be reached. */
-static void draco_lifeline_priv_addresses(draco_lifeline_card *card) {
+static void drl_addresses(draco_liveness_card *card) {
     struct ifaddrs *all, *a;
     if (getifaddrs(&all) != 0) return;
-    for (a = all; a && card->addresses < DRACO_LIFELINE_ADDRESSES; a = a->ifa_next) {
+    for (a = all; a && card->addresses < DRACO_LIVENESS_ADDRESSES; a = a->ifa_next) {
         uint8_t *to = card->address[card->addresses];
         if (!a->ifa_addr || !(a->ifa_flags & IFF_UP) || (a->ifa_flags & IFF_LOOPBACK)) continue;
         if (a->ifa_addr->sa_family == AF_INET) {
@@ -160,7 +161,7 @@ static void draco_lifeline_priv_addresses(draco_lifeline_card *card) {
     freeifaddrs(all);
 }
 
-DRACO_LIFELINE_API void draco_lifeline_invite(draco_lifelines *l, int peer, draco_lifeline_card *card) {
+DRACO_LIVENESS_API void draco_liveness_invite(draco_liveness_links *l, int peer, draco_liveness_card *card) {
     draco_seed token;
     memset(card, 0, sizeof *card);
     if (l->listener < 0 || peer < 0 || peer >= l->peers || draco_seed_random(&token) < 0) return;
@@ -170,11 +171,11 @@ DRACO_LIFELINE_API void draco_lifeline_invite(draco_lifelines *l, int peer, drac
     card->number = (uint32_t)peer;
     card->port = l->port;
     gethostname(card->host, sizeof card->host - 1);
-    draco_lifeline_priv_addresses(card);
+    drl_addresses(card);
 }
 
 /* A connected socket, or -1 after two seconds. */
-static int draco_lifeline_priv_dial(const uint8_t address[16], uint16_t port) {
+static int drl_dial(const uint8_t address[16], uint16_t port) {
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = port};
     struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = port};
@@ -186,7 +187,7 @@ static int draco_lifeline_priv_dial(const uint8_t address[16], uint16_t port) {
     if (fd < 0) return -1;
     memcpy(&four.sin_addr, address + 12, 4);
     memcpy(&six.sin6_addr, address, 16);
-    draco_lifeline_priv_set(fd);
+    drl_set(fd);
     if (connect(fd, to, v4 ? sizeof four : sizeof six) != 0 && errno != EINPROGRESS) error = errno;
     if (!error && (poll(&p, 1, 2000) != 1 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0))
         error = ETIMEDOUT;
@@ -197,16 +198,17 @@ static int draco_lifeline_priv_dial(const uint8_t address[16], uint16_t port) {
     return fd;
 }
 
-DRACO_LIFELINE_API void draco_lifeline_call(draco_lifelines *l, int peer, const draco_lifeline_card *card) {
+DRACO_LIVENESS_API void draco_liveness_call(draco_liveness_links *l, int peer,
+                                            const draco_liveness_card *card) {
     static const uint8_t loopback[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1};
     uint8_t say[20];
     char host[sizeof card->host] = "";
     int i, fd = -1;
     if (card->port == 0 || peer < 0 || peer >= l->peers || l->line[peer].fd >= 0) return;
     gethostname(host, sizeof host - 1);
-    if (strncmp(host, card->host, sizeof host) == 0) fd = draco_lifeline_priv_dial(loopback, card->port);
-    for (i = 0; i < card->addresses && i < DRACO_LIFELINE_ADDRESSES && fd < 0; i++)
-        fd = draco_lifeline_priv_dial(card->address[i], card->port);
+    if (strncmp(host, card->host, sizeof host) == 0) fd = drl_dial(loopback, card->port);
+    for (i = 0; i < card->addresses && i < DRACO_LIVENESS_ADDRESSES && fd < 0; i++)
+        fd = drl_dial(card->address[i], card->port);
     if (fd < 0) return;
     memcpy(say, &card->number, 4);
     memcpy(say + 4, card->token, 16);
@@ -216,17 +218,17 @@ DRACO_LIFELINE_API void draco_lifeline_call(draco_lifelines *l, int peer, const 
         close(fd);
 }
 
-DRACO_LIFELINE_API int draco_lifeline_tied(const draco_lifelines *l, int peer) {
+DRACO_LIVENESS_API int draco_liveness_tied(const draco_liveness_links *l, int peer) {
     return l->line[peer].fd >= 0;
 }
 
-DRACO_LIFELINE_API void draco_lifeline_cut(draco_lifelines *l, int peer) {
+DRACO_LIVENESS_API void draco_liveness_cut(draco_liveness_links *l, int peer) {
     if (l->line[peer].fd >= 0) close(l->line[peer].fd);
     l->line[peer].fd = -1;
 }
 
 /* A guest has said whose it is: that peer's line, when the token is right. */
-static void draco_lifeline_priv_seat(draco_lifelines *l, int guest) {
+static void drl_seat(draco_liveness_links *l, int guest) {
     uint32_t number;
     int fd = l->guest[guest].fd;
     memcpy(&number, l->guest[guest].said, 4);
@@ -237,11 +239,11 @@ static void draco_lifeline_priv_seat(draco_lifelines *l, int guest) {
         close(fd);
 }
 
-static void draco_lifeline_priv_guests(draco_lifelines *l) {
+static void drl_guests(draco_liveness_links *l) {
     int fd, i, kept = 0;
-    while (l->listener >= 0 && l->guests < DRACO_LIFELINE_GUESTS &&
+    while (l->listener >= 0 && l->guests < DRACO_LIVENESS_GUESTS &&
            (fd = accept(l->listener, NULL, NULL)) >= 0) {
-        draco_lifeline_priv_set(fd);
+        drl_set(fd);
         l->guest[l->guests].fd = fd;
         l->guest[l->guests++].bytes = 0;
     }
@@ -250,44 +252,44 @@ static void draco_lifeline_priv_guests(draco_lifelines *l) {
         ssize_t n = recv(l->guest[i].fd, l->guest[i].said + have, (size_t)room, 0);
         if (n > 0) l->guest[i].bytes += (int)n;
         if (l->guest[i].bytes == (int)sizeof l->guest[i].said)
-            draco_lifeline_priv_seat(l, i);
+            drl_seat(l, i);
         else if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
             close(l->guest[i].fd);
         else
             l->guest[kept++] = l->guest[i];
     }
     /* Whoever fills the hall without a word is shown out, the longest there first. */
-    if (kept == DRACO_LIFELINE_GUESTS) {
+    if (kept == DRACO_LIVENESS_GUESTS) {
         close(l->guest[0].fd);
         memmove(&l->guest[0], &l->guest[1], (size_t)--kept * sizeof l->guest[0]);
     }
     l->guests = kept;
 }
 
-DRACO_LIFELINE_API int draco_lifelines_look(draco_lifelines *l, int *lost) {
+DRACO_LIVENESS_API int draco_liveness_links_look(draco_liveness_links *l, int *lost) {
     struct timespec t;
     double now;
     int count = 0;
     clock_gettime(CLOCK_MONOTONIC, &t);
     now = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-    if (now - l->looked < DRACO_LIFELINE_PRIV_EVERY) return 0;
+    if (now - l->looked < DRL_EVERY) return 0;
     l->looked = now;
-    draco_lifeline_priv_guests(l);
+    drl_guests(l);
     for (int i = 0; i < l->peers; i++) {
         char scrap[64];
         ssize_t n;
         if (l->line[i].fd < 0) continue;
         n = recv(l->line[i].fd, scrap, sizeof scrap, 0);
         if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))) continue;
-        draco_lifeline_cut(l, i);
+        draco_liveness_cut(l, i);
         lost[count++] = i;
     }
     return count;
 }
 
-DRACO_LIFELINE_API void draco_lifelines_close(draco_lifelines *l) {
+DRACO_LIVENESS_API void draco_liveness_links_close(draco_liveness_links *l) {
     if (!l->line) return; /* never opened */
-    for (int i = 0; i < l->peers; i++) draco_lifeline_cut(l, i);
+    for (int i = 0; i < l->peers; i++) draco_liveness_cut(l, i);
     for (int i = 0; i < l->guests; i++) close(l->guest[i].fd);
     if (l->listener >= 0) close(l->listener);
     free(l->line);
@@ -296,7 +298,7 @@ DRACO_LIFELINE_API void draco_lifelines_close(draco_lifelines *l) {
     l->listener = -1;
 }
 
-#endif /* DRACO_LIFELINE_IMPLEMENTED */
-#endif /* DRACO_LIFELINE_IMPLEMENTATION */
+#endif /* DRACO_LIVENESS_IMPLEMENTED */
+#endif /* DRACO_LIVENESS_IMPLEMENTATION */
 
 /* MIT License. Copyright (c) 2026 The Draco authors. See LICENSE. */
