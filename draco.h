@@ -1848,7 +1848,7 @@ DRACO_API draco_status draco_train(draco_trainer *t) {
             if (status >= 0 || t->policy == DRACO_POLICY_SKIP) break;
             /* Only a round that could not be decoded is worth another try. */
             if (t->policy == DRACO_POLICY_STOP || attempt++ >= t->retries || status == DRACO_E_TRANSPORT ||
-                status == DRACO_E_ARGUMENT || status == DRACO_E_CONFIG || status == DRACO_E_MEMORY)
+                draco_status_is_misuse(status) || status == DRACO_E_CONFIG || status == DRACO_E_MEMORY)
                 return status;
         }
     }

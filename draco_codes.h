@@ -16,7 +16,7 @@
  *     #include <stdlib.h>
  *
  *     int main(void) {
- *         draco_code code = {DRACO_CYCLIC, DRACO_FIELD_COMPLEX, DRACO_SUPPORT_SPREAD, 5, 1, 0, 0, 0, 0};
+ *         draco_code code = {5, 1, 0, DRACO_CYCLIC, DRACO_FIELD_COMPLEX, DRACO_SUPPORT_SPREAD, 0, 0, 0};
  *         float messages[5][4], gradient[4], sum[4] = {0, 0, 0, 0};
  *         const void *rows[5];
  *         draco_verdict verdicts[5] = {DRACO_UNDECIDED};
@@ -113,7 +113,7 @@
  *                               wait for those missing, or set the round aside
  *     DRACO_E_RANGE             rounding would spoil the sum (DRACO_WORST_ERROR)
  * On an error the sum and the weights are untouched; verdicts and the report are written all the same, to
- * tell what happened (but for DRACO_E_ARGUMENT). A majority that agrees on another valid message cannot be
+ * tell what happened (but for errors of the call itself: draco_status_is_misuse). A majority that agrees on another valid message cannot be
  * told from honest workers by any decoder.
  *
  * HOW SURE
@@ -199,15 +199,16 @@ typedef enum draco_support {
 #define DRACO_MAX_WORKERS 4096
 #define DRACO_WORST_ERROR 1e-2 /* a sum that rounding would spoil by more than this is refused */
 
-/* Fill scheme, field, support, n, s, t (zero elsewhere); draco_code_init derives the rest, or finds fault. */
+/* Set n, s, t, scheme, field, support; draco_code_init derives the rest, or says what is wrong with them:
+ * DRACO_E_LIMITS for n, s, t, DRACO_E_ARGUMENT for the others. */
 typedef struct draco_code {
+    int n, s, t; /* workers; liars and missing workers that the code carries */
     draco_scheme scheme;
     draco_field field;
     draco_support support;
-    int n, s, t; /* workers; liars and missing workers that the code carries */
-    int r;       /* 2s + t + 1: parts of a worker (cyclic), least size of a group (repetition) */
-    int groups;  /* repetition: floor(n / r); cyclic: 1 */
-    int parts;   /* parts of a batch: repetition: groups; cyclic: n */
+    int r;      /* 2s + t + 1: parts of a worker (cyclic), least size of a group (repetition) */
+    int groups; /* repetition: floor(n / r); cyclic: 1 */
+    int parts;  /* parts of a batch: repetition: groups; cyclic: n */
 } draco_code;
 
 DRACO_CODES_API draco_status draco_code_init(draco_code *code);
@@ -376,6 +377,11 @@ static int drc_valid(const draco_code *code) {
            code->parts <= code->n;
 }
 
+/* Is this a code that a call can work with? */
+static draco_status drc_ready(const draco_code *code) {
+    return !code ? DRACO_E_NULL : !drc_valid(code) ? DRACO_E_UNINITIALISED : DRACO_OK;
+}
+
 static int drc_cyclic(const draco_code *code) {
     return code->scheme == DRACO_CYCLIC;
 }
@@ -390,15 +396,15 @@ static int drc_complex(const draco_code *code) {
 
 DRACO_CODES_API draco_status draco_code_init(draco_code *code) {
     draco_code c;
-    if (!code) return DRACO_E_ARGUMENT;
+    if (!code) return DRACO_E_NULL;
     c = *code;
     if (c.scheme != DRACO_REPETITION && c.scheme != DRACO_CYCLIC) return DRACO_E_ARGUMENT;
     if (c.field != DRACO_FIELD_COMPLEX && c.field != DRACO_FIELD_PRIME) return DRACO_E_ARGUMENT;
     if (c.support != DRACO_SUPPORT_SPREAD && c.support != DRACO_SUPPORT_CONTIGUOUS) return DRACO_E_ARGUMENT;
     if (c.n < 1 || c.n > DRACO_MAX_WORKERS || c.s < 0 || c.s > c.n || c.t < 0 || c.t > c.n)
-        return DRACO_E_ARGUMENT;
+        return DRACO_E_LIMITS;
     c.r = 2 * c.s + c.t + 1;
-    if (c.r > c.n) return DRACO_E_ARGUMENT;
+    if (c.r > c.n) return DRACO_E_LIMITS;
     if (c.scheme == DRACO_REPETITION) {
         c.field = DRACO_FIELD_COMPLEX;
         c.support = DRACO_SUPPORT_SPREAD;
@@ -711,8 +717,10 @@ static uint32_t drc_residue(const draco_code *code, int part, int worker) {
 
 DRACO_CODES_API draco_status draco_code_coefficient(const draco_code *code, int part, int worker,
                                                     double value[2]) {
-    if (!drc_valid(code) || part < 0 || part >= code->parts || worker < 0 || worker >= code->n)
-        return DRACO_E_ARGUMENT;
+    draco_status ready = drc_ready(code);
+    if (ready != DRACO_OK) return ready;
+    if (part < 0 || part >= code->parts || worker < 0 || worker >= code->n) return DRACO_E_INDEX;
+    if (!value) return DRACO_E_NULL;
     value[0] = value[1] = 0;
     if (!draco_code_holds(code, worker, part)) return DRACO_OK;
     if (drc_complex(code))
@@ -731,8 +739,16 @@ DRACO_CODES_API size_t draco_message_bytes(const draco_code *code, size_t d) {
     return 4 * (drc_complex(code) ? d + d % 2 : d);
 }
 
+/* A code and a number of coordinates that a call can work with. */
+static draco_status drc_ready_for(const draco_code *code, size_t d) {
+    draco_status status = drc_ready(code);
+    return status == DRACO_OK && draco_message_bytes(code, d) == 0 ? DRACO_E_ARGUMENT : status;
+}
+
 DRACO_CODES_API draco_status draco_encode_begin(const draco_code *code, size_t d, void *message) {
-    if (draco_message_bytes(code, d) == 0 || !message) return DRACO_E_ARGUMENT;
+    draco_status ready = drc_ready_for(code, d);
+    if (ready != DRACO_OK) return ready;
+    if (!message) return DRACO_E_NULL;
     if (drc_cyclic(code)) memset(message, 0, draco_message_bytes(code, d));
     return DRACO_OK;
 }
@@ -804,9 +820,11 @@ DRACO_CODES_API size_t draco_exponent_bytes(size_t d) {
 
 DRACO_CODES_API draco_status draco_exponents_of(const draco_code *code, const float *gradient, size_t d,
                                                 uint8_t *exponents) {
+    draco_status ready = drc_ready_for(code, d);
     size_t at;
     uint32_t largest;
-    if (draco_message_bytes(code, d) == 0 || !gradient || !exponents) return DRACO_E_ARGUMENT;
+    if (ready != DRACO_OK) return ready;
+    if (!gradient || !exponents) return DRACO_E_NULL;
     drc_largest(gradient, d, &largest);
     if (largest >= 0x7f800000u) return DRACO_E_RANGE;
     for (at = 0; at < d; at += DRACO_BLOCK) {
@@ -850,12 +868,14 @@ static draco_status drc_encode_prime(const draco_code *code, uint32_t *message, 
 DRACO_CODES_API draco_status draco_encode_add(const draco_code *code, int worker, int part,
                                               const float *gradient, size_t d, const uint8_t *exponents,
                                               void *message) {
+    draco_status ready = drc_ready_for(code, d);
     double value[2];
-    if (draco_message_bytes(code, d) == 0 || !gradient || !message || !draco_code_holds(code, worker, part))
-        return DRACO_E_ARGUMENT;
+    if (ready != DRACO_OK) return ready;
+    if (!gradient || !message) return DRACO_E_NULL;
+    if (!draco_code_holds(code, worker, part)) return DRACO_E_INDEX;
     draco_code_coefficient(code, part, worker, value);
     if (drc_prime(code)) {
-        if (!exponents) return DRACO_E_ARGUMENT;
+        if (!exponents) return DRACO_E_NULL;
         return drc_encode_prime(code, (uint32_t *)message, gradient, d, exponents, (uint32_t)value[0]);
     }
     if (drc_complex(code))
@@ -970,10 +990,11 @@ DRACO_CODES_API draco_status draco_exponents_decide(const draco_code *code, cons
                                                     draco_verdict *verdicts, draco_report *report) {
     size_t bytes = draco_exponent_bytes(d);
     drc_ballots b;
-    draco_status status;
+    draco_status status = drc_ready_for(code, d);
     int i;
-    if (draco_message_bytes(code, d) == 0 || !drc_prime(code)) return DRACO_E_ARGUMENT;
-    if (!reports || !work || !agreed || !verdicts || !report) return DRACO_E_ARGUMENT;
+    if (status != DRACO_OK) return status;
+    if (!drc_prime(code)) return DRACO_E_ARGUMENT;
+    if (!reports || !work || !agreed || !verdicts || !report) return DRACO_E_NULL;
     b = drc_lay_ballots(code, work);
     for (i = 0; i < code->n; i++) {
         b.workers[i] = !reports[i]                                        ? DRACO_ABSENT
@@ -1066,7 +1087,9 @@ static void drc_residues(uint32_t *values, size_t count) {
 
 DRACO_CODES_API draco_status draco_sketch_key_init(const draco_code *code, const draco_seed *seed,
                                                    void *key) {
-    if (draco_sketch_key_bytes(code) == 0 || !seed || !key) return DRACO_E_ARGUMENT;
+    draco_status ready = drc_ready(code);
+    if (ready != DRACO_OK) return ready;
+    if (!seed || !key) return DRACO_E_NULL;
     if (!drc_cyclic(code)) {
         draco_fingerprint_key_init((draco_fingerprint_key *)key, seed);
         return DRACO_OK;
@@ -1081,7 +1104,10 @@ DRACO_CODES_API draco_status draco_sketch_key_init(const draco_code *code, const
 
 DRACO_CODES_API draco_status draco_sketch_begin(const draco_code *code, uint64_t offset, void *sketch) {
     drc_sketch *head = (drc_sketch *)sketch;
-    if (draco_sketch_bytes(code) == 0 || !sketch || offset % (4 * DRACO_BLOCK) != 0) return DRACO_E_ARGUMENT;
+    draco_status ready = drc_ready(code);
+    if (ready != DRACO_OK) return ready;
+    if (!sketch) return DRACO_E_NULL;
+    if (offset % (4 * DRACO_BLOCK) != 0) return DRACO_E_ARGUMENT;
     memset(sketch, 0, draco_sketch_bytes(code));
     head->offset = offset;
     if (!drc_cyclic(code)) draco_fingerprint_begin(&((drc_print *)sketch)->print, offset);
@@ -1346,7 +1372,9 @@ static void drc_fold_bytes(const draco_code *code, const void *key, void *sketch
 DRACO_CODES_API draco_status draco_sketch_add(const draco_code *code, const void *key, void *sketch,
                                               const void *bytes, size_t n) {
     drc_sketch *head = (drc_sketch *)sketch;
-    if (draco_sketch_bytes(code) == 0 || !key || !sketch || (!bytes && n > 0)) return DRACO_E_ARGUMENT;
+    draco_status ready = drc_ready(code);
+    if (ready != DRACO_OK) return ready;
+    if (!key || !sketch || (!bytes && n > 0)) return DRACO_E_NULL;
     if (n > DRC_MAX_BYTES || head->offset + head->bytes > DRC_MAX_BYTES - n) return DRACO_E_ARGUMENT;
     if (drc_cyclic(code)) {
         drc_fold_bytes(code, key, sketch, (const unsigned char *)bytes, n);
@@ -1361,8 +1389,10 @@ DRACO_CODES_API draco_status draco_sketch_merge(const draco_code *code, const vo
                                                 const void *from) {
     drc_sketch *a = (drc_sketch *)into;
     const drc_sketch *b = (const drc_sketch *)from;
+    draco_status ready = drc_ready(code);
     size_t i;
-    if (draco_sketch_bytes(code) == 0 || !key || !into || !from) return DRACO_E_ARGUMENT;
+    if (ready != DRACO_OK) return ready;
+    if (!key || !into || !from) return DRACO_E_NULL;
     a->bytes += b->bytes;
     a->outside |= b->outside;
     if (drc_complex(code)) {
@@ -1383,8 +1413,10 @@ DRACO_CODES_API draco_status draco_sketch_merge(const draco_code *code, const vo
 DRACO_CODES_API draco_status draco_sketch_token(const draco_code *code, const void *key, const void *sketch,
                                                 uint8_t token[DRACO_TOKEN_BYTES]) {
     const drc_print *p = (const drc_print *)sketch;
-    if (draco_sketch_bytes(code) == 0 || drc_cyclic(code) || !key || !sketch || !token)
-        return DRACO_E_ARGUMENT;
+    draco_status ready = drc_ready(code);
+    if (ready != DRACO_OK) return ready;
+    if (drc_cyclic(code)) return DRACO_E_ARGUMENT;
+    if (!key || !sketch || !token) return DRACO_E_NULL;
     draco_fingerprint_finish(&p->print, (const draco_fingerprint_key *)key, token);
     return DRACO_OK;
 }
@@ -2234,8 +2266,9 @@ DRACO_CODES_API draco_status draco_locate(const draco_code *code, const void *ke
                                           const void *const *sketches, void *work, void *weights,
                                           draco_verdict *verdicts, draco_report *report) {
     double *w = (double *)weights;
-    if (draco_message_bytes(code, d) == 0 || !key || !sketches || !work || !weights || !verdicts || !report)
-        return DRACO_E_ARGUMENT;
+    draco_status ready = drc_ready_for(code, d);
+    if (ready != DRACO_OK) return ready;
+    if (!key || !sketches || !work || !weights || !verdicts || !report) return DRACO_E_NULL;
     if (drc_complex(code)) return drc_locate_complex(code, key, d, sketches, work, w, verdicts, report);
     if (drc_prime(code)) return drc_locate_prime(code, key, d, sketches, work, w, verdicts, report);
     return drc_locate_vote(code, key, d, sketches, work, w, verdicts, report);
@@ -2250,10 +2283,13 @@ DRACO_CODES_API int draco_weight_used(const draco_code *code, const void *weight
 DRACO_CODES_API draco_status draco_weights_winners(const draco_code *code, const int *winners,
                                                    void *weights) {
     double *w = (double *)weights;
+    draco_status ready = drc_ready(code);
     int g;
-    if (!drc_valid(code) || drc_cyclic(code) || !winners || !weights) return DRACO_E_ARGUMENT;
+    if (ready != DRACO_OK) return ready;
+    if (drc_cyclic(code)) return DRACO_E_ARGUMENT;
+    if (!winners || !weights) return DRACO_E_NULL;
     for (g = 0; g < code->groups; g++) {
-        if (draco_code_group(code, winners[g]) != g) return DRACO_E_ARGUMENT;
+        if (draco_code_group(code, winners[g]) != g) return DRACO_E_INDEX;
     }
     memset(weights, 0, draco_weights_bytes(code));
     for (g = 0; g < code->groups; g++) w[2 * winners[g]] = 1;
@@ -2439,10 +2475,11 @@ DRACO_CODES_API draco_status draco_combine(const draco_code *code, const void *w
                                            const void *const *messages, size_t d, size_t first, size_t count,
                                            const uint8_t *exponents, float *sum) {
     const double *w = (const double *)weights;
+    draco_status ready = drc_ready_for(code, d);
     size_t at, take;
-    if (draco_message_bytes(code, d) == 0 || !weights || !messages || !sum) return DRACO_E_ARGUMENT;
+    if (ready != DRACO_OK) return ready;
+    if (!weights || !messages || !sum || (drc_prime(code) && !exponents)) return DRACO_E_NULL;
     if (first > d || count > d - first || !drc_complete(code, weights, messages)) return DRACO_E_ARGUMENT;
-    if (drc_prime(code) && !exponents) return DRACO_E_ARGUMENT;
     for (at = first; at < first + count; at += take) {
         size_t inside = at % DRC_TILE, left = first + count - at;
         take = left < DRC_TILE - inside ? left : DRC_TILE - inside;
@@ -2475,8 +2512,9 @@ DRACO_CODES_API draco_status draco_decode(const draco_code *code, const draco_se
     const void **sketches = (const void **)work;
     void *key, *weights;
     size_t n, i, each, bytes = draco_message_bytes(code, d);
-    draco_status status;
-    if (bytes == 0 || !seed || !messages || !work || !sum || !verdicts || !report) return DRACO_E_ARGUMENT;
+    draco_status status = drc_ready_for(code, d), combined;
+    if (status != DRACO_OK) return status;
+    if (!seed || !messages || !work || !sum || !verdicts || !report) return DRACO_E_NULL;
     n = (size_t)code->n;
     each = drc_align(draco_sketch_bytes(code));
     key = at += drc_align(n * sizeof(void *));
@@ -2492,8 +2530,8 @@ DRACO_CODES_API draco_status draco_decode(const draco_code *code, const draco_se
     }
     if (status == DRACO_OK) status = draco_locate(code, key, d, sketches, at, weights, verdicts, report);
     if (status < 0) return status;
-    if (draco_combine(code, weights, messages, d, 0, d, exponents, sum) != DRACO_OK) return DRACO_E_ARGUMENT;
-    return status;
+    combined = draco_combine(code, weights, messages, d, 0, d, exponents, sum);
+    return combined == DRACO_OK ? status : combined;
 }
 
 static size_t drc_append(char *text, size_t capacity, size_t at, int length) {

@@ -86,8 +86,8 @@
  *
  * One token of token_bytes per voter, compared as bytes, in any order. cast says DRACO_OK as soon as a token
  * has a quorum, DRACO_MORE before, and DRACO_E_AMBIGUOUS once a second token has one as well; whoever comes
- * later is still judged at close. Nobody votes twice: a second cast, like an unknown voter, is
- * DRACO_E_ARGUMENT and changes nothing. box.decided is the lowest voter so far with the winning token, else
+ * later is still judged at close. Nobody votes twice: a second cast is DRACO_E_ARGUMENT, an
+ * unknown voter DRACO_E_INDEX, and neither changes anything. box.decided is the lowest voter so far with the winning token, else
  * n. close gives the same result whatever the order; who neither voted nor was spoilt is ABSENT. When the
  * vote is over digests (draco_digest_fn) and only one body is fetched, the caller compares its digest with
  * the token.
@@ -180,9 +180,9 @@ extern "C" {
  * untouched. */
 typedef enum draco_status {
     DRACO_OK = 0,
-    DRACO_MORE = 1,       /* nothing decided yet */
-    DRACO_UNVERIFIED = 2, /* decoded, but no redundancy was left to check the result */
-    DRACO_E_ARGUMENT = -1,
+    DRACO_MORE = 1,           /* nothing decided yet */
+    DRACO_UNVERIFIED = 2,     /* decoded, but no redundancy was left to check the result */
+    DRACO_E_ARGUMENT = -1,    /* an argument that none of the errors from DRACO_E_NULL on describes */
     DRACO_E_NO_MAJORITY = -2, /* a group without s+1 equal copies */
     DRACO_E_TOO_MANY_MISSING = -3,
     DRACO_E_AMBIGUOUS = -4, /* no set of liars within the code's reach explains the messages */
@@ -195,7 +195,13 @@ typedef enum draco_status {
     DRACO_E_TIMEOUT = -11,
     DRACO_E_STOPPED = -12, /* asked to stop */
     DRACO_E_MODEL = -13,
-    DRACO_E_IO = -14
+    DRACO_E_IO = -14,
+    DRACO_E_NULL = -15,          /* a pointer that must not be NULL */
+    DRACO_E_SIZE = -16,          /* a struct of functions whose `size` does not cover them */
+    DRACO_E_LIMITS = -17,        /* n, s, t or a quorum outside its limits, such as 2s + t + 1 > n */
+    DRACO_E_UNINITIALISED = -18, /* the code did not pass draco_code_init */
+    DRACO_E_BATCH = -19,         /* a batch of no samples */
+    DRACO_E_INDEX = -20          /* a worker, voter or part that does not exist, or is not this worker's */
 } draco_status;
 
 typedef enum draco_verdict {
@@ -207,6 +213,8 @@ typedef enum draco_verdict {
 } draco_verdict;
 
 DRACO_VOTE_API const char *draco_status_text(draco_status status);
+/* 1 for DRACO_E_ARGUMENT and DRACO_E_NULL to DRACO_E_INDEX: the call itself is wrong, and fails again. */
+DRACO_VOTE_API int draco_status_is_misuse(draco_status status);
 DRACO_VOTE_API const char *draco_verdict_text(draco_verdict verdict);
 
 /* ---- Secrets ---- */
@@ -315,23 +323,34 @@ extern "C" {
 DRACO_VOTE_API const char *draco_status_text(draco_status status) {
     static const char *const good[] = {"good", "waiting for more messages",
                                        "decoded, with no redundancy left to check the result"};
-    static const char *const bad[] = {"an argument is out of its range",
-                                      "no value has enough equal copies to outvote the liars",
-                                      "more messages are missing than the code carries",
-                                      "more liars than the code carries: their messages cannot be told apart",
-                                      "bytes that are not what they should be",
-                                      "out of memory",
-                                      "the system gave no random bytes",
-                                      "a value that cannot be represented (NaN, infinite or too large)",
-                                      "the transport failed",
-                                      "the two ends are set up differently",
-                                      "time is up",
-                                      "stopped on request",
-                                      "the model failed",
-                                      "reading or writing failed"};
+    static const char *const bad[] = {
+        "an argument is out of its range",
+        "no value has enough equal copies to outvote the liars",
+        "more messages are missing than the code carries",
+        "more liars than the code carries: their messages cannot be told apart",
+        "bytes that are not what they should be",
+        "out of memory",
+        "the system gave no random bytes",
+        "a value that cannot be represented (NaN, infinite or too large)",
+        "the transport failed",
+        "the two ends are set up differently",
+        "time is up",
+        "stopped on request",
+        "the model failed",
+        "reading or writing failed",
+        "a pointer is NULL",
+        "a struct of functions does not say its size, or lacks a function",
+        "n, s, t or the quorum is outside its limits (n must be at least 2s + t + 1)",
+        "the code is not initialised (draco_code_init)",
+        "the batch is empty",
+        "no such worker, voter or part, or the part is another worker's"};
     if (status >= DRACO_OK && status <= DRACO_UNVERIFIED) return good[status];
-    if (status <= DRACO_E_ARGUMENT && status >= DRACO_E_IO) return bad[-1 - (int)status];
+    if (status <= DRACO_E_ARGUMENT && status >= DRACO_E_INDEX) return bad[-1 - (int)status];
     return "unknown status";
+}
+
+DRACO_VOTE_API int draco_status_is_misuse(draco_status status) {
+    return status == DRACO_E_ARGUMENT || (status <= DRACO_E_NULL && status >= DRACO_E_INDEX);
 }
 
 DRACO_VOTE_API const char *draco_verdict_text(draco_verdict verdict) {
@@ -475,7 +494,8 @@ DRACO_VOTE_API draco_status draco_vote_exact(const void *const *ballots, size_t 
     uint16_t leader[DRACO_VOTE_MAX];
     size_t i, at, values, first = 0;
     uint16_t all = DRV_NOBODY;
-    if (!ballots || n == 0 || n > DRACO_VOTE_MAX || quorum == 0 || quorum > n) return DRACO_E_ARGUMENT;
+    if (!ballots) return DRACO_E_NULL;
+    if (n == 0 || n > DRACO_VOTE_MAX || quorum == 0 || quorum > n) return DRACO_E_LIMITS;
     for (i = 0; i < n; i++) {
         if (ballots[i] && all == DRV_NOBODY) all = (uint16_t)i;
         leader[i] = ballots[i] ? all : DRV_NOBODY;
@@ -592,7 +612,8 @@ DRACO_VOTE_API draco_status draco_vote_tolerant(const float *const *ballots, siz
     drv_race race;
     size_t i, first, present = 0;
     int apart = 0;
-    if (!ballots || n == 0 || n > DRACO_VOTE_MAX || quorum == 0 || quorum > n) return DRACO_E_ARGUMENT;
+    if (!ballots) return DRACO_E_NULL;
+    if (n == 0 || n > DRACO_VOTE_MAX || quorum == 0 || quorum > n) return DRACO_E_LIMITS;
     if (!(abs_tol >= 0 && abs_tol <= FLT_MAX && rel_tol >= 0 && rel_tol < 1)) return DRACO_E_ARGUMENT;
     race.ballots = ballots;
     race.n = n;
@@ -872,8 +893,9 @@ DRACO_VOTE_API size_t draco_tally_bytes(size_t n, size_t token_bytes) {
 DRACO_VOTE_API draco_status draco_tally_open(draco_tally *box, size_t n, size_t token_bytes, size_t quorum,
                                              void *memory) {
     size_t i;
-    if (!box || !memory || quorum == 0 || quorum > n || token_bytes == 0) return DRACO_E_ARGUMENT;
-    if (draco_tally_bytes(n, token_bytes) == 0) return DRACO_E_ARGUMENT;
+    if (!box || !memory) return DRACO_E_NULL;
+    if (quorum == 0 || quorum > n) return DRACO_E_LIMITS;
+    if (token_bytes == 0 || draco_tally_bytes(n, token_bytes) == 0) return DRACO_E_ARGUMENT;
     box->n = box->decided = box->rival = n;
     box->quorum = quorum;
     box->token_bytes = token_bytes;
@@ -890,7 +912,9 @@ static int drv_same(const draco_tally *box, size_t a, size_t b) {
 
 DRACO_VOTE_API draco_status draco_tally_cast(draco_tally *box, size_t voter, const void *token) {
     size_t i, copies = 0, first = voter;
-    if (!token || voter >= box->n || box->state[voter] != DRACO_UNDECIDED) return DRACO_E_ARGUMENT;
+    if (!token) return DRACO_E_NULL;
+    if (voter >= box->n) return DRACO_E_INDEX;
+    if (box->state[voter] != DRACO_UNDECIDED) return DRACO_E_ARGUMENT;
     memcpy(box->tokens + voter * box->token_bytes, token, box->token_bytes);
     box->state[voter] = DRACO_AGREES;
     for (i = box->n; i-- > 0;) {
@@ -909,7 +933,8 @@ DRACO_VOTE_API draco_status draco_tally_cast(draco_tally *box, size_t voter, con
 }
 
 DRACO_VOTE_API draco_status draco_tally_spoil(draco_tally *box, size_t voter, draco_verdict why) {
-    if (voter >= box->n || box->state[voter] != DRACO_UNDECIDED) return DRACO_E_ARGUMENT;
+    if (voter >= box->n) return DRACO_E_INDEX;
+    if (box->state[voter] != DRACO_UNDECIDED) return DRACO_E_ARGUMENT;
     if (why != DRACO_ABSENT && why != DRACO_MALFORMED) return DRACO_E_ARGUMENT;
     box->state[voter] = why;
     return DRACO_OK;

@@ -5,12 +5,12 @@
 static void descriptor_limits(void **state) {
     (void)state;
     draco_code good = {.n = 15, .s = 2}, code;
-    assert_int_equal(draco_code_init(NULL), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_code_init(NULL), DRACO_E_NULL);
     const int bad[][3] = {{0, 0, 0}, {-1, 0, 0},   {4, 2, 0},       {5, -1, 0},      {5, 0, -1},
                           {5, 0, 5}, {4097, 0, 0}, {5, 1 << 30, 0}, {5, 0, 1 << 30}, {6, 2, 2}};
     for (size_t k = 0; k < sizeof bad / sizeof bad[0]; k++) {
         code = (draco_code){.n = bad[k][0], .s = bad[k][1], .t = bad[k][2]};
-        assert_int_equal(draco_code_init(&code), DRACO_E_ARGUMENT);
+        assert_int_equal(draco_code_init(&code), DRACO_E_LIMITS);
         assert_int_equal(code.r, 0);
     }
     code = good;
@@ -207,7 +207,7 @@ static void tokens_and_winners(void **state) {
     assert_true(draco_weight_used(&code, weights, 4) && !draco_weight_used(&code, weights, 0));
     assert_int_equal(draco_combine(&code, weights, rows, 50, 0, 50, NULL, sum), DRACO_OK);
     assert_memory_equal(sum, now.sum, sizeof sum);
-    assert_int_equal(draco_weights_winners(&code, (const int[]){3, 4}, weights), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_weights_winners(&code, (const int[]){3, 4}, weights), DRACO_E_INDEX);
     free(weights);
     step_free(&now);
 }
@@ -339,14 +339,18 @@ static void arguments(void **state) {
     assert_int_equal(draco_code_load(&code, 5), 0);
     assert_int_equal(draco_code_part(&code, -1, 0), -1);
     assert_int_equal(draco_code_group(&code, 5), -1);
-    assert_int_equal(draco_code_coefficient(&code, 5, 0, value), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_encode_add(&code, 0, 1, g, 4, e, NULL), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_code_coefficient(&code, 5, 0, value), DRACO_E_INDEX);
+    assert_int_equal(draco_code_coefficient(&code, 0, -1, value), DRACO_E_INDEX);
+    assert_int_equal(draco_code_coefficient(&none, 0, 0, value), DRACO_E_UNINITIALISED);
+    assert_int_equal(draco_code_coefficient(NULL, 0, 0, value), DRACO_E_NULL);
+    assert_int_equal(draco_encode_begin(&none, 4, m), DRACO_E_UNINITIALISED);
+    assert_int_equal(draco_encode_begin(&code, 0, m), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_encode_add(&code, 0, 1, g, 4, e, NULL), DRACO_E_NULL);
     assert_int_equal(draco_encode_begin(&code, 4, m), DRACO_OK);
     int foreign = 0;
     while (draco_code_holds(&code, 0, foreign)) foreign++;
-    assert_int_equal(draco_encode_add(&code, 0, foreign, g, 4, e, m), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_encode_add(&code, 0, draco_code_part(&code, 0, 0), g, 4, NULL, m),
-                     DRACO_E_ARGUMENT);
+    assert_int_equal(draco_encode_add(&code, 0, foreign, g, 4, e, m), DRACO_E_INDEX);
+    assert_int_equal(draco_encode_add(&code, 0, draco_code_part(&code, 0, 0), g, 4, NULL, m), DRACO_E_NULL);
     assert_int_equal(draco_sketch_begin(&code, 4, m), DRACO_E_ARGUMENT);
     assert_true(draco_code_describe(&none, text, sizeof text) > 0);
     assert_string_equal(text, "not a code");

@@ -28,16 +28,18 @@ static const char *letters(const draco_verdict *verdicts, size_t n) {
 
 static void every_status_has_words(void **unused) {
     (void)unused;
-    for (int a = DRACO_E_IO; a <= DRACO_UNVERIFIED; a++) {
+    for (int a = DRACO_E_INDEX; a <= DRACO_UNVERIFIED; a++) {
         assert_string_not_equal(draco_status_text((draco_status)a), "unknown status");
-        for (int b = DRACO_E_IO; b < a; b++)
+        for (int b = DRACO_E_INDEX; b < a; b++)
             assert_string_not_equal(draco_status_text((draco_status)a), draco_status_text((draco_status)b));
     }
     assert_string_equal(draco_status_text(DRACO_OK), "good");
     assert_string_equal(draco_status_text(DRACO_E_MEMORY), "out of memory");
     assert_string_equal(draco_status_text(DRACO_E_TIMEOUT), "time is up");
     assert_string_equal(draco_status_text((draco_status)3), "unknown status");
-    assert_string_equal(draco_status_text((draco_status)-15), "unknown status");
+    assert_string_equal(draco_status_text((draco_status)-21), "unknown status");
+    for (int a = DRACO_E_INDEX; a <= DRACO_UNVERIFIED; a++)
+        assert_int_equal(draco_status_is_misuse((draco_status)a), a <= DRACO_E_NULL || a == DRACO_E_ARGUMENT);
     assert_string_equal(draco_verdict_text(DRACO_MALFORMED), "malformed");
     assert_string_equal(draco_verdict_text((draco_verdict)5), "unknown verdict");
 }
@@ -148,11 +150,11 @@ static void exact_checks_its_arguments(void **unused) {
     static const void *many[DRACO_VOTE_MAX + 1];
     const void *ballots[2] = {"x", "x"};
     size_t winner = UNTOUCHED;
-    assert_int_equal(draco_vote_exact(NULL, 2, 1, 1, &winner, NULL), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_vote_exact(ballots, 0, 1, 1, &winner, NULL), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_vote_exact(ballots, 2, 1, 0, &winner, NULL), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_vote_exact(ballots, 2, 1, 3, &winner, NULL), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_vote_exact(many, DRACO_VOTE_MAX + 1, 1, 1, &winner, NULL), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_vote_exact(NULL, 2, 1, 1, &winner, NULL), DRACO_E_NULL);
+    assert_int_equal(draco_vote_exact(ballots, 0, 1, 1, &winner, NULL), DRACO_E_LIMITS);
+    assert_int_equal(draco_vote_exact(ballots, 2, 1, 0, &winner, NULL), DRACO_E_LIMITS);
+    assert_int_equal(draco_vote_exact(ballots, 2, 1, 3, &winner, NULL), DRACO_E_LIMITS);
+    assert_int_equal(draco_vote_exact(many, DRACO_VOTE_MAX + 1, 1, 1, &winner, NULL), DRACO_E_LIMITS);
     assert_int_equal(winner, UNTOUCHED);
     assert_int_equal(draco_vote_exact(ballots, 2, 1, 2, NULL, NULL), DRACO_OK);
 }
@@ -268,10 +270,10 @@ static void box_counts_nobody_twice(void **unused) {
     assert_int_equal(draco_tally_cast(&r.box, 0, "x"), DRACO_E_ARGUMENT);
     assert_int_equal(draco_tally_cast(&r.box, 0, "y"), DRACO_E_ARGUMENT);
     assert_int_equal(draco_tally_spoil(&r.box, 0, DRACO_MALFORMED), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_tally_cast(&r.box, 3, "x"), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_tally_cast(&r.box, (size_t)-1, "x"), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_tally_cast(&r.box, 1, NULL), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_tally_spoil(&r.box, 3, DRACO_ABSENT), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_cast(&r.box, 3, "x"), DRACO_E_INDEX);
+    assert_int_equal(draco_tally_cast(&r.box, (size_t)-1, "x"), DRACO_E_INDEX);
+    assert_int_equal(draco_tally_cast(&r.box, 1, NULL), DRACO_E_NULL);
+    assert_int_equal(draco_tally_spoil(&r.box, 3, DRACO_ABSENT), DRACO_E_INDEX);
     assert_int_equal(draco_tally_spoil(&r.box, 1, DRACO_BLAMED), DRACO_E_ARGUMENT);
     assert_int_equal(draco_tally_close(&r.box, NULL, verdicts), DRACO_E_NO_MAJORITY);
     assert_int_equal(draco_tally_spoil(&r.box, 1, DRACO_MALFORMED), DRACO_OK);
@@ -301,12 +303,12 @@ static void box_checks_its_arguments(void **unused) {
     (void)unused;
     draco_tally box;
     draco_verdict memory[16];
-    assert_int_equal(draco_tally_open(NULL, 3, 4, 2, memory), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_tally_open(&box, 3, 4, 2, NULL), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_tally_open(&box, 0, 4, 1, memory), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_open(NULL, 3, 4, 2, memory), DRACO_E_NULL);
+    assert_int_equal(draco_tally_open(&box, 3, 4, 2, NULL), DRACO_E_NULL);
+    assert_int_equal(draco_tally_open(&box, 0, 4, 1, memory), DRACO_E_LIMITS);
     assert_int_equal(draco_tally_open(&box, 3, 0, 2, memory), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_tally_open(&box, 3, 4, 0, memory), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_tally_open(&box, 3, 4, 4, memory), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_open(&box, 3, 4, 0, memory), DRACO_E_LIMITS);
+    assert_int_equal(draco_tally_open(&box, 3, 4, 4, memory), DRACO_E_LIMITS);
     assert_int_equal(draco_tally_bytes(3, 4), 3 * (sizeof(draco_verdict) + 4));
     assert_int_equal(draco_tally_bytes(SIZE_MAX / 8, 16), 0);
     assert_int_equal(draco_tally_bytes(2, SIZE_MAX / 2), 0);
@@ -427,17 +429,17 @@ static void tolerant_checks_its_arguments(void **unused) {
     float value = 1;
     const float *ballots[2] = {&value, &value};
     size_t w = UNTOUCHED;
-    assert_int_equal(draco_vote_tolerant(NULL, 2, 1, 0, 0, 1, &w, NULL), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_vote_tolerant(ballots, 0, 1, 0, 0, 1, &w, NULL), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_vote_tolerant(ballots, 2, 1, 0, 0, 0, &w, NULL), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_vote_tolerant(ballots, 2, 1, 0, 0, 3, &w, NULL), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_vote_tolerant(NULL, 2, 1, 0, 0, 1, &w, NULL), DRACO_E_NULL);
+    assert_int_equal(draco_vote_tolerant(ballots, 0, 1, 0, 0, 1, &w, NULL), DRACO_E_LIMITS);
+    assert_int_equal(draco_vote_tolerant(ballots, 2, 1, 0, 0, 0, &w, NULL), DRACO_E_LIMITS);
+    assert_int_equal(draco_vote_tolerant(ballots, 2, 1, 0, 0, 3, &w, NULL), DRACO_E_LIMITS);
     assert_int_equal(draco_vote_tolerant(ballots, 2, 1, -1, 0, 1, &w, NULL), DRACO_E_ARGUMENT);
     assert_int_equal(draco_vote_tolerant(ballots, 2, 1, 0, -1, 1, &w, NULL), DRACO_E_ARGUMENT);
     assert_int_equal(draco_vote_tolerant(ballots, 2, 1, 0, 1, 1, &w, NULL), DRACO_E_ARGUMENT);
     assert_int_equal(draco_vote_tolerant(ballots, 2, 1, NAN, 0, 1, &w, NULL), DRACO_E_ARGUMENT);
     assert_int_equal(draco_vote_tolerant(ballots, 2, 1, 0, NAN, 1, &w, NULL), DRACO_E_ARGUMENT);
     assert_int_equal(draco_vote_tolerant(ballots, 2, 1, INFINITY, 0, 1, &w, NULL), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_vote_tolerant(many, DRACO_VOTE_MAX + 1, 1, 0, 0, 1, &w, NULL), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_vote_tolerant(many, DRACO_VOTE_MAX + 1, 1, 0, 0, 1, &w, NULL), DRACO_E_LIMITS);
     assert_int_equal(w, UNTOUCHED);
     assert_int_equal(draco_vote_tolerant(ballots, 2, 1, 0, 0, 2, NULL, NULL), DRACO_OK);
 }

@@ -166,7 +166,7 @@ static int train_grpc_open(const train_options *o, const train_setup *s, const v
     t->open = status >= 0;
     if (status >= 0) return 0;
     fprintf(stderr, "draco-train: grpc: %s\n", why[0] ? why : draco_status_text(status));
-    return status == DRACO_E_ARGUMENT || status == DRACO_E_CONFIG ? 2 : 1;
+    return draco_status_is_misuse(status) || status == DRACO_E_CONFIG ? 2 : 1;
 }
 #endif
 

@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t i = 0; i < n; i++) {
         size_t voter = (i * 7 + data[0]) % MOST; /* out of order; some are no voters at all */
         if (voter < n && ballots[voter]) draco_tally_cast(&box, voter, ballots[voter]);
-        if (voter >= n && draco_tally_cast(&box, voter, data) != DRACO_E_ARGUMENT) abort();
+        if (voter >= n && draco_tally_cast(&box, voter, data) != DRACO_E_INDEX) abort();
     }
     for (size_t i = 0; i < n; i++) {
         draco_status again = ballots[i] ? draco_tally_cast(&box, i, ballots[i]) : DRACO_E_ARGUMENT;
