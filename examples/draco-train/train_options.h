@@ -204,7 +204,7 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
          "bar on a terminal, else lines"},
         {"metrics", TRAIN_TEXT, &o->metrics, 0, 0, NULL, "FILE", "write every step as a line of JSON"},
         {"plot", TRAIN_TEXT, &o->plot, 0, 0, NULL, "FILE",
-         "draw accuracy against steps and time (.svg or .png)"},
+         "draw the test error against steps and time (.svg)"},
         {"params", TRAIN_TEXT, &o->params, 0, 0, NULL, "FILE", "write the final parameters as raw floats"},
         {"checkpoint", TRAIN_TEXT, &o->checkpoint, 0, 0, NULL, "FILE",
          "write checkpoints here, and when a run stops"},
