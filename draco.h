@@ -7,6 +7,52 @@
  *
  * and include the header alone everywhere else. DRACO_STATIC, defined as well, makes a private copy. Link -lm.
  *
+ * There are two ways to use it. A program that computes, gathers and steps by itself opens an encoder for
+ * each worker and a decoder at the server: the worker's gradients come from a callback and leave as one
+ * message, the n messages go in as an array of pointers, and out come the exact sum and who lied. Memory,
+ * secrets and sizes are the layer's business, and the three codes differ in one line of the description. A
+ * program that wants the round run for it (deadlines, transports, verdicts in time, several servers) fills in
+ * the structs of functions further down: the second program.
+ *
+ * program: five workers of which one lies, a gradient of three numbers, and no transport at all
+ *
+ *     #define DRACO_IMPLEMENTATION
+ *     #include "draco.h"
+ *     #include <stdio.h>
+ *
+ *     static draco_status gradient(void *ctx, int part, size_t first, size_t count, float *g) {
+ *         (void)ctx, (void)first, (void)count;
+ *         g[0] = (float)part, g[1] = 1, g[2] = -0.5f;
+ *         return DRACO_OK;
+ *     }
+ *     int main(void) {
+ *         draco_coding coding = {0};
+ *         draco_encoder *worker[5];
+ *         draco_decoder *server;
+ *         draco_round round;
+ *         void *rows[5], *agreed;
+ *         float sum[3];
+ *         int i;
+ *         coding.d = 3, coding.gradient = gradient;
+ *         coding.code.n = 5, coding.code.s = 1;
+ *         coding.code.scheme = DRACO_CYCLIC, coding.code.field = DRACO_FIELD_PRIME;
+ *         if (draco_decoder_open(&server, &coding) < 0) return 1;
+ *         for (i = 0; i < 5; i++) draco_encoder_open(&worker[i], &coding, i);
+ *         for (i = 0; i < 5; i++) draco_encoder_exponents(worker[i], &rows[i]);
+ *         draco_decoder_agree(server, rows, &agreed, NULL);
+ *         for (i = 0; i < 5; i++) draco_encoder_message(worker[i], agreed, &rows[i]);
+ *         if (!rows[3]) return 1;
+ *         *(unsigned char *)rows[3] ^= 1;
+ *         if (draco_decoder_decode(server, rows, sum, &round) < 0) return 1;
+ *         printf("%g %g %g, worker 3 %s\n", (double)sum[0], (double)sum[1], (double)sum[2],
+ *                draco_verdict_text(round.verdicts[3]));
+ *         for (i = 0; i < 5; i++) draco_encoder_close(worker[i]);
+ *         i = round.verdicts[3] == DRACO_BLAMED && sum[0] > 9.999f && sum[0] < 10.001f;
+ *         draco_decoder_close(server);
+ *         return i ? 0 : 1;
+ *     }
+ * end of program
+ *
  * program: five workers learn two numbers, one of them lies in every step; the transport is a loop
  *
  *     #define DRACO_IMPLEMENTATION
@@ -446,6 +492,72 @@ typedef struct draco_trainer {
     uint64_t updates; /* out: steps that moved the model */
 } draco_trainer;
 DRACO_API draco_status draco_train(draco_trainer *trainer);
+
+/* ---- The common case: an encoder for each worker, a decoder at the server ----
+ *
+ *     worker i                                      server
+ *     draco_encoder_exponents(&report)   reports -> draco_decoder_agree(reports, &agreed)
+ *     draco_encoder_message(agreed)     messages -> draco_decoder_decode(messages, sum)
+ *
+ * One flow for all codes. The first line is the prime field's; with the other codes its calls do nothing,
+ * report and agreed are NULL and have 0 bytes, and a program that uses no other code may leave it out.
+ *
+ * An array of the n workers' pointers is passed as `const void *`, so that float **, float *const *, void *[]
+ * and any other array of object pointers go in as they are, in C and in C++. A NULL in it is a missing
+ * worker; so is a message of another length than message_bytes, which the caller, who knows the length, has
+ * to make NULL. Pointers are to 4-byte aligned memory, and are not kept after the call. After open nothing is
+ * allocated. A handle is used by one thread at a time; encoders of different workers may run side by side if
+ * `gradient` may. */
+typedef struct draco_coding { /* zero, but for d, n, s and gradient, is the default everywhere */
+    size_t d;                 /* floats of a gradient and of the sum; odd is fine */
+    draco_code code; /* n and s, and t, scheme, field, support; draco_code_init is not needed before */
+    size_t batch;    /* samples of a batch, shared out to the parts; default: one a part */
+    /* gradient[d] = the SUM over the samples first .. first + count - 1 of the batch, which make up
+     * `part`. All of it is written; equal parts must give equal bits on all workers. Not needed by a
+     * decoder. */
+    draco_status (*gradient)(void *ctx, int part, size_t first, size_t count, float *gradient);
+    void *ctx;
+    double scale;              /* decode multiplies the sum by it: 1.0 / batch makes it the mean; default 1 */
+    draco_allocator allocator; /* default malloc */
+    /* Set by draco_coding_init: bytes of a message, of a report, and of what was agreed on. */
+    size_t message_bytes, report_bytes, agreed_bytes;
+} draco_coding;
+
+/* Checks a description and completes it; open does the same to its own copy. DRACO_E_ARGUMENT: d is 0 or
+ * too large. */
+DRACO_API draco_status draco_coding_init(draco_coding *coding);
+
+typedef struct draco_encoder draco_encoder;
+/* DRACO_E_INDEX: there is no such worker. On an error *encoder is NULL. */
+DRACO_API draco_status draco_encoder_open(draco_encoder **encoder, const draco_coding *coding, int worker);
+/* Prime field: computes the gradients of a new round, keeps them for draco_encoder_message, and reports their
+ * exponents: report_bytes bytes, valid until the next call. */
+DRACO_API draco_status draco_encoder_exponents(draco_encoder *encoder, void **report);
+/* The message of this round: message_bytes bytes, the encoder's, valid until its next message. agreed:
+ * agreed_bytes bytes. On an error (the callback's, DRACO_E_RANGE: NaN or Inf in the prime field) *message
+ * is NULL. */
+DRACO_API draco_status draco_encoder_message(draco_encoder *encoder, const void *agreed, void **message);
+DRACO_API void draco_encoder_close(draco_encoder *encoder);
+
+typedef struct draco_decoder draco_decoder;
+DRACO_API draco_status draco_decoder_open(draco_decoder **decoder, const draco_coding *coding);
+/* reports: n pointers. agreed: the decoder's memory, valid until the next call. round: what was found, or
+ * NULL. */
+DRACO_API draco_status draco_decoder_agree(draco_decoder *decoder, const void *reports, void **agreed,
+                                           draco_round *round);
+/* messages: n pointers. sum[d] = scale times the sum of the gradients of all parts; untouched on an error.
+ * The secret is fresh in each call. round, if not NULL: status, verdicts (the decoder's memory, valid
+ * until its next call), report, seconds, and when the sum could not be decoded the reason as a line of
+ * text. After an error it may be called again with more messages. Whoever was blamed by agree stays so in
+ * decode. */
+DRACO_API draco_status draco_decoder_decode(draco_decoder *decoder, const void *messages, float *sum,
+                                            draco_round *round);
+DRACO_API void draco_decoder_close(draco_decoder *decoder);
+
+/* For a `gradient` that is computed in double: each value rounded to the nearest float, ties to even.
+ * DRACO_E_RANGE, and nothing written, when one is NaN or beyond the largest float. The sum is then that of
+ * the rounded gradients: off by at most 2^-24 of each part's value (2^-150 for values under 2^-126). */
+DRACO_API draco_status draco_floats_of(const double *values, size_t count, float *rounded);
 
 #ifdef __cplusplus
 }
@@ -1852,6 +1964,262 @@ DRACO_API draco_status draco_train(draco_trainer *t) {
                 return status;
         }
     }
+    return DRACO_OK;
+}
+
+/* ---- The common case ---- */
+
+struct draco_encoder {
+    draco_coding c;
+    int worker, ready; /* ready: the gradients are those of the last report */
+    float *gradients;  /* cyclic: complex field: one at a time; prime: all r */
+    uint8_t *report;   /* prime: exponents of the r parts */
+    void *message;     /* repetition: the gradient is computed here */
+};
+
+struct draco_decoder {
+    draco_coding c;
+    int ready; /* agreed is set */
+    const void **pointers;
+    draco_verdict *verdicts, *early; /* early: those of agree */
+    uint8_t *agreed;
+    void *work; /* of draco_exponents_decide, then of draco_decode */
+};
+
+DRACO_API draco_status draco_coding_init(draco_coding *coding) {
+    draco_coding c;
+    draco_status status;
+    if (!coding) return DRACO_E_NULL;
+    c = *coding;
+    if (!c.allocator.alloc != !c.allocator.release) return DRACO_E_NULL;
+    status = draco_code_init(&c.code);
+    if (status < 0) return status;
+    c.message_bytes = draco_message_bytes(&c.code, c.d);
+    if (c.d == 0 || c.message_bytes == 0) return DRACO_E_ARGUMENT;
+    c.agreed_bytes = drs_is_prime(&c.code) ? draco_exponent_bytes(c.d) : 0;
+    c.report_bytes = (size_t)c.code.r * c.agreed_bytes;
+    if (c.batch == 0) c.batch = (size_t)c.code.parts;
+    if (c.scale == 0) c.scale = 1;
+    *coding = c;
+    return DRACO_OK;
+}
+
+DRACO_API draco_status draco_encoder_open(draco_encoder **encoder, const draco_coding *coding, int worker) {
+    draco_coding c;
+    draco_encoder *e;
+    draco_status status;
+    size_t rows;
+    if (!encoder) return DRACO_E_NULL;
+    *encoder = NULL;
+    if (!coding || !coding->gradient) return DRACO_E_NULL;
+    c = *coding;
+    status = draco_coding_init(&c);
+    if (status < 0) return status;
+    if (worker < 0 || worker >= c.code.n) return DRACO_E_INDEX;
+    e = (draco_encoder *)drs_zalloc(&c.allocator, 1, sizeof *e);
+    if (!e) return DRACO_E_MEMORY;
+    e->c = c;
+    e->worker = worker;
+    rows = c.code.scheme == DRACO_REPETITION ? 0 : c.agreed_bytes ? (size_t)c.code.r : 1u;
+    e->message = drs_zalloc(&c.allocator, 1, c.message_bytes);
+    e->gradients = (float *)drs_zalloc(&c.allocator, c.d, rows * sizeof(float));
+    e->report = (uint8_t *)drs_zalloc(&c.allocator, c.report_bytes, 1);
+    if (!e->message || !e->gradients || !e->report) {
+        draco_encoder_close(e);
+        return DRACO_E_MEMORY;
+    }
+    *encoder = e;
+    return DRACO_OK;
+}
+
+DRACO_API void draco_encoder_close(draco_encoder *e) {
+    draco_allocator a;
+    if (!e) return;
+    a = e->c.allocator;
+    drs_release(&a, e->message);
+    drs_release(&a, e->gradients);
+    drs_release(&a, e->report);
+    drs_release(&a, e);
+}
+
+static draco_status drs_encoder_part(const draco_encoder *e, int part, float *gradient) {
+    size_t first, count;
+    draco_code_samples(&e->c.code, e->c.batch, part, &first, &count);
+    return e->c.gradient(e->c.ctx, part, first, count, gradient);
+}
+
+DRACO_API draco_status draco_encoder_exponents(draco_encoder *e, void **report) {
+    draco_status status = DRACO_OK;
+    int l;
+    if (!report) return DRACO_E_NULL;
+    *report = NULL;
+    if (!e) return DRACO_E_NULL;
+    if (!e->c.report_bytes) return DRACO_OK;
+    e->ready = 0;
+    for (l = 0; l < e->c.code.r && status >= 0; l++) {
+        float *gradient = e->gradients + (size_t)l * e->c.d;
+        status = drs_encoder_part(e, draco_code_part(&e->c.code, e->worker, l), gradient);
+        if (status >= 0)
+            status =
+                draco_exponents_of(&e->c.code, gradient, e->c.d, e->report + (size_t)l * e->c.agreed_bytes);
+    }
+    if (status < 0) return status;
+    e->ready = 1;
+    *report = e->report;
+    return DRACO_OK;
+}
+
+DRACO_API draco_status draco_encoder_message(draco_encoder *e, const void *agreed, void **message) {
+    draco_status status;
+    int l, prime;
+    if (!message) return DRACO_E_NULL;
+    *message = NULL;
+    if (!e) return DRACO_E_NULL;
+    prime = e->c.agreed_bytes > 0;
+    if (prime && !agreed) return DRACO_E_NULL;
+    if (prime && !e->ready) return DRACO_E_ARGUMENT;
+    if (e->c.code.scheme == DRACO_REPETITION) {
+        status = drs_encoder_part(e, draco_code_part(&e->c.code, e->worker, 0), (float *)e->message);
+        if (status >= 0) *message = e->message;
+        return status < 0 ? status : DRACO_OK;
+    }
+    status = draco_encode_begin(&e->c.code, e->c.d, e->message);
+    for (l = 0; l < e->c.code.r && status >= 0; l++) {
+        int part = draco_code_part(&e->c.code, e->worker, l);
+        float *gradient = e->gradients + (prime ? (size_t)l * e->c.d : 0);
+        if (!prime) status = drs_encoder_part(e, part, gradient);
+        if (status >= 0)
+            status = draco_encode_add(&e->c.code, e->worker, part, gradient, e->c.d, (const uint8_t *)agreed,
+                                      e->message);
+    }
+    if (status < 0) return status;
+    *message = e->message;
+    return DRACO_OK;
+}
+
+DRACO_API draco_status draco_decoder_open(draco_decoder **decoder, const draco_coding *coding) {
+    draco_coding c;
+    draco_decoder *d;
+    draco_status status;
+    size_t n, decode, decide;
+    if (!decoder) return DRACO_E_NULL;
+    *decoder = NULL;
+    if (!coding) return DRACO_E_NULL;
+    c = *coding;
+    status = draco_coding_init(&c);
+    if (status < 0) return status;
+    d = (draco_decoder *)drs_zalloc(&c.allocator, 1, sizeof *d);
+    if (!d) return DRACO_E_MEMORY;
+    d->c = c;
+    n = (size_t)c.code.n;
+    decode = draco_decode_work_bytes(&c.code);
+    decide = draco_exponents_work_bytes(&c.code, c.d);
+    d->pointers = (const void **)drs_zalloc(&c.allocator, n, sizeof(void *));
+    d->verdicts = (draco_verdict *)drs_zalloc(&c.allocator, n, 2 * sizeof(draco_verdict));
+    d->agreed = (uint8_t *)drs_zalloc(&c.allocator, c.agreed_bytes, 1);
+    d->work = drs_zalloc(&c.allocator, decode > decide ? decode : decide, 1);
+    if (!d->pointers || !d->verdicts || !d->agreed || !d->work) {
+        draco_decoder_close(d);
+        return DRACO_E_MEMORY;
+    }
+    d->early = d->verdicts + n;
+    *decoder = d;
+    return DRACO_OK;
+}
+
+DRACO_API void draco_decoder_close(draco_decoder *d) {
+    draco_allocator a;
+    if (!d) return;
+    a = d->c.allocator;
+    drs_release(&a, (void *)d->pointers);
+    drs_release(&a, d->verdicts);
+    drs_release(&a, d->agreed);
+    drs_release(&a, d->work);
+    drs_release(&a, d);
+}
+
+/* The caller's array as pointers to void: copied as bytes, because its own type may be any. */
+static void drs_decoder_take(draco_decoder *d, const void *pointers, draco_round *out) {
+    memcpy((void *)d->pointers, pointers, (size_t)d->c.code.n * sizeof(void *));
+    memset(d->verdicts, 0, (size_t)d->c.code.n * sizeof *d->verdicts);
+    memset(out, 0, sizeof *out);
+    out->verdicts = d->verdicts;
+    out->server_seconds = drs_now();
+}
+
+static draco_status drs_decoder_give(draco_decoder *d, draco_status status, draco_round *out,
+                                     draco_round *round) {
+    out->status = status;
+    out->seconds = out->server_seconds = drs_now() - out->server_seconds;
+    if (status < 0)
+        (void)draco_report_describe(&d->c.code, status, d->verdicts, &out->report, out->text,
+                                    sizeof out->text);
+    if (round) *round = *out;
+    return status;
+}
+
+DRACO_API draco_status draco_decoder_agree(draco_decoder *d, const void *reports, void **agreed,
+                                           draco_round *round) {
+    draco_round out;
+    draco_status status;
+    if (!agreed) return DRACO_E_NULL;
+    *agreed = NULL;
+    if (!d || !reports) return DRACO_E_NULL;
+    drs_decoder_take(d, reports, &out);
+    if (!d->c.agreed_bytes) return drs_decoder_give(d, DRACO_OK, &out, round);
+    status = draco_exponents_decide(&d->c.code, (const uint8_t *const *)(const void *)d->pointers, d->c.d,
+                                    d->work, d->agreed, d->verdicts, &out.report);
+    memcpy(d->early, d->verdicts, (size_t)d->c.code.n * sizeof *d->early);
+    d->ready = status >= 0;
+    if (d->ready) *agreed = d->agreed;
+    return drs_decoder_give(d, status, &out, round);
+}
+
+/* Who lied about an exponent has lied in this round, however good the message that followed. */
+static void drs_decoder_join(draco_decoder *d, draco_report *report) {
+    int i;
+    for (i = 0; i < d->c.code.n; i++) {
+        draco_verdict was = d->verdicts[i], now = d->early[i];
+        if (now == was || (now != DRACO_BLAMED && (now != DRACO_MALFORMED || was != DRACO_AGREES))) continue;
+        d->verdicts[i] = now;
+        report->blamed += now == DRACO_BLAMED;
+        report->malformed += (now == DRACO_MALFORMED) - (was == DRACO_MALFORMED);
+        report->agreed -= was == DRACO_AGREES;
+        report->absent -= was == DRACO_ABSENT;
+        report->undecided -= was == DRACO_UNDECIDED;
+    }
+}
+
+DRACO_API draco_status draco_decoder_decode(draco_decoder *d, const void *messages, float *sum,
+                                            draco_round *round) {
+    draco_round out;
+    draco_seed seed;
+    draco_status status;
+    size_t i;
+    if (!d || !messages || !sum) return DRACO_E_NULL;
+    if (d->c.agreed_bytes && !d->ready) return DRACO_E_ARGUMENT;
+    drs_decoder_take(d, messages, &out);
+    status = draco_seed_random(&seed);
+    if (status >= 0)
+        status = draco_decode(&d->c.code, &seed, d->pointers, d->c.d, d->agreed, d->work, sum, d->verdicts,
+                              &out.report);
+    memset(&seed, 0, sizeof seed);
+    drs_decoder_join(d, &out.report);
+    if (d->c.scale != 1)
+        for (i = 0; i < d->c.d && status >= 0; i++) sum[i] = (float)(d->c.scale * (double)sum[i]);
+    return drs_decoder_give(d, status, &out, round);
+}
+
+/* Told by its bits: a comparison with NaN traps where a program unmasks the exception. */
+DRACO_API draco_status draco_floats_of(const double *values, size_t count, float *rounded) {
+    size_t i;
+    if (!values || !rounded) return DRACO_E_NULL;
+    for (i = 0; i < count; i++) {
+        uint64_t bits;
+        memcpy(&bits, values + i, sizeof bits);
+        if ((bits & 0x7fffffffffffffffu) > 0x47efffffe0000000u) return DRACO_E_RANGE;
+    }
+    for (i = 0; i < count; i++) rounded[i] = (float)values[i];
     return DRACO_OK;
 }
 

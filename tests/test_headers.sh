@@ -86,13 +86,14 @@ check_compiler() { # the compiler and its language
         say "$outcome" "$compile: $(echo $what | tr '_' ' ')"
     done
 }
-program_of() {
-    awk '/^ \* program:/ { on = 1; next } /^ \* end of program/ { on = 0 } on { sub(/^ \*(     )?/, ""); print }' "$root/$1"
+program_of() { # header, number of the program in it
+    awk -v wanted="$2" '/^ \* program:/ { on = ++seen == wanted; next } /^ \* end of program/ { on = 0 }
+        on { sub(/^ \*(     )?/, ""); print }' "$root/$1"
 }
-check_program() { # header
+check_program() { # header, number
     tmp=$home/program
     mkdir -p "$tmp"
-    program_of "$1" >"$tmp/program.c"
+    program_of "$1" "$2" >"$tmp/program.c"
     echo "no program between ' * program:' and ' * end of program'" >"$tmp/errors"
     outcome="not ok"
     # shellcheck disable=SC2086
@@ -101,12 +102,16 @@ check_program() { # header
         (cd "$tmp" && ./program) >>"$tmp/errors" 2>&1; then
         outcome=ok
     fi
-    say "$outcome" "the program in the opening comment of $1 runs"
+    say "$outcome" "program $2 in the opening comment of $1 runs"
+}
+check_programs() { # header: every one, and one at least
+    k=1
+    while check_program "$1" "$k"; [ "$k" -lt "$(grep -c '^ \* program:' "$root/$1")" ]; do k=$((k + 1)); done
 }
 
 (for c in "gcc -std=c99" "gcc -std=c11" "g++ -x c++ -std=c++11"; do check_compiler "$c"; done) >"$home/gcc.tap" &
 (for c in "clang -std=c99" "clang -std=c11" "clang++ -x c++ -std=c++11"; do check_compiler "$c"; done) >"$home/clang.tap" &
 wait
-for header in $headers; do check_program "$header"; done >"$home/program.tap"
+for header in $headers; do check_programs "$header"; done >"$home/program.tap"
 cat "$home/gcc.tap" "$home/clang.tap" "$home/program.tap" |
     awk '/^(not )?ok - / { n++; sub(/ok - /, "ok " n " - ") } { print } END { print "1.." n }'
