@@ -168,13 +168,11 @@
 #ifndef DRACO_CODES_H
 #define DRACO_CODES_H
 
-#ifdef __FAST_MATH__
-#error "draco_codes.h: -ffast-math lets equal inputs give different bits; compile without it"
-#endif
-
 #define DRACO_CODES_VERSION 0x000100 /* 0.1.0 */
 
-#ifndef DRACO_CODES_STATIC
+#ifdef DRACO_CODES_API
+/* The program's own, to export the functions from a shared library. */
+#elif !defined(DRACO_CODES_STATIC)
 #define DRACO_CODES_API extern
 #elif defined(__GNUC__)
 #define DRACO_CODES_API static __attribute__((unused))

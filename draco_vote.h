@@ -45,7 +45,7 @@
  *     replicas that differ by     draco_vote_tolerant   reads most bytes once
  *     rounding
  *
- *     seed -> key;   begin, add, add, ... (merge)  finish -> token;   cast, cast, ... -> decided;   close
+ *     seed -> key;   begin, add, add, ... (merge)  finish -> value;   cast, cast, ... -> decided;   close
  *
  * EXACT VOTE
  *
@@ -84,13 +84,13 @@
  *
  * BALLOT BOX
  *
- * One token of token_bytes per voter, compared as bytes, in any order. cast says DRACO_OK as soon as a token
- * has a quorum, DRACO_MORE before, and DRACO_E_AMBIGUOUS once a second token has one as well; whoever comes
+ * One value of value_bytes per voter, compared as bytes, in any order. cast says DRACO_OK as soon as a value
+ * has a quorum, DRACO_MORE before, and DRACO_E_AMBIGUOUS once a second value has one as well; whoever comes
  * later is still judged at close. Nobody votes twice: a second cast is DRACO_E_ARGUMENT, an
- * unknown voter DRACO_E_INDEX, and neither changes anything. box.decided is the lowest voter so far with the winning token, else
+ * unknown voter DRACO_E_INDEX, and neither changes anything. tally.decided is the lowest voter so far with the winning value, else
  * n. close gives the same result whatever the order; who neither voted nor was spoilt is ABSENT. When the
  * vote is over digests (draco_digest_fn) and only one body is fetched, the caller compares its digest with
- * the token.
+ * the value.
  *
  * TOLERANT VOTE
  *
@@ -124,10 +124,11 @@
  *
  * LIMITS
  *
- * At most DRACO_VOTE_MAX (4096) ballots in draco_vote_exact and draco_vote_tolerant; the box has no limit.
+ * At most DRACO_VOTE_MAX (4096) ballots in draco_vote_exact and draco_vote_tolerant; the tally has no limit.
  * rel_tol < 1: at 1 a candidate far away would have everybody in agreement. The tolerant vote reads the
  * ballots once for a winner found at once, and again for each candidate that is refuted only late: up to n
- * times. Fingerprint values of big-endian and little-endian machines differ; no value leaves its machine.
+ * times. Messages are bytes: a fingerprint is the same on big-endian and little-endian
+ * machines for the same bytes and seed.
  *
  * MACROS
  *
@@ -148,16 +149,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifdef __FAST_MATH__
-#error "draco_vote.h: -ffast-math lets equal inputs give different bits; compile without it"
-#endif
-
 #define DRACO_VOTE_VERSION 0x000100 /* 0.1.0 */
 
 #if !defined(DRACO_VOTE_STATIC) && (defined(DRACO_CODES_STATIC) || defined(DRACO_STATIC))
 #define DRACO_VOTE_STATIC /* a private copy of what stands above makes this one private too */
 #endif
-#ifndef DRACO_VOTE_STATIC
+#ifdef DRACO_VOTE_API
+/* The program's own, to export the functions from a shared library. */
+#elif !defined(DRACO_VOTE_STATIC)
 #define DRACO_VOTE_API extern
 #elif defined(__GNUC__)
 #define DRACO_VOTE_API static __attribute__((unused))
@@ -224,7 +223,8 @@ typedef struct draco_seed {
     uint8_t bytes[32];
 } draco_seed;
 
-/* From getrandom(2), else /dev/urandom. */
+/* From the system: BCryptGenRandom on Windows (link with -lbcrypt), arc4random_buf on macOS and BSD, else
+ * getrandom or /dev/urandom. DRACO_E_RANDOM: the system gave none. */
 DRACO_VOTE_API draco_status draco_seed_random(draco_seed *seed);
 
 /* Key stream number `stream` of the seed; at most 2^38 bytes of each. */
@@ -269,24 +269,24 @@ DRACO_VOTE_API void draco_fingerprint_merge(draco_fingerprint *into, const draco
 DRACO_VOTE_API void draco_fingerprint_finish(const draco_fingerprint *f, const draco_fingerprint_key *key,
                                              uint8_t value[DRACO_FINGERPRINT_BYTES]);
 
-/* ---- Ballot box: a vote over short tokens (fingerprints, digests) as they come in ---- */
+/* ---- Ballot tally: a vote over short values (fingerprints, digests) as they come in ---- */
 
 typedef struct draco_tally {
-    size_t n, quorum, token_bytes;
-    size_t decided;        /* lowest voter so far with the winning token, or n */
-    size_t rival;          /* a voter with another token that also reached the quorum, or n */
-    unsigned char *tokens; /* n x token_bytes, in the caller's memory */
+    size_t n, quorum, value_bytes;
+    size_t decided;        /* lowest voter so far with the winning value, or n */
+    size_t rival;          /* a voter with another value that also reached the quorum, or n */
+    unsigned char *values; /* n x value_bytes, in the caller's memory */
     draco_verdict *state;  /* n, in the caller's memory: UNDECIDED until cast (AGREES) or spoilt */
 } draco_tally;
 
-DRACO_VOTE_API size_t draco_tally_bytes(size_t n, size_t token_bytes); /* 0: too many to count */
-DRACO_VOTE_API draco_status draco_tally_open(draco_tally *box, size_t n, size_t token_bytes, size_t quorum,
+DRACO_VOTE_API size_t draco_tally_bytes(size_t n, size_t value_bytes); /* 0: too many to count */
+DRACO_VOTE_API draco_status draco_tally_open(draco_tally *tally, size_t n, size_t value_bytes, size_t quorum,
                                              void *memory);
 /* OK: decided; MORE: not yet. */
-DRACO_VOTE_API draco_status draco_tally_cast(draco_tally *box, size_t voter, const void *token);
+DRACO_VOTE_API draco_status draco_tally_cast(draco_tally *tally, size_t voter, const void *value);
 /* why: ABSENT or MALFORMED. OK: noted. */
-DRACO_VOTE_API draco_status draco_tally_spoil(draco_tally *box, size_t voter, draco_verdict why);
-DRACO_VOTE_API draco_status draco_tally_close(const draco_tally *box, size_t *winner,
+DRACO_VOTE_API draco_status draco_tally_spoil(draco_tally *tally, size_t voter, draco_verdict why);
+DRACO_VOTE_API draco_status draco_tally_close(const draco_tally *tally, size_t *winner,
                                               draco_verdict *verdicts);
 
 /* A collision-resistant digest handed in by the caller (a kept library's BLAKE2b or SHA-256). */
@@ -302,12 +302,32 @@ typedef draco_status (*draco_digest_fn)(void *ctx, const void *bytes, size_t n,
 #if defined(DRACO_VOTE_IMPLEMENTATION) && !defined(DRACO_VOTE_IMPLEMENTED)
 #define DRACO_VOTE_IMPLEMENTED
 
+/* clang 14 defines no macro for -funsafe-math-optimizations; gcc does. */
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) ||               \
+    (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || defined(_M_FP_FAST)
+#error                                                                                                       \
+    "draco_vote.h: -Ofast, -ffast-math and its parts change the bits and hide NaN; compile this file without"
+#endif
+
 #include <assert.h>
 #include <float.h>
-#include <stdio.h>
 #include <string.h>
-#ifdef __GLIBC__
+
+/* Random bytes of the system: one way for each kind of system. */
+#if defined(_WIN32)
+#ifdef _MSC_VER
+#pragma comment(lib, "bcrypt")
+#endif
+#elif defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) ||           \
+    defined(__DragonFly__)
+#define DRV_ARC4RANDOM
+#include <stdlib.h>
+#else
+#include <stdio.h>
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || (__GLIBC__ == 2 && __GLIBC_MINOR__ >= 25))
+#define DRV_GETRANDOM
 #include <sys/random.h>
+#endif
 #endif
 
 /* Kernels for AVX-512 and AVX2 stand beside the plain one and are chosen at run time. */
@@ -360,29 +380,48 @@ DRACO_VOTE_API const char *draco_verdict_text(draco_verdict verdict) {
 
 /* ---- Seeds ---- */
 
-DRACO_VOTE_API draco_status draco_seed_random(draco_seed *seed) {
-    draco_seed fresh;
-    size_t got = 0;
+#if defined(_WIN32)
+__declspec(dllimport) long __stdcall BCryptGenRandom(void *, unsigned char *, unsigned long, unsigned long);
+
+static int drv_random(draco_seed *seed) {
+    return BCryptGenRandom(NULL, seed->bytes, sizeof seed->bytes, 2 /* the system's preferred generator */) ==
+           0;
+}
+#elif defined(DRV_ARC4RANDOM)
+static int drv_random(draco_seed *seed) {
+    arc4random_buf(seed->bytes, sizeof seed->bytes);
+    return 1;
+}
+#else
+static int drv_random(draco_seed *seed) {
     FILE *device;
-#ifdef __GLIBC__
-    if (getrandom(fresh.bytes, sizeof fresh.bytes, 0) == (ssize_t)sizeof fresh.bytes) {
-        *seed = fresh;
-        return DRACO_OK;
-    }
+    size_t got;
+#ifdef DRV_GETRANDOM
+    if (getrandom(seed->bytes, sizeof seed->bytes, 0) == (ssize_t)sizeof seed->bytes) return 1;
 #endif
     device = fopen("/dev/urandom", "rb");
-    if (device) {
-        setbuf(device, NULL);
-        got = fread(fresh.bytes, 1, sizeof fresh.bytes, device);
-        fclose(device);
-    }
-    if (got != sizeof fresh.bytes) return DRACO_E_RANDOM;
+    if (!device) return 0;
+    setbuf(device, NULL);
+    got = fread(seed->bytes, 1, sizeof seed->bytes, device);
+    fclose(device);
+    return got == sizeof seed->bytes;
+}
+#endif
+
+DRACO_VOTE_API draco_status draco_seed_random(draco_seed *seed) {
+    draco_seed fresh;
+    if (!seed) return DRACO_E_NULL;
+    if (!drv_random(&fresh)) return DRACO_E_RANDOM;
     *seed = fresh;
     return DRACO_OK;
 }
 
 static uint32_t drv_load32(const uint8_t *b) {
     return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+static uint64_t drv_load64(const uint8_t *b) {
+    return drv_load32(b) | (uint64_t)drv_load32(b + 4) << 32;
 }
 
 static void drv_store32(uint8_t *b, uint32_t v) {
@@ -453,7 +492,7 @@ DRACO_VOTE_API void draco_seed_expand(const draco_seed *seed, uint64_t stream, v
 /* leader[i] is the lowest ballot that equals ballot i up to here. Those that differ from their leader in
  * this chunk gather behind the first of them, whose turn comes later in the same loop. Tells whether any
  * did. */
-static int drv_split(const void *const *ballots, size_t n, size_t at, size_t bytes, uint16_t *leader) {
+static int drv_split(const void *const *messages, size_t n, size_t at, size_t bytes, uint16_t *leader) {
     size_t l, i;
     int any = 0;
     for (l = 0; l < n; l++) {
@@ -461,7 +500,7 @@ static int drv_split(const void *const *ballots, size_t n, size_t at, size_t byt
         if (leader[l] != l) continue;
         for (i = l + 1; i < n; i++) {
             if (leader[i] != l) continue;
-            if (!memcmp((const char *)ballots[l] + at, (const char *)ballots[i] + at, bytes)) continue;
+            if (!memcmp((const char *)messages[l] + at, (const char *)messages[i] + at, bytes)) continue;
             if (rest == DRV_NOBODY) rest = (uint16_t)i;
             leader[i] = rest;
             any = 1;
@@ -489,28 +528,28 @@ static size_t drv_winnow(size_t n, size_t quorum, uint16_t *leader, size_t *firs
     return values;
 }
 
-DRACO_VOTE_API draco_status draco_vote_exact(const void *const *ballots, size_t n, size_t bytes,
+DRACO_VOTE_API draco_status draco_vote_exact(const void *const *messages, size_t n, size_t bytes,
                                              size_t quorum, size_t *winner, draco_verdict *verdicts) {
     uint16_t leader[DRACO_VOTE_MAX];
     size_t i, at, values, first = 0;
     uint16_t all = DRV_NOBODY;
-    if (!ballots) return DRACO_E_NULL;
+    if (!messages) return DRACO_E_NULL;
     if (n == 0 || n > DRACO_VOTE_MAX || quorum == 0 || quorum > n) return DRACO_E_LIMITS;
     for (i = 0; i < n; i++) {
-        if (ballots[i] && all == DRV_NOBODY) all = (uint16_t)i;
-        leader[i] = ballots[i] ? all : DRV_NOBODY;
+        if (messages[i] && all == DRV_NOBODY) all = (uint16_t)i;
+        leader[i] = messages[i] ? all : DRV_NOBODY;
     }
     values = drv_winnow(n, quorum, leader, &first);
     for (at = 0; values > 0 && at < bytes; at += DRV_CHUNK) {
         size_t left = bytes - at;
         size_t take = left < DRV_CHUNK ? left : DRV_CHUNK;
-        if (drv_split(ballots, n, at, take, leader)) values = drv_winnow(n, quorum, leader, &first);
+        if (drv_split(messages, n, at, take, leader)) values = drv_winnow(n, quorum, leader, &first);
     }
     if (values == 0) return DRACO_E_NO_MAJORITY;
     if (values > 1) return DRACO_E_AMBIGUOUS;
     if (winner) *winner = first;
     for (i = 0; verdicts && i < n; i++) {
-        verdicts[i] = !ballots[i] ? DRACO_ABSENT : leader[i] == first ? DRACO_AGREES : DRACO_BLAMED;
+        verdicts[i] = !messages[i] ? DRACO_ABSENT : leader[i] == first ? DRACO_AGREES : DRACO_BLAMED;
     }
     return DRACO_OK;
 }
@@ -520,13 +559,24 @@ DRACO_VOTE_API draco_status draco_vote_exact(const void *const *ballots, size_t 
 #define DRV_COORDINATES 4096u /* compared at a time: the candidate's stay in cache */
 
 typedef struct drv_race {
-    const float *const *ballots;
+    const float *const *messages;
     size_t n, d;
     double abs_tol, rel_tol;
 } drv_race;
 
-/* In double the product is exact, so that a fused multiply-add changes nothing. A candidate that is not
- * finite is not near itself: the difference is NaN. */
+/* Are all numbers finite? Told by their bits, since arithmetic on them may trap. */
+static int drv_finite(const float *a, size_t count) {
+    size_t i;
+    int outside = 0;
+    for (i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, a + i, sizeof bits);
+        outside |= (bits & 0x7f800000u) == 0x7f800000u;
+    }
+    return !outside;
+}
+
+/* Finite numbers. In double the product is exact, so that a fused multiply-add changes nothing. */
 static int drv_near_plain(const drv_race *race, const float *a, const float *b, size_t count) {
     size_t i;
     int far = 0;
@@ -558,28 +608,40 @@ __attribute__((target("avx2"))) static int drv_near_avx2(const drv_race *race, c
 }
 #endif
 
-static int drv_near(const drv_race *race, const float *a, const float *b, size_t count) {
+static int drv_near_piece(const drv_race *race, const float *a, const float *b, size_t count) {
 #ifdef DRV_X86
     if (__builtin_cpu_supports("avx2")) return drv_near_avx2(race, a, b, count);
 #endif
     return drv_near_plain(race, a, b, count);
 }
 
-/* camp[i] = 1 for the ballots in agreement with ballot c. Returns how many, or 0 as soon as they are fewer
- * than `enough` or c does not agree with itself. */
+/* Is b finite and near a, which is finite? In pieces, so that b is read from memory while the last piece is
+ * compared. */
+static int drv_near(const drv_race *race, const float *a, const float *b, size_t count) {
+    size_t at, take;
+    for (at = 0; at < count; at += take) {
+        take = count - at < 256 ? count - at : 256;
+        if (!drv_finite(b + at, take) || !drv_near_piece(race, a + at, b + at, take)) return 0;
+    }
+    return 1;
+}
+
+/* camp[i] = 1 for the messages in agreement with ballot c. Returns how many, or 0 as soon as they are fewer
+ * than `enough` or c is not finite. */
 static size_t drv_camp(const drv_race *race, size_t c, size_t enough, unsigned char *camp) {
     size_t i, at, size = 0;
     for (i = 0; i < race->n; i++) {
-        camp[i] = race->ballots[i] != NULL;
+        camp[i] = race->messages[i] != NULL;
         size += camp[i];
     }
     for (at = 0; at < race->d && size >= enough; at += DRV_COORDINATES) {
         size_t left = race->d - at;
         size_t take = left < DRV_COORDINATES ? left : DRV_COORDINATES;
-        const float *a = race->ballots[c] + at;
-        if (!drv_near(race, a, a, take)) return 0;
+        const float *a = race->messages[c] + at;
+        if (!drv_finite(a, take)) return 0;
         for (i = 0; i < race->n; i++) {
-            if (!camp[i] || i == c || drv_near(race, a, race->ballots[i] + at, take)) continue;
+            const float *b = camp[i] ? race->messages[i] + at : a;
+            if (i == c || !camp[i] || drv_near(race, a, b, take)) continue;
             camp[i] = 0;
             size--;
         }
@@ -592,7 +654,7 @@ static int drv_bridged(const drv_race *race, size_t enough) {
     unsigned char camp[DRACO_VOTE_MAX];
     size_t i;
     for (i = 0; i < race->n; i++) {
-        if (race->ballots[i] && drv_camp(race, i, enough, camp)) return 1;
+        if (race->messages[i] && drv_camp(race, i, enough, camp)) return 1;
     }
     return 0;
 }
@@ -605,39 +667,39 @@ static int drv_meet(const unsigned char *a, const unsigned char *b, size_t n) {
     return 0;
 }
 
-DRACO_VOTE_API draco_status draco_vote_tolerant(const float *const *ballots, size_t n, size_t d,
+DRACO_VOTE_API draco_status draco_vote_tolerant(const float *const *messages, size_t n, size_t d,
                                                 float abs_tol, float rel_tol, size_t quorum, size_t *winner,
                                                 draco_verdict *verdicts) {
     unsigned char camp[DRACO_VOTE_MAX], rivals[DRACO_VOTE_MAX], own[DRACO_VOTE_MAX];
     drv_race race;
     size_t i, first, present = 0;
     int apart = 0;
-    if (!ballots) return DRACO_E_NULL;
+    if (!messages) return DRACO_E_NULL;
     if (n == 0 || n > DRACO_VOTE_MAX || quorum == 0 || quorum > n) return DRACO_E_LIMITS;
     if (!(abs_tol >= 0 && abs_tol <= FLT_MAX && rel_tol >= 0 && rel_tol < 1)) return DRACO_E_ARGUMENT;
-    race.ballots = ballots;
+    race.messages = messages;
     race.n = n;
     race.d = d;
     race.abs_tol = (double)abs_tol;
     race.rel_tol = (double)rel_tol;
-    for (i = 0; i < n; i++) present += ballots[i] != NULL;
+    for (i = 0; i < n; i++) present += messages[i] != NULL;
     for (first = 0; first < n; first++) {
-        if (ballots[first] && drv_camp(&race, first, quorum, camp)) break;
+        if (messages[first] && drv_camp(&race, first, quorum, camp)) break;
     }
     if (first == n) return DRACO_E_NO_MAJORITY;
     for (i = 0; i < n; i++) {
         own[i] = 0;
-        if (i < first || !ballots[i] || camp[i]) continue;
+        if (i < first || !messages[i] || camp[i]) continue;
         own[i] = drv_camp(&race, i, quorum, rivals) > 0;
         if (own[i] && !drv_meet(camp, rivals, n)) apart = 1;
     }
     if (apart && !drv_bridged(&race, present - quorum + 1)) return DRACO_E_AMBIGUOUS;
     if (winner) *winner = first;
     for (i = 0; verdicts && i < n; i++) {
-        verdicts[i] = !ballots[i] ? DRACO_ABSENT
-                      : camp[i]   ? DRACO_AGREES
-                      : own[i]    ? DRACO_UNDECIDED
-                                  : DRACO_BLAMED;
+        verdicts[i] = !messages[i] ? DRACO_ABSENT
+                      : camp[i]    ? DRACO_AGREES
+                      : own[i]     ? DRACO_UNDECIDED
+                                   : DRACO_BLAMED;
     }
     return DRACO_OK;
 }
@@ -680,9 +742,7 @@ static uint64_t drv_power(uint64_t base, uint64_t exponent) {
 /* ---- Fingerprint ---- */
 
 static uint64_t drv_pair(const uint8_t *m, const uint32_t *k) {
-    uint32_t w[2];
-    memcpy(w, m, sizeof w);
-    return (uint64_t)(uint32_t)(w[0] + k[0]) * (uint32_t)(w[1] + k[1]);
+    return (uint64_t)(uint32_t)(drv_load32(m) + k[0]) * (uint32_t)(drv_load32(m + 4) + k[1]);
 }
 
 /* NH of one block under both keys: the plain kernel, the oracle of the others. */
@@ -784,14 +844,13 @@ static void drv_blocks(draco_fingerprint *f, const draco_fingerprint_key *key, c
 
 DRACO_VOTE_API void draco_fingerprint_key_init(draco_fingerprint_key *key, const draco_seed *seed) {
     uint8_t bytes[sizeof key->nh + 32];
-    uint64_t points[4];
-    int j;
+    const uint8_t *points = bytes + sizeof key->nh;
+    size_t i, j, words = DRACO_FINGERPRINT_BLOCK / 4;
     draco_seed_expand(seed, 0, bytes, sizeof bytes);
-    memcpy(key->nh, bytes, sizeof key->nh);
-    memcpy(points, bytes + sizeof key->nh, sizeof points);
     for (j = 0; j < 2; j++) {
-        key->fold[j] = drv_reduce(points[j] >> 3);
-        key->point[j] = drv_reduce(points[2 + j] >> 3);
+        for (i = 0; i < words; i++) key->nh[j][i] = drv_load32(bytes + 4 * (j * words + i));
+        key->fold[j] = drv_reduce(drv_load64(points + 8 * j) >> 3);
+        key->point[j] = drv_reduce(drv_load64(points + 16 + 8 * j) >> 3);
     }
 }
 
@@ -882,77 +941,78 @@ DRACO_VOTE_API void draco_fingerprint_finish(const draco_fingerprint *f, const d
     }
 }
 
-/* ---- Ballot box ---- */
+/* ---- Ballot tally ---- */
 
-DRACO_VOTE_API size_t draco_tally_bytes(size_t n, size_t token_bytes) {
+DRACO_VOTE_API size_t draco_tally_bytes(size_t n, size_t value_bytes) {
     size_t room = (size_t)-1 - sizeof(draco_verdict);
-    if (n == 0 || token_bytes > room || n > (size_t)-1 / (sizeof(draco_verdict) + token_bytes)) return 0;
-    return n * (sizeof(draco_verdict) + token_bytes);
+    if (n == 0 || value_bytes > room || n > (size_t)-1 / (sizeof(draco_verdict) + value_bytes)) return 0;
+    return n * (sizeof(draco_verdict) + value_bytes);
 }
 
-DRACO_VOTE_API draco_status draco_tally_open(draco_tally *box, size_t n, size_t token_bytes, size_t quorum,
+DRACO_VOTE_API draco_status draco_tally_open(draco_tally *tally, size_t n, size_t value_bytes, size_t quorum,
                                              void *memory) {
     size_t i;
-    if (!box || !memory) return DRACO_E_NULL;
+    if (!tally || !memory) return DRACO_E_NULL;
     if (quorum == 0 || quorum > n) return DRACO_E_LIMITS;
-    if (token_bytes == 0 || draco_tally_bytes(n, token_bytes) == 0) return DRACO_E_ARGUMENT;
-    box->n = box->decided = box->rival = n;
-    box->quorum = quorum;
-    box->token_bytes = token_bytes;
-    box->state = (draco_verdict *)memory;
-    box->tokens = (unsigned char *)memory + n * sizeof(draco_verdict);
-    for (i = 0; i < n; i++) box->state[i] = DRACO_UNDECIDED;
+    if (value_bytes == 0 || draco_tally_bytes(n, value_bytes) == 0) return DRACO_E_ARGUMENT;
+    tally->n = tally->decided = tally->rival = n;
+    tally->quorum = quorum;
+    tally->value_bytes = value_bytes;
+    tally->state = (draco_verdict *)memory;
+    tally->values = (unsigned char *)memory + n * sizeof(draco_verdict);
+    for (i = 0; i < n; i++) tally->state[i] = DRACO_UNDECIDED;
     return DRACO_OK;
 }
 
-static int drv_same(const draco_tally *box, size_t a, size_t b) {
-    return box->state[a] == DRACO_AGREES && box->state[b] == DRACO_AGREES &&
-           !memcmp(box->tokens + a * box->token_bytes, box->tokens + b * box->token_bytes, box->token_bytes);
+static int drv_same(const draco_tally *tally, size_t a, size_t b) {
+    return tally->state[a] == DRACO_AGREES && tally->state[b] == DRACO_AGREES &&
+           !memcmp(tally->values + a * tally->value_bytes, tally->values + b * tally->value_bytes,
+                   tally->value_bytes);
 }
 
-DRACO_VOTE_API draco_status draco_tally_cast(draco_tally *box, size_t voter, const void *token) {
+DRACO_VOTE_API draco_status draco_tally_cast(draco_tally *tally, size_t voter, const void *value) {
     size_t i, copies = 0, first = voter;
-    if (!token) return DRACO_E_NULL;
-    if (voter >= box->n) return DRACO_E_INDEX;
-    if (box->state[voter] != DRACO_UNDECIDED) return DRACO_E_ARGUMENT;
-    memcpy(box->tokens + voter * box->token_bytes, token, box->token_bytes);
-    box->state[voter] = DRACO_AGREES;
-    for (i = box->n; i-- > 0;) {
-        if (!drv_same(box, i, voter)) continue;
+    if (!value) return DRACO_E_NULL;
+    if (voter >= tally->n) return DRACO_E_INDEX;
+    if (tally->state[voter] != DRACO_UNDECIDED) return DRACO_E_ARGUMENT;
+    memcpy(tally->values + voter * tally->value_bytes, value, tally->value_bytes);
+    tally->state[voter] = DRACO_AGREES;
+    for (i = tally->n; i-- > 0;) {
+        if (!drv_same(tally, i, voter)) continue;
         copies++;
         first = i;
     }
-    if (copies >= box->quorum) {
-        if (box->decided == box->n || drv_same(box, box->decided, voter))
-            box->decided = first;
+    if (copies >= tally->quorum) {
+        if (tally->decided == tally->n || drv_same(tally, tally->decided, voter))
+            tally->decided = first;
         else
-            box->rival = first;
+            tally->rival = first;
     }
-    if (box->rival != box->n) return DRACO_E_AMBIGUOUS;
-    return box->decided != box->n ? DRACO_OK : DRACO_MORE;
+    if (tally->rival != tally->n) return DRACO_E_AMBIGUOUS;
+    return tally->decided != tally->n ? DRACO_OK : DRACO_MORE;
 }
 
-DRACO_VOTE_API draco_status draco_tally_spoil(draco_tally *box, size_t voter, draco_verdict why) {
-    if (voter >= box->n) return DRACO_E_INDEX;
-    if (box->state[voter] != DRACO_UNDECIDED) return DRACO_E_ARGUMENT;
+DRACO_VOTE_API draco_status draco_tally_spoil(draco_tally *tally, size_t voter, draco_verdict why) {
+    if (voter >= tally->n) return DRACO_E_INDEX;
+    if (tally->state[voter] != DRACO_UNDECIDED) return DRACO_E_ARGUMENT;
     if (why != DRACO_ABSENT && why != DRACO_MALFORMED) return DRACO_E_ARGUMENT;
-    box->state[voter] = why;
+    tally->state[voter] = why;
     return DRACO_OK;
 }
 
-DRACO_VOTE_API draco_status draco_tally_close(const draco_tally *box, size_t *winner,
+DRACO_VOTE_API draco_status draco_tally_close(const draco_tally *tally, size_t *winner,
                                               draco_verdict *verdicts) {
     size_t i;
-    if (box->decided == box->n) return DRACO_E_NO_MAJORITY;
-    if (box->rival != box->n) return DRACO_E_AMBIGUOUS;
-    if (winner) *winner = box->decided;
-    for (i = 0; verdicts && i < box->n; i++) {
-        if (box->state[i] == DRACO_MALFORMED)
+    if (tally->decided == tally->n) return DRACO_E_NO_MAJORITY;
+    if (tally->rival != tally->n) return DRACO_E_AMBIGUOUS;
+    if (winner) *winner = tally->decided;
+    for (i = 0; verdicts && i < tally->n; i++) {
+        if (tally->state[i] == DRACO_MALFORMED)
             verdicts[i] = DRACO_MALFORMED;
-        else if (box->state[i] != DRACO_AGREES)
+        else if (tally->state[i] != DRACO_AGREES)
             verdicts[i] = DRACO_ABSENT;
         else
-            verdicts[i] = drv_same(box, i, box->decided) ? DRACO_AGREES : DRACO_BLAMED;
+            verdicts[i] = drv_same(tally, i, tally->decided) ? DRACO_AGREES : DRACO_BLAMED;
     }
     return DRACO_OK;
 }
