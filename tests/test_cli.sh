@@ -154,6 +154,29 @@ wait $child
 [ $? -eq 130 ] && [ -s "$dir/stopped" ] && grep -q 'stopped after the round' "$dir/err"
 result $? "an interrupt ends the run after the round, with a checkpoint"
 
+# What an operator sees of the workers.
+# shellcheck disable=SC2086
+"$train" $small --steps=12 --who=fixed --progress=plain >"$dir/out" 2>&1
+[ "$(grep -c '^step 1: blamed: worker [0-9]*, worker [0-9]*$' "$dir/out")" -eq 1 ] &&
+    [ "$(grep -c '^step [0-9]*: ' "$dir/out")" -eq 1 ] &&
+    grep -q '^blamed: worker [0-9]* (12 of 12 rounds), worker [0-9]* (12)$' "$dir/out" &&
+    grep -q '^step 12/12 .* caught 24 of 24 ' "$dir/out"
+result $? "liars that stay are named once, and in the totals; the screen counts what the summary counts"
+# shellcheck disable=SC2086
+"$train" $small --steps=12 --attack=none --progress=plain >"$dir/out" 2>&1
+! grep -q 'blamed\|caught\|lies\|absent' "$dir/out"
+result $? "without a simulated attack nothing is printed about liars"
+# shellcheck disable=SC2086
+"$train" $small --steps=3 --adversaries=0 --stragglers=1 --workers=2 --attack=omission --liars=1 --missing=0 --who=fixed --progress=plain \
+    >"$dir/out" 2>&1
+grep -q '^step 1: absent: worker [01]$' "$dir/out" && grep -q '^absent: worker [01] (since step 1)$' "$dir/out"
+result $? "a worker that stays away is named with the step since when"
+# shellcheck disable=SC2086
+"$train" $small --workers=200 --adversaries=38 --rule=mean --batch=200 --attack=nan --who=fixed --liars=38 --missing=0 --steps=2 \
+    --policy=skip --progress=plain >"$dir/out" 2>&1
+grep -q '^step 1: .* and 30 more$' "$dir/out" && [ "$(awk '{ print length }' "$dir/out" | sort -n | tail -n 1)" -lt 250 ]
+result $? "with 200 workers a line names the first and counts the others"
+
 for list in --rule=list --attack=list --isa=list; do
     "$train" $list | grep -q . || result 1 "$list"
 done

@@ -27,6 +27,7 @@
 #include "train_plot.h"
 #include "train_screen.h"
 #include "train_transport.h"
+#include "train_watch.h"
 
 #include "baselines/draco_attacks.h"
 #include "baselines/draco_rules.h"
@@ -78,13 +79,13 @@ typedef struct train_run {
     draco_score test; /* the last one */
     train_screen screen;
     train_glance glance;
+    train_watch watch;
     FILE *metrics;
     char metrics_path[64]; /* of a file of our own, when only a plot was asked for */
     unsigned char *liars;
     double begin, paused; /* evaluation does not count as training */
     double server_seconds;
     uint64_t bytes_in, rounds;
-    long lies, caught; /* worker-steps that lied, and of these the ones that were named */
     uint64_t first_step;
 } train_run;
 
@@ -172,26 +173,44 @@ static int train_resume(train_run *run) {
     return 0;
 }
 
-/* Compare the verdicts with the truth, which only a simulated attack knows. */
+/* Compare the verdicts with the truth, which only a simulated attack knows. A lie is one worker's false message
+   in one round; it is caught when the worker is blamed or its message is malformed. */
 static void train_count(train_run *run, uint64_t step, int attempt, const draco_round *round) {
-    int i;
-    memset(run->liars, 0, (size_t)run->setup.code.n);
-    if (run->has_attack) draco_attack_liars(&run->attack, step, attempt, run->liars);
-    for (i = 0; i < run->setup.code.n; i++) {
-        int named = round->verdicts[i] == DRACO_BLAMED || round->verdicts[i] == DRACO_MALFORMED;
-        run->lies += run->liars[i];
-        run->caught += run->liars[i] && named;
-        run->glance.blamed_wrongly += !run->liars[i] && round->verdicts[i] == DRACO_BLAMED;
+    train_glance *g = &run->glance;
+    if (!run->has_attack) return;
+    draco_attack_liars(&run->attack, step, attempt, run->liars);
+    for (int i = 0; i < run->setup.code.n; i++) {
+        int blamed = round->verdicts[i] == DRACO_BLAMED;
+        g->lies += run->liars[i];
+        g->caught += run->liars[i] && (blamed || round->verdicts[i] == DRACO_MALFORMED);
+        g->blamed_wrongly += !run->liars[i] && blamed;
     }
-    run->glance.caught += round->report.blamed + round->report.malformed;
+}
+
+/* One line when other workers than before are blamed, malformed or absent. */
+static void train_report_change(train_run *run, uint64_t step, const draco_round *round) {
+    char text[TRAIN_WATCH_CAPACITY];
+    if (!train_watch_round(&run->watch, step, round->verdicts) || !train_speaks(run) ||
+        strcmp(run->o->progress, "none") == 0)
+        return;
+    train_watch_list(&run->watch, 0, text, sizeof text);
+    train_screen_clear(&run->screen);
+    printf("step %llu: %s\n", (unsigned long long)step + 1, text[0] ? text : "no worker is blamed or absent");
 }
 
 static void train_report_failure(train_run *run, uint64_t step, int attempt, const draco_round *round) {
+    char text[512];
+    const char *why = run->has_rule ? draco_rule_explain(&run->rule) : round->text;
     run->glance.failed_rounds++;
     if (!train_speaks(run)) return;
+    if (!why[0]) {
+        draco_report_describe(&run->setup.code, round->status, round->verdicts, &round->report, text,
+                              sizeof text);
+        why = text;
+    }
     train_screen_clear(&run->screen);
-    fprintf(stderr, "draco-train: step %llu, try %d: %s: %s\n", (unsigned long long)step, attempt + 1,
-            draco_status_text(round->status), run->has_rule ? draco_rule_explain(&run->rule) : round->text);
+    fprintf(stderr, "draco-train: step %llu, try %d: %s: %s\n", (unsigned long long)step + 1, attempt + 1,
+            draco_status_text(round->status), why);
 }
 
 static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const draco_round *round,
@@ -208,6 +227,7 @@ static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const 
     if (train_speaks(run))
         train_metrics_step(run->metrics, step, attempt, train_seconds(run), round, score, run->setup.code.n,
                            run->has_attack ? run->liars : NULL);
+    train_report_change(run, step, round);
     if (!score) train_report_failure(run, step, attempt, round);
     if (score) {
         run->glance.done = (long)done;
@@ -285,12 +305,16 @@ static int train_open_rule(train_run *run) {
     return 0;
 }
 
+/* Rounds end as soon as they can be decoded; else when every worker has replied or is gone. */
+static int train_waits_for_enough(const train_options *o) {
+    return strcmp(o->wait, "enough") == 0 ||
+           (strcmp(o->wait, "auto") == 0 && strcmp(o->transport, "openmp") != 0);
+}
+
 static int train_open_server(train_run *run) {
     const train_options *o = run->o;
     draco_server_config c;
     draco_status status;
-    int enough = strcmp(o->wait, "enough") == 0 ||
-                 (strcmp(o->wait, "auto") == 0 && strcmp(o->transport, "openmp") != 0);
     memset(&c, 0, sizeof c);
     c.code = run->setup.code;
     c.rule = run->has_rule ? &run->rule : NULL;
@@ -298,7 +322,7 @@ static int train_open_server(train_run *run) {
     c.transport = run->has_attack ? &run->attacked : &run->transport.transport;
     c.dim = run->setup.model.dim;
     c.deadline = o->deadline > 0 ? o->deadline : strcmp(o->transport, "openmp") == 0 ? 0 : 60;
-    c.wait = enough ? DRACO_WAIT_ENOUGH : DRACO_WAIT_ALL;
+    c.wait = train_waits_for_enough(o) ? DRACO_WAIT_ENOUGH : DRACO_WAIT_ALL;
     c.digest_first = o->digest_first;
     c.digest = train_digest;
     c.abs_tol = (float)o->tolerance;
@@ -337,6 +361,7 @@ static int train_open_vectors(train_run *run) {
     run->state = calloc(spp * m->dim + 1, sizeof(float));
     run->liars = calloc((size_t)run->setup.code.n, 1);
     if (!run->params || !run->sum || !run->state || !run->liars ||
+        train_watch_open(&run->watch, run->setup.code.n, !train_waits_for_enough(run->o)) != 0 ||
         (m->workspace_new && m->workspace_new(m->ctx, &run->workspace) < 0)) {
         fprintf(stderr, "draco-train: %s\n", draco_status_text(DRACO_E_MEMORY));
         return 1;
@@ -461,6 +486,7 @@ static void train_summary(train_run *run, draco_status status, const char *model
     const train_options *o = run->o;
     double each = run->rounds ? run->server_seconds / (double)run->rounds : 0;
     double seconds = train_seconds(run);
+    char workers[TRAIN_WATCH_CAPACITY];
     if (run->metrics) {
         fprintf(run->metrics, "{\"event\":\"end\"");
         train_json_text(run->metrics, "status", draco_status_text(status));
@@ -471,8 +497,8 @@ static void train_summary(train_run *run, draco_status status, const char *model
         train_json_number(run->metrics, "loss", run->test.loss);
         fprintf(run->metrics,
                 ",\"updates\":%llu,\"bytes_in\":%llu,\"lies\":%ld,\"caught\":%ld,\"blamed_wrongly\":%ld}\n",
-                (unsigned long long)run->trainer.updates, (unsigned long long)run->bytes_in, run->lies,
-                run->caught, run->glance.blamed_wrongly);
+                (unsigned long long)run->trainer.updates, (unsigned long long)run->bytes_in, run->glance.lies,
+                run->glance.caught, run->glance.blamed_wrongly);
     }
     if (strcmp(o->progress, "none") == 0) return;
     if (run->test.samples)
@@ -480,8 +506,10 @@ static void train_summary(train_run *run, draco_status status, const char *model
                (unsigned long long)(run->first_step + run->trainer.updates));
     printf("%.2f s of training, %.2f ms a step at the server, %.2f MB a step came in\n", seconds, 1e3 * each,
            run->rounds ? 1e-6 * (double)run->bytes_in / (double)run->rounds : 0);
-    if (run->has_attack)
-        printf("lies %ld, caught %ld, honest workers blamed %ld\n", run->lies, run->caught,
+    train_watch_list(&run->watch, 1, workers, sizeof workers);
+    if (workers[0]) printf("%s\n", workers);
+    if (run->glance.lies)
+        printf("lies %ld, caught %ld, honest workers blamed %ld\n", run->glance.lies, run->glance.caught,
                run->glance.blamed_wrongly);
     printf("model %s\n", model);
 }
@@ -579,6 +607,7 @@ static void train_close(train_run *run, int code) {
     free(run->state);
     free(run->sum);
     free(run->liars);
+    train_watch_close(&run->watch);
     train_close_setup(&run->setup);
 }
 

@@ -2,11 +2,24 @@
 #ifndef TRAIN_SCREEN_H
 #define TRAIN_SCREEN_H
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Adds to a text that holds *used characters; what does not fit is cut. */
+__attribute__((format(printf, 4, 5))) static void train_append(char *text, size_t capacity, size_t *used,
+                                                               const char *format, ...) {
+    va_list values;
+    int length;
+    va_start(values, format);
+    length = vsnprintf(text + *used, capacity - *used, format, values);
+    va_end(values);
+    if (length > 0) *used += (size_t)length;
+    if (*used >= capacity) *used = capacity - 1;
+}
 
 typedef struct train_screen {
     int bar;   /* redraw one line */
@@ -58,19 +71,19 @@ typedef struct train_glance {
     long done, steps;
     double loss, accuracy; /* of the last batch; < 0: unknown */
     double test;           /* last test accuracy; < 0: none yet */
-    long caught, blamed_wrongly, failed_rounds;
+    /* With a simulated attack: lies told so far, how many of them were found, honest messages blamed. */
+    long lies, caught, blamed_wrongly;
+    long failed_rounds;
 } train_glance;
 
 static void train_screen_text(const train_glance *g, char *text, size_t capacity) {
-    int used = snprintf(text, capacity, g->loss >= 0 ? "loss %.4f" : "loss -", g->loss);
-    used += snprintf(text + used, capacity - (size_t)used, g->accuracy >= 0 ? "  acc %4.1f%%" : "  acc -",
-                     100 * g->accuracy);
-    if (g->test >= 0) used += snprintf(text + used, capacity - (size_t)used, "  test %4.1f%%", 100 * g->test);
-    used += snprintf(text + used, capacity - (size_t)used, "  caught %ld", g->caught);
-    if (g->blamed_wrongly)
-        used += snprintf(text + used, capacity - (size_t)used, "  wrongly %ld", g->blamed_wrongly);
-    if (g->failed_rounds)
-        snprintf(text + used, capacity - (size_t)used, "  failed rounds %ld", g->failed_rounds);
+    size_t used = 0;
+    train_append(text, capacity, &used, g->loss >= 0 ? "loss %.4f" : "loss -", g->loss);
+    train_append(text, capacity, &used, g->accuracy >= 0 ? "  acc %4.1f%%" : "  acc -", 100 * g->accuracy);
+    if (g->test >= 0) train_append(text, capacity, &used, "  test %4.1f%%", 100 * g->test);
+    if (g->lies) train_append(text, capacity, &used, "  caught %ld of %ld", g->caught, g->lies);
+    if (g->blamed_wrongly) train_append(text, capacity, &used, "  wrongly %ld", g->blamed_wrongly);
+    if (g->failed_rounds) train_append(text, capacity, &used, "  failed rounds %ld", g->failed_rounds);
 }
 
 static void train_screen_bar(train_screen *s, const train_glance *g) {
