@@ -28,8 +28,8 @@ python3 - "$dir/results" <<'EOF'
 import glob, sys, xml.etree.ElementTree as xml
 heat = xml.parse(sys.argv[1] + "/attacks.svg").getroot()
 curves = [xml.parse(p).getroot() for p in glob.glob(sys.argv[1] + "/error-*.svg")]
-cells = [r for r in heat.iter("{*}rect") if r.get("height") == "22"]
-sys.exit(not (len(cells) == 20 * 2 and len(curves) == 1 and len(list(curves[0].iter("{*}polyline"))) == 2 * 8))
+cells = [r for r in heat.findall(".//{*}rect") if r.get("height") == "22"]
+sys.exit(not (len(cells) == 20 * 2 and len(curves) == 1 and len(curves[0].findall(".//{*}polyline")) == 2 * 8))
 EOF
 result $? "the heat map has a cell for each rule and attack, the curves a line for each of 8 methods in both panels"
 mkdir "$dir/again" "$dir/kept"
