@@ -74,6 +74,7 @@ static int train_plot_read(const char *path, train_series *series) {
 #define TRAIN_PLOT_WIDTH 400.0
 #define TRAIN_PLOT_HEIGHT 300.0
 #define TRAIN_PLOT_DASH 9.0
+#define TRAIN_PLOT_NEAR 2.5   /* pixels: curves no further apart hide each other */
 #define TRAIN_PLOT_COLUMNS 3u /* of the legend */
 
 static const char *const train_plot_axis[2] = {"step", "seconds of training"};
@@ -127,25 +128,31 @@ static int train_plot_coincide(const train_panel *p, const train_series *a, cons
     size_t i;
     if (a->count != b->count) return 0;
     for (i = 0; i < a->count; i++)
-        if (fabs(train_plot_x(p, &a->points[i]) - train_plot_x(p, &b->points[i])) > 1 ||
-            fabs(train_plot_y(p, &a->points[i]) - train_plot_y(p, &b->points[i])) > 1)
+        if (fabs(train_plot_x(p, &a->points[i]) - train_plot_x(p, &b->points[i])) > TRAIN_PLOT_NEAR ||
+            fabs(train_plot_y(p, &a->points[i]) - train_plot_y(p, &b->points[i])) > TRAIN_PLOT_NEAR)
             return 0;
     return 1;
 }
 
-/* The first series that series i coincides with (itself, when no other comes before), how many do, and the
-   place of i among them. */
+/* The first series whose curve is as good as that of series i; i itself when none before it is. */
+static size_t train_plot_leader(const train_panel *p, const train_series *series, size_t i) {
+    size_t j;
+    for (j = 0; j < i; j++)
+        if (train_plot_coincide(p, &series[i], &series[j]) && train_plot_leader(p, series, j) == j) return j;
+    return i;
+}
+
+/* How many series share series i's curve, and the place of i among them. Returns the first of them. */
 static size_t train_plot_twins(const train_panel *p, const train_series *series, size_t count, size_t i,
                                size_t *twins, size_t *place) {
-    size_t j, first = i;
+    size_t j, leader = train_plot_leader(p, series, i);
     *twins = *place = 0;
-    for (j = count; j-- > 0;)
-        if (train_plot_coincide(p, &series[i], &series[j])) {
-            first = j;
+    for (j = leader; j < count; j++)
+        if (train_plot_leader(p, series, j) == leader) {
             *twins += 1;
             *place += j < i;
         }
-    return first;
+    return leader;
 }
 
 static void train_plot_grid(FILE *to, const train_panel *p) {
