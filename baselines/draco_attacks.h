@@ -1,8 +1,10 @@
-/* draco_attacks.h, version 0.1.0: workers that lie or fall silent, to try a server with. For experiments
-   only.
+/* draco_attacks.h - version 0.1.0 - workers that lie or fall silent, to try a server with
 
-   #define DRACO_ATTACKS_IMPLEMENTATION in one .c file before including it, and DRACO_ATTACKS_STATIC too for a
-   private copy; draco.h's implementation is in the program as well. Link -lm.
+   For experiments only.
+
+   #define DRACO_ATTACKS_IMPLEMENTATION in one .c file before including it; DRACO_ATTACKS_STATIC, defined as
+   well, makes a private copy. The switches bring draco.h along. The implementation is C11 with GNU
+   extensions; link -lm.
 
        draco_attack_config config = {.name = "reverse", .code = code, .liars = 3, .who = DRACO_ATTACK_RANDOM,
                                      .seed = 7};
@@ -35,17 +37,30 @@
    Threads: as the transport's inbox, see draco.h. The wrapper owns its memory (malloc): n pointers;
    omniscient attacks 3 messages more, replay 2n messages, worker side 1.
 
-   MIT licence, see the end of the file. */
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
+#if defined(DRACO_ATTACKS_IMPLEMENTATION) && !defined(DRACO_IMPLEMENTATION)
+#define DRACO_IMPLEMENTATION
+#endif
+#if defined(DRACO_ATTACKS_STATIC) && !defined(DRACO_STATIC)
+#define DRACO_STATIC
+#endif
+#include "../draco.h"
+
 #ifndef DRACO_ATTACKS_H
 #define DRACO_ATTACKS_H
 
-#include "../draco.h"
-
 #define DRACO_ATTACKS_VERSION 0x000100
+#ifndef DRACO_ATTACKS_API
 #ifdef DRACO_ATTACKS_STATIC
 #define DRACO_ATTACKS_API static __attribute__((unused))
 #else
 #define DRACO_ATTACKS_API extern
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
 #endif
 
 typedef enum draco_attack_who {
@@ -100,10 +115,18 @@ DRACO_ATTACKS_API draco_status draco_attack_missing(const draco_attack_config *c
 /* Label flip happens at the data: y becomes classes - 1 - y. */
 DRACO_ATTACKS_API void draco_attack_flip_labels(int32_t *labels, size_t count, int classes);
 
+#ifdef __cplusplus
+}
+#endif
 #endif /* DRACO_ATTACKS_H */
 
 #if defined(DRACO_ATTACKS_IMPLEMENTATION) && !defined(DRACO_ATTACKS_IMPLEMENTED)
 #define DRACO_ATTACKS_IMPLEMENTED
+
+#if defined(__cplusplus) || !defined(__GNUC__)
+#error                                                                                                       \
+    "draco_attacks.h: the implementation is C11 with GNU extensions: compile it in a .c file by gcc or clang"
+#endif
 
 #include <math.h>
 #include <stdio.h>
@@ -1041,18 +1064,3 @@ DRACO_ATTACKS_API void draco_attack_unwrap(draco_transport *outer) {
 }
 
 #endif /* DRACO_ATTACKS_IMPLEMENTATION */
-
-/* Copyright (c) 2026 The Draco authors
-
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-   following conditions: the above copyright notice and this permission notice shall be included in all copies
-   or substantial portions of the Software.
-
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE. */

@@ -1,14 +1,22 @@
-/* draco_rows.h, version 0.1.0: passes over n long rows of floats: finite or not, weighted sums, squared
-   distances, sorted columns. What the rules of draco_rules.h are made of; of no use without them.
+/* draco_rows.h - version 0.1.0 - passes over n long rows of floats, of which draco_rules.h is made
+
+   Finite or not, weighted sums, squared distances, sorted columns. Part of the implementation of
+   draco_rules.h: C11 with GNU extensions, static functions.
 
    Every pass reads its rows about once, in blocks of coordinates that stay in the cache, on all cores that
    OpenMP gives. The blocks have a fixed size and sums over them are added in a fixed order: same rows, same
-   bits, for every number of threads. All functions are static; work memory is malloc'ed, grows, and is the
-   caller's to release. MIT licence, see the end of the file. */
+   bits, for every number of threads. Work memory is malloc'ed, grows, and is the caller's to release.
+
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
 #ifndef DRACO_ROWS_H
 #define DRACO_ROWS_H
 
 #include "../draco.h"
+
+#if defined(__cplusplus) || !defined(__GNUC__)
+#error "draco_rows.h: the implementation is C11 with GNU extensions: compile it in a .c file by gcc or clang"
+#endif
 
 #include <float.h>
 #include <stdlib.h>
@@ -484,18 +492,3 @@ DRACO_ROWS_FN void draco_rows_mix(const float *const *rows, const int *lists, in
 }
 
 #endif /* DRACO_ROWS_H */
-
-/* Copyright (c) 2026 The Draco authors
-
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-   following conditions: the above copyright notice and this permission notice shall be included in all copies
-   or substantial portions of the Software.
-
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE. */

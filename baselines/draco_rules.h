@@ -1,8 +1,8 @@
-/* draco_rules.h, version 0.1.0: robust averages of n gradients, what DRACO is measured against.
+/* draco_rules.h - version 0.1.0 - aggregation rules for n gradients, what DRACO is measured against
 
-   #define DRACO_RULES_IMPLEMENTATION in one .c file before including it, and DRACO_RULES_STATIC too for a
-   private copy; draco.h's implementation is in the program as well. Compile with -fopenmp to use more than
-   one core, link -lm.
+   #define DRACO_RULES_IMPLEMENTATION in one .c file before including it; DRACO_RULES_STATIC, defined as
+   well, makes a private copy. The switches bring draco.h along. The implementation is C11 with GNU
+   extensions; compile with -fopenmp to use more than one core, link -lm.
 
        draco_rule rule;
        draco_rule_options options = {0};                zero: the defaults told below
@@ -41,17 +41,30 @@
    that are 100 times larger than the others do not drown the small differences: each distance has a relative
    error of about 1e-6.
 
-   MIT licence, see the end of the file. */
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
+#if defined(DRACO_RULES_IMPLEMENTATION) && !defined(DRACO_IMPLEMENTATION)
+#define DRACO_IMPLEMENTATION
+#endif
+#if defined(DRACO_RULES_STATIC) && !defined(DRACO_STATIC)
+#define DRACO_STATIC
+#endif
+#include "../draco.h"
+
 #ifndef DRACO_RULES_H
 #define DRACO_RULES_H
 
-#include "../draco.h"
-
 #define DRACO_RULES_VERSION 0x000100
+#ifndef DRACO_RULES_API
 #ifdef DRACO_RULES_STATIC
 #define DRACO_RULES_API static __attribute__((unused))
 #else
 #define DRACO_RULES_API extern
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
 #endif
 
 typedef struct draco_rule_options {
@@ -101,13 +114,16 @@ DRACO_RULES_API const draco_rule_info *draco_pre_list(int i);
 DRACO_RULES_API draco_status draco_rule_distances(const float *const *rows, int n, size_t d,
                                                   double *distances);
 
+#ifdef __cplusplus
+}
+#endif
 #endif /* DRACO_RULES_H */
 
 #if defined(DRACO_RULES_IMPLEMENTATION) && !defined(DRACO_RULES_IMPLEMENTED)
 #define DRACO_RULES_IMPLEMENTED
 
-#ifdef __FAST_MATH__
-#error "draco_rules.h: -ffast-math makes the bits depend on the compiler's mood"
+#if defined(__cplusplus) || !defined(__GNUC__)
+#error "draco_rules.h: the implementation is C11 with GNU extensions: compile it in a .c file by gcc or clang"
 #endif
 #include "draco_rows.h"
 
@@ -1089,18 +1105,3 @@ DRACO_RULES_API draco_status draco_rule_distances(const float *const *rows, int 
 }
 
 #endif /* DRACO_RULES_IMPLEMENTATION */
-
-/* Copyright (c) 2026 The Draco authors
-
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-   following conditions: the above copyright notice and this permission notice shall be included in all copies
-   or substantial portions of the Software.
-
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE. */

@@ -1,8 +1,8 @@
-/* draco_checkpoint.h, version 0.1.0: the state of a training run in one file: parameters, optimizer state,
-   step, seed, code.
+/* draco_checkpoint.h - version 0.1.0 - the state of a training run in one file
 
-   #define DRACO_CHECKPOINT_IMPLEMENTATION in one .c file before including it (DRACO_CHECKPOINT_STATIC: a
-   private copy); link -lz.
+   #define DRACO_CHECKPOINT_IMPLEMENTATION in one .c file before including it; DRACO_CHECKPOINT_STATIC,
+   defined as well, makes a private copy. The switches bring draco.h along. The implementation is C11 with
+   GNU extensions and POSIX; link -lz -lm.
 
        draco_checkpoint c = {0};
        char why[256];
@@ -32,11 +32,18 @@
    DRACO_E_MALFORMED: not a checkpoint, another version, wrong size, wrong checksum, a number that is not
    finite. DRACO_E_CONFIG: a checkpoint of another model, optimizer, data set, code, seed or size.
 
-   MIT licence, see the end of the file. */
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
+#if defined(DRACO_CHECKPOINT_IMPLEMENTATION) && !defined(DRACO_IMPLEMENTATION)
+#define DRACO_IMPLEMENTATION
+#endif
+#if defined(DRACO_CHECKPOINT_STATIC) && !defined(DRACO_STATIC)
+#define DRACO_STATIC
+#endif
+#include "../draco.h"
+
 #ifndef DRACO_CHECKPOINT_H
 #define DRACO_CHECKPOINT_H
-
-#include "draco.h"
 
 #define DRACO_CHECKPOINT_VERSION 0x000100 /* 0.1.0 */
 #define DRACO_CHECKPOINT_NAME 32          /* bytes of a name with its final zero */
@@ -46,10 +53,16 @@
 #else
 #define DRACO_CHECKPOINT_PRIVATE static
 #endif
+#ifndef DRACO_CHECKPOINT_API
 #ifdef DRACO_CHECKPOINT_STATIC
 #define DRACO_CHECKPOINT_API DRACO_CHECKPOINT_PRIVATE
 #else
 #define DRACO_CHECKPOINT_API extern
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
 #endif
 
 typedef struct draco_checkpoint {
@@ -73,14 +86,20 @@ DRACO_CHECKPOINT_API draco_status draco_checkpoint_read(const char *path, draco_
 DRACO_CHECKPOINT_API draco_status draco_checkpoint_peek(const char *path, draco_checkpoint *checkpoint,
                                                         char *why, size_t capacity);
 
+#ifdef __cplusplus
+}
+#endif
 #endif /* DRACO_CHECKPOINT_H */
 
-#if (defined(DRACO_CHECKPOINT_IMPLEMENTATION) || defined(DRACO_CHECKPOINT_STATIC)) &&                        \
-    !defined(DRACO_CHECKPOINT_IMPLEMENTED)
+#if defined(DRACO_CHECKPOINT_IMPLEMENTATION) && !defined(DRACO_CHECKPOINT_IMPLEMENTED)
 #define DRACO_CHECKPOINT_IMPLEMENTED
 
-#include <errno.h>
 #include <fcntl.h>
+#if defined(__cplusplus) || !defined(__GNUC__) || !defined(O_CLOEXEC)
+#error "draco_checkpoint.h: the implementation needs POSIX and C with GNU extensions: a .c file, -std=gnu11"
+#endif
+
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -431,18 +450,3 @@ DRACO_CHECKPOINT_API draco_status draco_checkpoint_read(const char *path, draco_
 }
 
 #endif /* DRACO_CHECKPOINT_IMPLEMENTATION */
-
-/* Copyright (c) 2026 The Draco authors
-
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-   following conditions: the above copyright notice and this permission notice shall be included in all copies
-   or substantial portions of the Software.
-
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE. */

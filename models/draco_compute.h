@@ -1,5 +1,8 @@
-/* draco_compute.h - the compute library under the models: oneDNN, or OpenBLAS where dnnl.h is not installed
-   (or DRACO_OPENBLAS is defined). All calls of that library are in this file. Private to models/.
+/* draco_compute.h - version 0.1.0 - the compute library under the models: oneDNN or OpenBLAS
+
+   Part of the implementation of the models: C11 with GNU extensions and POSIX, -fopenmp, static functions.
+   OpenBLAS is used where dnnl.h is not installed or DRACO_OPENBLAS is defined. All calls of the compute
+   library are in this file.
 
    Threads and bits. Results are equal bit for bit between runs, processes and machines when library, version,
    instruction set, shape and number of threads are equal; each of these changes the bits. So compute calls
@@ -13,11 +16,20 @@
    memory, so that all threads of a process share one set of them and one packed copy of the weights. The
    build with OpenBLAS has the same functions in draco_layers.h.
 
-   License: MIT, see the end of the file. */
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
 #ifndef DRACO_COMPUTE_H
 #define DRACO_COMPUTE_H
 
 #include "draco_model.h"
+
+#include <signal.h>
+#if defined(__cplusplus) || !defined(__GNUC__) || !defined(SIG_BLOCK)
+#error "draco_compute.h: part of the models' implementation, POSIX and C with GNU extensions: -std=gnu11"
+#endif
+#ifndef _OPENMP
+#error "draco_compute.h: -fopenmp is needed: the compute library must be held to one thread for equal bits"
+#endif
 
 #include <stdio.h>
 
@@ -28,12 +40,8 @@
 #include <cblas.h>
 #define DRACO_ONEDNN 0
 #endif
-#ifndef _OPENMP
-#error "compile with -fopenmp: the compute library must be held to one thread, or gradients differ in bits"
-#endif
 #include <omp.h>
 #include <pthread.h>
-#include <signal.h>
 
 #define DRACO_LAYER DRACO_MODEL_INLINE
 
@@ -646,18 +654,3 @@ DRACO_LAYER void draco_norm_backward(const draco_norm *n, draco_run *run, const 
 #endif /* DRACO_ONEDNN */
 
 #endif /* DRACO_COMPUTE_H */
-
-/* Copyright (c) 2026 The Draco authors
-
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-   following conditions: the above copyright notice and this permission notice shall be included in all copies
-   or substantial portions of the Software.
-
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE. */

@@ -1,7 +1,8 @@
-/* draco_data.h, version 0.1.0: data sets by name: found, read, checked, normalised, split.
+/* draco_data.h - version 0.1.0 - data sets by name: found, read, checked, normalised, split
 
-   #define DRACO_DATA_IMPLEMENTATION in one .c file before including it (DRACO_DATA_STATIC: a private
-   copy); link -lz. The one switch serves the four data headers, and this one includes the others:
+   #define DRACO_DATA_IMPLEMENTATION in one .c file before including it; DRACO_DATA_STATIC, defined as well,
+   makes a private copy. The switches bring draco.h along. The implementation is C11 with GNU extensions and
+   POSIX; link -lz -lm. The four data headers share the switches, and this one includes the others:
 
        draco_dataset.h   the set in memory: rows, words, the draw of a batch, normalisation, split
        draco_text.h      sentences, vocabulary, word2vec
@@ -52,7 +53,8 @@
    them to change them. Threads: loading is for one thread at a time per data set; distinct sets may be
    loaded at once.
 
-   MIT licence, see the end of the file. */
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
 #include "draco_dataset.h"
 #include "draco_text.h"
 #include "draco_generate.h"
@@ -64,6 +66,10 @@
 
 #define DRACO_DATA_MAX_FILES 16 /* training files of one data set */
 #define DRACO_DATA_MAX_PATH 1024
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* Files -> data set. On error *out is untouched. */
 DRACO_DATA_API draco_status draco_data_idx(const char *images, const char *labels, int classes,
@@ -95,9 +101,12 @@ typedef struct draco_data_config {
 DRACO_DATA_API draco_status draco_data_load(const draco_data_config *config, draco_dataset *train,
                                             draco_dataset *test, draco_data_error *error);
 
+#ifdef __cplusplus
+}
+#endif
 #endif /* DRACO_DATA_H */
 
-#if (defined(DRACO_DATA_IMPLEMENTATION) || defined(DRACO_DATA_STATIC)) && !defined(DRACO_DATA_IMPLEMENTED)
+#if defined(DRACO_DATA_IMPLEMENTATION) && !defined(DRACO_DATA_IMPLEMENTED)
 #define DRACO_DATA_IMPLEMENTED
 
 /* ---- IDX ---- */
@@ -480,18 +489,3 @@ DRACO_DATA_API draco_status draco_data_load(const draco_data_config *config, dra
 }
 
 #endif /* DRACO_DATA_IMPLEMENTATION */
-
-/* Copyright (c) 2026 The Draco authors
-
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-   following conditions: the above copyright notice and this permission notice shall be included in all copies
-   or substantial portions of the Software.
-
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE. */

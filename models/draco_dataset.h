@@ -1,20 +1,21 @@
-/* draco_dataset.h, version 0.1.0: a data set in memory: pictures, numbers or sentences, with labels; what is
-   drawn from it, normalised, split. The data headers (draco_dataset.h, draco_text.h, draco_generate.h,
-   draco_data.h) have one switch, DRACO_DATA_IMPLEMENTATION, and draco_data.h includes the others; its comment
-   is their manual.
+/* draco_dataset.h - version 0.1.0 - a data set in memory: pictures, numbers or sentences, with labels
+
+   What is drawn from a set, its normalisation, its split. Switches and manual: draco_data.h. The
+   implementation is C11 with GNU extensions and POSIX; link -lz -lm.
 
    A set is read only while models use it, so any number of threads may read it at once. Which sample stands
    at a place of a batch depends on (seed, step, place) alone, so every holder of a part draws the same
    samples.
 
-   MIT licence, see the end of the file. */
-#if (defined(DRACO_DATA_IMPLEMENTATION) || defined(DRACO_DATA_STATIC)) && !defined(DRACO_IMPLEMENTATION)
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
+#if defined(DRACO_DATA_IMPLEMENTATION) && !defined(DRACO_IMPLEMENTATION)
 #define DRACO_IMPLEMENTATION
 #endif
-#if defined(DRACO_DATA_STATIC) && !defined(DRACO_STATIC) && !defined(DRACO_H)
+#if defined(DRACO_DATA_STATIC) && !defined(DRACO_STATIC)
 #define DRACO_STATIC
 #endif
-#include "draco.h"
+#include "../draco.h"
 
 #ifndef DRACO_DATASET_H
 #define DRACO_DATASET_H
@@ -24,10 +25,12 @@
 #else
 #define DRACO_DATA_PRIVATE static
 #endif
+#ifndef DRACO_DATA_API
 #ifdef DRACO_DATA_STATIC
 #define DRACO_DATA_API DRACO_DATA_PRIVATE
 #else
 #define DRACO_DATA_API extern
+#endif
 #endif
 
 /* Limits; a file past one of them is refused with the numbers. */
@@ -42,6 +45,10 @@
 #define DRACO_DATA_PADDING 0 /* word number that stands for no word */
 #define DRACO_DATA_UNKNOWN 1 /* word number of a word outside the vocabulary */
 #define DRACO_DATA_FIRST 2   /* number of the first word of the vocabulary */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* One clear line: the file, what is wrong, expected and found numbers. Every function takes NULL for it. */
 typedef struct draco_data_error {
@@ -91,13 +98,20 @@ DRACO_DATA_API draco_status draco_data_split(const draco_dataset *all, size_t he
                                              draco_dataset *rest, draco_dataset *held,
                                              draco_data_error *error);
 
+#ifdef __cplusplus
+}
+#endif
 #endif /* DRACO_DATASET_H */
 
-#if (defined(DRACO_DATA_IMPLEMENTATION) || defined(DRACO_DATA_STATIC)) && !defined(DRACO_DATASET_IMPLEMENTED)
+#if defined(DRACO_DATA_IMPLEMENTATION) && !defined(DRACO_DATASET_IMPLEMENTED)
 #define DRACO_DATASET_IMPLEMENTED
 
-#include <errno.h>
 #include <fcntl.h>
+#if defined(__cplusplus) || !defined(__GNUC__) || !defined(O_CLOEXEC)
+#error "draco_dataset.h: the implementation needs POSIX and C with GNU extensions: a .c file, -std=gnu11"
+#endif
+
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -463,18 +477,3 @@ DRACO_DATA_API draco_status draco_data_split(const draco_dataset *all, size_t he
 }
 
 #endif /* DRACO_DATA_IMPLEMENTATION */
-
-/* Copyright (c) 2026 The Draco authors
-
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-   following conditions: the above copyright notice and this permission notice shall be included in all copies
-   or substantial portions of the Software.
-
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE. */

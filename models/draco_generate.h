@@ -1,10 +1,17 @@
-/* draco_generate.h, version 0.1.0: built-in data sets, so that everything runs without files: drawn digits,
-   pictures of figures, made-up sentences. Switch and manual: draco_data.h. MIT licence, see the end of the
-   file. */
+/* draco_generate.h - version 0.1.0 - built-in data sets: drawn digits, figures, made-up sentences
+
+   They let everything run without files. Switches and manual: draco_data.h. The implementation is C11.
+
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
 #include "draco_text.h"
 
 #ifndef DRACO_GENERATE_H
 #define DRACO_GENERATE_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 typedef enum draco_data_kind {
     DRACO_DATA_DIGITS = 0,   /* 28 x 28 x 1, 10 classes */
@@ -15,9 +22,12 @@ typedef enum draco_data_kind {
 DRACO_DATA_API draco_status draco_data_generate(draco_data_kind kind, uint64_t seed, size_t first,
                                                 size_t samples, draco_dataset *out, draco_data_error *error);
 
+#ifdef __cplusplus
+}
+#endif
 #endif /* DRACO_GENERATE_H */
 
-#if (defined(DRACO_DATA_IMPLEMENTATION) || defined(DRACO_DATA_STATIC)) && !defined(DRACO_GENERATE_IMPLEMENTED)
+#if defined(DRACO_DATA_IMPLEMENTATION) && !defined(DRACO_GENERATE_IMPLEMENTED)
 #define DRACO_GENERATE_IMPLEMENTED
 
 /* ---- Built-in generator: integers only, so that every machine draws the same bits ---- */
@@ -286,18 +296,3 @@ DRACO_DATA_API draco_status draco_data_generate(draco_data_kind kind, uint64_t s
 }
 
 #endif /* DRACO_DATA_IMPLEMENTATION */
-
-/* Copyright (c) 2026 The Draco authors
-
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-   following conditions: the above copyright notice and this permission notice shall be included in all copies
-   or substantial portions of the Software.
-
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE. */

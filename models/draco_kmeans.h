@@ -1,7 +1,8 @@
-/* draco_kmeans.h, version 0.1.0: mini-batch k-means as a gradient on the centres.
+/* draco_kmeans.h - version 0.1.0 - mini-batch k-means as a gradient on the centres
 
-   #define DRACO_KMEANS_IMPLEMENTATION in one .c file before including it; compile with -fopenmp, link
-   -ldnnl -lz -lm.
+   #define DRACO_KMEANS_IMPLEMENTATION in one .c file before including it; DRACO_KMEANS_STATIC, defined as
+   well, makes a private copy. The switches bring draco.h and the data headers along. The implementation is
+   C11 with GNU extensions and POSIX; compile with -fopenmp, link -ldnnl -lz -lm.
 
        draco_kmeans_config config = {&train, &test, 10};
        draco_model model;
@@ -33,31 +34,39 @@
    step, first and count alone. Errors: DRACO_E_ARGUMENT for a data set without numbers and for K outside of
    1..samples; DRACO_E_MEMORY.
 
-   MIT licence, see the end of the file. */
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
 #if defined(DRACO_KMEANS_IMPLEMENTATION) && !defined(DRACO_DATA_IMPLEMENTATION)
 #define DRACO_DATA_IMPLEMENTATION
 #endif
-#if defined(DRACO_KMEANS_STATIC) && !defined(DRACO_DATA_STATIC) && !defined(DRACO_DATA_H)
+#if defined(DRACO_KMEANS_STATIC) && !defined(DRACO_DATA_STATIC)
 #define DRACO_DATA_STATIC
 #endif
 #include "draco_data.h"
-#include "draco_model.h"
 
 #ifndef DRACO_KMEANS_H
 #define DRACO_KMEANS_H
 
+#include "draco_model.h"
+
 #define DRACO_KMEANS_VERSION 0x000100 /* 0.1.0 */
 
+#ifndef DRACO_KMEANS_API
 #ifdef DRACO_KMEANS_STATIC
 #define DRACO_KMEANS_API DRACO_MODEL_INLINE
 #else
 #define DRACO_KMEANS_API extern
+#endif
 #endif
 
 #ifndef DRACO_KMEANS_MICRO
 #define DRACO_KMEANS_MICRO 64 /* samples of a micro-batch */
 #endif
 #define DRACO_KMEANS_START 4096 /* samples among which the first centres are drawn */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 typedef struct draco_kmeans_config {
     const draco_dataset *train, *test;
@@ -66,12 +75,13 @@ typedef struct draco_kmeans_config {
 
 DRACO_KMEANS_API draco_status draco_kmeans_open(draco_model *model, const draco_kmeans_config *config);
 DRACO_KMEANS_API void draco_kmeans_close(draco_model *model);
-DRACO_KMEANS_API draco_model_memory draco_kmeans_memory(const draco_model *model);
 
+#ifdef __cplusplus
+}
+#endif
 #endif /* DRACO_KMEANS_H */
 
-#if (defined(DRACO_KMEANS_IMPLEMENTATION) || defined(DRACO_KMEANS_STATIC)) &&                                \
-    !defined(DRACO_KMEANS_IMPLEMENTED)
+#if defined(DRACO_KMEANS_IMPLEMENTATION) && !defined(DRACO_KMEANS_IMPLEMENTED)
 #define DRACO_KMEANS_IMPLEMENTED
 
 #include "draco_layers.h"
@@ -354,26 +364,4 @@ DRACO_KMEANS_API void draco_kmeans_close(draco_model *model) {
     memset(model, 0, sizeof *model);
 }
 
-DRACO_KMEANS_API draco_model_memory draco_kmeans_memory(const draco_model *model) {
-    const draco_kmeans_priv *km = model->ctx;
-    draco_model_memory memory = {sizeof *km, sizeof(dr_kmeans_workspace)};
-    memory.workspace += dr_kmeans_floats(km) * sizeof(float);
-    return memory;
-}
-
 #endif /* DRACO_KMEANS_IMPLEMENTATION */
-
-/* Copyright (c) 2026 The Draco authors
-
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-   following conditions: the above copyright notice and this permission notice shall be included in all copies
-   or substantial portions of the Software.
-
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE. */

@@ -1,5 +1,7 @@
-/* draco_layers.h - the layers under the models: fully connected, ReLU, softmax cross-entropy,
-   convolution, pooling, batch norm, embedding, dropout. Private to models/; needs C11 and GNU extensions.
+/* draco_layers.h - version 0.1.0 - the layers under the models
+
+   Fully connected, ReLU, softmax cross-entropy, convolution, pooling, batch norm, embedding, dropout. Part of
+   the implementation of the models: needs what draco_compute.h needs, static functions.
 
    Shapes. Everything is row-major. A matrix of fully connected weights is [in][out], a convolution's weights
    are [kh][kw][ci][co], images are NHWC, so that one image row of a convolution is one row of a matrix
@@ -11,7 +13,8 @@
    Bits. Every function returns the same bits for the same input on the same library, instruction set and
    shape: loops run in one order, products run on one thread (draco_compute.h).
 
-   License: MIT, see the end of the file. */
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
 #ifndef DRACO_LAYERS_H
 #define DRACO_LAYERS_H
 
@@ -447,18 +450,3 @@ DRACO_LAYER draco_status draco_evaluate(const void *model, void *workspace, cons
 }
 
 #endif /* DRACO_LAYERS_H */
-
-/* Copyright (c) 2026 The Draco authors
-
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-   following conditions: the above copyright notice and this permission notice shall be included in all copies
-   or substantial portions of the Software.
-
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE. */

@@ -1,9 +1,12 @@
-/* draco_lenet.h, version 0.1.0: LeNet: convolution 5 x 5 to 20 channels, max pooling, convolution 5 x 5 to 50
-   channels, max pooling, fully connected 500, fully connected to the classes, softmax cross-entropy; ReLU
-   after each pooling and after the first fully connected layer.
+/* draco_lenet.h - version 0.1.0 - LeNet
 
-   #define DRACO_LENET_IMPLEMENTATION in one .c file before including it (or DRACO_LENET_STATIC for a private
-   copy). Compile with -fopenmp, link -ldnnl -lz -lm.
+   Convolution 5 x 5 to 20 channels, max pooling, convolution 5 x 5 to 50 channels, max pooling, fully
+   connected 500, fully connected to the classes, softmax cross-entropy; ReLU after each pooling and after
+   the first fully connected layer.
+
+   #define DRACO_LENET_IMPLEMENTATION in one .c file before including it; DRACO_LENET_STATIC, defined as
+   well, makes a private copy. The switches bring draco.h and the data headers along. The implementation is
+   C11 with GNU extensions and POSIX; compile with -fopenmp, link -ldnnl -lz -lm.
 
        draco_lenet_config config = {&train, &test};
        draco_model model;
@@ -33,16 +36,15 @@
    Source: LeCun et al., Gradient-based learning applied to document recognition, 1998; sizes as in Caffe's
    LeNet.
 
-   MIT licence, see the end of the file. */
-#if (defined(DRACO_LENET_IMPLEMENTATION) || defined(DRACO_LENET_STATIC)) &&                                  \
-    !defined(DRACO_DATA_IMPLEMENTATION) && !defined(DRACO_DATA_STATIC)
-#ifdef DRACO_LENET_STATIC
-#define DRACO_DATA_STATIC
-#else
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
+#if defined(DRACO_LENET_IMPLEMENTATION) && !defined(DRACO_DATA_IMPLEMENTATION)
 #define DRACO_DATA_IMPLEMENTATION
 #endif
+#if defined(DRACO_LENET_STATIC) && !defined(DRACO_DATA_STATIC)
+#define DRACO_DATA_STATIC
 #endif
-#include "draco_dataset.h"
+#include "draco_data.h"
 
 #ifndef DRACO_LENET_H
 #define DRACO_LENET_H
@@ -50,14 +52,20 @@
 #include "draco_model.h"
 
 #define DRACO_LENET_VERSION 0x000100
+#ifndef DRACO_LENET_API
 #ifdef DRACO_LENET_STATIC
 #define DRACO_LENET_API DRACO_MODEL_INLINE
 #else
 #define DRACO_LENET_API extern
 #endif
+#endif
 
 #ifndef DRACO_LENET_MICRO
 #define DRACO_LENET_MICRO 32
+#endif
+
+#ifdef __cplusplus
+extern "C" {
 #endif
 
 typedef struct draco_lenet_config {
@@ -69,9 +77,12 @@ DRACO_LENET_API void draco_lenet_close(draco_model *model);
 /* samples: of the largest part of a batch. */
 DRACO_LENET_API draco_model_memory draco_lenet_memory(const draco_model *model, size_t samples);
 
+#ifdef __cplusplus
+}
+#endif
 #endif /* DRACO_LENET_H */
 
-#if (defined(DRACO_LENET_IMPLEMENTATION) || defined(DRACO_LENET_STATIC)) && !defined(DRACO_LENET_IMPLEMENTED)
+#if defined(DRACO_LENET_IMPLEMENTATION) && !defined(DRACO_LENET_IMPLEMENTED)
 #define DRACO_LENET_IMPLEMENTED
 
 #include "draco_layers.h"
@@ -306,18 +317,3 @@ DRACO_LENET_API draco_model_memory draco_lenet_memory(const draco_model *model, 
 }
 
 #endif /* DRACO_LENET_IMPLEMENTATION */
-
-/* Copyright (c) 2026 The Draco authors
-
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-   following conditions: the above copyright notice and this permission notice shall be included in all copies
-   or substantial portions of the Software.
-
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE. */

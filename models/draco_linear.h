@@ -1,8 +1,8 @@
-/* draco_linear.h, version 0.1.0: softmax regression, binary logistic regression, soft-margin support vector
-   machine, linear regression.
+/* draco_linear.h - version 0.1.0 - softmax, logistic and linear regression, support vector machine
 
-   #define DRACO_LINEAR_IMPLEMENTATION in one .c file before including it; compile with -fopenmp, link
-   -ldnnl -lz -lm.
+   #define DRACO_LINEAR_IMPLEMENTATION in one .c file before including it; DRACO_LINEAR_STATIC, defined as
+   well, makes a private copy. The switches bring draco.h and the data headers along. The implementation is
+   C11 with GNU extensions and POSIX; compile with -fopenmp, link -ldnnl -lz -lm.
 
        draco_linear_config config = {&train, &test, DRACO_LINEAR_SOFTMAX, 0, 0.0f};
        draco_model model;
@@ -37,29 +37,37 @@
    step, first and count alone. Errors: DRACO_E_ARGUMENT for a data set without numbers or labels, for
    a label or a class that is out of range and for an l2 that is negative; DRACO_E_MEMORY.
 
-   MIT licence, see the end of the file. */
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
 #if defined(DRACO_LINEAR_IMPLEMENTATION) && !defined(DRACO_DATA_IMPLEMENTATION)
 #define DRACO_DATA_IMPLEMENTATION
 #endif
-#if defined(DRACO_LINEAR_STATIC) && !defined(DRACO_DATA_STATIC) && !defined(DRACO_DATA_H)
+#if defined(DRACO_LINEAR_STATIC) && !defined(DRACO_DATA_STATIC)
 #define DRACO_DATA_STATIC
 #endif
 #include "draco_data.h"
-#include "draco_model.h"
 
 #ifndef DRACO_LINEAR_H
 #define DRACO_LINEAR_H
 
+#include "draco_model.h"
+
 #define DRACO_LINEAR_VERSION 0x000100 /* 0.1.0 */
 
+#ifndef DRACO_LINEAR_API
 #ifdef DRACO_LINEAR_STATIC
 #define DRACO_LINEAR_API DRACO_MODEL_INLINE
 #else
 #define DRACO_LINEAR_API extern
 #endif
+#endif
 
 #ifndef DRACO_LINEAR_MICRO
 #define DRACO_LINEAR_MICRO 64 /* samples of a micro-batch */
+#endif
+
+#ifdef __cplusplus
+extern "C" {
 #endif
 
 typedef enum draco_linear_kind {
@@ -78,12 +86,13 @@ typedef struct draco_linear_config {
 
 DRACO_LINEAR_API draco_status draco_linear_open(draco_model *model, const draco_linear_config *config);
 DRACO_LINEAR_API void draco_linear_close(draco_model *model);
-DRACO_LINEAR_API draco_model_memory draco_linear_memory(const draco_model *model);
 
+#ifdef __cplusplus
+}
+#endif
 #endif /* DRACO_LINEAR_H */
 
-#if (defined(DRACO_LINEAR_IMPLEMENTATION) || defined(DRACO_LINEAR_STATIC)) &&                                \
-    !defined(DRACO_LINEAR_IMPLEMENTED)
+#if defined(DRACO_LINEAR_IMPLEMENTATION) && !defined(DRACO_LINEAR_IMPLEMENTED)
 #define DRACO_LINEAR_IMPLEMENTED
 
 #include "draco_layers.h"
@@ -302,26 +311,4 @@ DRACO_LINEAR_API void draco_linear_close(draco_model *model) {
     memset(model, 0, sizeof *model);
 }
 
-DRACO_LINEAR_API draco_model_memory draco_linear_memory(const draco_model *model) {
-    const draco_linear_priv *linear = model->ctx;
-    draco_model_memory memory = {sizeof *linear, sizeof(dr_linear_workspace)};
-    memory.workspace += dr_linear_floats(linear) * sizeof(float);
-    return memory;
-}
-
 #endif /* DRACO_LINEAR_IMPLEMENTATION */
-
-/* Copyright (c) 2026 The Draco authors
-
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-   following conditions: the above copyright notice and this permission notice shall be included in all copies
-   or substantial portions of the Software.
-
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE. */

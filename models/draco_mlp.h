@@ -1,8 +1,10 @@
-/* draco_mlp.h, version 0.1.0: multi-layer perceptron: fully connected layers with ReLU between them, softmax
-   cross-entropy at the end.
+/* draco_mlp.h - version 0.1.0 - multi-layer perceptron
 
-   #define DRACO_MLP_IMPLEMENTATION in one .c file before including it; compile with -fopenmp, link -ldnnl -lz
-   -lm.
+   Fully connected layers with ReLU between them, softmax cross-entropy at the end.
+
+   #define DRACO_MLP_IMPLEMENTATION in one .c file before including it; DRACO_MLP_STATIC, defined as well,
+   makes a private copy. The switches bring draco.h and the data headers along. The implementation is C11
+   with GNU extensions and POSIX; compile with -fopenmp, link -ldnnl -lz -lm.
 
        draco_mlp_config config = {&train, &test, 2, {800, 500}};   784-800-500-10 on MNIST
        draco_model model;
@@ -27,16 +29,15 @@
    parameters, seed, step, first and count alone. Errors: DRACO_E_ARGUMENT for a data set without labels,
    classes or numbers and for widths of 0; DRACO_E_MEMORY.
 
-   MIT licence, see the end of the file. */
-#if (defined(DRACO_MLP_IMPLEMENTATION) || defined(DRACO_MLP_STATIC)) &&                                      \
-    !defined(DRACO_DATA_IMPLEMENTATION) && !defined(DRACO_DATA_STATIC)
-#ifdef DRACO_MLP_STATIC
-#define DRACO_DATA_STATIC
-#else
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
+#if defined(DRACO_MLP_IMPLEMENTATION) && !defined(DRACO_DATA_IMPLEMENTATION)
 #define DRACO_DATA_IMPLEMENTATION
 #endif
+#if defined(DRACO_MLP_STATIC) && !defined(DRACO_DATA_STATIC)
+#define DRACO_DATA_STATIC
 #endif
-#include "draco_dataset.h"
+#include "draco_data.h"
 
 #ifndef DRACO_MLP_H
 #define DRACO_MLP_H
@@ -44,15 +45,21 @@
 #include "draco_model.h"
 
 #define DRACO_MLP_VERSION 0x000100
+#ifndef DRACO_MLP_API
 #ifdef DRACO_MLP_STATIC
 #define DRACO_MLP_API DRACO_MODEL_INLINE
 #else
 #define DRACO_MLP_API extern
 #endif
+#endif
 
 #define DRACO_MLP_MAX_HIDDEN 8
 #ifndef DRACO_MLP_MICRO
 #define DRACO_MLP_MICRO 64
+#endif
+
+#ifdef __cplusplus
+extern "C" {
 #endif
 
 typedef struct draco_mlp_config {
@@ -66,9 +73,12 @@ DRACO_MLP_API void draco_mlp_close(draco_model *model);
 /* samples: of the largest part of a batch. */
 DRACO_MLP_API draco_model_memory draco_mlp_memory(const draco_model *model, size_t samples);
 
+#ifdef __cplusplus
+}
+#endif
 #endif /* DRACO_MLP_H */
 
-#if (defined(DRACO_MLP_IMPLEMENTATION) || defined(DRACO_MLP_STATIC)) && !defined(DRACO_MLP_IMPLEMENTED)
+#if defined(DRACO_MLP_IMPLEMENTATION) && !defined(DRACO_MLP_IMPLEMENTED)
 #define DRACO_MLP_IMPLEMENTED
 
 #include "draco_layers.h"
@@ -256,18 +266,3 @@ DRACO_MLP_API draco_model_memory draco_mlp_memory(const draco_model *model, size
 }
 
 #endif /* DRACO_MLP_IMPLEMENTATION */
-
-/* Copyright (c) 2026 The Draco authors
-
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-   following conditions: the above copyright notice and this permission notice shall be included in all copies
-   or substantial portions of the Software.
-
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE. */

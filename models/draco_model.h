@@ -1,18 +1,21 @@
-/* draco_model.h, version 0.1.0: what every model of models/ shares: the layout of its message and its start.
+/* draco_model.h - version 0.1.0 - what all models share: the layout of the message, the start, memory
 
    The message of a model, `dim` floats, is
-       [0, parameters)              parameters, or their gradient summed over the samples
-       [parameters, stats)          zeros, stats = parameters rounded up to a multiple of DRACO_BLOCK
-       [stats, stats + count)       statistics summed over the samples: DRACO_MODEL_LOSS, DRACO_MODEL_CORRECT,
-   ... The first two statistics are the same in every model, so that the loss and the accuracy of a batch are
+       [0, parameters)          parameters, or their gradient summed over the samples
+       [parameters, stats)      zeros, stats = parameters rounded up to a multiple of DRACO_BLOCK
+       [stats, stats + count)   statistics summed over the samples: DRACO_MODEL_LOSS, DRACO_MODEL_CORRECT, ...
+   The first two statistics are the same in every model, so that the loss and the accuracy of a batch are
    protected by the code like the gradient itself. In a parameter vector the statistics may hold state that
    `absorb` writes (running means); they are zero otherwise.
 
-   Every function is static inline and pure. MIT licence, see the end of the file. */
+   There is no switch: every function is static inline and pure, in C11 and C++17.
+
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
 #ifndef DRACO_MODEL_H
 #define DRACO_MODEL_H
 
-#include "draco.h"
+#include "../draco.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -28,6 +31,10 @@
 #define DRACO_MODEL_INLINE static inline
 #endif
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Where the statistics begin. */
 DRACO_MODEL_INLINE size_t draco_model_stats_offset(size_t parameters) {
     return (parameters + DRACO_BLOCK - 1) / DRACO_BLOCK * DRACO_BLOCK;
@@ -36,11 +43,6 @@ DRACO_MODEL_INLINE size_t draco_model_stats_offset(size_t parameters) {
 /* Floats of a message with `stats` statistics, DRACO_MODEL_STATS of them common to all models. */
 DRACO_MODEL_INLINE size_t draco_model_dim(size_t parameters, size_t stats) {
     return draco_model_stats_offset(parameters) + stats;
-}
-
-/* Zero the padding and the statistics of a message. */
-DRACO_MODEL_INLINE void draco_model_clear_tail(float *message, size_t parameters, size_t dim) {
-    for (size_t i = parameters; i < dim; i++) message[i] = 0.0f;
 }
 
 /* Loss and accuracy of the batch from the sum of the parts' messages. */
@@ -116,19 +118,7 @@ DRACO_MODEL_INLINE void *draco_model_alloc(size_t count, size_t size) {
     return memory;
 }
 
+#ifdef __cplusplus
+}
+#endif
 #endif /* DRACO_MODEL_H */
-
-/* Copyright (c) 2026 The Draco authors
-
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-   following conditions: the above copyright notice and this permission notice shall be included in all copies
-   or substantial portions of the Software.
-
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE. */

@@ -1,10 +1,12 @@
-/* draco_naive.h - every layer once more, as plain loops over the definition: the oracle of the tests, and the
-   yardstick of bench/bench_models. One translation unit chooses the type of the numbers by DRACO_NAIVE_REAL
-   before including it: double (the default) or float. Shapes as in draco_layers.h: row-major, images NHWC,
-   weights [kh][kw][ci][co]. Backward functions add to gradients of weights and overwrite gradients of
-   activations.
+/* draco_naive.h - version 0.1.0 - every layer as plain loops over its definition: the oracle of the tests
 
-   License: MIT, see the end of the file. */
+   Also the yardstick of bench/bench_models. One translation unit chooses the type of the numbers by
+   DRACO_NAIVE_REAL before including it: double (the default) or float. Shapes as in draco_layers.h:
+   row-major, images NHWC, weights [kh][kw][ci][co]. Backward functions add to gradients of weights and
+   overwrite gradients of activations. There is no switch: all functions are static inline.
+
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
 #ifndef DRACO_NAIVE_H
 #define DRACO_NAIVE_H
 
@@ -305,18 +307,3 @@ DRACO_NAIVE draco_real draco_naive_softmax_loss(size_t rows, size_t classes, con
 }
 
 #endif /* DRACO_NAIVE_H */
-
-/* Copyright (c) 2026 The Draco authors
-
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-   following conditions: the above copyright notice and this permission notice shall be included in all copies
-   or substantial portions of the Software.
-
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE. */

@@ -1,7 +1,7 @@
-/* draco_optim.h, version 0.1.0: optimizers, schedules of the rate, warm-up, gradient clipping, weight decay.
+/* draco_optim.h - version 0.1.0 - optimizers, schedules of the rate, clipping, weight decay
 
-   #define DRACO_OPTIM_IMPLEMENTATION in one .c file before including it (DRACO_OPTIM_STATIC: a private
-   copy).
+   #define DRACO_OPTIM_IMPLEMENTATION in one .c file before including it; DRACO_OPTIM_STATIC, defined as well,
+   makes a private copy. The switches bring draco.h along. The implementation is C11; link -lm.
 
        draco_optim_config config = {0};             (zero: the default of every field)
        draco_optim memory;
@@ -40,11 +40,18 @@
    several shards at once. A norm that is not finite is DRACO_E_RANGE and moves nothing; open refuses values
    out of range with DRACO_E_ARGUMENT and fills the optimizer only on success. No memory is allocated.
 
-   MIT licence, see the end of the file. */
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
+#if defined(DRACO_OPTIM_IMPLEMENTATION) && !defined(DRACO_IMPLEMENTATION)
+#define DRACO_IMPLEMENTATION
+#endif
+#if defined(DRACO_OPTIM_STATIC) && !defined(DRACO_STATIC)
+#define DRACO_STATIC
+#endif
+#include "../draco.h"
+
 #ifndef DRACO_OPTIM_H
 #define DRACO_OPTIM_H
-
-#include "draco.h"
 
 #define DRACO_OPTIM_VERSION 0x000100 /* 0.1.0 */
 
@@ -53,10 +60,16 @@
 #else
 #define DRACO_OPTIM_PRIVATE static
 #endif
+#ifndef DRACO_OPTIM_API
 #ifdef DRACO_OPTIM_STATIC
 #define DRACO_OPTIM_API DRACO_OPTIM_PRIVATE
 #else
 #define DRACO_OPTIM_API extern
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
 #endif
 
 typedef enum draco_optim_kind {
@@ -99,20 +112,20 @@ DRACO_OPTIM_API draco_status draco_optim_open(draco_optimizer *optimizer, draco_
 /* The rate of a step. */
 DRACO_OPTIM_API double draco_optim_rate(const draco_optim *memory, uint64_t step);
 
-/* For command lines: the value that a name stands for (1), or 0 when there is none; the names, in one line.
- */
+/* For command lines: 1 and the value that a name stands for, or 0 when there is none. */
 DRACO_OPTIM_API int draco_optim_kind_of(const char *name, draco_optim_kind *kind);
-DRACO_OPTIM_API const char *draco_optim_kind_names(void);
 DRACO_OPTIM_API int draco_schedule_of(const char *name, draco_schedule *schedule);
-DRACO_OPTIM_API const char *draco_schedule_names(void);
 
+#ifdef __cplusplus
+}
+#endif
 #endif /* DRACO_OPTIM_H */
 
-#if (defined(DRACO_OPTIM_IMPLEMENTATION) || defined(DRACO_OPTIM_STATIC)) && !defined(DRACO_OPTIM_IMPLEMENTED)
+#if defined(DRACO_OPTIM_IMPLEMENTATION) && !defined(DRACO_OPTIM_IMPLEMENTED)
 #define DRACO_OPTIM_IMPLEMENTED
 
-#ifdef __FAST_MATH__
-#error "-ffast-math breaks the equality of bits that replicas rely on"
+#ifdef __cplusplus
+#error "draco_optim.h: the implementation is C11: compile it in a .c file"
 #endif
 
 #include <math.h>
@@ -136,18 +149,10 @@ DRACO_OPTIM_API int draco_optim_kind_of(const char *name, draco_optim_kind *kind
     return found >= 0;
 }
 
-DRACO_OPTIM_API const char *draco_optim_kind_names(void) {
-    return "sgd, momentum, nesterov, adam, adamw";
-}
-
 DRACO_OPTIM_API int draco_schedule_of(const char *name, draco_schedule *schedule) {
     const int found = dr_optim_look_up(name, dr_optim_schedules, 3);
     if (found >= 0) *schedule = (draco_schedule)found;
     return found >= 0;
-}
-
-DRACO_OPTIM_API const char *draco_schedule_names(void) {
-    return "constant, step, cosine";
 }
 
 /* ---- Rate: plain arithmetic in double, so that every machine gets the same bits ---- */
@@ -380,18 +385,3 @@ DRACO_OPTIM_API draco_status draco_optim_open(draco_optimizer *optimizer, draco_
 }
 
 #endif /* DRACO_OPTIM_IMPLEMENTATION */
-
-/* Copyright (c) 2026 The Draco authors
-
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-   following conditions: the above copyright notice and this permission notice shall be included in all copies
-   or substantial portions of the Software.
-
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE. */

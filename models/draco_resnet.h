@@ -1,9 +1,11 @@
-/* draco_resnet.h, version 0.1.0: ResNet-18 for small images (He et al., 2016, in the form used for CIFAR-10):
-   a 3 x 3 convolution, four stages of two basic blocks with 64, 128, 256 and 512 channels, global average
-   pooling, one fully connected layer, softmax cross-entropy.
+/* draco_resnet.h - version 0.1.0 - ResNet-18 for small images
 
-   #define DRACO_RESNET_IMPLEMENTATION in one .c file before including it (or DRACO_RESNET_STATIC for a
-   private copy). Compile with -fopenmp, link -ldnnl -lz -lm.
+   He et al., 2016, in the form used for CIFAR-10: a 3 x 3 convolution, four stages of two basic blocks with
+   64, 128, 256 and 512 channels, global average pooling, one fully connected layer, softmax cross-entropy.
+
+   #define DRACO_RESNET_IMPLEMENTATION in one .c file before including it; DRACO_RESNET_STATIC, defined as
+   well, makes a private copy. The switches bring draco.h and the data headers along. The implementation is
+   C11 with GNU extensions and POSIX; compile with -fopenmp, link -ldnnl -lz -lm.
 
        draco_resnet_config config = {&train, &test};
        draco_model model;
@@ -45,16 +47,15 @@
    Limits. Below AVX2 (draco_isa_set "avx", "sse41") oneDNN has only plain loops for the gradients of
    convolutions: a gradient takes minutes. Build with DRACO_OPENBLAS for such machines.
 
-   MIT licence, see the end of the file. */
-#if (defined(DRACO_RESNET_IMPLEMENTATION) || defined(DRACO_RESNET_STATIC)) &&                                \
-    !defined(DRACO_DATA_IMPLEMENTATION) && !defined(DRACO_DATA_STATIC)
-#ifdef DRACO_RESNET_STATIC
-#define DRACO_DATA_STATIC
-#else
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
+#if defined(DRACO_RESNET_IMPLEMENTATION) && !defined(DRACO_DATA_IMPLEMENTATION)
 #define DRACO_DATA_IMPLEMENTATION
 #endif
+#if defined(DRACO_RESNET_STATIC) && !defined(DRACO_DATA_STATIC)
+#define DRACO_DATA_STATIC
 #endif
-#include "draco_dataset.h"
+#include "draco_data.h"
 
 #ifndef DRACO_RESNET_H
 #define DRACO_RESNET_H
@@ -62,16 +63,22 @@
 #include "draco_model.h"
 
 #define DRACO_RESNET_VERSION 0x000100
+#ifndef DRACO_RESNET_API
 #ifdef DRACO_RESNET_STATIC
 #define DRACO_RESNET_API DRACO_MODEL_INLINE
 #else
 #define DRACO_RESNET_API extern
+#endif
 #endif
 
 #ifndef DRACO_RESNET_MICRO
 #define DRACO_RESNET_MICRO 32
 #endif
 #define DRACO_RESNET_MAX_BLOCKS 32
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 typedef struct draco_resnet_config {
     const draco_dataset *train, *test;
@@ -87,10 +94,12 @@ DRACO_RESNET_API void draco_resnet_close(draco_model *model);
 /* samples: of the largest part of a batch. */
 DRACO_RESNET_API draco_model_memory draco_resnet_memory(const draco_model *model, size_t samples);
 
+#ifdef __cplusplus
+}
+#endif
 #endif /* DRACO_RESNET_H */
 
-#if (defined(DRACO_RESNET_IMPLEMENTATION) || defined(DRACO_RESNET_STATIC)) &&                                \
-    !defined(DRACO_RESNET_IMPLEMENTED)
+#if defined(DRACO_RESNET_IMPLEMENTATION) && !defined(DRACO_RESNET_IMPLEMENTED)
 #define DRACO_RESNET_IMPLEMENTED
 
 #include "draco_layers.h"
@@ -826,18 +835,3 @@ DRACO_RESNET_API draco_model_memory draco_resnet_memory(const draco_model *model
 }
 
 #endif /* DRACO_RESNET_IMPLEMENTATION */
-
-/* Copyright (c) 2026 The Draco authors
-
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-   following conditions: the above copyright notice and this permission notice shall be included in all copies
-   or substantial portions of the Software.
-
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE. */

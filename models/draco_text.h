@@ -1,9 +1,17 @@
-/* draco_text.h, version 0.1.0: sentences of two classes from text files, their vocabulary, and word vectors
-   from a word2vec binary file. Switch and manual: draco_data.h. MIT licence, see the end of the file. */
+/* draco_text.h - version 0.1.0 - sentences of two classes, their vocabulary, and word vectors
+
+   Switches and manual: draco_data.h. The implementation is C11 with GNU extensions and POSIX.
+
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
 #include "draco_dataset.h"
 
 #ifndef DRACO_TEXT_H
 #define DRACO_TEXT_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* Latin-1 text, one sentence a line: class 1 and class 0. The vocabulary is built from both files. */
 DRACO_DATA_API draco_status draco_data_text(const char *positive, const char *negative, draco_dataset *out,
@@ -17,9 +25,12 @@ DRACO_DATA_API draco_status draco_data_word2vec(const char *path, const draco_vo
 DRACO_DATA_API int32_t draco_vocabulary_find(const draco_vocabulary *vocabulary, const char *word,
                                              size_t length);
 
+#ifdef __cplusplus
+}
+#endif
 #endif /* DRACO_TEXT_H */
 
-#if (defined(DRACO_DATA_IMPLEMENTATION) || defined(DRACO_DATA_STATIC)) && !defined(DRACO_TEXT_IMPLEMENTED)
+#if defined(DRACO_DATA_IMPLEMENTATION) && !defined(DRACO_TEXT_IMPLEMENTED)
 #define DRACO_TEXT_IMPLEMENTED
 
 /* ---- Text ---- */
@@ -444,18 +455,3 @@ DRACO_DATA_API draco_status draco_data_word2vec(const char *path, const draco_vo
 }
 
 #endif /* DRACO_DATA_IMPLEMENTATION */
-
-/* Copyright (c) 2026 The Draco authors
-
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-   following conditions: the above copyright notice and this permission notice shall be included in all copies
-   or substantial portions of the Software.
-
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE. */

@@ -1,9 +1,12 @@
-/* draco_textcnn.h, version 0.1.0: Kim's convolutional network for sentences (EMNLP 2014): word vectors,
-   convolutions over 3, 4 and 5 words with 100 filters each, ReLU, maximum over the places of a sentence,
-   dropout, one fully connected layer, softmax cross-entropy; an l2 norm constraint on the last weights.
+/* draco_textcnn.h - version 0.1.0 - Kim's convolutional network for sentences
 
-   #define DRACO_TEXTCNN_IMPLEMENTATION in one .c file before including it (or DRACO_TEXTCNN_STATIC for a
-   private copy). Compile with -fopenmp, link -ldnnl -lz -lm.
+   EMNLP 2014: word vectors, convolutions over 3, 4 and 5 words with 100 filters each, ReLU, maximum over the
+   places of a sentence, dropout, one fully connected layer, softmax cross-entropy; an l2 norm constraint on
+   the last weights.
+
+   #define DRACO_TEXTCNN_IMPLEMENTATION in one .c file before including it; DRACO_TEXTCNN_STATIC, defined as
+   well, makes a private copy. The switches bring draco.h and the data headers along. The implementation is
+   C11 with GNU extensions and POSIX; compile with -fopenmp, link -ldnnl -lz -lm.
 
        draco_textcnn_config config = {.train = &train, .test = &test};
        draco_model model;
@@ -49,16 +52,15 @@
    (draco_textcnn_memory). A part is computed in micro-batches of at most DRACO_TEXTCNN_MICRO sentences: the
    bits depend on parameters, seed, step, first and count alone. Errors: DRACO_E_ARGUMENT, DRACO_E_MEMORY.
 
-   MIT licence, see the end of the file. */
-#if (defined(DRACO_TEXTCNN_IMPLEMENTATION) || defined(DRACO_TEXTCNN_STATIC)) &&                              \
-    !defined(DRACO_DATA_IMPLEMENTATION) && !defined(DRACO_DATA_STATIC)
-#ifdef DRACO_TEXTCNN_STATIC
-#define DRACO_DATA_STATIC
-#else
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
+#if defined(DRACO_TEXTCNN_IMPLEMENTATION) && !defined(DRACO_DATA_IMPLEMENTATION)
 #define DRACO_DATA_IMPLEMENTATION
 #endif
+#if defined(DRACO_TEXTCNN_STATIC) && !defined(DRACO_DATA_STATIC)
+#define DRACO_DATA_STATIC
 #endif
-#include "draco_dataset.h"
+#include "draco_data.h"
 
 #ifndef DRACO_TEXTCNN_H
 #define DRACO_TEXTCNN_H
@@ -66,14 +68,20 @@
 #include "draco_model.h"
 
 #define DRACO_TEXTCNN_VERSION 0x000100
+#ifndef DRACO_TEXTCNN_API
 #ifdef DRACO_TEXTCNN_STATIC
 #define DRACO_TEXTCNN_API DRACO_MODEL_INLINE
 #else
 #define DRACO_TEXTCNN_API extern
 #endif
+#endif
 
 #ifndef DRACO_TEXTCNN_MICRO
 #define DRACO_TEXTCNN_MICRO 32
+#endif
+
+#ifdef __cplusplus
+extern "C" {
 #endif
 
 typedef struct draco_textcnn_config {
@@ -88,10 +96,12 @@ DRACO_TEXTCNN_API void draco_textcnn_close(draco_model *model);
 /* samples: of the largest part of a batch. */
 DRACO_TEXTCNN_API draco_model_memory draco_textcnn_memory(const draco_model *model, size_t samples);
 
+#ifdef __cplusplus
+}
+#endif
 #endif /* DRACO_TEXTCNN_H */
 
-#if (defined(DRACO_TEXTCNN_IMPLEMENTATION) || defined(DRACO_TEXTCNN_STATIC)) &&                              \
-    !defined(DRACO_TEXTCNN_IMPLEMENTED)
+#if defined(DRACO_TEXTCNN_IMPLEMENTATION) && !defined(DRACO_TEXTCNN_IMPLEMENTED)
 #define DRACO_TEXTCNN_IMPLEMENTED
 
 #include "draco_layers.h"
@@ -473,18 +483,3 @@ DRACO_TEXTCNN_API draco_model_memory draco_textcnn_memory(const draco_model *mod
 }
 
 #endif /* DRACO_TEXTCNN_IMPLEMENTATION */
-
-/* Copyright (c) 2026 The Draco authors
-
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
-   following conditions: the above copyright notice and this permission notice shall be included in all copies
-   or substantial portions of the Software.
-
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE. */
