@@ -85,11 +85,11 @@
  *         int i;
  *         (void)seconds;
  *         for (i = 0; i < 5; i++) {
- *             float *row = (float *)in->row(in->ctx, i);
+ *             float *row = (float *)in->reserve(in->ctx, i);
  *             if (row) draco_worker_reply((draco_worker *)ctx, i, &asked, row);
  *             if (row && i == 3) row[0] *= -100;
  *             if (row) in->chunk(in->ctx, i, 0, request->reply_bytes);
- *             in->end(in->ctx, i, row ? DRACO_UNDECIDED : DRACO_ABSENT);
+ *             in->end(in->ctx, i, row ? DRACO_ARRIVAL_WHOLE : DRACO_ARRIVAL_ABSENT);
  *         }
  *         return DRACO_OK;
  *     }
@@ -131,7 +131,7 @@
  *                                                                         samples from (seed, step, k)
  *                                                                         gradient g_k, a SUM over the samples
  *                                                                         message += f_k(i) g_k
- *     row, chunk, chunk, ... end  per worker    <-------------------  one message
+ *     reserve, chunk, ..., end per worker       <-------------------  one message
  *         sketch_add: fold each chunk as it comes
  *     locate: who lied, and one weight a worker
  *     combine: sum of all gradients = sum_i weight_i message_i
@@ -316,21 +316,29 @@ typedef struct draco_request {
     int server;         /* worker side, several servers: the one that asks, or -1 when all ask together */
 } draco_request;
 
-/* Where the server takes bytes from a transport. For one worker the calls come in order: row, chunk…, end.
-   chunk may run on several threads at once for different workers; row and end never run at the same time as
-   another row or end (the transport holds a lock). */
+/* How far a worker's reply has come, as a transport sees it. It says nothing of what is in the reply: that is
+   a draco_verdict. The order is that of severity. */
+typedef enum draco_arrival {
+    DRACO_ARRIVAL_WAITING = 0,
+    DRACO_ARRIVAL_WHOLE = 1,
+    DRACO_ARRIVAL_ABSENT = 2,   /* lost or silent */
+    DRACO_ARRIVAL_MALFORMED = 3 /* wrong size or form */
+} draco_arrival;
+
+/* Where the server takes bytes from a transport. For one worker the calls come in order: reserve, chunk…, end.
+   chunk may run on several threads at once for different workers; reserve and end never run at the same time
+   as another reserve or end (the transport holds a lock). */
 typedef struct draco_inbox {
     size_t size;
     void *ctx;
-    /* Memory for reply_bytes bytes of this worker, or NULL: drop its answer. Valid until end, and not touched
+    /* Memory for reply_bytes bytes of this worker, or NULL: drop its reply. Valid until end, and not touched
      * by the transport after it. */
-    void *(*row)(void *ctx, int worker);
-    /* Bytes [offset, offset + n) of the row have arrived; offsets without gap or overlap. */
+    void *(*reserve)(void *ctx, int worker);
+    /* Bytes [offset, offset + n) of that memory have arrived; offsets without gap or overlap. */
     void (*chunk)(void *ctx, int worker, size_t offset, size_t n);
-    /* Nothing more comes from this worker. verdict: DRACO_UNDECIDED: whole; DRACO_ABSENT: lost or silent;
-       DRACO_MALFORMED: wrong size or form. Returns DRACO_OK when the round needs no more, DRACO_MORE
-       otherwise. Workers never ended are absent. */
-    draco_status (*end)(void *ctx, int worker, draco_verdict verdict);
+    /* Nothing more comes from this worker: WHOLE, ABSENT or MALFORMED. Returns DRACO_OK when the round needs no
+     * more, DRACO_MORE otherwise. Workers that are never ended are absent. */
+    draco_status (*end)(void *ctx, int worker, draco_arrival arrival);
 } draco_inbox;
 
 typedef struct draco_transport {
@@ -973,7 +981,7 @@ struct draco_server {
     void **pool; /* rows that are free */
     int pooled, live;
     int *alias;           /* n: the worker whose row holds this worker's bytes, or -1 */
-    draco_verdict *came;  /* n: UNDECIDED: nothing yet, AGREES: whole, else why not */
+    draco_arrival *came;  /* n */
     unsigned char *ended; /* n */
     size_t *folded;       /* n: bytes that arrived */
     double *busy;         /* n: seconds spent on this worker's bytes */
@@ -1022,7 +1030,7 @@ static void drs_free_row(draco_server *s, int worker) {
     s->live--;
 }
 
-static void *drs_inbox_row(void *ctx, int worker) {
+static void *drs_inbox_reserve(void *ctx, int worker) {
     draco_server *s = (draco_server *)ctx;
     if (worker < 0 || worker >= s->n || s->ended[worker]) return NULL;
     s->folded[worker] = 0;
@@ -1072,7 +1080,7 @@ static void drs_cast(draco_server *s, int worker) {
 
 /* A whole answer is here: take down what can be told at once. */
 static void drs_whole(draco_server *s, int worker) {
-    s->came[worker] = DRACO_AGREES;
+    s->came[worker] = DRACO_ARRIVAL_WHOLE;
     s->alias[worker] = worker;
     if (s->phase == DRACO_REQUEST_MESSAGE && drs_exact(s)) {
         uint8_t *token = s->tokens + (size_t)worker * s->token_bytes;
@@ -1097,21 +1105,22 @@ static int drs_enough(const draco_server *s) {
             if (s->boxes[i].decided >= s->boxes[i].n) return 0;
         return 1;
     }
-    for (i = 0; i < s->n; i++) present += s->came[i] == DRACO_AGREES;
+    for (i = 0; i < s->n; i++) present += s->came[i] == DRACO_ARRIVAL_WHOLE;
     return present >= s->n - s->c.code.t;
 }
 
-static draco_status drs_inbox_end(void *ctx, int worker, draco_verdict verdict) {
+static draco_status drs_inbox_end(void *ctx, int worker, draco_arrival arrival) {
     draco_server *s = (draco_server *)ctx;
     double begin = drs_now();
     if (worker < 0 || worker >= s->n || s->ended[worker]) return DRACO_MORE;
     s->ended[worker] = 1;
-    if (verdict == DRACO_UNDECIDED && s->folded[worker] != s->asked->reply_bytes) verdict = DRACO_MALFORMED;
+    if (arrival == DRACO_ARRIVAL_WHOLE && s->folded[worker] != s->asked->reply_bytes)
+        arrival = DRACO_ARRIVAL_MALFORMED;
     s->out.bytes_in += s->folded[worker];
-    if (verdict == DRACO_UNDECIDED) {
+    if (arrival == DRACO_ARRIVAL_WHOLE) {
         drs_whole(s, worker);
     } else {
-        s->came[worker] = verdict == DRACO_MALFORMED ? DRACO_MALFORMED : DRACO_ABSENT;
+        s->came[worker] = arrival == DRACO_ARRIVAL_MALFORMED ? arrival : DRACO_ARRIVAL_ABSENT;
         drs_free_row(s, worker);
     }
     s->busy[worker] += drs_now() - begin;
@@ -1123,7 +1132,7 @@ static draco_inbox drs_inbox(draco_server *s) {
     memset(&inbox, 0, sizeof inbox);
     inbox.size = sizeof inbox;
     inbox.ctx = s;
-    inbox.row = drs_inbox_row;
+    inbox.reserve = drs_inbox_reserve;
     inbox.chunk = drs_inbox_chunk;
     inbox.end = drs_inbox_end;
     return inbox;
@@ -1154,7 +1163,7 @@ static draco_status drs_ask(draco_server *s, draco_request *request, const unsig
     for (i = 0; i < s->n; i++) {
         s->ended[i] = whom && !whom[i];
         s->folded[i] = 0;
-        if (!s->ended[i]) s->came[i] = DRACO_UNDECIDED;
+        if (!s->ended[i]) s->came[i] = DRACO_ARRIVAL_WAITING;
     }
     begin = drs_now();
     if (whom) {
@@ -1167,7 +1176,7 @@ static draco_status drs_ask(draco_server *s, draco_request *request, const unsig
     for (i = 0; i < s->n; i++) {
         if (s->ended[i]) continue;
         s->ended[i] = 1;
-        s->came[i] = DRACO_ABSENT;
+        s->came[i] = DRACO_ARRIVAL_ABSENT;
         drs_free_row(s, i);
     }
     return status < 0 ? status : DRACO_OK;
@@ -1207,10 +1216,8 @@ static draco_status drs_merge_sketches(draco_server *s) {
         memcpy(drs_sketch(s, i), s->all + each * (size_t)i + 8, s->sketch_bytes);
         for (k = 0; k < s->servers; k++) {
             const unsigned char *record = s->all + bytes * (size_t)k + each * (size_t)i;
-            draco_verdict came = (draco_verdict)record[0];
-            if (came == DRACO_MALFORMED || (came == DRACO_ABSENT && s->came[i] != DRACO_MALFORMED))
-                s->came[i] = came;
-            if (k > 0 && s->came[i] == DRACO_AGREES)
+            if (record[0] > (unsigned char)s->came[i]) s->came[i] = (draco_arrival)record[0];
+            if (k > 0 && s->came[i] == DRACO_ARRIVAL_WHOLE)
                 (void)draco_sketch_merge(&s->c.code, s->key, drs_sketch(s, i), record + 8);
         }
     }
@@ -1222,7 +1229,7 @@ static void drs_count(draco_server *s) {
     int i;
     r->present = r->agreed = r->blamed = r->absent = r->malformed = r->undecided = 0;
     for (i = 0; i < s->n; i++) {
-        r->present += s->came[i] == DRACO_AGREES;
+        r->present += s->came[i] == DRACO_ARRIVAL_WHOLE;
         switch (s->verdicts[i]) {
         case DRACO_AGREES:
             r->agreed++;
@@ -1243,10 +1250,16 @@ static void drs_count(draco_server *s) {
     }
 }
 
+static draco_verdict drs_verdict_of(draco_arrival arrival) {
+    return arrival == DRACO_ARRIVAL_ABSENT      ? DRACO_ABSENT
+           : arrival == DRACO_ARRIVAL_MALFORMED ? DRACO_MALFORMED
+                                                : DRACO_UNDECIDED;
+}
+
 /* Say of everybody what is known when nothing could be decided. */
 static void drs_verdicts_of_arrival(draco_server *s) {
     int i;
-    for (i = 0; i < s->n; i++) s->verdicts[i] = s->came[i] == DRACO_AGREES ? DRACO_UNDECIDED : s->came[i];
+    for (i = 0; i < s->n; i++) s->verdicts[i] = drs_verdict_of(s->came[i]);
 }
 
 static void drs_point_at_rows(draco_server *s) {
@@ -1278,12 +1291,12 @@ static draco_status drs_locate(draco_server *s) {
     draco_status status = drs_merge_sketches(s);
     int i;
     if (status < 0) return status;
-    for (i = 0; i < s->n; i++) s->pointers[i] = s->came[i] == DRACO_AGREES ? drs_sketch(s, i) : NULL;
+    for (i = 0; i < s->n; i++) s->pointers[i] = s->came[i] == DRACO_ARRIVAL_WHOLE ? drs_sketch(s, i) : NULL;
     drs_verdicts_of_arrival(s);
     status = draco_locate(&s->c.code, s->key, s->c.dim, s->pointers, s->locate_work, s->weights, s->verdicts,
                           &s->out.report);
     for (i = 0; i < s->n; i++) /* the transport knows better why a message is not there */
-        if (s->came[i] == DRACO_MALFORMED) s->verdicts[i] = DRACO_MALFORMED;
+        if (s->came[i] == DRACO_ARRIVAL_MALFORMED) s->verdicts[i] = DRACO_MALFORMED;
     return status;
 }
 
@@ -1293,10 +1306,10 @@ static void drs_explain_group(draco_server *s, draco_status status, const char *
     if (g < 0 || g >= s->groups) return;
     for (i = 0; i < s->n; i++) {
         int copies = 0;
-        if (draco_code_group(&s->c.code, i) != g || s->came[i] != DRACO_AGREES) continue;
+        if (draco_code_group(&s->c.code, i) != g || s->came[i] != DRACO_ARRIVAL_WHOLE) continue;
         came++;
         for (j = 0; j < s->n; j++)
-            copies += draco_code_group(&s->c.code, j) == g && s->came[j] == DRACO_AGREES &&
+            copies += draco_code_group(&s->c.code, j) == g && s->came[j] == DRACO_ARRIVAL_WHOLE &&
                       memcmp(s->tokens + (size_t)i * s->token_bytes, s->tokens + (size_t)j * s->token_bytes,
                              s->token_bytes) == 0;
         if (copies > best) best = copies;
@@ -1357,13 +1370,13 @@ static draco_status drs_agree_exponents(draco_server *s, uint64_t step, const fl
     status = drs_ask(s, &request, NULL);
     if (status < 0) return status;
     for (i = 0; i < s->n; i++) {
-        s->pointers[i] = s->came[i] == DRACO_AGREES ? s->small + (size_t)i * s->small_bytes : NULL;
-        s->early[i] = s->came[i] == DRACO_AGREES ? DRACO_UNDECIDED : s->came[i];
+        s->pointers[i] = s->came[i] == DRACO_ARRIVAL_WHOLE ? s->small + (size_t)i * s->small_bytes : NULL;
+        s->early[i] = drs_verdict_of(s->came[i]);
     }
     status = draco_exponents_decide(&s->c.code, (const uint8_t *const *)(const void *)s->pointers, s->count,
                                     s->exponent_work, s->exponents, s->early, &s->out.report);
     for (i = 0; i < s->n; i++) {
-        if (s->came[i] == DRACO_MALFORMED) s->early[i] = DRACO_MALFORMED;
+        if (s->came[i] == DRACO_ARRIVAL_MALFORMED) s->early[i] = DRACO_MALFORMED;
         s->verdicts[i] = s->early[i];
     }
     status = drs_join_verdicts(s, status, s->early);
@@ -1408,13 +1421,11 @@ static draco_status drs_merge_digests(draco_server *s) {
     for (i = 0; i < s->n && status >= 0; i++) {
         for (k = 0; k < s->servers; k++) {
             const unsigned char *record = s->all + bytes * (size_t)k + each * (size_t)i;
-            draco_verdict came = (draco_verdict)record[0];
-            if (came == DRACO_MALFORMED || (came == DRACO_ABSENT && s->came[i] != DRACO_MALFORMED))
-                s->came[i] = came;
+            if (record[0] > (unsigned char)s->came[i]) s->came[i] = (draco_arrival)record[0];
             memcpy(s->tokens + (size_t)i * s->token_bytes + (size_t)k * DRACO_DIGEST_BYTES, record + 8,
                    DRACO_DIGEST_BYTES);
         }
-        if (s->came[i] == DRACO_AGREES) drs_cast(s, i);
+        if (s->came[i] == DRACO_ARRIVAL_WHOLE) drs_cast(s, i);
     }
     return status;
 }
@@ -1430,8 +1441,8 @@ static draco_status drs_close_boxes(draco_server *s) {
         draco_verdict *seats = s->early;
         draco_status one;
         for (i = 0; i < s->n; i++)
-            if (draco_code_group(&s->c.code, i) == g && s->came[i] != DRACO_AGREES)
-                (void)draco_tally_spoil(&s->boxes[g], (size_t)s->seat[i], s->came[i]);
+            if (draco_code_group(&s->c.code, i) == g && s->came[i] != DRACO_ARRIVAL_WHOLE)
+                (void)draco_tally_spoil(&s->boxes[g], (size_t)s->seat[i], drs_verdict_of(s->came[i]));
         one = draco_tally_close(&s->boxes[g], &winner, seats);
         if (one != DRACO_OK) {
             if (status == DRACO_OK) s->out.report.group = g;
@@ -1486,12 +1497,13 @@ static draco_status drs_fetch_bodies(draco_server *s, uint64_t step) {
         for (g = 0; g < s->groups; g++) {
             int asked = -s->winners[g] - 2;
             if (s->winners[g] >= 0) continue;
-            if (s->came[asked] == DRACO_AGREES && drs_body_matches(s, asked)) {
+            if (s->came[asked] == DRACO_ARRIVAL_WHOLE && drs_body_matches(s, asked)) {
                 s->winners[g] = asked;
                 open--;
                 continue;
             }
-            s->verdicts[asked] = s->came[asked] == DRACO_AGREES ? DRACO_BLAMED : s->came[asked];
+            s->verdicts[asked] =
+                s->came[asked] == DRACO_ARRIVAL_WHOLE ? DRACO_BLAMED : drs_verdict_of(s->came[asked]);
             drs_free_row(s, asked);
             s->winners[g] = -1 - drs_next_candidate(s, g, asked) - 1;
         }
@@ -1525,14 +1537,14 @@ static draco_status drs_tolerant_group(draco_server *s, int g) {
     int i;
     for (i = 0; i < s->n; i++)
         if (draco_code_group(&s->c.code, i) == g)
-            s->pointers[s->seat[i]] = s->came[i] == DRACO_AGREES ? s->rows[i] : NULL;
+            s->pointers[s->seat[i]] = s->came[i] == DRACO_ARRIVAL_WHOLE ? s->rows[i] : NULL;
     status =
         draco_vote_tolerant((const float *const *)(const void *)s->pointers, (size_t)s->group_size[g],
                             s->count, s->c.abs_tol, s->c.rel_tol, (size_t)s->c.code.s + 1, &winner, s->early);
     if (status != DRACO_OK) return status < 0 ? status : DRACO_E_NO_MAJORITY;
     for (i = 0; i < s->n; i++) {
         if (draco_code_group(&s->c.code, i) != g) continue;
-        if (s->came[i] == DRACO_AGREES) s->verdicts[i] = s->early[s->seat[i]];
+        if (s->came[i] == DRACO_ARRIVAL_WHOLE) s->verdicts[i] = s->early[s->seat[i]];
         if ((size_t)s->seat[i] == winner) s->winners[g] = i;
     }
     return DRACO_OK;
@@ -1550,7 +1562,7 @@ static draco_status drs_rows_round(draco_server *s, uint64_t step, const float *
     if (s->c.rule) {
         draco_inputs in;
         memset(&in, 0, sizeof in);
-        for (i = 0; i < s->n; i++) s->pointers[i] = s->came[i] == DRACO_AGREES ? s->rows[i] : NULL;
+        for (i = 0; i < s->n; i++) s->pointers[i] = s->came[i] == DRACO_ARRIVAL_WHOLE ? s->rows[i] : NULL;
         in.n = s->n;
         in.d = s->count;
         in.rows = (const float *const *)(const void *)s->pointers;
@@ -1598,7 +1610,7 @@ static void drs_begin_round(draco_server *s) {
     for (i = 0; i < s->n; i++) {
         drs_free_row(s, i);
         s->alias[i] = -1;
-        s->came[i] = DRACO_UNDECIDED;
+        s->came[i] = DRACO_ARRIVAL_WAITING;
         s->verdicts[i] = DRACO_UNDECIDED;
         s->busy[i] = 0;
     }
@@ -1654,7 +1666,7 @@ DRACO_API draco_status draco_server_probe(draco_server *s, uint64_t step, const 
     if (status < 0) return status;
     for (i = 0; i < s->n; i++) {
         classes[i] = -1;
-        if (s->came[i] != DRACO_AGREES) continue;
+        if (s->came[i] != DRACO_ARRIVAL_WHOLE) continue;
         for (j = 0; j < i && classes[i] < 0; j++)
             if (classes[j] >= 0 && memcmp(s->small + (size_t)i * s->small_bytes,
                                           s->small + (size_t)j * s->small_bytes, DRACO_DIGEST_BYTES) == 0)
@@ -1714,7 +1726,7 @@ static int drs_server_memory(draco_server *s) {
     s->rows = (void **)drs_zalloc(a, n, sizeof *s->rows);
     s->pool = (void **)drs_zalloc(a, n, sizeof *s->pool);
     s->alias = (int *)drs_zalloc(a, n, sizeof *s->alias);
-    s->came = (draco_verdict *)drs_zalloc(a, n, sizeof *s->came);
+    s->came = (draco_arrival *)drs_zalloc(a, n, sizeof *s->came);
     s->ended = (unsigned char *)drs_zalloc(a, n, 1);
     s->folded = (size_t *)drs_zalloc(a, n, sizeof *s->folded);
     s->busy = (double *)drs_zalloc(a, n, sizeof *s->busy);

@@ -193,7 +193,7 @@ typedef struct draco_attacks_priv {
     /* The answers at hand. */
     const draco_inbox *inbox;
     void **row;
-    unsigned char *ended; /* 0 no, else 1 + verdict: held back */
+    unsigned char *ended; /* 0 (DRACO_ARRIVAL_WAITING): no, else the draco_arrival of a reply held back */
     /* Memory of the attacks. */
     dr_attacks_past *past; /* n, or 1 on the worker's side */
     float *mean, *deviation;
@@ -415,7 +415,7 @@ static void dr_attacks_watch(draco_attacks_priv *a, int worker, const void *byte
 static int dr_attacks_honest(const draco_attacks_priv *a, const void **rows) {
     int count = 0;
     for (int i = 0; i < a->n; i++)
-        if (a->ended[i] == 1 + DRACO_UNDECIDED && !a->liar[i] && a->row[i]) rows[count++] = a->row[i];
+        if (a->ended[i] == DRACO_ARRIVAL_WHOLE && !a->liar[i] && a->row[i]) rows[count++] = a->row[i];
     return count;
 }
 
@@ -837,10 +837,10 @@ static long long dr_attacks_change(draco_attacks_priv *a, int worker, void *byte
 
 /* ---- Server side: between the transport and the inbox ---- */
 
-static void *dr_attacks_row(void *ctx, int worker) {
+static void *dr_attacks_reserve(void *ctx, int worker) {
     draco_attacks_priv *a = ctx;
     if (worker < 0 || worker >= a->n || a->missing[worker]) return NULL;
-    a->row[worker] = a->inbox->row(a->inbox->ctx, worker);
+    a->row[worker] = a->inbox->reserve(a->inbox->ctx, worker);
     return a->row[worker];
 }
 
@@ -850,29 +850,29 @@ static void dr_attacks_chunk(void *ctx, int worker, size_t offset, size_t n) {
     a->inbox->chunk(a->inbox->ctx, worker, offset, n);
 }
 
-static draco_status dr_attacks_deliver(draco_attacks_priv *a, int worker, draco_verdict verdict) {
+static draco_status dr_attacks_deliver(draco_attacks_priv *a, int worker, draco_arrival arrival) {
     const draco_inbox *inbox = a->inbox;
-    if (verdict == DRACO_UNDECIDED && a->row[worker])
+    if (arrival == DRACO_ARRIVAL_WHOLE && a->row[worker])
         dr_attacks_watch(a, worker, a->row[worker], a->request.reply_bytes);
-    if (a->liar[worker] && verdict == DRACO_UNDECIDED && a->row[worker]) {
+    if (a->liar[worker] && arrival == DRACO_ARRIVAL_WHOLE && a->row[worker]) {
         size_t size = a->request.reply_bytes;
         long long sent = dr_attacks_change(a, worker, a->row[worker], size);
         if (sent < 0) return DRACO_MORE;
         if (sent > 0) inbox->chunk(inbox->ctx, worker, 0, (size_t)sent);
-        if ((size_t)sent < size) verdict = DRACO_MALFORMED;
+        if ((size_t)sent < size) arrival = DRACO_ARRIVAL_MALFORMED;
     }
-    return inbox->end(inbox->ctx, worker, verdict);
+    return inbox->end(inbox->ctx, worker, arrival);
 }
 
 static int dr_attacks_plots(const draco_attacks_priv *a) {
     return a->entry->kind == DR_ATTACKS_PLOT && dr_attacks_carries_message(a->request.kind);
 }
 
-static draco_status dr_attacks_end(void *ctx, int worker, draco_verdict verdict) {
+static draco_status dr_attacks_end(void *ctx, int worker, draco_arrival arrival) {
     draco_attacks_priv *a = ctx;
     if (worker < 0 || worker >= a->n || a->missing[worker]) return DRACO_MORE;
-    if (!dr_attacks_plots(a)) return dr_attacks_deliver(a, worker, verdict);
-    a->ended[worker] = (unsigned char)(1 + verdict);
+    if (!dr_attacks_plots(a)) return dr_attacks_deliver(a, worker, arrival);
+    a->ended[worker] = (unsigned char)arrival;
     return DRACO_MORE;
 }
 
@@ -904,15 +904,14 @@ static draco_status dr_attacks_release(draco_attacks_priv *a, draco_status statu
     for (int liars = 1; liars >= 0; liars--)
         for (int i = 0; i < a->n; i++) {
             if (!a->ended[i] || a->liar[i] != liars) continue;
-            if (dr_attacks_deliver(a, i, (draco_verdict)(a->ended[i] - 1)) == DRACO_OK &&
-                status == DRACO_MORE)
+            if (dr_attacks_deliver(a, i, (draco_arrival)a->ended[i]) == DRACO_OK && status == DRACO_MORE)
                 status = DRACO_OK;
         }
     return status;
 }
 
 static draco_inbox dr_attacks_open_inbox(draco_attacks_priv *a, const draco_inbox *inbox) {
-    draco_inbox mine = {sizeof mine, a, dr_attacks_row, dr_attacks_chunk, dr_attacks_end};
+    draco_inbox mine = {sizeof mine, a, dr_attacks_reserve, dr_attacks_chunk, dr_attacks_end};
     a->inbox = inbox;
     memset(a->ended, 0, (size_t)a->n);
     for (int i = 0; i < a->n; i++) a->row[i] = NULL;

@@ -122,7 +122,7 @@ static int grpc_worker(int port, int index, size_t bytes, const char *tls) {
     return 0;
 }
 
-static void *row(void *ctx, int worker) {
+static void *reserve(void *ctx, int worker) {
     return ((char **)ctx)[worker];
 }
 
@@ -133,9 +133,9 @@ static void chunk(void *ctx, int worker, size_t offset, size_t n) {
     (void)n;
 }
 
-static draco_status end(void *ctx, int worker, draco_verdict verdict) {
+static draco_status end(void *ctx, int worker, draco_arrival arrival) {
     (void)ctx;
-    if (verdict != DRACO_UNDECIDED) {
+    if (arrival != DRACO_ARRIVAL_WHOLE) {
         fprintf(stderr, "worker %d failed\n", worker);
         exit(1);
     }
@@ -143,7 +143,7 @@ static draco_status end(void *ctx, int worker, draco_verdict verdict) {
 }
 
 static void grpc_round(const draco_transport *t, uint64_t round, const float *params, size_t d, char **rows) {
-    const draco_inbox inbox = {sizeof inbox, rows, row, chunk, end};
+    const draco_inbox inbox = {sizeof inbox, rows, reserve, chunk, end};
     draco_request r;
     memset(&r, 0, sizeof r);
     r.kind = DRACO_REQUEST_MESSAGE;

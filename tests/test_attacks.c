@@ -23,7 +23,7 @@ typedef struct wire {
     unsigned char *message; /* n x bytes: what the workers would send */
     unsigned char *row;     /* n x bytes: the server's memory */
     size_t arrived[N];
-    int ended[N], order[N], orders; /* ended: 0 no, else 1 + verdict */
+    int ended[N], order[N], orders; /* ended: a draco_arrival */
     int asked[N], closed, enough_after;
     /* worker's side */
     unsigned char *sent;
@@ -43,14 +43,15 @@ static draco_status wire_fetch(void *ctx, const draco_request *request, const un
     (void)seconds;
     for (int i = 0; i < w->n; i++) {
         if (whom && !whom[i]) continue;
-        unsigned char *row = inbox->row(inbox->ctx, i);
+        unsigned char *row = inbox->reserve(inbox->ctx, i);
         w->asked[i]++;
         for (size_t at = 0; row && at < request->reply_bytes; at += 4096) {
             size_t n = request->reply_bytes - at < 4096 ? request->reply_bytes - at : 4096;
             memcpy(row + at, w->message + (size_t)i * w->bytes + at, n);
             inbox->chunk(inbox->ctx, i, at, n);
         }
-        if (inbox->end(inbox->ctx, i, row ? DRACO_UNDECIDED : DRACO_ABSENT) == DRACO_OK) return DRACO_OK;
+        if (inbox->end(inbox->ctx, i, row ? DRACO_ARRIVAL_WHOLE : DRACO_ARRIVAL_ABSENT) == DRACO_OK)
+            return DRACO_OK;
     }
     return DRACO_MORE;
 }
@@ -79,7 +80,7 @@ static draco_status wire_submit(void *ctx, const draco_request *request, const v
     return DRACO_OK;
 }
 
-static void *inbox_row(void *ctx, int worker) {
+static void *inbox_reserve(void *ctx, int worker) {
     wire *w = ctx;
     return w->row + (size_t)worker * w->bytes;
 }
@@ -91,10 +92,10 @@ static void inbox_chunk(void *ctx, int worker, size_t offset, size_t n) {
     w->arrived[worker] += n;
 }
 
-static draco_status inbox_end(void *ctx, int worker, draco_verdict verdict) {
+static draco_status inbox_end(void *ctx, int worker, draco_arrival arrival) {
     wire *w = ctx;
     assert_int_equal(w->ended[worker], 0);
-    w->ended[worker] = 1 + (int)verdict;
+    w->ended[worker] = (int)arrival;
     w->order[w->orders++] = worker;
     return w->orders == w->enough_after ? DRACO_OK : DRACO_MORE;
 }
@@ -140,7 +141,7 @@ static void wire_fill(wire *w, const draco_code *code, uint64_t step) {
 }
 
 static void wire_round(wire *w, const draco_transport *t, draco_request_kind ask, uint64_t step) {
-    draco_inbox inbox = {sizeof inbox, w, inbox_row, inbox_chunk, inbox_end};
+    draco_inbox inbox = {sizeof inbox, w, inbox_reserve, inbox_chunk, inbox_end};
     draco_request request = {.kind = ask, .step = step, .reply_bytes = w->bytes};
     memset(w->arrived, 0, sizeof w->arrived);
     memset(w->ended, 0, sizeof w->ended);
@@ -291,7 +292,7 @@ static void only_liars_are_changed(void **state) {
                         continue;
                     }
                     if (!liars[i] || strcmp(info->name, "none") == 0) {
-                        assert_int_equal(w.ended[i], 1 + DRACO_UNDECIDED);
+                        assert_int_equal(w.ended[i], DRACO_ARRIVAL_WHOLE);
                         assert_int_equal(w.arrived[i], w.bytes);
                         if (!same(&w, i)) fail_msg("%s changed honest worker %d", info->name, i);
                         continue;
@@ -299,11 +300,11 @@ static void only_liars_are_changed(void **state) {
                     if (is_silent(info->name)) {
                         int half =
                             strcmp(info->name, "truncation") == 0 || strstr(info->name, "half") != NULL;
-                        assert_int_equal(w.ended[i], half ? 1 + DRACO_MALFORMED : 0);
+                        assert_int_equal(w.ended[i], half ? DRACO_ARRIVAL_MALFORMED : 0);
                         assert_int_equal(w.arrived[i], half ? w.bytes / 2 : 0);
                         continue;
                     }
-                    assert_int_equal(w.ended[i], 1 + DRACO_UNDECIDED);
+                    assert_int_equal(w.ended[i], DRACO_ARRIVAL_WHOLE);
                     assert_int_equal(w.arrived[i], w.bytes);
                     changed += !same(&w, i);
                 }
@@ -580,7 +581,7 @@ static void digests_and_exponents_are_garbled(void **state) {
         wire_round(&w, &outer, cases[k].kind, 0);
         draco_attack_liars(&config, 0, 0, liars);
         for (int i = 0; i < N; i++) {
-            assert_int_equal(w.ended[i], 1 + DRACO_UNDECIDED);
+            assert_int_equal(w.ended[i], DRACO_ARRIVAL_WHOLE);
             assert_int_equal(!same(&w, i), liars[i] && cases[k].garbled);
         }
         draco_attack_unwrap(&outer);

@@ -466,8 +466,8 @@ static void who_never_joined_is_absent_and_who_cannot_answer_is_malformed(void *
         assert_int_equal(t.collect(t.ctx, &r, 20, &in.inbox), DRACO_OK);
         if (round > 1) assert_true(toy_now() - begin < 0.4);
         assert_true(toy_right(&in, 0, &r));
-        assert_int_equal(in.verdicts[1], DRACO_MALFORMED);
-        assert_int_equal(in.verdicts[2], DRACO_ABSENT);
+        assert_int_equal(in.arrivals[1], DRACO_ARRIVAL_MALFORMED);
+        assert_int_equal(in.arrivals[2], DRACO_ARRIVAL_ABSENT);
     }
     t.close(t.ctx);
     assert_int_equal(toy_wait(honest, 5), 0);

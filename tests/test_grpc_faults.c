@@ -83,7 +83,7 @@ static void a_worker_killed_in_the_middle_of_a_message(void **state) {
     assert_int_equal(run_round(&r, 20, "111"), DRACO_OK);
     assert_int_equal(run_round(&r, 20, "111"), DRACO_OK);
     assert_int_equal(run_round(&r, 20, "011"), DRACO_OK); /* no deadline needed: it is known to be gone */
-    assert_int_equal(r.in.verdicts[0], DRACO_ABSENT);
+    assert_int_equal(r.in.arrivals[0], DRACO_ARRIVAL_ABSENT);
     assert_in_range(r.in.filled[0], 1, r.in.bytes - 1);
     assert_int_equal(toy_wait(victim, 5), 1000 + SIGKILL);
     assert_true(toy_told(&r.log, "lost worker 0"));
@@ -152,7 +152,7 @@ static void keep_alive_finds_a_dead_peer(void **state) {
     kill(one, SIGSTOP);
     const double begin = toy_now();
     assert_int_equal(run_round(&r, -1, "10"), DRACO_OK); /* no deadline at all */
-    assert_int_equal(r.in.verdicts[1], DRACO_ABSENT);
+    assert_int_equal(r.in.arrivals[1], DRACO_ARRIVAL_ABSENT);
     assert_true(toy_now() - begin < 10);
     kill(one, SIGCONT); /* it notices, and comes back */
     for (int i = 0; i < 200 && draco_grpc_joined(&r.t) < 2; i++) toy_sleep(0.05);
@@ -194,21 +194,21 @@ static void a_server_killed_and_resumed(void **state) {
     assert_int_equal(toy_wait(one, 5), 0);
 }
 
-/* Each misbehaviour: its verdict, the word that names it, and whether the worker is sent away. */
+/* Each misbehaviour: its arrival, the word that names it, and whether the worker is sent away. */
 static void answers_that_are_wrong(void **state) {
     (void)state;
     static const struct {
         const char *mode, *word;
-        draco_verdict verdict;
+        draco_arrival arrival;
         int code;
     } cases[] = {
-        {"short", "worker 1", DRACO_MALFORMED, 0},
-        {"long", "worker 1", DRACO_MALFORMED, 0},
-        {"step", "worker 1", DRACO_MALFORMED, 0},
-        {"mute", "worker 1", DRACO_MALFORMED, 0},
-        {"name", "in another worker's name", DRACO_MALFORMED, 4},
-        {"garbage", "no REPLY of draco.v1", DRACO_MALFORMED, 4},
-        {"endless", "more bytes than it was asked for", DRACO_MALFORMED, 4},
+        {"short", "worker 1", DRACO_ARRIVAL_MALFORMED, 0},
+        {"long", "worker 1", DRACO_ARRIVAL_MALFORMED, 0},
+        {"step", "worker 1", DRACO_ARRIVAL_MALFORMED, 0},
+        {"mute", "worker 1", DRACO_ARRIVAL_MALFORMED, 0},
+        {"name", "in another worker's name", DRACO_ARRIVAL_MALFORMED, 4},
+        {"garbage", "no REPLY of draco.v1", DRACO_ARRIVAL_MALFORMED, 4},
+        {"endless", "more bytes than it was asked for", DRACO_ARRIVAL_MALFORMED, 4},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         static run r;
@@ -219,7 +219,7 @@ static void answers_that_are_wrong(void **state) {
         const pid_t zero = toy_spawn("%s %s 0", peer, r.address);
         const pid_t one = toy_spawn("%s %s 1 mode=%s", peer, r.address, cases[k].mode);
         assert_int_equal(run_round(&r, 20, "10"), DRACO_OK);
-        assert_int_equal(r.in.verdicts[1], cases[k].verdict);
+        assert_int_equal(r.in.arrivals[1], cases[k].arrival);
         for (int i = 0; i < 3; i++) assert_int_equal(run_round(&r, 20, "10"), DRACO_OK);
         assert_true(toy_told_soon(&r.log, cases[k].word, 5));
         run_close(&r);

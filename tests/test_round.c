@@ -89,7 +89,7 @@ static draco_status answer(toy *t, const draco_inbox *in, int worker) {
     unsigned char *row;
     draco_status status;
     if (what == SILENT) return DRACO_MORE;
-    row = in->row(in->ctx, worker);
+    row = in->reserve(in->ctx, worker);
     if (!row) return DRACO_MORE;
     assert_int_equal(draco_worker_reply(t->worker, worker, &t->asked, row), DRACO_OK);
     if (what == LIES || (what == LIES_OF_EXPONENTS && t->asked.kind == DRACO_REQUEST_EXPONENTS))
@@ -104,11 +104,11 @@ static draco_status answer(toy *t, const draco_inbox *in, int worker) {
     deliver(t, in, worker, what);
     if (what == LOST) return DRACO_MORE;
     t->ended++;
-    status = in->end(in->ctx, worker, DRACO_UNDECIDED);
+    status = in->end(in->ctx, worker, DRACO_ARRIVAL_WHOLE);
     if (what == TWICE) {
-        assert_null(in->row(in->ctx, worker));
+        assert_null(in->reserve(in->ctx, worker));
         in->chunk(in->ctx, worker, 0, 4);
-        in->end(in->ctx, worker, DRACO_MALFORMED);
+        in->end(in->ctx, worker, DRACO_ARRIVAL_MALFORMED);
     }
     return status;
 }
@@ -127,10 +127,10 @@ static draco_status toy_collect(void *ctx, const draco_request *request, double 
     toy *t = ctx;
     (void)request;
     (void)seconds;
-    assert_null(in->row(in->ctx, -1));
-    assert_null(in->row(in->ctx, N));
+    assert_null(in->reserve(in->ctx, -1));
+    assert_null(in->reserve(in->ctx, N));
     in->chunk(in->ctx, N, 0, 4);
-    assert_int_equal(in->end(in->ctx, N, DRACO_UNDECIDED), DRACO_MORE);
+    assert_int_equal(in->end(in->ctx, N, DRACO_ARRIVAL_WHOLE), DRACO_MORE);
     t->ended = 0;
     for (int i = 0; i < N; i++)
         if (answer(t, in, t->order[i]) == DRACO_OK) break;

@@ -10,13 +10,13 @@
  * program:
  *     #define DRACO_GRPC_IMPLEMENTATION
  *     #include "transports/draco_grpc.h"
- *     static void *row(void *ctx, int worker) { (void)worker; return ctx; }
+ *     static void *reserve(void *ctx, int worker) { (void)worker; return ctx; }
  *     static void chunk(void *ctx, int worker, size_t offset, size_t n) {
  *         (void)ctx, (void)worker, (void)offset, (void)n;
  *     }
- *     static draco_status end(void *ctx, int worker, draco_verdict verdict) {
+ *     static draco_status end(void *ctx, int worker, draco_arrival arrival) {
  *         (void)ctx, (void)worker;
- *         return verdict == DRACO_UNDECIDED ? DRACO_OK : DRACO_MORE;
+ *         return arrival == DRACO_ARRIVAL_WHOLE ? DRACO_OK : DRACO_MORE;
  *     }
  *     int main(void) {
  *         draco_grpc_server_config listen = {.address = "127.0.0.1:0", .workers = 1};
@@ -28,7 +28,7 @@
  *         if (draco_grpc_worker_open(&worker, &call, NULL, 0)) return 1;
  *         draco_request asked, ask = {.kind = DRACO_REQUEST_MESSAGE, .round = 1, .extra = "hello"};
  *         ask.extra_bytes = ask.reply_bytes = 6;
- *         draco_inbox inbox = {sizeof inbox, answer, row, chunk, end};
+ *         draco_inbox inbox = {sizeof inbox, answer, reserve, chunk, end};
  *         if (server.broadcast(server.ctx, &ask) || worker.receive(worker.ctx, &asked)) return 1;
  *         if (worker.submit(worker.ctx, &asked, asked.extra, 6)) return 1;
  *         if (server.collect(server.ctx, &ask, 5, &inbox)) return 1;

@@ -308,11 +308,11 @@ typedef struct drg_round {
     int left, enough;
 } drg_round;
 
-static void drg_end(drg_round *r, int worker, draco_verdict verdict) {
+static void drg_end(drg_round *r, int worker, draco_arrival arrival) {
     r->s->slots[worker].ended = 1;
     r->s->slots[worker].row = NULL;
     r->left--;
-    if (r->inbox->end(r->inbox->ctx, worker, verdict) == DRACO_OK) r->enough = 1;
+    if (r->inbox->end(r->inbox->ctx, worker, arrival) == DRACO_OK) r->enough = 1;
 }
 
 /* What is wrong with a frame, whatever the round; NULL: nothing. */
@@ -340,7 +340,7 @@ static int drg_take(drg_round *r, drg_conn *c, const draco_grpc_frame *f, grpc_b
         return 0;
     c->cursor += f->payload_bytes;
     if (!slot->row && r->request->reply_bytes) {
-        slot->row = (unsigned char *)r->inbox->row(r->inbox->ctx, c->slot);
+        slot->row = (unsigned char *)r->inbox->reserve(r->inbox->ctx, c->slot);
         if (!slot->row) { /* not wanted */
             slot->ended = 1;
             r->left--;
@@ -354,7 +354,7 @@ static int drg_take(drg_round *r, drg_conn *c, const draco_grpc_frame *f, grpc_b
         r->inbox->chunk(r->inbox->ctx, c->slot, slot->received, n);
         slot->received += n;
     }
-    if (slot->received == r->request->reply_bytes) drg_end(r, c->slot, DRACO_UNDECIDED);
+    if (slot->received == r->request->reply_bytes) drg_end(r, c->slot, DRACO_ARRIVAL_WHOLE);
     return 1;
 }
 
@@ -367,7 +367,7 @@ static void drg_read(drg_round *r, drg_conn *c, grpc_byte_buffer *buffer) {
     const char *wrong = drg_misbehaves(c, &f, form);
     if (!wrong && f.round > r->request->round) wrong = "an answer to a request that was never made";
     if (wrong) {
-        if (!slot->ended) drg_end(r, c->slot, DRACO_MALFORMED);
+        if (!slot->ended) drg_end(r, c->slot, DRACO_ARRIVAL_MALFORMED);
         drg_refuse(c, GRPC_STATUS_INVALID_ARGUMENT, "%s", wrong);
         return;
     }
@@ -378,7 +378,7 @@ static void drg_read(drg_round *r, drg_conn *c, grpc_byte_buffer *buffer) {
                 r->s->role, c->slot + r->s->first, c->peer, (unsigned long long)f.round,
                 (unsigned long long)f.total, (unsigned long long)f.step, r->request->reply_bytes,
                 (unsigned long long)r->request->step);
-        drg_end(r, c->slot, DRACO_MALFORMED);
+        drg_end(r, c->slot, DRACO_ARRIVAL_MALFORMED);
     }
 }
 
@@ -393,7 +393,7 @@ static double drg_absent(drg_round *r) {
         const double until = slot->lost_at + s->limits.rejoin_seconds;
         if (until <= drg_now()) {
             pthread_mutex_unlock(&s->mutex);
-            drg_end(r, i, DRACO_ABSENT);
+            drg_end(r, i, DRACO_ARRIVAL_ABSENT);
             pthread_mutex_lock(&s->mutex);
         } else if (until < again)
             again = until;
@@ -712,7 +712,7 @@ typedef struct drg_hub_rows {
     int whole; /* answers that came whole */
 } drg_hub_rows;
 
-static void *drg_hub_row(void *ctx, int worker) {
+static void *drg_hub_reserve(void *ctx, int worker) {
     drg_hub_rows *rows = (drg_hub_rows *)ctx;
     return rows->all + (size_t)worker * rows->bytes;
 }
@@ -724,10 +724,10 @@ static void drg_hub_chunk(void *ctx, int worker, size_t offset, size_t n) {
     (void)n;
 }
 
-static draco_status drg_hub_end(void *ctx, int worker, draco_verdict verdict) {
+static draco_status drg_hub_end(void *ctx, int worker, draco_arrival arrival) {
     drg_hub_rows *rows = (drg_hub_rows *)ctx;
     (void)worker;
-    rows->whole += verdict == DRACO_UNDECIDED;
+    rows->whole += arrival == DRACO_ARRIVAL_WHOLE;
     return DRACO_MORE;
 }
 
@@ -735,7 +735,7 @@ static draco_status drg_hub_end(void *ctx, int worker, draco_verdict verdict) {
 static draco_status drg_exchange_as_hub(drg_server *s, const void *mine, size_t bytes, void *all) {
     draco_transport *hub = &s->hub;
     drg_hub_rows rows = {(unsigned char *)all + bytes, bytes, 0};
-    const draco_inbox inbox = {sizeof inbox, &rows, drg_hub_row, drg_hub_chunk, drg_hub_end};
+    const draco_inbox inbox = {sizeof inbox, &rows, drg_hub_reserve, drg_hub_chunk, drg_hub_end};
     draco_request r;
     memset(&r, 0, sizeof r);
     r.kind = DRACO_REQUEST_MESSAGE;

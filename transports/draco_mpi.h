@@ -503,11 +503,11 @@ static int drm_take(draco_mpi *t, drm_peer *p) {
     return 1;
 }
 
-static void drm_finish(draco_mpi *t, drm_peer *p, draco_verdict verdict) {
+static void drm_finish(draco_mpi *t, drm_peer *p, draco_arrival arrival) {
     if (p->ended || !t->inbox || p->is_server) return;
     p->ended = 1;
     t->left--;
-    if (t->inbox->end(t->inbox->ctx, p->number, verdict) == DRACO_OK) t->enough = 1;
+    if (t->inbox->end(t->inbox->ctx, p->number, arrival) == DRACO_OK) t->enough = 1;
 }
 
 /* A message that no honest worker sends. */
@@ -516,7 +516,7 @@ static void drm_offend(draco_mpi *t, drm_peer *p) {
     p->mode = DRM_SILENT;
     p->expecting = 0;
     if (t->inbox && !p->ended)
-        drm_finish(t, p, DRACO_MALFORMED);
+        drm_finish(t, p, DRACO_ARRIVAL_MALFORMED);
     else
         p->offence = 1;
 }
@@ -547,13 +547,13 @@ static void drm_on_reply(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
     if (!t->inbox || !t->current || p->told_serial != t->current->serial) {
         t->counters.late++;
     } else if (head.reply_bytes == DRM_REFUSED) {
-        drm_finish(t, p, DRACO_MALFORMED);
+        drm_finish(t, p, DRACO_ARRIVAL_MALFORMED);
     } else if (!p->ended) {
-        p->row = t->inbox->row(t->inbox->ctx, p->number);
+        p->row = t->inbox->reserve(t->inbox->ctx, p->number);
         if (p->row)
             p->mode = DRM_ROW;
         else
-            drm_finish(t, p, DRACO_ABSENT);
+            drm_finish(t, p, DRACO_ARRIVAL_ABSENT);
     }
 }
 
@@ -579,9 +579,9 @@ static void drm_on_ready(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
         return;
     }
     if (now && p->mode == DRM_ROW)
-        drm_finish(t, p, p->left == 0 ? DRACO_UNDECIDED : DRACO_MALFORMED);
+        drm_finish(t, p, p->left == 0 ? DRACO_ARRIVAL_WHOLE : DRACO_ARRIVAL_MALFORMED);
     else if (now && p->expecting)
-        drm_finish(t, p, DRACO_ABSENT);
+        drm_finish(t, p, DRACO_ARRIVAL_ABSENT);
     p->mode = DRM_SILENT;
     p->expecting = 0;
     p->ready = 1;
@@ -885,7 +885,7 @@ static void drm_work(draco_mpi *t) {
         busy |= drm_offer(t, p);
         busy |= drm_serve(t, p);
         if (flag && drm_take(t, p)) busy |= 1 | drm_serve(t, p);
-        if (p->gone) drm_finish(t, p, p->cut ? DRACO_MALFORMED : DRACO_ABSENT);
+        if (p->gone) drm_finish(t, p, p->cut ? DRACO_ARRIVAL_MALFORMED : DRACO_ARRIVAL_ABSENT);
     }
     if (busy)
         t->idle = 0;
@@ -912,11 +912,11 @@ static void drm_roll_call(draco_mpi *t) {
         drm_peer *p = &drm_workers(t)[i];
         if (p->ended) continue;
         if (p->gone)
-            drm_finish(t, p, p->cut ? DRACO_MALFORMED : DRACO_ABSENT);
+            drm_finish(t, p, p->cut ? DRACO_ARRIVAL_MALFORMED : DRACO_ARRIVAL_ABSENT);
         else if (p->offence)
-            drm_finish(t, p, DRACO_MALFORMED);
+            drm_finish(t, p, DRACO_ARRIVAL_MALFORMED);
         else if (p->refused || p->missed >= DRACO_MPI_MISSES)
-            drm_finish(t, p, DRACO_ABSENT);
+            drm_finish(t, p, DRACO_ARRIVAL_ABSENT);
         if (p->ended) p->offence = 0;
     }
 }

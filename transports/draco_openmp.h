@@ -18,7 +18,7 @@
        transport.close(transport.ctx);
 
    Threads: collect and fetch start a team of config.threads threads (0: as many as OpenMP gives) and leave
-   the inbox's row and end to one thread at a time. Inside the team every thread has OpenMP to itself, so that
+   the inbox's reserve and end to one thread at a time. Inside the team every thread has OpenMP to itself, so that
    a compute library does not start a team in each. The result is the same bits for any number of threads.
 
    Deadlines: a worker here is never late, so collect pays no heed to its deadline; lateness is tried out by
@@ -123,23 +123,23 @@ static draco_worker *dro_worker(draco_openmp *t, int i) {
     return *worker;
 }
 
-/* Worker i's whole part in a phase. The inbox's row and end belong to one thread at a time. */
+/* Worker i's whole part in a phase. The inbox's reserve and end belong to one thread at a time. */
 static draco_status dro_answer(draco_openmp *t, int i, const draco_inbox *inbox) {
     draco_worker *worker = dro_worker(t, i);
     draco_request request = t->request;
-    draco_verdict verdict = DRACO_MALFORMED;
+    draco_arrival arrival = DRACO_ARRIVAL_MALFORMED;
     draco_status status;
     void *row;
     request.params = t->params;
     request.params_count = t->config.worker.model->dim;
 #pragma omp critical(draco_openmp_inbox)
-    row = inbox->row(inbox->ctx, i);
+    row = inbox->reserve(inbox->ctx, i);
     if (row && worker && draco_worker_reply(worker, i, &request, row) >= 0) {
         inbox->chunk(inbox->ctx, i, 0, request.reply_bytes);
-        verdict = DRACO_UNDECIDED;
+        arrival = DRACO_ARRIVAL_WHOLE;
     }
 #pragma omp critical(draco_openmp_inbox)
-    status = inbox->end(inbox->ctx, i, row ? verdict : DRACO_ABSENT);
+    status = inbox->end(inbox->ctx, i, row ? arrival : DRACO_ARRIVAL_ABSENT);
     return status;
 }
 

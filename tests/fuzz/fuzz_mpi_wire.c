@@ -22,7 +22,7 @@ static draco_mpi fuzz_t;
 static drm_peer fuzz_peers[WORKERS + 1];
 static unsigned char fuzz_whom[3][WORKERS];
 static int fuzz_lost[WORKERS + 1];
-static unsigned char *fuzz_rows[WORKERS];
+static unsigned char *fuzz_reserves[WORKERS];
 static size_t fuzz_came[WORKERS];
 static int fuzz_ended[WORKERS];
 
@@ -36,12 +36,12 @@ static int fuzz_irecv(void *memory, int bytes) {
     return MPI_SUCCESS;
 }
 
-static void *fuzz_row(void *ctx, int worker) {
+static void *fuzz_reserve(void *ctx, int worker) {
     (void)ctx;
     if (fuzz_ended[worker]) abort();
-    free(fuzz_rows[worker]);
+    free(fuzz_reserves[worker]);
     fuzz_came[worker] = 0;
-    return fuzz_rows[worker] = malloc(REPLY);
+    return fuzz_reserves[worker] = malloc(REPLY);
 }
 
 static void fuzz_chunk(void *ctx, int worker, size_t offset, size_t n) {
@@ -50,16 +50,16 @@ static void fuzz_chunk(void *ctx, int worker, size_t offset, size_t n) {
     fuzz_came[worker] += n;
 }
 
-static draco_status fuzz_end(void *ctx, int worker, draco_verdict verdict) {
+static draco_status fuzz_end(void *ctx, int worker, draco_arrival arrival) {
     (void)ctx;
     if (fuzz_ended[worker]++) abort();
-    if (verdict == DRACO_UNDECIDED && fuzz_came[worker] != REPLY) abort();
-    free(fuzz_rows[worker]);
-    fuzz_rows[worker] = NULL;
+    if (arrival == DRACO_ARRIVAL_WHOLE && fuzz_came[worker] != REPLY) abort();
+    free(fuzz_reserves[worker]);
+    fuzz_reserves[worker] = NULL;
     return DRACO_MORE;
 }
 
-static const draco_inbox fuzz_inbox = {sizeof fuzz_inbox, NULL, fuzz_row, fuzz_chunk, fuzz_end};
+static const draco_inbox fuzz_inbox = {sizeof fuzz_inbox, NULL, fuzz_reserve, fuzz_chunk, fuzz_end};
 
 static void fuzz_open(void) {
     memset(&fuzz_t, 0, sizeof fuzz_t);
@@ -101,8 +101,8 @@ static void fuzz_ask(uint64_t round) {
 static void fuzz_close_question(void) {
     for (int i = 0; i < WORKERS; i++) {
         if (fuzz_peers[i].mode == DRM_ROW) fuzz_peers[i].mode = DRM_DROP;
-        free(fuzz_rows[i]);
-        fuzz_rows[i] = NULL;
+        free(fuzz_reserves[i]);
+        fuzz_reserves[i] = NULL;
     }
     fuzz_t.inbox = NULL;
     fuzz_t.asking = 0;

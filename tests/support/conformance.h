@@ -302,9 +302,9 @@ typedef struct conformance_liars {
     unsigned char *row[64];
 } conformance_liars;
 
-static void *conformance_row(void *ctx, int worker) {
+static void *conformance_reserve(void *ctx, int worker) {
     conformance_liars *l = ctx;
-    return l->row[worker] = l->outer->row(l->outer->ctx, worker);
+    return l->row[worker] = l->outer->reserve(l->outer->ctx, worker);
 }
 
 static void conformance_chunk(void *ctx, int worker, size_t offset, size_t n) {
@@ -314,17 +314,17 @@ static void conformance_chunk(void *ctx, int worker, size_t offset, size_t n) {
     l->outer->chunk(l->outer->ctx, worker, offset, n);
 }
 
-static draco_status conformance_end(void *ctx, int worker, draco_verdict verdict) {
+static draco_status conformance_end(void *ctx, int worker, draco_arrival arrival) {
     conformance_liars *l = ctx;
     if (conformance_role(l->c, l->mode, l->request->step, worker) == CONFORMANCE_SILENT)
-        verdict = DRACO_ABSENT;
-    return l->outer->end(l->outer->ctx, worker, verdict);
+        arrival = DRACO_ARRIVAL_ABSENT;
+    return l->outer->end(l->outer->ctx, worker, arrival);
 }
 
 static draco_status conformance_collect(void *ctx, const draco_request *request, double seconds,
                                         const draco_inbox *outer) {
     conformance_liars *l = ctx;
-    draco_inbox inbox = {sizeof inbox, l, conformance_row, conformance_chunk, conformance_end};
+    draco_inbox inbox = {sizeof inbox, l, conformance_reserve, conformance_chunk, conformance_end};
     l->request = request;
     l->outer = outer;
     return l->inner.collect(l->inner.ctx, request, seconds, &inbox);
@@ -333,7 +333,7 @@ static draco_status conformance_collect(void *ctx, const draco_request *request,
 static draco_status conformance_fetch(void *ctx, const draco_request *request, const unsigned char *whom,
                                       double seconds, const draco_inbox *outer) {
     conformance_liars *l = ctx;
-    draco_inbox inbox = {sizeof inbox, l, conformance_row, conformance_chunk, conformance_end};
+    draco_inbox inbox = {sizeof inbox, l, conformance_reserve, conformance_chunk, conformance_end};
     l->request = request;
     l->outer = outer;
     return l->inner.fetch(l->inner.ctx, request, whom, seconds, &inbox);

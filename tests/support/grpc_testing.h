@@ -35,37 +35,38 @@ typedef struct toy_inbox {
     size_t bytes;
     unsigned char **rows;
     size_t *filled;
-    draco_verdict *verdicts; /* UNDECIDED: whole; DRACO_AGREES stands for "nothing yet" */
+    draco_arrival *arrivals;
     int whole, broken, ended;
     draco_inbox inbox;
 } toy_inbox;
 
-static inline void *toy_row(void *ctx, int worker) {
+static inline void *toy_reserve(void *ctx, int worker) {
     toy_inbox *t = (toy_inbox *)ctx;
-    t->broken += t->verdicts[worker] != DRACO_AGREES;
+    t->broken += t->arrivals[worker] != DRACO_ARRIVAL_WAITING;
     return t->rows[worker];
 }
 
 static inline void toy_chunk(void *ctx, int worker, size_t offset, size_t n) {
     toy_inbox *t = (toy_inbox *)ctx;
-    t->broken += offset != t->filled[worker] || n > t->bytes - offset || t->verdicts[worker] != DRACO_AGREES;
+    t->broken +=
+        offset != t->filled[worker] || n > t->bytes - offset || t->arrivals[worker] != DRACO_ARRIVAL_WAITING;
     t->filled[worker] += n;
 }
 
-static inline draco_status toy_end(void *ctx, int worker, draco_verdict verdict) {
+static inline draco_status toy_end(void *ctx, int worker, draco_arrival arrival) {
     toy_inbox *t = (toy_inbox *)ctx;
-    t->broken += t->verdicts[worker] != DRACO_AGREES;
-    t->broken += verdict == DRACO_UNDECIDED && t->filled[worker] != t->bytes;
-    t->verdicts[worker] = verdict;
+    t->broken += t->arrivals[worker] != DRACO_ARRIVAL_WAITING;
+    t->broken += arrival == DRACO_ARRIVAL_WHOLE && t->filled[worker] != t->bytes;
+    t->arrivals[worker] = arrival;
     t->ended++;
-    t->whole += verdict == DRACO_UNDECIDED;
+    t->whole += arrival == DRACO_ARRIVAL_WHOLE;
     return t->enough && t->whole >= t->enough ? DRACO_OK : DRACO_MORE;
 }
 
 static inline void toy_inbox_reset(toy_inbox *t) {
     t->whole = t->ended = 0;
     for (int i = 0; i < t->workers; i++) {
-        t->verdicts[i] = DRACO_AGREES;
+        t->arrivals[i] = DRACO_ARRIVAL_WAITING;
         t->filled[i] = 0;
         memset(t->rows[i], 0xA5, t->bytes);
     }
@@ -77,11 +78,11 @@ static inline void toy_inbox_open(toy_inbox *t, int workers, size_t bytes) {
     t->bytes = bytes;
     t->rows = (unsigned char **)calloc((size_t)workers, sizeof *t->rows);
     t->filled = (size_t *)calloc((size_t)workers, sizeof *t->filled);
-    t->verdicts = (draco_verdict *)calloc((size_t)workers, sizeof *t->verdicts);
+    t->arrivals = (draco_arrival *)calloc((size_t)workers, sizeof *t->arrivals);
     for (int i = 0; i < workers; i++) t->rows[i] = (unsigned char *)malloc(bytes + 1);
     t->inbox.size = sizeof t->inbox;
     t->inbox.ctx = t;
-    t->inbox.row = toy_row;
+    t->inbox.reserve = toy_reserve;
     t->inbox.chunk = toy_chunk;
     t->inbox.end = toy_end;
     toy_inbox_reset(t);
@@ -91,14 +92,14 @@ static inline void toy_inbox_close(toy_inbox *t) {
     for (int i = 0; i < t->workers; i++) free(t->rows[i]);
     free(t->rows);
     free(t->filled);
-    free(t->verdicts);
+    free(t->arrivals);
 }
 
 /* Does the row hold what worker i computes? */
 static inline int toy_right(const toy_inbox *t, int i, const draco_request *r) {
     unsigned char *expected = (unsigned char *)malloc(t->bytes + 1);
     toy_answer(i, r, r->params, expected);
-    const int right = t->verdicts[i] == DRACO_UNDECIDED && !memcmp(expected, t->rows[i], t->bytes);
+    const int right = t->arrivals[i] == DRACO_ARRIVAL_WHOLE && !memcmp(expected, t->rows[i], t->bytes);
     free(expected);
     return right;
 }
