@@ -154,6 +154,14 @@ wait $child
 [ $? -eq 130 ] && [ -s "$dir/stopped" ] && grep -q 'stopped after the round' "$dir/err"
 result $? "an interrupt ends the run after the round, with a checkpoint"
 
+# The proof of the README, with a small model; the same script with a mean in Draco's place must fail.
+proof="sh $(dirname "$0")/../examples/draco-train/proof.sh ${BUILD:-build} $small"
+$proof >"$dir/out" 2>&1 && [ "$(sed -n '2,4s/.* //p' "$dir/out" | sort -u | grep -c '^[0-9a-f]\{32\}$')" -eq 1 ] &&
+    [ "$(sed -n '5,10s/.* //p' "$dir/out" | sort -u | wc -l)" -ge 5 ]
+result $? "proof.sh: one model without liars, with reverse gradients and with min-max; other rules: others"
+! $proof --rule=mean >"$dir/out" 2>&1 && grep -q 'three times: no' "$dir/out"
+result $? "proof.sh fails with a mean"
+
 # What an operator sees of the workers.
 # shellcheck disable=SC2086
 "$train" $small --steps=12 --who=fixed --progress=plain >"$dir/out" 2>&1

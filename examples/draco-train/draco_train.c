@@ -306,9 +306,9 @@ static int train_open_rule(train_run *run) {
 }
 
 /* Rounds end as soon as they can be decoded; else when every worker has replied or is gone. */
-static int train_waits_for_enough(const train_options *o) {
-    return strcmp(o->wait, "enough") == 0 ||
-           (strcmp(o->wait, "auto") == 0 && strcmp(o->transport, "openmp") != 0);
+static int train_waits_for_enough(const train_run *run) {
+    const char *wait = run->o->wait;
+    return strcmp(wait, "enough") == 0 || (strcmp(wait, "auto") == 0 && !run->transport.row->local);
 }
 
 static int train_open_server(train_run *run) {
@@ -321,8 +321,8 @@ static int train_open_server(train_run *run) {
     c.rule_f = (int)o->rule_f;
     c.transport = run->has_attack ? &run->attacked : &run->transport.transport;
     c.dim = run->setup.model.dim;
-    c.deadline = o->deadline > 0 ? o->deadline : strcmp(o->transport, "openmp") == 0 ? 0 : 60;
-    c.wait = train_waits_for_enough(o) ? DRACO_WAIT_ENOUGH : DRACO_WAIT_ALL;
+    c.deadline = o->deadline > 0 ? o->deadline : run->transport.row->local ? 0 : 60;
+    c.wait = train_waits_for_enough(run) ? DRACO_WAIT_ENOUGH : DRACO_WAIT_ALL;
     c.digest_first = o->digest_first;
     c.digest = train_digest;
     c.abs_tol = (float)o->tolerance;
@@ -361,11 +361,13 @@ static int train_open_vectors(train_run *run) {
     run->state = calloc(spp * m->dim + 1, sizeof(float));
     run->liars = calloc((size_t)run->setup.code.n, 1);
     if (!run->params || !run->sum || !run->state || !run->liars ||
-        train_watch_open(&run->watch, run->setup.code.n, !train_waits_for_enough(run->o)) != 0 ||
+        train_watch_open(&run->watch, run->setup.code.n, !train_waits_for_enough(run)) != 0 ||
         (m->workspace_new && m->workspace_new(m->ctx, &run->workspace) < 0)) {
         fprintf(stderr, "draco-train: %s\n", draco_status_text(DRACO_E_MEMORY));
         return 1;
     }
+    run->watch.name = train_transport_worker_name;
+    run->watch.name_ctx = &run->transport;
     if (m->init(m->ctx, (uint64_t)run->o->seed, run->params) < 0) {
         fprintf(stderr, "draco-train: the model could not be initialised\n");
         return 1;
@@ -378,7 +380,7 @@ static int train_open_vectors(train_run *run) {
 static int train_probe(train_run *run) {
     int n = run->setup.code.n, count = 0, most = 0, best = 0, i, j, exact;
     int *classes;
-    if (run->o->no_probe || strcmp(run->o->transport, "openmp") == 0) return 0;
+    if (run->o->no_probe || run->transport.row->local) return 0;
     classes = calloc((size_t)n, sizeof *classes);
     if (!classes) return 1;
     if (draco_server_probe(run->server, 0, run->params, classes, &count) < 0) count = 0;
@@ -638,7 +640,8 @@ static int train_lists(const train_options *o) {
 static int train_start(train_run *run) {
     const train_options *o = run->o;
     char why[256] = "";
-    int threads = o->threads > 0 ? (int)o->threads : omp_get_max_threads(), code, all_here;
+    int threads = o->threads > 0 ? (int)o->threads : omp_get_max_threads(), code;
+    train_context context = {o, &run->setup, threads, &train_stop};
     if (strcmp(o->isa, "all") != 0 && draco_isa_set(o->isa, why, sizeof why) < 0) {
         fprintf(stderr, "draco-train: --isa: %s\n", why);
         return 2;
@@ -649,11 +652,11 @@ static int train_start(train_run *run) {
     if (code == 0) code = train_load_data(o, &run->setup);
     if (code == 0) code = train_open_model(o, &run->setup);
     if (code == 0) code = train_open_optimizer(o, &run->setup);
-    all_here = strcmp(o->transport, "openmp") == 0;
-    if (code == 0)
-        code =
-            train_check_memory(o, &run->setup, all_here ? threads : 1, run->transport.server >= 0, all_here);
-    if (code == 0) code = train_transport_open(o, &run->setup, threads, &train_stop, &run->transport);
+    if (code == 0) {
+        int local = run->transport.row->local;
+        code = train_check_memory(o, &run->setup, local ? threads : 1, run->transport.server >= 0, local);
+    }
+    if (code == 0) code = train_transport_open(&context, &run->transport);
     if (code != 0) return code;
     return run->transport.server >= 0 ? train_serve(run) : train_work(run);
 }

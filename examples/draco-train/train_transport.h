@@ -15,12 +15,32 @@
 
 typedef struct train_transport {
     draco_transport transport;
+    const struct train_transport_row *row;
     int open;
     int server, servers; /* number of this server, -1 on a worker */
     int worker;          /* number of this worker, -1 on a server */
-    int mpi;             /* MPI was started */
     char text[2048];     /* what must be equal in every process */
 } train_transport;
+
+/* What the command line says of one run, and where its interrupts arrive. */
+typedef struct train_context {
+    const train_options *o;
+    const train_setup *s;
+    int threads;
+    const volatile int *stop;
+} train_context;
+
+/* A transport is one row. begin, optional: what this process is, before anything is loaded. open: 0 or the exit
+   code. end, optional: after the close, whose status it gets. name, optional: of a worker, besides its number. */
+typedef struct train_transport_row {
+    const char *name;
+    int local;      /* the workers run in this process */
+    char separator; /* between the fields of the shared text */
+    int (*begin)(const train_options *o, train_transport *t);
+    int (*open)(const train_context *c, train_transport *t);
+    void (*end)(draco_status closed, int code);
+    void (*worker_name)(const train_transport *t, int worker, char *text, size_t capacity);
+} train_transport_row;
 
 /* What every worker computes, and how. */
 static draco_worker_config train_worker_config(const train_options *o, const train_setup *s) {
@@ -36,24 +56,26 @@ static draco_worker_config train_worker_config(const train_options *o, const tra
     return c;
 }
 
-/* The options that all processes of a run must share, as words. */
+/* The options that all processes of a run must share. */
 static void train_shared_text(const train_options *o, const train_setup *s, char separator, char *text,
                               size_t capacity) {
     snprintf(text, capacity,
-             "version=%d%cmodel=%s%cdata=%s%csamples=%zu%cdim=%zu%cbatch=%ld%cseed=%ld%ccode=%s%cworkers=%d%"
-             "cs=%d%ct=%d"
-             "%cservers=%ld%c",
-             DRACO_VERSION, separator, o->model, separator, s->data_name, separator, s->train.samples,
-             separator, s->model.dim, separator, o->batch, separator, o->seed, separator, o->code, separator,
-             s->code.n, separator, s->code.s, separator, s->code.t, separator, o->servers, separator);
+             "version=%d\nmodel=%s\ndata=%s\nsamples=%zu\ndim=%zu\nbatch=%ld\nseed=%ld\ncode=%s\n"
+             "workers=%d\ns=%d\nt=%d\nservers=%ld\n",
+             DRACO_VERSION, o->model, s->data_name, s->train.samples, s->model.dim, o->batch, o->seed,
+             o->code, s->code.n, s->code.s, s->code.t, o->servers);
+    for (; *text; text++)
+        if (*text == '\n') *text = separator;
 }
 
-static int train_transport_openmp(const train_options *o, const train_setup *s, int threads,
-                                  train_transport *t) {
+/* ---- OpenMP: the workers are iterations of a loop in this process ---- */
+
+static int train_openmp_open(const train_context *c, train_transport *t) {
+    const train_setup *s = c->s;
     draco_openmp_config config = {
-        .worker = train_worker_config(o, s), .threads = threads, .share_parts = o->share_parts};
-    /* Keeping r gradients a worker between the halves of a prime round saves computing them twice, if they
-     * fit. */
+        .worker = train_worker_config(c->o, s), .threads = c->threads, .share_parts = c->o->share_parts};
+    /* Keeping r gradients per worker between the halves of a prime round saves computing them twice, if they
+       fit. */
     double kept = 4.0 * (double)s->model.dim * s->code.n * s->code.r;
     int prime = s->code.scheme == DRACO_CYCLIC && s->code.field == DRACO_FIELD_PRIME;
     draco_status status;
@@ -74,21 +96,22 @@ static int train_mpi_begin(const train_options *o, train_transport *t) {
     draco_mpi_config config = {.servers = (int)o->servers, .workers = (int)o->workers};
     int size = 0, rank = 0, workers = 0;
     MPI_Init(NULL, NULL);
-    t->mpi = 1;
     MPI_Comm_size(MPI_COMM_WORLD, &size);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     if (size != o->servers + o->workers) {
         if (rank == 0)
             fprintf(stderr,
-                    "draco-train: %d ranks, but %ld servers and %ld workers need %ld: mpirun -n %ld\n", size,
-                    o->servers, o->workers, o->servers + o->workers, o->servers + o->workers);
+                    "draco-train: the job has %d ranks; %ld server%s and %ld workers need mpirun -n %ld\n",
+                    size, o->servers, o->servers == 1 ? "" : "s", o->workers, o->servers + o->workers);
         return 2;
     }
     config.comm = MPI_COMM_WORLD;
     return draco_mpi_role(&config, &t->server, &t->worker, &workers) < 0 ? 2 : 0;
 }
 
-static int train_mpi_open(const train_options *o, const train_setup *s, train_transport *t) {
+static int train_mpi_open(const train_context *c, train_transport *t) {
+    const train_options *o = c->o;
+    const train_setup *s = c->s;
     draco_mpi_config config = {.servers = (int)o->servers,
                                .workers = (int)o->workers,
                                .dim = s->model.dim,
@@ -97,13 +120,25 @@ static int train_mpi_open(const train_options *o, const train_setup *s, train_tr
                                .start_seconds = o->join_seconds};
     draco_status status;
     config.comm = MPI_COMM_WORLD;
-    train_shared_text(o, s, '\n', t->text, sizeof t->text);
     status = draco_mpi_open(&t->transport, &config);
     t->open = t->transport.close != NULL;
     if (status >= 0) return 0;
     fprintf(stderr, "draco-train: mpi: %s: %s\n", draco_status_text(status),
             t->transport.explain ? t->transport.explain(t->transport.ctx) : "");
     return status == DRACO_E_CONFIG ? 2 : 1;
+}
+
+/* With a rank missing MPI_Finalize would wait for it for ever: then the process ends here. */
+static void train_mpi_end(draco_status closed, int code) {
+    if (closed == DRACO_MORE) {
+        fflush(NULL);
+        _exit(code);
+    }
+    MPI_Finalize();
+}
+
+static void train_mpi_worker_name(const train_transport *t, int worker, char *text, size_t capacity) {
+    snprintf(text, capacity, "rank %d", t->servers + worker);
 }
 #endif
 
@@ -130,12 +165,12 @@ static int train_grpc_begin(const train_options *o, train_transport *t) {
     return 2;
 }
 
-static int train_grpc_open(const train_options *o, const train_setup *s, const volatile int *stop,
-                           train_transport *t) {
+static int train_grpc_open(const train_context *c, train_transport *t) {
+    const train_options *o = c->o;
+    const train_setup *s = c->s;
     draco_grpc_tls tls = {.ca = o->ca, .certificate = o->certificate, .key = o->key};
     char why[512] = "";
     draco_status status;
-    train_shared_text(o, s, ' ', t->text, sizeof t->text);
     if (t->server >= 0) {
         draco_grpc_server_config config = {.address = o->address,
                                            .workers = (int)o->workers,
@@ -144,7 +179,7 @@ static int train_grpc_open(const train_options *o, const train_setup *s, const v
                                            .tls = tls,
                                            .insecure = o->insecure,
                                            .on_event = train_grpc_event,
-                                           .stop = stop,
+                                           .stop = c->stop,
                                            .server = t->server,
                                            .servers = (int)o->servers,
                                            .hub = o->hub};
@@ -160,7 +195,7 @@ static int train_grpc_open(const train_options *o, const train_setup *s, const v
                                            .server_name = o->server_name,
                                            .insecure = o->insecure,
                                            .on_event = train_grpc_event,
-                                           .stop = stop};
+                                           .stop = c->stop};
         status = draco_grpc_worker_open(&t->transport, &config, why, sizeof why);
     }
     t->open = status >= 0;
@@ -170,53 +205,45 @@ static int train_grpc_open(const train_options *o, const train_setup *s, const v
 }
 #endif
 
-static int train_not_built_in(const train_options *o) {
-    fprintf(stderr, "draco-train: this program was built without the %s transport\n", o->transport);
-    return 2;
-}
+/* ---- The table, and what calls it ---- */
+
+static const train_transport_row train_transports[] = {
+    {"openmp", 1, '\n', NULL, train_openmp_open, NULL, NULL},
+#ifdef DRACO_WITH_MPI
+    {"mpi", 0, '\n', train_mpi_begin, train_mpi_open, train_mpi_end, train_mpi_worker_name},
+#endif
+#ifdef DRACO_WITH_GRPC
+    {"grpc", 0, ' ', train_grpc_begin, train_grpc_open, NULL, NULL},
+#endif
+};
 
 /* Before anything is loaded: what this process is. */
 static int train_transport_begin(const train_options *o, train_transport *t) {
     t->servers = (int)o->servers;
     t->worker = -1;
     t->server = 0;
-    if (strcmp(o->transport, "openmp") == 0) return 0;
-#ifdef DRACO_WITH_MPI
-    if (strcmp(o->transport, "mpi") == 0) return train_mpi_begin(o, t);
-#endif
-#ifdef DRACO_WITH_GRPC
-    if (strcmp(o->transport, "grpc") == 0) return train_grpc_begin(o, t);
-#endif
-    return train_not_built_in(o);
+    for (size_t i = 0; i < sizeof train_transports / sizeof *train_transports; i++)
+        if (strcmp(o->transport, train_transports[i].name) == 0) t->row = &train_transports[i];
+    if (t->row) return t->row->begin ? t->row->begin(o, t) : 0;
+    fprintf(stderr, "draco-train: --transport=%s: this program was built without it\n", o->transport);
+    return 2;
 }
 
-static int train_transport_open(const train_options *o, const train_setup *s, int threads,
-                                const volatile int *stop, train_transport *t) {
-    (void)stop;
-    if (strcmp(o->transport, "openmp") == 0) return train_transport_openmp(o, s, threads, t);
-#ifdef DRACO_WITH_MPI
-    if (strcmp(o->transport, "mpi") == 0) return train_mpi_open(o, s, t);
-#endif
-#ifdef DRACO_WITH_GRPC
-    if (strcmp(o->transport, "grpc") == 0) return train_grpc_open(o, s, stop, t);
-#endif
-    return train_not_built_in(o);
+static int train_transport_open(const train_context *c, train_transport *t) {
+    train_shared_text(c->o, c->s, t->row->separator, t->text, sizeof t->text);
+    return t->row->open(c, t);
 }
 
-/* Close, and leave MPI. With a rank missing MPI_Finalize would wait for it for ever: then the process ends here. */
+/* For train_watch: ctx is the train_transport. */
+static void train_transport_worker_name(const void *ctx, int worker, char *text, size_t capacity) {
+    const train_transport *t = ctx;
+    if (t->row->worker_name) t->row->worker_name(t, worker, text, capacity);
+}
+
 static void train_transport_end(train_transport *t, int code) {
     draco_status status = t->open ? t->transport.close(t->transport.ctx) : DRACO_OK;
     t->open = 0;
-    (void)code;
-    (void)status;
-#ifdef DRACO_WITH_MPI
-    if (t->mpi && status == DRACO_MORE) {
-        fflush(NULL);
-        _exit(code);
-    }
-    if (t->mpi) MPI_Finalize();
-    t->mpi = 0;
-#endif
+    if (t->row && t->row->end) t->row->end(status, code);
 }
 
 #endif /* TRAIN_TRANSPORT_H */

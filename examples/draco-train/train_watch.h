@@ -1,7 +1,8 @@
 /* train_watch.h - which workers were blamed, malformed or absent: a line when that changes, totals at the end.
 
-   Verdicts of three kinds are counted per worker. A change is reported at once, further ones at most once a
-   second, so that liars drawn anew in every step do not flood the screen; the totals count every round. */
+   Verdicts of three kinds are counted per worker. A change is reported at once. While the set keeps changing, as
+   with liars drawn anew in every step, lines come at intervals of 1, 2, 4, ... 60 seconds. The totals count every
+   round. */
 #ifndef TRAIN_WATCH_H
 #define TRAIN_WATCH_H
 
@@ -14,9 +15,9 @@
 #include <string.h>
 
 #define TRAIN_WATCH_KINDS 3
-#define TRAIN_WATCH_LISTED 8    /* workers that a line names; the others are counted */
-#define TRAIN_WATCH_PATIENCE 20 /* rounds that a worker may miss when rounds end without waiting for all */
-#define TRAIN_WATCH_SECONDS 1.0 /* between two lines */
+#define TRAIN_WATCH_LISTED 8     /* workers that a line names; the others are counted */
+#define TRAIN_WATCH_PATIENCE 20  /* rounds that a worker may miss when rounds end without waiting for all */
+#define TRAIN_WATCH_SECONDS 60.0 /* the longest time between two lines about a set that keeps changing */
 #define TRAIN_WATCH_CAPACITY 2048
 
 typedef struct train_watched { /* of one worker */
@@ -32,7 +33,7 @@ typedef struct train_watch {
     long patience; /* rounds in a row that a worker is absent before a line says so */
     long rounds;
     train_watched *workers;
-    double last; /* when the last line was due */
+    double last, gap; /* when the last line was printed; seconds until the next may be */
     /* Optional: what the transport calls a worker, besides its number. */
     void (*name)(const void *ctx, int worker, char *text, size_t capacity);
     const void *name_ctx;
@@ -68,6 +69,15 @@ static void train_watch_count(train_watch *w, train_watched *p, uint64_t step, d
     }
 }
 
+static int train_watch_due(train_watch *w) {
+    double now = train_now(), passed = w->last > 0 ? now - w->last : 1e9;
+    if (passed < w->gap) return 0;
+    w->gap = passed > 4 * w->gap ? 1 : 2 * w->gap;
+    if (w->gap > TRAIN_WATCH_SECONDS) w->gap = TRAIN_WATCH_SECONDS;
+    w->last = now;
+    return 1;
+}
+
 /* Returns 1 when a line is due: the set differs from what the last line said. */
 static int train_watch_round(train_watch *w, uint64_t step, const draco_verdict *verdicts) {
     int changed = 0;
@@ -76,8 +86,7 @@ static int train_watch_round(train_watch *w, uint64_t step, const draco_verdict 
         train_watch_count(w, &w->workers[i], step, verdicts[i]);
         changed |= w->workers[i].now != w->workers[i].shown;
     }
-    if (!changed || (w->last > 0 && train_now() - w->last < TRAIN_WATCH_SECONDS)) return 0;
-    w->last = train_now();
+    if (!changed || !train_watch_due(w)) return 0;
     for (int i = 0; i < w->n; i++) w->workers[i].shown = w->workers[i].now;
     return 1;
 }
