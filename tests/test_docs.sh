@@ -51,6 +51,13 @@ done | sort -u >"$dir/models"
 [ "$(wc -l <"$dir/models")" -eq 1 ] && grep -q '^model [0-9a-f]\{32\}$' "$dir/models"
 result $? "README.md: the three digests of the first screen are one"
 
+# The program of the first screen.
+sed -n '/^```c$/,/^```$/p' README.md | sed '/^```/d' >"$dir/readme.c"
+${CC:-cc} -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror -I. "$dir/readme.c" \
+    -o "$dir/readme" -lm 2>"$dir/wrong" && "$dir/readme" >>"$dir/wrong" && said=$(sed -n 's|^} *  /\* \(.*\) \*/$|\1|p' "$dir/readme.c") &&
+    [ -n "$said" ] && [ "$("$dir/readme")" = "$said" ]
+result $? "README.md: the program compiles without a warning and prints what it says"
+
 # Lines of the headers, as the table says: a quarter off is too much.
 sed -n 's/^| \[\([a-z_]*\.h\)\].*| \([0-9]*\) |.*|.*|$/\1 \2/p' README.md >"$dir/sizes"
 while read -r header lines; do
