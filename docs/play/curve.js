@@ -15,7 +15,7 @@ const Curve = {
     const div = (a, b) => norm(norm(a) * inverse(b));
     const count = () => +v.degree + 3;
     const honest = x => norm(v.degree === "1" ? v.secret + 7 * x : v.secret + 12 * x - 3 * x * x);
-    const offs = () => Array.from({ length: count() }, (_, i) => +(v.off.split("_")[i] || 0) || 0);
+    const offs = () => Array.from({ length: count() }, (_, i) => clamp(+v.off.split("_")[i] || 0, -1000, 1000));
     const dual = i => { let p = 1; for (let m = 0; m < count(); m++) if (m !== i) p = norm(p * (i - m)); return inverse(p); };
     // Lagrange through the points `use`, read at x.
     const through = (use, y, x) => norm(use.reduce((sum, i) => sum + norm(y[i] * use.reduce((p, m) => (m === i ? p : norm(p * div(x - m - 1, i - m))), 1)), 0));

@@ -14,7 +14,7 @@ const Cyclic = {
     const plots = [
       ["Syndromes |S₀|, |S₁|, … of the first coordinate", "syndromes", 120, (g, w, h) => bars(g, w, h, data.before, { log: true, floor: v.code === "prime" ? 1 : 1e-7 })],
       ["… after the blamed and the missing are divided out: 0 means that they explain everything", "annihilated", 90, (g, w, h) => data.after.length
-        ? bars(g, w, h, data.after, { log: true, floor: v.code === "prime" ? 1 : 1e-7 }) : g.fillText("no redundancy is left to check with", 4, 20)],
+        ? bars(g, w, h, data.after, { log: true, floor: v.code === "prime" ? 1 : 1e-7, top: Math.max(...data.before) }) : g.fillText("no redundancy is left to check with", 4, 20)],
       ["The locator |Λ(xᵢ)|: its roots are the places of the liars", "locator", 120, (g, w, h) => {
         bars(g, w, h, data.locator, { log: true, floor: v.code === "prime" ? 1 : 1e-4 });
         data.locator.forEach((z, i) => { if (data.r.verdicts[i] === 2) { g.fillStyle = ink("blamed"); g.fillText("✗", (i + 0.5) * w / v.n, h - 20); } });
@@ -76,8 +76,8 @@ const Cyclic = {
       if (shape !== v.n + v.code) {
         shape = v.n + v.code;
         buttons = Array.from({ length: v.n }, (_, i) => {
-          const a = 2 * Math.PI * i / v.n, where = v.code === "complex"
-            ? { style: `left:${50 + 44 * Math.cos(a)}%;top:${50 - 44 * Math.sin(a)}%` } : {};
+          const a = 2 * Math.PI * i / v.n, rows = v.n > 30 ? 3 : v.n > 16 ? 2 : 1, far = 44 - 11 * (i % rows); // staggered, so that none hides another
+          const where = v.code === "complex" ? { style: `left:${50 + far * Math.cos(a)}%;top:${50 - far * Math.sin(a)}%` } : {};
           return workerButton(i, v.n, draw, where);
         });
         place.textContent = v.code === "complex" ? "Worker i stands at xᵢ = exp(2πi · i / n) and sends F(xᵢ)." : "Worker i stands at xᵢ = i + 1 and sends F(xᵢ) modulo 2³¹ − 1.";

@@ -1,6 +1,7 @@
 // The frame: which scene is shown, large type, links.
 "use strict";
 
+// In the order of a lecture. Rounds with a challenge and reactive redundancy belong before Train, once draco.h has them.
 const Scenes = [Deal, Vote, Curve, Cyclic, Train];
 
 function show() {
@@ -29,7 +30,7 @@ Engine.boot().then(() => {
   addEventListener("hashchange", show);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
   show();
-  document.documentElement.dataset.ready = "yes";
+  document.documentElement.dataset.ready = performance.now().toFixed(0); // milliseconds since the page was opened
 }, error => {
   document.getElementById("main").textContent = "The module did not start: " + error.message;
 });

@@ -34,11 +34,11 @@ const Train = {
       g.setLineDash([]);
     });
     const curves = canvas(220, "Loss against steps", (g, w, h) => {
-      const most = Math.min(5, Math.max(1, ...history.flat())), X = k => 34 + k * (w - 40) / Math.max(v.steps, 1), Y = y => h - 20 - Math.min(y, most) / most * (h - 32);
+      const most = Math.min(5, Math.max(1, ...history.flat())), X = k => 34 + k * (w - 40) / Math.max(v.steps, 1), Y = y => h - 20 - Math.min(y, most) / most * (h - 40);
       g.fillStyle = ink("ink");
       g.fillText(`loss (0 … ${short(most)}), ${step} of ${v.steps} steps`, 36, 12);
       g.strokeStyle = ink("line");
-      g.strokeRect(34, 16, w - 40, h - 36);
+      g.strokeRect(34, 20, w - 40, h - 40);
       [0, 1, 2].forEach(i => {
         g.strokeStyle = ink(colours[i]);
         g.lineWidth = 2;
@@ -56,7 +56,7 @@ const Train = {
         el("thead", {}, el("tr", {}, ["", "loss", "accuracy", "blamed in this step", "digest of the model", "digest without liars", "same"].map(t => el("th", { scope: "col" }, t)))),
         el("tbody", {}, names.map((name, i) => {
           const same = lanes[i].digest === lanes[i + 3].digest;
-          return el("tr", { "data-lane": name, class: colours[i] }, el("th", { scope: "row" }, name), el("td", {}, short(lanes[i].loss)), el("td", {}, (100 * lanes[i].accuracy).toFixed(1) + "%"),
+          return el("tr", { "data-lane": name, class: colours[i] }, el("th", { scope: "row" }, ["··· ", "– – ", "— "][i] + name), el("td", {}, short(lanes[i].loss)), el("td", {}, (100 * lanes[i].accuracy).toFixed(1) + "%"),
             el("td", {}, String(lanes[i].blamed)), el("td", { class: "digest" }, lanes[i].digest), el("td", { class: "digest" }, lanes[i + 3].digest), el("td", { class: same ? "yes" : "no" }, same ? "✓ yes" : "✗ no"));
         })));
       picture.redraw();

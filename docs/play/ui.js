@@ -69,7 +69,7 @@ function workerButton(i, n, changed, place) {
   const b = el("button", { type: "button", class: "worker", "data-worker": i, ...place });
   const apply = kind => { if (kindsOf(n)[i] !== kind) { setKind(n, i, kind); changed(); } };
   const wanted = () => (kindsOf(n)[i] === +State.values.lie ? 0 : +State.values.lie);
-  b.addEventListener("pointerdown", e => { if (e.button === 0) { Painting.kind = wanted(); b.releasePointerCapture?.(e.pointerId); apply(Painting.kind); } });
+  b.addEventListener("pointerdown", e => { if (e.button === 0) { Painting.kind = wanted(); if (b.hasPointerCapture(e.pointerId)) b.releasePointerCapture(e.pointerId); apply(Painting.kind); } });
   b.addEventListener("pointerenter", () => { if (Painting.kind !== null) apply(Painting.kind); });
   b.addEventListener("keydown", e => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); apply(wanted()); } });
   return b;
@@ -121,15 +121,15 @@ function canvas(height, label, draw) {
 function ink(name) { return getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim(); }
 function short(v) { return v === 0 ? "0" : Math.abs(v) >= 1e5 || Math.abs(v) < 1e-3 ? v.toExponential(1) : String(+v.toPrecision(4)); }
 
-// A chart of bars: values with labels; log: the height is the logarithm above `floor`.
-function bars(g, w, h, values, { log = false, floor = 1e-9, marks = [], labels = true } = {}) {
-  const most = Math.max(...values, log ? floor * 10 : 1e-30), step = w / Math.max(values.length, 1);
+// A chart of bars with their numbers; log: the height is the logarithm above `floor`; top: the least height of the scale.
+function bars(g, w, h, values, { log = false, floor = 1e-9, top = 0 } = {}) {
+  const most = Math.max(top, ...values, log ? floor * 10 : 1e-30), step = w / Math.max(values.length, 1);
   values.forEach((v, i) => {
     const part = log ? Math.log(Math.max(v, floor) / floor) / Math.log(most / floor) : v / most;
     const high = Math.max(1, part * (h - 22));
-    g.fillStyle = marks[i] ? ink("blamed") : ink("accent");
+    g.fillStyle = ink("accent");
     g.fillRect(i * step + 1, h - 16 - high, Math.max(1, step - 2), high);
-    if (labels && (step > 22 || i % Math.ceil(22 / step) === 0)) {
+    if (step > 22 || i % Math.ceil(22 / step) === 0) {
       g.fillStyle = ink("ink");
       g.textAlign = "center";
       g.fillText(String(i), i * step + step / 2, h - 3);
