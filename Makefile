@@ -40,7 +40,7 @@ DROP += $(foreach p,$(EXAMPLES) $(TESTS) $(HELPERS) $(FUZZERS) $(BENCHES),$(if $
 endif
 KEEP = $(filter-out $(DROP),$(1))
 
-.PHONY: all demo check programs test bench fuzz paper clean setup-demo setup-paper setup-check
+.PHONY: all demo check programs test bench fuzz paper play clean setup-demo setup-paper setup-check
 
 all: $(BUILD)/draco-train $(call KEEP,$(EXAMPLES))
 
@@ -110,6 +110,23 @@ demo: setup-demo
 
 fuzz: $(patsubst $(BUILD)/tests/%,$(BUILD)/libfuzzer/%,$(call KEEP,$(FUZZERS)))
 	@for f in $^; do echo "== $$f"; $$f -max_total_time=$${FUZZ_SECONDS:-30} -max_len=65536 || exit 1; done
+
+# The teaching page: the headers as WebAssembly, inside one file.
+PLAY := -I. -DDRACO_STATIC -DDRACO_RULES_STATIC -DDRACO_ATTACKS_STATIC
+
+play: $(BUILD)/play.html
+	@echo "open $(BUILD)/play.html in a browser"
+
+$(BUILD)/play.wasm: docs/play/play.c $(HEADERS)
+	@mkdir -p $(@D)
+	clang --target=wasm32-wasi -mexec-model=reactor -Oz -flto $(PLAY) -Wl,--strip-all $< -o $@
+
+$(BUILD)/play.html: $(BUILD)/play.wasm $(wildcard docs/play/*)
+	python3 docs/play/pack.py $< $@
+
+$(BUILD)/play_program: docs/play/play.c $(HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(PLAY) $(CFLAGS) -DPLAY_PROGRAM $< -o $@ $(LDFLAGS) -lm
 
 clean:
 	rm -rf $(BUILD)

@@ -49,8 +49,8 @@ static int below(int limit) {
 /* ---- One round of one code ---- */
 
 static draco_code code;
-static int d;                        /* coordinates of a gradient */
-static uint8_t kinds[MOST];          /* enum play_kind of each worker */
+static int d;               /* coordinates of a gradient */
+static uint8_t kinds[MOST]; /* enum play_kind of each worker */
 static float gradients[MOST][WIDEST];
 static uint32_t messages[MOST][WIDEST + 2]; /* floats or residues, as sent */
 static const void *sent[MOST];              /* NULL: missing */
@@ -98,14 +98,30 @@ int PLAY(play_code)(int n, int s, int t, int scheme, int field, int support) {
     return work && key && weights && sketches[n - 1] ? DRACO_OK : DRACO_E_MEMORY;
 }
 
-int PLAY(play_redundancy)(void) { return code.r; }
-int PLAY(play_parts)(void) { return code.parts; }
-int PLAY(play_groups)(void) { return code.groups; }
-int PLAY(play_group)(int worker) { return draco_code_group(&code, worker); }
-int PLAY(play_load)(int worker) { return draco_code_load(&code, worker); }
-int PLAY(play_part)(int worker, int l) { return draco_code_part(&code, worker, l); }
-int PLAY(play_holds)(int worker, int part) { return draco_code_holds(&code, worker, part); }
-uint8_t *PLAY(play_kinds)(void) { return kinds; }
+int PLAY(play_redundancy)(void) {
+    return code.r;
+}
+int PLAY(play_parts)(void) {
+    return code.parts;
+}
+int PLAY(play_groups)(void) {
+    return code.groups;
+}
+int PLAY(play_group)(int worker) {
+    return draco_code_group(&code, worker);
+}
+int PLAY(play_load)(int worker) {
+    return draco_code_load(&code, worker);
+}
+int PLAY(play_part)(int worker, int l) {
+    return draco_code_part(&code, worker, l);
+}
+int PLAY(play_holds)(int worker, int part) {
+    return draco_code_holds(&code, worker, part);
+}
+uint8_t *PLAY(play_kinds)(void) {
+    return kinds;
+}
 
 /* f_part(x_worker): two numbers. */
 const double *PLAY(play_coefficient)(int part, int worker) {
@@ -165,13 +181,24 @@ static void lie(int worker, uint32_t seed) {
     random_state = (uint64_t)seed << 16 ^ (uint64_t)(kinds[worker] == COLLUDE ? MOST : worker) ^ 0x5eed;
     for (size_t j = 0; j < words; j++) {
         switch (kinds[worker]) {
-        case REVERSE: put(worker, j, -get(worker, j)); break;
-        case CONSTANT: put(worker, j, -100); break;
-        case ONE_COORDINATE: if (j == 0) put(worker, j, get(worker, j) + 1); break;
+        case REVERSE:
+            put(worker, j, -get(worker, j));
+            break;
+        case CONSTANT:
+            put(worker, j, -100);
+            break;
+        case ONE_COORDINATE:
+            if (j == 0) put(worker, j, get(worker, j) + 1);
+            break;
         case RANDOM:
-        case COLLUDE: put(worker, j, (below(2001) - 1000) / (is_prime() ? 1.0 : 64.0)); break;
-        case NOT_A_NUMBER: if (j == 0) messages[worker][j] = is_prime() ? 0xffffffffu : 0x7fc00000u; break;
-        default: break;
+        case COLLUDE:
+            put(worker, j, (below(2001) - 1000) / (is_prime() ? 1.0 : 64.0));
+            break;
+        case NOT_A_NUMBER:
+            if (j == 0) messages[worker][j] = is_prime() ? 0xffffffffu : 0x7fc00000u;
+            break;
+        default:
+            break;
         }
     }
     if (kinds[worker] == MISSING) sent[worker] = NULL;
@@ -220,12 +247,24 @@ double PLAY(play_error)(void) {
     return size > 0 ? sqrt(wrong / size) : 0;
 }
 
-const uint8_t *PLAY(play_verdicts)(void) { return verdict_bytes; }
-const float *PLAY(play_sum)(void) { return sum; }
-const float *PLAY(play_honest_sum)(void) { return honest_sum; }
-const float *PLAY(play_gradient)(int part) { return gradients[part]; }
-int PLAY(play_words)(void) { return (int)words; }
-const char *PLAY(play_status_text)(int s) { return draco_status_text((draco_status)s); }
+const uint8_t *PLAY(play_verdicts)(void) {
+    return verdict_bytes;
+}
+const float *PLAY(play_sum)(void) {
+    return sum;
+}
+const float *PLAY(play_honest_sum)(void) {
+    return honest_sum;
+}
+const float *PLAY(play_gradient)(int part) {
+    return gradients[part];
+}
+int PLAY(play_words)(void) {
+    return (int)words;
+}
+const char *PLAY(play_status_text)(int s) {
+    return draco_status_text((draco_status)s);
+}
 
 /* The message as numbers. */
 const double *PLAY(play_message)(int worker) {
@@ -374,7 +413,9 @@ int PLAY(play_annihilated)(void) {
     }
     return q;
 }
-const double *PLAY(play_numbers)(void) { return numbers; }
+const double *PLAY(play_numbers)(void) {
+    return numbers;
+}
 
 /* The locator, product over the blamed of (x - x_m), at every worker's point. */
 const double *PLAY(play_locator)(void) {
@@ -421,8 +462,8 @@ const char *PLAY(play_case)(uint32_t k) {
     play_round(k, 1 + below(40));
     for (int i = 0; i < n; i++) letters[i] = "uabdm"[verdicts[i]];
     letters[n] = 0;
-    snprintf(text, sizeof text, "%d %d %d %s %d %s %016llx", n, s, t, prime ? "prime" : "repetition", status, letters,
-             (unsigned long long)fnv(14695981039346656037u, sum, sizeof(float) * (size_t)d));
+    snprintf(text, sizeof text, "%d %d %d %s %d %s %016llx", n, s, t, prime ? "prime" : "repetition", status,
+             letters, (unsigned long long)fnv(14695981039346656037u, sum, sizeof(float) * (size_t)d));
     return text;
 }
 
@@ -450,7 +491,8 @@ static double chance(const float *params, const float *x) {
     return 1 / (1 + exp(-(double)(params[0] * x[0] + params[1] * x[1] + params[2])));
 }
 
-static draco_status gradient(void *ctx, void *workspace, const float *params, const draco_batch *batch, float *grad) {
+static draco_status gradient(void *ctx, void *workspace, const float *params, const draco_batch *batch,
+                             float *grad) {
     (void)ctx, (void)workspace;
     grad[0] = grad[1] = grad[2] = 0;
     for (size_t i = 0; i < batch->count; i++) {
@@ -463,7 +505,8 @@ static draco_status gradient(void *ctx, void *workspace, const float *params, co
     return DRACO_OK;
 }
 
-static const draco_model model = {.size = sizeof(draco_model), .name = "two clouds", .dim = DIM, .parameters = DIM, .gradient = gradient};
+static const draco_model model = {
+    .size = sizeof(draco_model), .name = "two clouds", .dim = DIM, .parameters = DIM, .gradient = gradient};
 
 /* The transport: all workers in a loop. */
 static draco_status loop_broadcast(void *ctx, const draco_request *request) {
@@ -471,7 +514,8 @@ static draco_status loop_broadcast(void *ctx, const draco_request *request) {
     return DRACO_OK;
 }
 
-static draco_status loop_collect(void *ctx, const draco_request *request, double seconds, const draco_inbox *in) {
+static draco_status loop_collect(void *ctx, const draco_request *request, double seconds,
+                                 const draco_inbox *in) {
     lane *l = ctx;
     (void)seconds;
     for (int i = 0; i < l->workers; i++) {
@@ -496,9 +540,11 @@ static void close_lanes(void) {
     }
 }
 
-static draco_status open_lane(lane *l, const draco_code *c, const char *rule, const char *attack, int liars, uint32_t seed) {
+static draco_status open_lane(lane *l, const draco_code *c, const char *rule, const char *attack, int liars,
+                              uint32_t seed) {
     draco_worker_config worker = {.code = *c, .model = &model, .batch = BATCH, .seed = seed};
-    draco_server_config server = {.code = *c, .dim = DIM, .secret = &secret, .rule_f = liars, .transport = &l->bad};
+    draco_server_config server = {
+        .code = *c, .dim = DIM, .secret = &secret, .rule_f = liars, .transport = &l->bad};
     draco_attack_config config = {.name = attack, .code = *c, .liars = liars, .seed = seed};
     draco_status good;
     l->workers = c->n;
@@ -542,7 +588,8 @@ int PLAY(play_train)(const char *attack, uint32_t seed) {
     for (int i = 0; i < LANES && good >= 0; i++) {
         const char *rule = rules[i % 3];
         int lies = i < 3 && strcmp(attack, "none") != 0;
-        good = open_lane(&lanes[i], rule ? &plain : &code, rule, lies ? attack : "none", lies ? code.s : 0, seed);
+        good = open_lane(&lanes[i], rule ? &plain : &code, rule, lies ? attack : "none", lies ? code.s : 0,
+                         seed);
     }
     train_step = 0;
     return good;
@@ -597,7 +644,8 @@ int main(int argc, char **argv) {
     }
     if (argc == 11 && strcmp(argv[1], "round") == 0) {
         int n = atoi(argv[2]);
-        if (play_code(n, atoi(argv[3]), atoi(argv[4]), atoi(argv[5]), atoi(argv[6]), atoi(argv[7])) < 0) return 2;
+        if (play_code(n, atoi(argv[3]), atoi(argv[4]), atoi(argv[5]), atoi(argv[6]), atoi(argv[7])) < 0)
+            return 2;
         for (int i = 0; i < n && argv[10][i]; i++) kinds[i] = (uint8_t)(argv[10][i] - '0');
         printf("%d ", play_round((uint32_t)strtoul(argv[8], NULL, 10), atoi(argv[9])));
         for (int i = 0; i < n; i++) putchar("uabdm"[verdicts[i]]);
