@@ -1,132 +1,162 @@
-# Two commands do everything: `make demo` and `make check`. Both install what is missing first.
+# `make` builds draco-train and the examples with what is installed. `make demo` and `make check` install what is missing
+# first, `make deps` installs it for all programs.
 
-CC       ?= gcc
 BUILD    ?= build
-WARN     := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror
 OPT      ?= -O3
+WARN     ?= -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow
 SAN      ?=
-CFLAGS   ?= -std=gnu11 $(OPT) -g $(WARN) $(SAN)
+CFLAGS   ?= -std=gnu11 $(OPT) -g $(WARN) $(WERROR) $(SAN)
 CPPFLAGS += -I. -Itests
 LDFLAGS  += $(SAN) -Wl,--as-needed
-OPENMP   := -fopenmp
-MODELLIBS = $(shell [ -e /usr/include/dnnl.h ] && echo -ldnnl || echo -lopenblas) -lz
-LIBS      = $(MODELLIBS) -lsodium -lm
 
-# Transports are built in where their libraries are installed.
-MPICFLAGS := $(shell pkg-config --cflags ompi-c 2>/dev/null | sed 's/-I/-isystem /g')
-MPILIBS   := $(shell pkg-config --libs ompi-c 2>/dev/null)
-GRPCLIBS  := $(shell [ -e /usr/include/grpc/grpc.h ] && echo -lgrpc -lgpr -lpthread)
-ifneq ($(MPILIBS),)
-MPIFLAGS  := $(MPICFLAGS) -DDRACO_WITH_MPI
-endif
-ifneq ($(GRPCLIBS),)
-GRPCFLAGS := -DDRACO_WITH_GRPC
-endif
+# ---- Libraries: the header that tells that one is installed, compiler flags, what to link with ----
+# WITHOUT="mpi grpc" leaves libraries out although they are installed; give such a build a BUILD of its own.
 
-HEADERS := $(wildcard *.h transports/*.h models/*.h baselines/*.h examples/draco-train/*.h tests/support/*.h tests/fuzz/*.h tests/golden/*.h)
-EXAMPLES := $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c)) $(BUILD)/draco_plot
-TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
-HELPERS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/peer_*.c))
-FUZZERS  := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
-BENCHES  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/bench_*.c))
+LIBRARIES      := openmp:omp.h onednn:dnnl.h openblas:cblas.h zlib:zlib.h sodium:sodium.h mpi:mpi.h grpc:grpc/grpc.h cmocka:cmocka.h
+
+FLAGS_openmp   := -fopenmp
+LINK_openmp    := -fopenmp
+FLAGS_onednn   := -DDRACO_WITH_ONEDNN
+LINK_onednn    := -ldnnl
+FLAGS_openblas := -DDRACO_OPENBLAS
+LINK_openblas  := -lopenblas
+LINK_zlib      := -lz
+LINK_sodium    := -lsodium
+FLAGS_mpi      := $(shell pkg-config --cflags ompi-c 2>/dev/null | sed 's/-I/-isystem /g') -DDRACO_WITH_MPI
+LINK_mpi       := $(shell pkg-config --libs ompi-c 2>/dev/null)
+FLAGS_grpc     := -DDRACO_WITH_GRPC
+LINK_grpc      := -lgrpc -lgpr -lpthread
+LINK_cmocka    := -lcmocka
+
+HAVE := $(filter-out $(WITHOUT),$(shell printf '%s\n' $(LIBRARIES) | \
+            awk -F: '{ printf "\043if __has_include(<%s>)\n%s\n\043endif\n", $$2, $$1 }' | \
+            $(CC) $(CPPFLAGS) $(FLAGS_mpi) -x c -E -P - 2>/dev/null))
+BLAS := $(firstword $(filter onednn openblas,$(HAVE)) onednn)
+
+# ---- What a program needs beyond libc and libm ----
+# NEEDS_x: the program is built where x is; MAY_x: it is built without x, too. Names or patterns of programs.
+
+USE_MODELS    := draco-train test_isa test_kmeans test_layers test_lenet test_linear test_mlp test_real_data test_resnet \
+                 test_textcnn test_training test_grpc_python bench_linear bench_models
+NEEDS_$(BLAS) := $(USE_MODELS)
+NEEDS_zlib    := $(USE_MODELS) test_data test_checkpoint fuzz_checkpoint fuzz_data_% fuzz_word2vec
+NEEDS_openmp  := $(USE_MODELS) peer_mpi_% test_attacks test_grpc_conformance test_rules test_optim test_vote_fingerprint \
+                 test_vote_portable fuzz_rules bench_codes bench_rules bench_vote
+NEEDS_sodium  := draco-train peer_mpi_% test_training test_round test_grpc_conformance test_grpc_python bench_mpi
+NEEDS_mpi     := 05_mpi_gather peer_mpi_% fuzz_mpi_wire bench_mpi
+NEEDS_grpc    := peer_grpc test_grpc% fuzz_grpc_frame bench_grpc
+NEEDS_cmocka  := test_%
+MAY_mpi       := draco-train
+MAY_grpc      := draco-train
+MAY_onednn    := bench_rules
+
+NAMES = $(foreach l,$(LIBRARIES),$(firstword $(subst :, ,$(l))))
+needs = $(foreach l,$(NAMES),$(if $(filter $(NEEDS_$(l)),$(1)),$(l)))
+uses  = $(call needs,$(1)) $(foreach l,$(HAVE),$(if $(filter $(MAY_$(l)),$(1)),$(l)))
+lacks = $(filter-out $(HAVE),$(call needs,$(notdir $(1))))
+$(if $(filter-out $(NAMES),$(WITHOUT)),$(error WITHOUT takes some of: $(NAMES)))
+
+# ---- Programs ----
+# One whose transport is not installed is left out; one that lacks another library says so.
+
+list     = $(patsubst $(1)/%.c,$(BUILD)/$(2)%,$(wildcard $(1)/$(3)*.c))
+KEEP     = $(foreach p,$(1),$(if $(filter mpi grpc,$(call lacks,$(p))),,$(p)))
+EXAMPLES := $(call KEEP,$(call list,examples)) $(BUILD)/draco_plot
+TESTS    := $(call KEEP,$(call list,tests,tests/,test_))
+PEERS    := $(call KEEP,$(call list,tests,tests/,peer_))
+FUZZERS  := $(call KEEP,$(call list,tests/fuzz,tests/,fuzz_))
+BENCHES  := $(call KEEP,$(call list,bench,bench/,bench_))
 SCRIPTS  := $(wildcard tests/test_*.sh)
 
-# A program whose name says mpi or grpc is built only where that library is.
-ifeq ($(MPILIBS),)
-DROP += $(foreach p,$(EXAMPLES) $(TESTS) $(HELPERS) $(FUZZERS) $(BENCHES),$(if $(findstring mpi,$(notdir $(p))),$(p)))
-endif
-ifeq ($(GRPCLIBS),)
-DROP += $(foreach p,$(EXAMPLES) $(TESTS) $(HELPERS) $(FUZZERS) $(BENCHES),$(if $(findstring grpc,$(notdir $(p))),$(p)))
-endif
-KEEP = $(filter-out $(DROP),$(1))
+.PHONY: all programs demo check test bench paper fuzz play deps clean FORCE
 
-.PHONY: all demo check programs test bench fuzz paper play clean setup-demo setup-paper setup-check
+all: $(BUILD)/draco-train $(EXAMPLES)
 
-all: $(BUILD)/draco-train $(call KEEP,$(EXAMPLES))
+programs: all $(TESTS) $(PEERS) $(FUZZERS) $(BENCHES)
 
-$(BUILD)/draco-train: examples/draco-train/draco_train.c $(HEADERS)
+# The dependencies lie beside each program; all are built again when the libraries or the flags change.
+define compile
+@mkdir -p $(@D)
+$(if $(call lacks,$@),@echo "$(@F) needs $(call lacks,$@): install it by hand or with 'make deps'" >&2; exit 1)
+$(CC) $(CPPFLAGS) $(foreach l,$(call uses,$(@F)),$(FLAGS_$(l))) $(CFLAGS) $(1) -MMD -MP -MF $@.d -MT $@ $< -o $@ \
+    $(LDFLAGS) $(foreach l,$(call uses,$(@F)),$(LINK_$(l))) -lm
+endef
+
+SETTINGS = $(CC) $(HAVE) $(CPPFLAGS) $(filter-out -Werror,$(CFLAGS)) $(LDFLAGS)
+$(BUILD)/settings: FORCE
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(MPIFLAGS) $(GRPCFLAGS) $(CFLAGS) $(OPENMP) $< -o $@ $(LDFLAGS) $(LIBS) $(MPILIBS) $(GRPCLIBS)
+	@echo '$(SETTINGS)' | cmp -s - $@ || echo '$(SETTINGS)' >$@
 
-$(BUILD)/draco_plot: examples/draco-train/draco_plot.c $(HEADERS)
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $< -o $@ $(LDFLAGS) -lm
+-include $(wildcard $(BUILD)/*.d $(BUILD)/tests/*.d $(BUILD)/bench/*.d)
 
-# A source file asks for a library by its name: *mpi* and *grpc* get theirs.
-extra_flags = $(if $(findstring mpi,$(1)),$(MPIFLAGS)) $(if $(findstring grpc,$(1)),$(GRPCFLAGS))
-extra_libs  = $(if $(findstring mpi,$(1)),$(MPILIBS)) $(if $(findstring grpc,$(1)),$(GRPCLIBS))
+$(BUILD)/draco-train: examples/draco-train/draco_train.c $(BUILD)/settings
+	$(compile)
 
-$(BUILD)/%: examples/%.c $(HEADERS)
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(call extra_flags,$*) $(CFLAGS) $(OPENMP) $< -o $@ $(LDFLAGS) $(LIBS) $(call extra_libs,$*)
+$(BUILD)/draco_plot: examples/draco-train/draco_plot.c $(BUILD)/settings
+	$(compile)
 
-$(BUILD)/tests/%: tests/%.c $(HEADERS)
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(call extra_flags,$*) $(CFLAGS) $(OPENMP) $< -o $@ $(LDFLAGS) -lcmocka $(LIBS) $(call extra_libs,$*)
+$(BUILD)/tests/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/settings
+	$(call compile,-O1 -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all -DDRACO_FUZZ_MAIN)
 
-$(BUILD)/bench/%: bench/%.c $(HEADERS)
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(call extra_flags,$*) $(CFLAGS) $(OPENMP) $< -o $@ $(LDFLAGS) $(LIBS) $(call extra_libs,$*)
+$(BUILD)/tests/%: tests/%.c $(BUILD)/settings
+	$(compile)
 
-# Each fuzz target replays seeded random inputs under the sanitizers; with clang's libFuzzer: make fuzz.
-$(BUILD)/tests/fuzz_%: tests/fuzz/fuzz_%.c $(HEADERS)
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(call extra_flags,fuzz_$*) $(CFLAGS) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -DDRACO_FUZZ_MAIN $(OPENMP) $< -o $@ $(LDFLAGS) $(LIBS) $(call extra_libs,fuzz_$*)
+$(BUILD)/bench/%: bench/%.c $(BUILD)/settings
+	$(compile)
 
-$(BUILD)/libfuzzer/fuzz_%: tests/fuzz/fuzz_%.c $(HEADERS)
-	@mkdir -p $(@D)
-	clang $(CPPFLAGS) $(call extra_flags,fuzz_$*) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined $(OPENMP) $< -o $@ $(LIBS) $(call extra_libs,fuzz_$*)
+$(BUILD)/%: examples/%.c $(BUILD)/settings
+	$(compile)
 
-setup-demo:
-	@sh scripts/setup.sh demo
+$(BUILD)/play_program: docs/play/play.c $(BUILD)/settings
+	$(call compile,$(PLAY) -DPLAY_PROGRAM)
 
-setup-paper:
-	@sh scripts/setup.sh paper
+# Each fuzz target above replays seeded random inputs; here it is one of clang's libFuzzer.
+$(BUILD)/libfuzzer/fuzz_%: CC := clang
+$(BUILD)/libfuzzer/fuzz_%: CFLAGS := -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined
+$(BUILD)/libfuzzer/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/settings
+	$(compile)
 
-setup-check:
-	@sh scripts/setup.sh check
+# ---- What is done with them ----
+# A package that was just installed is seen by the second make only.
 
-# The libraries a recipe needs may be installed by the setup just before: hence the second make.
-check: setup-check
-	@$(MAKE) --no-print-directory -j$$(nproc) programs
-	@$(MAKE) --no-print-directory test
+deps demo paper check: %: setup-%
 
-programs: all $(call KEEP,$(TESTS) $(HELPERS) $(FUZZERS) $(BENCHES))
+setup-%:
+	@sh scripts/setup.sh $*
 
-test: programs
-	@sh tests/support/run.sh $(BUILD) $(call KEEP,$(TESTS) $(FUZZERS)) $(SCRIPTS)
-
-bench: $(call KEEP,$(BENCHES))
-	@for b in $(call KEEP,$(BENCHES)); do echo "== $$b"; $$b || exit 1; done
-
-# The paper's comparison, into docs/results.md: some twelve minutes; PAPER=--full: an hour and a quarter.
-paper: setup-paper
-	@$(MAKE) --no-print-directory $(BUILD)/draco-train $(BUILD)/draco_plot $(BUILD)/bench/bench_rules
-	@python3 bench/paper/paper.py --build $(BUILD) $(PAPER)
-
-demo: setup-demo
+demo:
 	@$(MAKE) --no-print-directory $(BUILD)/draco-train $(BUILD)/draco_plot
 	@sh examples/draco-train/demo.sh $(BUILD)
 
-fuzz: $(patsubst $(BUILD)/tests/%,$(BUILD)/libfuzzer/%,$(call KEEP,$(FUZZERS)))
+check:
+	@$(MAKE) --no-print-directory -j$$(nproc) WERROR=-Werror programs
+	@$(MAKE) --no-print-directory WERROR=-Werror test
+
+test: programs
+	@CC='$(CC)' sh tests/support/run.sh $(BUILD) $(TESTS) $(FUZZERS) $(SCRIPTS)
+
+bench: $(BENCHES)
+	@for b in $(BENCHES); do echo "== $$b"; $$b || exit 1; done
+
+# The paper's comparison, into docs/results.md: some twelve minutes; PAPER=--full: an hour and a quarter.
+paper:
+	@$(MAKE) --no-print-directory $(BUILD)/draco-train $(BUILD)/draco_plot $(BUILD)/bench/bench_rules
+	@python3 bench/paper/paper.py --build $(BUILD) $(PAPER)
+
+fuzz: $(patsubst $(BUILD)/tests/%,$(BUILD)/libfuzzer/%,$(FUZZERS))
 	@for f in $^; do echo "== $$f"; $$f -max_total_time=$${FUZZ_SECONDS:-30} -max_len=65536 || exit 1; done
 
 # The teaching page: the headers as WebAssembly, inside one file.
-PLAY := -I. -DDRACO_STATIC -DDRACO_RULES_STATIC -DDRACO_ATTACKS_STATIC
+PLAY := -DDRACO_STATIC -DDRACO_RULES_STATIC -DDRACO_ATTACKS_STATIC
 
 play: $(BUILD)/play.html
 	@echo "open $(BUILD)/play.html in a browser"
 
-$(BUILD)/play.wasm: docs/play/play.c $(HEADERS)
-	@mkdir -p $(@D)
-	clang --target=wasm32-wasi -mexec-model=reactor -Oz -flto $(PLAY) -Wl,--strip-all $< -o $@
+$(BUILD)/play.wasm: docs/play/play.c $(BUILD)/settings
+	clang --target=wasm32-wasi -mexec-model=reactor -Oz -flto -I. $(PLAY) -Wl,--strip-all -MMD -MP -MF $@.d -MT $@ $< -o $@
 
 $(BUILD)/play.html: $(BUILD)/play.wasm $(wildcard docs/play/*)
 	python3 docs/play/pack.py $< $@
-
-$(BUILD)/play_program: docs/play/play.c $(HEADERS)
-	@mkdir -p $(@D)
-	$(CC) $(PLAY) $(CFLAGS) -DPLAY_PROGRAM $< -o $@ $(LDFLAGS) -lm
 
 clean:
 	rm -rf $(BUILD)

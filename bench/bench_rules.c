@@ -10,7 +10,7 @@
 #include <omp.h>
 #include <time.h>
 
-#if __has_include(<dnnl.h>)
+#ifdef DRACO_WITH_ONEDNN
 #include <dnnl.h>
 #define WITH_SGEMM 1
 #endif
