@@ -27,18 +27,18 @@ refused() { # PATTERN TEXT OPTION...
 small="--data=digits --train-samples=600 --test-samples=100 --model=softmax --batch=30 --threads=1"
 
 refused 'unknown option' "an unknown option" --colour=blue
-refused 'missing after' "an option without its value" --workers
+refused 'missing value after' "an option without its value" --workers
 refused 'whole number' "a number that is none" --workers=many
 refused 'out of range' "s < 0" --adversaries=-1
 refused 'n >= r' "n < r" --workers=4 --adversaries=2
-refused 'cannot be dealt' "a batch smaller than the parts" --data=digits --workers=15 --code=cyclic --batch=10
+refused 'smaller than the' "a batch smaller than the parts" --data=digits --workers=15 --code=cyclic --batch=10
 refused 'unknown name' "an unknown model" --model=perceptron9
 refused 'unknown name' "an unknown code" --code=hamming
-refused 'no rule' "an unknown rule" --data=digits --rule=wisdom
+refused 'unknown rule' "an unknown rule" --data=digits --rule=wisdom
 refused 'unknown' "an unknown attack" --data=digits --attack=bribe
-refused 'go with --code=repetition' "digests with a cyclic code" --code=cyclic --digest-first
+refused 'require --code=repetition' "digests with a cyclic code" --code=cyclic --digest-first
 refused 'more than' "more liars than workers" --workers=5 --adversaries=2 --liars=6
-refused 'what is' "a word that is no option" somewhere
+refused 'unexpected argument' "a word that is no option" somewhere
 refused 'nowhere' "a data folder that is not there" --data=mnist --data-dir="$dir/nowhere"
 # shellcheck disable=SC2086
 refused 'not-there' "a checkpoint that is not there" $small --resume="$dir/not-there"
@@ -46,7 +46,7 @@ refused 'not-there' "a checkpoint that is not there" $small --resume="$dir/not-t
 refused 'GiB' "a run that does not fit into memory" $small --model=fc --workers=4000 --adversaries=1 --rule=mean --batch=4000 --share-parts --threads=4000
 
 # shellcheck disable=SC2086
-refused 'textcnn only' "word vectors for a model without words" $small --word2vec="$dir/vectors"
+refused 'requires --model=textcnn' "word vectors for a model without words" $small --word2vec="$dir/vectors"
 words="--data=sentences --train-samples=120 --test-samples=40 --model=textcnn --batch=15 --steps=1 --threads=1"
 printf 'no vectors here\n' >"$dir/vectors"
 # shellcheck disable=SC2086
@@ -125,18 +125,35 @@ result $? "metrics have a line for every step"
 result $? "a plot is drawn"
 
 # shellcheck disable=SC2086
-"$train" $small --steps=12 --attack=none --params="$dir/pb" --progress=none && cmp -s "$dir/pa" "$dir/pb"
+"$train" $small --steps=12 --attack=none --params="$dir/pb" --progress=none >"$dir/digest" && cmp -s "$dir/pa" "$dir/pb"
 result $? "the model is the same bytes without liars"
+[ "$(wc -l <"$dir/digest")" -eq 1 ] && [ "$(cat "$dir/digest")" = "$(tail -n 1 "$dir/out")" ]
+result $? "--progress=none prints the last line, the model's digest, alone"
+for columns in 80 100; do
+    script -qec "stty cols $columns; $train --help" /dev/null </dev/null >"$dir/help" 2>/dev/null
+    [ "$(tr -d '\r' <"$dir/help" | awk '{ print length }' | sort -n | tail -n 1)" -le $columns ] && [ "$(wc -l <"$dir/help")" -gt 60 ]
+    result $? "--help fits $columns columns"
+done
+"$train" --help >"$dir/help"
+grep -q 'default 3$' "$dir/help" && ! grep -q '\[[^O]' "$dir/help"
+result $? "--help says defaults in words"
+# shellcheck disable=SC2086
+"$train" $small --steps=5 --attack=gaussian --who=worst --liars=3 --retries=3 --progress=none >/dev/null 2>"$dir/err"
+[ "$(grep -c '^draco-train: step 1, try [1-4]: ' "$dir/err")" -eq 4 ]
+result $? "--retries=3 repeats a step three times"
+"$train" --data=digits --train-samples=600 --test-samples=100 --model=softmax --workers=7 --steps=1 --progress=plain >"$dir/out"
+grep -q 'every worker computes the whole batch; 10 workers' "$dir/out"
+result $? "a code of one part is said to share no work"
 
 # shellcheck disable=SC2086
-"$train" $small --steps=5 --optimizer=adam --checkpoint="$dir/c" --progress=none &&
-    "$train" $small --steps=7 --optimizer=adam --resume="$dir/c" --params="$dir/pc" --progress=none &&
-    "$train" $small --steps=12 --optimizer=adam --params="$dir/pd" --progress=none && cmp -s "$dir/pc" "$dir/pd"
+"$train" $small --steps=5 --optimizer=adam --checkpoint="$dir/c" --progress=none >"$dir/out" &&
+    "$train" $small --steps=7 --optimizer=adam --resume="$dir/c" --params="$dir/pc" --progress=none >>"$dir/out" &&
+    "$train" $small --steps=12 --optimizer=adam --params="$dir/pd" --progress=none >>"$dir/out" && cmp -s "$dir/pc" "$dir/pd"
 result $? "a resumed run makes the same bytes as one that was not stopped"
 
 { printf '1 300\nnowhere '; head -c 1200 /dev/zero; } >"$dir/vectors"
 # shellcheck disable=SC2086
-"$train" $words --word2vec="$dir/vectors" --progress=plain >"$dir/out" 2>&1 && grep -q '0 of [0-9]* words start from' "$dir/out"
+"$train" $words --word2vec="$dir/vectors" --progress=plain >"$dir/out" 2>&1 && grep -q '0 of [0-9]* words have vectors in' "$dir/out"
 result $? "word vectors are read from a file"
 
 # shellcheck disable=SC2086
@@ -146,7 +163,7 @@ result $? "word vectors are read from a file"
 result $? "a round that cannot be decoded ends the run with exit code 1 and names the group"
 
 # shellcheck disable=SC2086
-"$train" $small --steps=1000000 --checkpoint="$dir/stopped" --progress=none 2>"$dir/err" &
+"$train" $small --steps=1000000 --checkpoint="$dir/stopped" --progress=none >"$dir/out" 2>"$dir/err" &
 child=$!
 sleep 2
 kill -INT $child

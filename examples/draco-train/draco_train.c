@@ -1,8 +1,7 @@
 /* draco-train: train a model with n workers of which some lie.
 
-   A composition of the library's parts, and of nothing else: a model, a code or a rule, a transport, an
-   optimizer, and for trying things out an attack that stands between the transport and the server. See
-   --help. */
+   It composes the library's parts: a model, a code or an aggregation rule, a transport, an optimizer, and, to
+   try things out, an attack that stands between the transport and the server. See --help. */
 #include "train_options.h"
 
 #define DRACO_IMPLEMENTATION
@@ -39,8 +38,8 @@
 
 static volatile int train_stop;
 
-/* Signals wait for a thread of their own, so that no handler runs on top of a computation. A second Ctrl-C
-   ends the program at once. */
+/* A thread of its own waits for signals, so that no handler interrupts a computation. A second Ctrl-C ends the
+   program at once. */
 static void *train_wait_for_signals(void *set) {
     int number;
     while (sigwait(set, &number) == 0) {
@@ -164,7 +163,7 @@ static int train_resume(train_run *run) {
         return 2;
     }
     if (c.seed != wanted.seed || c.code_id != wanted.code_id) {
-        fprintf(stderr, "draco-train: %s: was made with another %s\n", path,
+        fprintf(stderr, "draco-train: %s: the checkpoint was written with a different %s\n", path,
                 c.seed != wanted.seed ? "seed" : "code");
         return 2;
     }
@@ -269,7 +268,7 @@ static int train_open_attack(train_run *run) {
         a->flipped = run->flip.worker;
     }
     if (draco_attack_check(a, why, sizeof why) < 0) {
-        fprintf(stderr, "draco-train: --attack: %s (--attack=list names them)\n", why);
+        fprintf(stderr, "draco-train: --attack: %s (--attack=list prints all attacks)\n", why);
         return 2;
     }
     if (draco_attack_wrap(&run->attacked, &run->transport.transport, a) < 0) {
@@ -293,7 +292,7 @@ static int train_open_rule(train_run *run) {
     options.tolerance = o->rule_tolerance;
     options.streaming = o->rule_streaming;
     if (draco_rule_make(&run->rule, o->rule, &options) < 0) {
-        fprintf(stderr, "draco-train: no rule '%s' (--rule=list names them)\n", o->rule);
+        fprintf(stderr, "draco-train: unknown rule '%s' (--rule=list prints all rules)\n", o->rule);
         return 2;
     }
     run->has_rule = 1;
@@ -340,7 +339,7 @@ static int train_word_vectors(train_run *run) {
     size_t found = 0;
     if (!o->word2vec) return 0;
     if (strcmp(o->model, "textcnn") != 0) {
-        fprintf(stderr, "draco-train: --word2vec goes with --model=textcnn only\n");
+        fprintf(stderr, "draco-train: --word2vec requires --model=textcnn\n");
         return 2;
     }
     if (draco_data_word2vec(o->word2vec, &run->setup.train.vocabulary, TRAIN_EMBEDDING, run->params, &found,
@@ -349,7 +348,8 @@ static int train_word_vectors(train_run *run) {
         return 2;
     }
     if (train_speaks(run) && strcmp(o->progress, "none") != 0)
-        printf("%zu of %zu words start from %s\n", found, run->setup.train.vocabulary.words, o->word2vec);
+        printf("%zu of %zu words have vectors in %s\n", found, run->setup.train.vocabulary.words,
+               o->word2vec);
     return 0;
 }
 
@@ -376,7 +376,7 @@ static int train_open_vectors(train_run *run) {
     return run->o->resume ? train_resume(run) : 0;
 }
 
-/* Do all workers compute the same bits? Replicas that do not are told so before they outvote each other. */
+/* Do all workers compute the same bits? Those that do not are listed before an exact vote blames them. */
 static int train_probe(train_run *run) {
     int n = run->setup.code.n, count = 0, most = 0, best = 0, i, j, exact;
     int *classes;
@@ -398,7 +398,7 @@ static int train_probe(train_run *run) {
                 run->setup.code.scheme == DRACO_REPETITION ? ", or vote with --tolerance" : "");
     }
     free(classes);
-    /* As many as the code may call liars can be carried; more would only outvote each other. */
+    /* The code tolerates s + t workers that differ; with more of them no round could be decoded. */
     return exact && count > 1 && n - most > run->setup.code.s + run->setup.code.t ? 1 : 0;
 }
 
@@ -433,7 +433,7 @@ static void train_label(const train_options *o, char *text, size_t capacity) {
 static void train_announce(train_run *run) {
     const train_options *o = run->o;
     const train_setup *s = &run->setup;
-    char label[64];
+    char label[64], code[256];
     train_label(o, label, sizeof label);
     if (!train_speaks(run)) return;
     if (run->metrics) {
@@ -451,13 +451,16 @@ static void train_announce(train_run *run) {
     if (strcmp(o->progress, "none") == 0) return;
     printf("%s on %s: %zu parameters, %zu training and %zu test samples\n", o->model, s->data_name,
            s->model.parameters, s->train.samples, s->test.samples);
-    printf("%d workers, %s", s->code.n, label);
-    if (!o->rule)
-        printf(" (s = %d, t = %d, each worker computes %d times its share)", s->code.s, s->code.t, s->code.r);
+    if (o->rule)
+        snprintf(code, sizeof code, "%d workers, aggregation rule %s", s->code.n, label);
+    else
+        draco_code_describe(&s->code, code, sizeof code);
+    printf("%s\n", code);
+    if (!o->rule && s->code.parts == 1)
+        printf("every worker computes the whole batch; %d workers or more would share it\n", 2 * s->code.r);
     if (run->has_attack)
-        printf("; each step %d lie (%s) and %d are missing", run->attack.liars, o->attack,
-               run->attack.missing);
-    printf("\n");
+        printf("simulated attack: in each step %d workers lie (%s) and %d do not reply\n", run->attack.liars,
+               o->attack, run->attack.missing);
     fflush(stdout);
 }
 
@@ -484,11 +487,24 @@ static int train_write_params(const train_run *run) {
     return ok ? 0 : 1;
 }
 
+static void train_totals(const train_run *run, double seconds, double server_seconds) {
+    char workers[TRAIN_WATCH_CAPACITY], loss[32] = "not finite";
+    if (isfinite(run->test.loss)) snprintf(loss, sizeof loss, "%.4f", run->test.loss);
+    if (run->test.samples)
+        printf("test accuracy %.2f%%, loss %s after %llu steps\n", 100 * run->test.accuracy, loss,
+               (unsigned long long)(run->first_step + run->trainer.updates));
+    printf("trained for %.2f s; per step %.2f ms at the server, %.2f MB received\n", seconds,
+           1e3 * server_seconds, run->rounds ? 1e-6 * (double)run->bytes_in / (double)run->rounds : 0);
+    train_watch_list(&run->watch, 1, workers, sizeof workers);
+    if (workers[0]) printf("%s\n", workers);
+    if (run->glance.lies)
+        printf("lies %ld, caught %ld, honest workers blamed %ld\n", run->glance.lies, run->glance.caught,
+               run->glance.blamed_wrongly);
+}
+
 static void train_summary(train_run *run, draco_status status, const char *model) {
-    const train_options *o = run->o;
     double each = run->rounds ? run->server_seconds / (double)run->rounds : 0;
     double seconds = train_seconds(run);
-    char workers[TRAIN_WATCH_CAPACITY];
     if (run->metrics) {
         fprintf(run->metrics, "{\"event\":\"end\"");
         train_json_text(run->metrics, "status", draco_status_text(status));
@@ -502,17 +518,7 @@ static void train_summary(train_run *run, draco_status status, const char *model
                 (unsigned long long)run->trainer.updates, (unsigned long long)run->bytes_in, run->glance.lies,
                 run->glance.caught, run->glance.blamed_wrongly);
     }
-    if (strcmp(o->progress, "none") == 0) return;
-    if (run->test.samples)
-        printf("test accuracy %.2f%%, loss %.4f after %llu steps\n", 100 * run->test.accuracy, run->test.loss,
-               (unsigned long long)(run->first_step + run->trainer.updates));
-    printf("%.2f s of training, %.2f ms a step at the server, %.2f MB a step came in\n", seconds, 1e3 * each,
-           run->rounds ? 1e-6 * (double)run->bytes_in / (double)run->rounds : 0);
-    train_watch_list(&run->watch, 1, workers, sizeof workers);
-    if (workers[0]) printf("%s\n", workers);
-    if (run->glance.lies)
-        printf("lies %ld, caught %ld, honest workers blamed %ld\n", run->glance.lies, run->glance.caught,
-               run->glance.blamed_wrongly);
+    if (strcmp(run->o->progress, "none") != 0) train_totals(run, seconds, each);
     printf("model %s\n", model);
 }
 
@@ -520,7 +526,8 @@ static int train_finish(train_run *run, draco_status status) {
     int code = status == DRACO_OK ? 0 : status == DRACO_E_STOPPED ? 130 : 1;
     char model[33] = "";
     train_screen_clear(&run->screen);
-    if (code == 130 && train_speaks(run)) fprintf(stderr, "draco-train: stopped after the round\n");
+    if (code == 130 && train_speaks(run))
+        fprintf(stderr, "draco-train: interrupted; stopped after the round\n");
     if (code == 1 && train_speaks(run))
         fprintf(stderr, "draco-train: training failed: %s\n", draco_status_text(status));
     if (draco_server_gather(run->server, run->params) < 0 && code == 0) code = 1;

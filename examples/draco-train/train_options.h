@@ -5,6 +5,8 @@
 #ifndef TRAIN_OPTIONS_H
 #define TRAIN_OPTIONS_H
 
+#include "train_screen.h"
+
 #include "draco.h"
 
 #include <errno.h>
@@ -112,134 +114,148 @@ static train_options train_defaults(void) {
 /* The table. Rows without a place to write to are headings of --help. */
 static size_t train_table(train_options *o, train_option *rows, size_t capacity) {
     const train_option all[] = {
-        {"What is trained", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
+        {"Model and data", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
         {"model", TRAIN_CHOICE, &o->model, 0, 0,
          "fc softmax logistic svm linear kmeans lenet resnet18 textcnn", "NAME",
-         "model; fc is the paper's 784-800-500-10 network"},
+         "fc is the paper's network 784-800-500-10"},
         {"data", TRAIN_CHOICE, &o->data, 0, 0,
          "auto fashion-mnist mnist cifar10 mr digits pictures sentences", "NAME",
-         "data set; the last three are generated; auto: the usual one of the model, generated if it is not "
+         "the last three are generated; auto: what the model is usually trained on, generated if it is not "
          "installed"},
-        {"data-dir", TRAIN_TEXT, &o->data_dir, 0, 0, NULL, "DIR", "where the files of the data set are"},
+        {"data-dir", TRAIN_TEXT, &o->data_dir, 0, 0, NULL, "DIR",
+         "directory of the data set's files; default $DRACO_DATA, then /usr/share/datasets"},
         {"held-out", TRAIN_REAL, &o->held_out, 0, 0.9, NULL, "SHARE",
-         "test on this share of the training samples"},
+         "test on this share of the training samples instead of the test set"},
         {"train-samples", TRAIN_LONG, &o->train_samples, 0, TRAIN_MANY, NULL, "N",
-         "generated data: training samples"},
+         "generated data: number of training samples; default 0, the data set's own"},
         {"test-samples", TRAIN_LONG, &o->test_samples, 0, TRAIN_MANY, NULL, "N",
-         "test on the first N only; generated data: so many are made"},
+         "use at most N test samples; generated data: number of test samples; default 0, all"},
         {"l2", TRAIN_REAL, &o->l2, 0, 1e6, NULL, "L2",
-         "svm, logistic, softmax, linear: weight of the l2 term"},
+         "softmax, logistic, svm, linear: weight of the L2 term"},
         {"word2vec", TRAIN_TEXT, &o->word2vec, 0, 0, NULL, "FILE",
-         "textcnn: start from these word vectors (binary)"},
+         "textcnn: read initial word vectors from this word2vec file"},
 
-        {"How the workers' gradients are put together", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
-        {"workers", TRAIN_LONG, &o->workers, 1, DRACO_MAX_WORKERS, NULL, "N", "number of workers"},
+        {"Code or aggregation rule", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
+        {"workers", TRAIN_LONG, &o->workers, 1, DRACO_MAX_WORKERS, NULL, "N", "number of workers n"},
         {"code", TRAIN_CHOICE, &o->code, 0, 0, "repetition cyclic none", "NAME",
-         "redundancy code; none: a rule decides"},
+         "redundancy code; none: combine plain gradients with --rule"},
         {"adversaries", TRAIN_LONG, &o->adversaries, 0, DRACO_MAX_WORKERS, NULL, "S",
-         "liars that the code withstands"},
+         "number of liars s that the code tolerates"},
         {"stragglers", TRAIN_LONG, &o->stragglers, 0, DRACO_MAX_WORKERS, NULL, "T",
-         "missing workers that it withstands besides"},
+         "number of missing workers t that the code tolerates in addition"},
         {"field", TRAIN_CHOICE, &o->field, 0, 0, "complex prime", "NAME",
-         "cyclic: complex numbers, or exact mod 2^31-1"},
-        {"support", TRAIN_CHOICE, &o->support, 0, 0, "spread contiguous", "NAME", "cyclic: who holds a part"},
+         "cyclic code: complex numbers, or exact integers modulo 2^31 - 1"},
+        {"support", TRAIN_CHOICE, &o->support, 0, 0, "spread contiguous", "NAME",
+         "cyclic code: which workers hold a part"},
         {"digest-first", TRAIN_FLAG, &o->digest_first, 0, 0, NULL, NULL,
-         "repetition: vote on digests, fetch one body a group"},
+         "repetition code: vote on digests, then fetch one message per group"},
         {"tolerance", TRAIN_REAL, &o->tolerance, 0, 1e30, NULL, "EPS",
-         "repetition: equal means within this much"},
+         "repetition code: messages agree when they differ by at most EPS; default 0, compare bits"},
         {"relative-tolerance", TRAIN_REAL, &o->relative_tolerance, 0, 0.999, NULL, "EPS",
-         "... plus this times the value"},
+         "repetition code: added to the tolerance, EPS times the value"},
         {"rule", TRAIN_TEXT, &o->rule, 0, 0, NULL, "NAME",
-         "a robust average instead of a code: mean, geometric-median, krum, ... (list: names them)"},
+         "aggregation rule to use instead of a code (--rule=list prints them)"},
         {"rule-f", TRAIN_LONG, &o->rule_f, 0, DRACO_MAX_WORKERS, NULL, "F",
-         "adversaries the rule expects (default: S)"},
+         "number of adversaries that the rule assumes; default S"},
         {"rule-tolerance", TRAIN_REAL, &o->rule_tolerance, 0, 1, NULL, "EPS",
-         "geometric median: stop when a step is this much of the spread (0: 1e-5)"},
+         "geometric median: stop when a step is below EPS times the spread; default 1e-5"},
         {"rule-streaming", TRAIN_FLAG, &o->rule_streaming, 0, 0, NULL, NULL,
          "geometric median: read the messages in every iteration, as the classical method does"},
 
-        {"Who lies, and how (for trying it out)", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
+        {"Simulated attack", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
         {"attack", TRAIN_TEXT, &o->attack, 0, 0, NULL, "NAME",
-         "reverse, constant, none, ... (list: names them)"},
+         "what the liars send (--attack=list prints the attacks; none: no liars)"},
         {"attack-scale", TRAIN_REAL, &o->attack_scale, -1e30, 1e30, NULL, "X",
-         "the attack's factor (default: its own)"},
+         "factor of the attack; default: the attack's own"},
         {"liars", TRAIN_LONG, &o->liars, 0, DRACO_MAX_WORKERS, NULL, "L",
-         "workers that lie in a step (default: S)"},
+         "workers that lie in each step; default S"},
         {"missing", TRAIN_LONG, &o->missing, 0, DRACO_MAX_WORKERS, NULL, "M",
-         "workers silent in a step (default: T)"},
+         "workers that do not reply in each step; default T"},
         {"who", TRAIN_CHOICE, &o->who, 0, 0, "random fixed worst", "HOW",
-         "drawn anew each step, fixed, or worst placed"},
+         "which workers lie: drawn anew in each step, always the same, or placed to do most harm"},
 
         {"Training", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
-        {"steps", TRAIN_LONG, &o->steps, 1, TRAIN_MANY, NULL, "N", "steps"},
-        {"batch", TRAIN_LONG, &o->batch, 1, 1e7, NULL, "B", "samples of a step, dealt to the parts"},
+        {"steps", TRAIN_LONG, &o->steps, 1, TRAIN_MANY, NULL, "N", "number of steps"},
+        {"batch", TRAIN_LONG, &o->batch, 1, 1e7, NULL, "B", "samples per step, divided among the parts"},
         {"optimizer", TRAIN_CHOICE, &o->optimizer, 0, 0, "sgd momentum nesterov adam adamw", "NAME",
          "update rule"},
-        {"lr", TRAIN_REAL, &o->lr, 0, 1e6, NULL, "RATE", "learning rate (default: 0.05; adam 0.001)"},
+        {"lr", TRAIN_REAL, &o->lr, 0, 1e6, NULL, "RATE",
+         "learning rate; default 0.05, for adam and adamw 0.001"},
         {"momentum", TRAIN_REAL, &o->momentum, 0, 0.99999, NULL, "MU", "momentum"},
         {"weight-decay", TRAIN_REAL, &o->weight_decay, 0, 1e3, NULL, "L2", "weight decay"},
-        {"clip", TRAIN_REAL, &o->clip, 0, 1e30, NULL, "NORM", "clip the mean gradient to this norm (0: no)"},
+        {"clip", TRAIN_REAL, &o->clip, 0, 1e30, NULL, "NORM",
+         "clip the mean gradient to this norm; default 0, no clipping"},
         {"schedule", TRAIN_CHOICE, &o->schedule, 0, 0, "constant step cosine", "NAME",
-         "how the rate changes"},
-        {"decay", TRAIN_REAL, &o->decay, 0, 1, NULL, "FACTOR", "step schedule: rate times this ..."},
+         "how the learning rate changes"},
+        {"decay", TRAIN_REAL, &o->decay, 0, 1, NULL, "FACTOR",
+         "step schedule: multiply the rate by FACTOR every --decay-every steps"},
         {"decay-every", TRAIN_LONG, &o->decay_every, 0, TRAIN_MANY, NULL, "N",
-         "... every N steps (default: a third)"},
-        {"warmup", TRAIN_LONG, &o->warmup, 0, TRAIN_MANY, NULL, "N", "rate rises over the first N steps"},
-        {"seed", TRAIN_LONG, &o->seed, 0, TRAIN_MANY, NULL, "N", "of start, samples and attacks"},
-        {"threads", TRAIN_LONG, &o->threads, 0, 4096, NULL, "N", "threads (0: all)"},
+         "step schedule: length of a period; default: a third of the steps"},
+        {"warmup", TRAIN_LONG, &o->warmup, 0, TRAIN_MANY, NULL, "N",
+         "raise the rate linearly over the first N steps"},
+        {"seed", TRAIN_LONG, &o->seed, 0, TRAIN_MANY, NULL, "N",
+         "seed of the initial parameters, the samples and the attacks"},
+        {"threads", TRAIN_LONG, &o->threads, 0, 4096, NULL, "N",
+         "number of computing threads; default 0, one per processor"},
         {"eval-every", TRAIN_LONG, &o->eval_every, 0, TRAIN_MANY, NULL, "N",
-         "test every N steps (0: at the end; default: a tenth of the run)"},
+         "evaluate on the test set every N steps, 0: only at the end; default: a tenth of the steps"},
         {"policy", TRAIN_CHOICE, &o->policy, 0, 0, "retry skip stop", "NAME",
-         "what to do with a round that fails"},
-        {"retries", TRAIN_LONG, &o->retries, 0, 1e6, NULL, "N", "tries of one step before the run stops"},
+         "what to do when a round cannot be decoded: repeat the step, leave it out, or stop"},
+        {"retries", TRAIN_LONG, &o->retries, 0, 1e6, NULL, "N",
+         "how often a step is repeated before the run stops (--policy=retry)"},
         {"share-parts", TRAIN_FLAG, &o->share_parts, 0, 0, NULL, NULL,
-         "openmp: compute each part once for all its holders"},
+         "openmp: compute each part once for all workers that hold it"},
         {"isa", TRAIN_TEXT, &o->isa, 0, 0, NULL, "NAME",
-         "pin the instruction set of the compute library (list)"},
+         "instruction set of the compute library (--isa=list prints them)"},
         {"no-probe", TRAIN_FLAG, &o->no_probe, 0, 0, NULL, NULL,
-         "do not compare the workers' bits at the start"},
+         "skip the comparison of the workers' arithmetic before the first step"},
 
         {"Output", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
         {"progress", TRAIN_CHOICE, &o->progress, 0, 0, "auto bar plain none", "HOW",
-         "bar on a terminal, else lines"},
-        {"metrics", TRAIN_TEXT, &o->metrics, 0, 0, NULL, "FILE", "write every step as a line of JSON"},
+         "a bar on a terminal, otherwise lines; none: only the model's digest at the end"},
+        {"metrics", TRAIN_TEXT, &o->metrics, 0, 0, NULL, "FILE",
+         "write every step to FILE as a line of JSON"},
         {"plot", TRAIN_TEXT, &o->plot, 0, 0, NULL, "FILE",
-         "draw the test error against steps and time (.svg)"},
-        {"params", TRAIN_TEXT, &o->params, 0, 0, NULL, "FILE", "write the final parameters as raw floats"},
+         "plot test accuracy against steps and time (.svg or .png)"},
+        {"params", TRAIN_TEXT, &o->params, 0, 0, NULL, "FILE",
+         "write the final parameters to FILE as raw floats"},
         {"checkpoint", TRAIN_TEXT, &o->checkpoint, 0, 0, NULL, "FILE",
-         "write checkpoints here, and when a run stops"},
+         "write checkpoints to FILE, also when a run is interrupted"},
         {"checkpoint-every", TRAIN_LONG, &o->checkpoint_every, 0, TRAIN_MANY, NULL, "N",
-         "every N steps (0: at the end)"},
-        {"resume", TRAIN_TEXT, &o->resume, 0, 0, NULL, "FILE", "go on from this checkpoint"},
+         "write one every N steps; default 0, only at the end"},
+        {"resume", TRAIN_TEXT, &o->resume, 0, 0, NULL, "FILE", "continue from this checkpoint"},
 
-        {"Where the workers are", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
+        {"Transport", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
         {"transport", TRAIN_CHOICE, &o->transport, 0, 0, "openmp mpi grpc", "NAME",
-         "openmp: this process; mpi: under mpirun; grpc: --role"},
+         "openmp: all workers in this process; mpi: run under mpirun; grpc: see --role"},
         {"deadline", TRAIN_REAL, &o->deadline, 0, 1e6, NULL, "SEC",
-         "a round takes no longer (mpi, grpc; 0: 60)"},
+         "mpi, grpc: longest time to wait for replies; default 60"},
         {"wait", TRAIN_CHOICE, &o->wait, 0, 0, "auto all enough", "FOR",
-         "end a round when all came, or when it can be decoded (auto: enough over mpi and grpc)"},
+         "end a round when all workers have replied, or as soon as it can be decoded; auto: all with openmp, "
+         "else enough"},
         {"servers", TRAIN_LONG, &o->servers, 1, 64, NULL, "K",
-         "server ranks that share the parameters (mpi, grpc)"},
+         "mpi, grpc: number of servers that share the parameters"},
         {"role", TRAIN_CHOICE, &o->role, 0, 0, "server worker", "ROLE", "grpc: what this process is"},
         {"address", TRAIN_TEXT, &o->address, 0, 0, NULL, "ADDR",
-         "grpc: host:port, unix:/path or dns:///name:port; workers of K servers: with commas"},
+         "grpc: HOST:PORT, unix:/PATH or dns:///NAME:PORT; a worker of several servers: all of them, with "
+         "commas"},
         {"worker", TRAIN_LONG, &o->worker, 0, DRACO_MAX_WORKERS - 1, NULL, "I",
-         "grpc: number of this worker"},
-        {"server", TRAIN_LONG, &o->server, 0, 63, NULL, "K", "grpc: number of this server"},
+         "grpc: number of this worker, from 0"},
+        {"server", TRAIN_LONG, &o->server, 0, 63, NULL, "K",
+         "grpc: number of this server, from 0; default 0"},
         {"hub", TRAIN_TEXT, &o->hub, 0, 0, NULL, "ADDR",
-         "grpc, several servers: where server 0 listens for the others"},
+         "grpc, several servers: address where server 0 listens for the other servers"},
         {"server-name", TRAIN_TEXT, &o->server_name, 0, 0, NULL, "NAME",
-         "grpc: name in the server's certificate when it is not the host's"},
+         "grpc: name in the server's certificate, when it differs from the host in --address"},
         {"join-seconds", TRAIN_REAL, &o->join_seconds, 0, 1e6, NULL, "SEC",
-         "mpi, grpc: wait this long for the workers"},
+         "mpi, grpc: how long to wait for workers before the first step"},
         {"max-connections", TRAIN_LONG, &o->max_connections, 0, 1e6, NULL, "N",
-         "grpc: at most this many (0: n + 64)"},
+         "grpc: limit of open connections; default n + 64"},
         {"ca", TRAIN_TEXT, &o->ca, 0, 0, NULL, "FILE", "grpc: certificate of the authority (PEM)"},
-        {"cert", TRAIN_TEXT, &o->certificate, 0, 0, NULL, "FILE", "grpc: this process's certificate (PEM)"},
-        {"key", TRAIN_TEXT, &o->key, 0, 0, NULL, "FILE", "grpc: its private key (PEM)"},
+        {"cert", TRAIN_TEXT, &o->certificate, 0, 0, NULL, "FILE", "grpc: certificate of this process (PEM)"},
+        {"key", TRAIN_TEXT, &o->key, 0, 0, NULL, "FILE", "grpc: private key of this process (PEM)"},
         {"insecure-plain-text-beyond-this-machine", TRAIN_FLAG, &o->insecure, 0, 0, NULL, NULL,
-         "grpc: no encryption, no identity, on any address"},
+         "grpc: neither encryption nor identity, on any address"},
     };
     size_t count = sizeof all / sizeof *all;
     if (count > capacity) abort();
@@ -248,42 +264,71 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
 }
 
 #define TRAIN_ROWS 96
+#define TRAIN_HELP_COLUMN 26
 
+/* "; default 1", unless the help has it in words, or there is none. */
 static void train_default_text(const train_option *row, char *text, size_t capacity) {
     text[0] = 0;
-    if (row->kind == TRAIN_CHOICE && *(const char **)row->value)
-        snprintf(text, capacity, " [%s]", *(const char **)row->value);
+    if (strstr(row->help, "default")) return;
+    if (row->kind == TRAIN_CHOICE || row->kind == TRAIN_TEXT) {
+        const char *value = *(const char **)row->value;
+        if (value) snprintf(text, capacity, "; default %s", value);
+    }
     if (row->kind == TRAIN_LONG && *(long *)row->value >= 0)
-        snprintf(text, capacity, " [%ld]", *(long *)row->value);
-    if (row->kind == TRAIN_REAL) snprintf(text, capacity, " [%g]", *(double *)row->value);
+        snprintf(text, capacity, "; default %ld", *(long *)row->value);
+    if (row->kind == TRAIN_REAL) snprintf(text, capacity, "; default %g", *(double *)row->value);
+}
+
+/* Words in lines of `width` columns, the first of which is `column` columns along; the others are indented so. */
+static void train_wrap(const char *text, int column, int width) {
+    int at = column;
+    while (*text) {
+        int length = (int)strcspn(text, " ");
+        if (at > column && at + 1 + length > width) {
+            printf("\n%*s", column, "");
+            at = column;
+        }
+        at += printf("%s%.*s", at > column ? " " : "", length, text);
+        text += length + (text[length] == ' ');
+    }
+    printf("\n");
+}
+
+static void train_help_row(const train_option *row, int width) {
+    char value[64], text[512];
+    int used;
+    train_default_text(row, value, sizeof value);
+    snprintf(text, sizeof text, "%s%s%s%s", row->choices ? row->choices : "", row->choices ? " - " : "",
+             row->help, value);
+    used = printf("  --%s%s%s", row->name, row->argument ? "=" : "", row->argument ? row->argument : "");
+    if (used < TRAIN_HELP_COLUMN - 1)
+        printf("%*s", TRAIN_HELP_COLUMN - used, "");
+    else
+        printf("\n%*s", TRAIN_HELP_COLUMN, "");
+    train_wrap(text, TRAIN_HELP_COLUMN, width);
 }
 
 static void train_help(void) {
     train_options o = train_defaults();
     train_option rows[TRAIN_ROWS];
     size_t n = train_table(&o, rows, TRAIN_ROWS);
-    printf("Usage: draco-train [OPTION]...\n"
-           "Train a model with n workers of which some lie, and get the model that honest workers would have "
-           "made.\n"
-           "Without options: the paper's FC network on Fashion-MNIST, 15 workers, 2 of them reverse their "
-           "gradients\n"
-           "in every step, repetition code.\n");
+    int width = train_screen_width() < 100 ? train_screen_width() : 100;
+    printf("Usage: draco-train [OPTION]...\n");
+    train_wrap("Train a model on n workers of which up to s lie, and obtain the model that honest workers "
+               "would have produced. Without options: the paper's FC network on Fashion-MNIST with the "
+               "repetition code, 15 workers, 2 of which send reversed gradients in every step.",
+               0, width);
     for (size_t i = 0; i < n; i++) {
-        char left[80], value[64];
-        const train_option *row = &rows[i];
-        if (row->kind == TRAIN_HEADING) {
-            printf("\n%s:\n", row->name);
-            continue;
-        }
-        train_default_text(row, value, sizeof value);
-        snprintf(left, sizeof left, "--%s%s%s", row->name, row->argument ? "=" : "",
-                 row->argument ? row->argument : "");
-        printf("  %-26s %s%s\n", left, row->help, value);
-        if (row->choices) printf("  %-26s   one of: %s\n", "", row->choices);
+        if (rows[i].kind == TRAIN_HEADING)
+            printf("\n%s:\n", rows[i].name);
+        else
+            train_help_row(&rows[i], width);
     }
-    printf("\n  %-26s this text\n  %-26s version\n", "--help", "--version");
-    printf("\nExit status: 0 trained; 1 training failed; 2 a wrong option or unreadable input; 130 "
-           "interrupted.\n");
+    printf("\n  %-*s%s\n  %-*s%s\n\n", TRAIN_HELP_COLUMN - 2, "--help", "print this text",
+           TRAIN_HELP_COLUMN - 2, "--version", "print the version");
+    train_wrap("Exit status: 0 trained; 1 training failed; 2 wrong option or unreadable input; 130 "
+               "interrupted.",
+               0, width);
 }
 
 static int train_is_choice(const char *choices, const char *word) {
@@ -303,12 +348,12 @@ static int train_set(const train_option *row, const char *text) {
     }
     if (row->kind == TRAIN_TEXT || row->kind == TRAIN_CHOICE) {
         if (row->kind == TRAIN_CHOICE && !train_is_choice(row->choices, text)) {
-            fprintf(stderr, "draco-train: --%s: unknown name '%s' (one of: %s)\n", row->name, text,
+            fprintf(stderr, "draco-train: --%s: unknown name '%s'; choose one of: %s\n", row->name, text,
                     row->choices);
             return 2;
         }
         if (!*text) {
-            fprintf(stderr, "draco-train: --%s: is empty\n", row->name);
+            fprintf(stderr, "draco-train: --%s: the value is empty\n", row->name);
             return 2;
         }
         *(const char **)row->value = text;
@@ -322,7 +367,7 @@ static int train_set(const train_option *row, const char *text) {
         return 2;
     }
     if (value < row->least || value > row->most) {
-        fprintf(stderr, "draco-train: --%s: %s is out of range, it must be %.10g to %.10g\n", row->name, text,
+        fprintf(stderr, "draco-train: --%s: %s is out of range (%.10g to %.10g)\n", row->name, text,
                 row->least, row->most);
         return 2;
     }
@@ -345,33 +390,35 @@ static int train_check_together(train_options *o) {
     if (o->eval_every < 0) o->eval_every = o->steps >= 10 ? o->steps / 10 : 1;
     if (!o->rule && o->workers < r) {
         fprintf(stderr,
-                "draco-train: %ld workers are too few: %ld adversaries and %ld stragglers need n >= r = 2s + "
-                "t + 1 = %ld\n",
+                "draco-train: %ld workers are too few: s = %ld and t = %ld need n >= r = 2s + t + 1 = %ld\n",
                 o->workers, o->adversaries, o->stragglers, r);
         return 2;
     }
     if (o->liars + o->missing > o->workers) {
-        fprintf(stderr, "draco-train: %ld liars and %ld missing are more than %ld workers\n", o->liars,
-                o->missing, o->workers);
+        fprintf(stderr, "draco-train: %ld liars and %ld missing workers are more than the %ld workers\n",
+                o->liars, o->missing, o->workers);
         return 2;
     }
     if ((o->digest_first || o->tolerance > 0 || o->relative_tolerance > 0) &&
         (o->rule || strcmp(o->code, "repetition") != 0)) {
-        fprintf(stderr, "draco-train: --digest-first and --tolerance go with --code=repetition only\n");
+        fprintf(stderr, "draco-train: --digest-first and --tolerance require --code=repetition\n");
         return 2;
     }
     if (o->digest_first && (o->tolerance > 0 || o->relative_tolerance > 0)) {
-        fprintf(stderr, "draco-train: --digest-first compares digests, it cannot go with --tolerance\n");
+        fprintf(stderr, "draco-train: --digest-first cannot be combined with --tolerance\n");
         return 2;
     }
     if (o->servers > 1 && (o->rule || o->tolerance > 0 || o->relative_tolerance > 0)) {
-        fprintf(stderr,
-                "draco-train: --servers=%ld works with codes only, rules and tolerance look at whole rows\n",
-                o->servers);
+        fprintf(
+            stderr,
+            "draco-train: --servers=%ld requires a code without tolerance: rules and tolerance need whole "
+            "messages\n",
+            o->servers);
         return 2;
     }
     if (o->servers > 1 && strcmp(o->transport, "openmp") == 0) {
-        fprintf(stderr, "draco-train: --servers=%ld needs --transport=mpi or grpc\n", o->servers);
+        fprintf(stderr, "draco-train: --servers=%ld requires --transport=mpi or --transport=grpc\n",
+                o->servers);
         return 2;
     }
     return 0;
@@ -407,14 +454,13 @@ static int train_parse(int argc, char **argv, train_options *o) {
         }
         if (which == '?' || which == ':') {
             fprintf(stderr, "draco-train: %s '%s' (try --help)\n",
-                    which == ':' ? "a value is missing after" : "unknown option",
-                    argv[at < argc ? at : argc - 1]);
+                    which == ':' ? "missing value after" : "unknown option", argv[at < argc ? at : argc - 1]);
             return 2;
         }
         if (train_set(&rows[which - 1000], optarg) != 0) return 2;
     }
     if (optind < argc) {
-        fprintf(stderr, "draco-train: what is '%s'? (try --help)\n", argv[optind]);
+        fprintf(stderr, "draco-train: unexpected argument '%s' (try --help)\n", argv[optind]);
         return 2;
     }
     if (train_check_together(o) != 0) return 2;

@@ -73,7 +73,8 @@ static int train_load_data(const train_options *o, train_setup *s) {
             return 2;
         }
         config.name = found ? real : drawn;
-        if (!found) printf("%s is not installed: training on generated %s instead\n", real, drawn);
+        if (!found && strcmp(o->progress, "none") != 0)
+            printf("%s is not installed; training on generated data instead: %s\n", real, drawn);
     }
     snprintf(s->data_name, sizeof s->data_name, "%s", config.name);
     if (draco_data_load(&config, &s->train, &s->test, &error) != DRACO_OK) {
@@ -87,7 +88,7 @@ static int train_load_data(const train_options *o, train_setup *s) {
 }
 
 static int train_wrong_data(const train_options *o, const train_setup *s) {
-    fprintf(stderr, "draco-train: model %s cannot learn from data set %s\n", o->model, s->data_name);
+    fprintf(stderr, "draco-train: --model=%s cannot be trained on the data set %s\n", o->model, s->data_name);
     return 2;
 }
 
@@ -158,7 +159,7 @@ static int train_open_optimizer(const train_options *o, train_setup *s) {
     if (!draco_optim_kind_of(o->optimizer, &config.kind) ||
         !draco_schedule_of(o->schedule, &config.schedule) ||
         draco_optim_open(&s->optimizer, &s->optim, &config) < 0) {
-        fprintf(stderr, "draco-train: the optimizer's options do not go together\n");
+        fprintf(stderr, "draco-train: the options of the optimizer contradict each other\n");
         return 2;
     }
     return 0;
@@ -166,6 +167,7 @@ static int train_open_optimizer(const train_options *o, train_setup *s) {
 
 static int train_make_code(const train_options *o, train_setup *s) {
     draco_code *c = &s->code;
+    draco_status status;
     memset(c, 0, sizeof *c);
     c->n = (int)o->workers;
     if (!o->rule) {
@@ -174,16 +176,18 @@ static int train_make_code(const train_options *o, train_setup *s) {
         c->scheme = strcmp(o->code, "cyclic") == 0 ? DRACO_CYCLIC : DRACO_REPETITION;
         c->field = strcmp(o->field, "prime") == 0 ? DRACO_FIELD_PRIME : DRACO_FIELD_COMPLEX;
         c->support = strcmp(o->support, "contiguous") == 0 ? DRACO_SUPPORT_CONTIGUOUS : DRACO_SUPPORT_SPREAD;
-    } else if (strncmp(o->rule, "detox", 5) ==
-               0) { /* votes within groups, then a robust average of the winners */
+    } else if (strncmp(o->rule, "detox", 5) == 0) { /* the groups of a repetition code vote first */
         c->s = (int)o->adversaries;
     }
-    if (draco_code_init(c) != DRACO_OK) {
-        fprintf(stderr, "draco-train: no such code: n = %d, s = %d, t = %d\n", c->n, c->s, c->t);
+    status = draco_code_init(c);
+    if (status != DRACO_OK) {
+        fprintf(stderr, "draco-train: n = %d, s = %d, t = %d: %s\n", c->n, c->s, c->t,
+                draco_status_text(status));
         return 2;
     }
     if ((long)c->parts > o->batch) {
-        fprintf(stderr, "draco-train: a batch of %ld cannot be dealt to %d parts\n", o->batch, c->parts);
+        fprintf(stderr, "draco-train: --batch=%ld is smaller than the %d parts of the code\n", o->batch,
+                c->parts);
         return 2;
     }
     return 0;

@@ -154,14 +154,14 @@ static int train_grpc_begin(const train_options *o, train_transport *t) {
     if (strcmp(o->role, "server") == 0) {
         t->server = o->server >= 0 ? (int)o->server : 0;
         if (t->server < o->servers && (o->servers == 1 || o->hub)) return 0;
-        fprintf(stderr, "draco-train: %ld servers need --hub=ADDR and --server=K below %ld\n", o->servers,
-                o->servers);
+        fprintf(stderr, "draco-train: --servers=%ld requires --hub=ADDR and --server=K with K < %ld\n",
+                o->servers, o->servers);
         return 2;
     }
     t->server = -1;
     t->worker = (int)o->worker;
     if (t->worker >= 0 && t->worker < o->workers) return 0;
-    fprintf(stderr, "draco-train: --role=worker needs --worker=I, 0 to %ld\n", o->workers - 1);
+    fprintf(stderr, "draco-train: --role=worker requires --worker=I with I from 0 to %ld\n", o->workers - 1);
     return 2;
 }
 
