@@ -1373,7 +1373,8 @@ DRACO_CODES_API draco_status draco_sketch_add(const draco_code *code, const void
     draco_status ready = drc_ready(code);
     if (ready != DRACO_OK) return ready;
     if (!key || !sketch || (!bytes && n > 0)) return DRACO_E_NULL;
-    if (n > DRC_MAX_BYTES || head->offset + head->bytes > DRC_MAX_BYTES - n) return DRACO_E_ARGUMENT;
+    if (head->offset + head->bytes > DRC_MAX_BYTES || DRC_MAX_BYTES - head->offset - head->bytes < n)
+        return DRACO_E_ARGUMENT;
     if (drc_cyclic(code)) {
         drc_fold_bytes(code, key, sketch, (const unsigned char *)bytes, n);
     } else {

@@ -1,0 +1,188 @@
+/* The same round on every machine: encode, lie, decode, vote, all from integers. Every line that is printed is
+ * the same for every processor, byte order, compiler and language; tests/test_portability.sh compares them. */
+#define DRACO_IMPLEMENTATION
+#include "draco.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define N 15
+#define D 8195 /* odd, and more than two blocks */
+
+static float gradient[N][D], sum[D], expected[D];
+
+/* FNV-1a over numbers, not over their bytes in memory. */
+static uint64_t digest_start(void) {
+    return 0xcbf29ce484222325u;
+}
+static uint64_t digest_add(uint64_t digest, uint64_t number) {
+    int i;
+    for (i = 0; i < 8; i++) digest = (digest ^ (number >> 8 * i & 0xff)) * 0x100000001b3u;
+    return digest;
+}
+static uint64_t digest_floats(uint64_t digest, const float *values, size_t count) {
+    size_t i;
+    uint32_t bits;
+    for (i = 0; i < count; i++) {
+        memcpy(&bits, values + i, sizeof bits);
+        digest = digest_add(digest, bits);
+    }
+    return digest;
+}
+static void print_digest(const char *what, uint64_t digest) {
+    printf("%s %08lx%08lx\n", what, (unsigned long)(digest >> 32), (unsigned long)(digest & 0xffffffffu));
+}
+
+static void *reserve(size_t bytes) {
+    void *memory = calloc(1, bytes + 64);
+    if (!memory) exit(1);
+    return memory;
+}
+
+/* Multiples of 2^-10 below 8: their sums are exact, in whatever precision a processor adds. */
+static void draw(void) {
+    int i;
+    size_t j;
+    uint32_t word[4] = {0, 0, 0, 0};
+    for (i = 0; i < N; i++)
+        for (j = 0; j < D; j++) {
+            if (j % 4 == 0) draco_random(2018, (uint64_t)i, j / 4, word);
+            gradient[i][j] = (float)((int)(word[j % 4] % 16384u) - 8192) / 1024.0f;
+        }
+}
+
+static void expect(const draco_code *code) {
+    int k;
+    size_t j;
+    memset(expected, 0, sizeof expected);
+    for (k = 0; k < code->parts; k++)
+        for (j = 0; j < D; j++) expected[j] += gradient[k][j];
+}
+
+/* The exponents of the prime field: every worker reports, worker 3 lies, and the server decides. */
+static void agree(const draco_code *code, uint8_t *agreed) {
+    size_t bytes = draco_exponent_bytes(D);
+    uint8_t *reports[N];
+    const uint8_t *seen[N];
+    draco_verdict verdicts[N];
+    draco_report report;
+    void *work = reserve(draco_exponents_work_bytes(code, D));
+    int i, l;
+    for (i = 0; i < N; i++) {
+        reports[i] = (uint8_t *)reserve((size_t)draco_code_load(code, i) * bytes);
+        for (l = 0; l < draco_code_load(code, i); l++)
+            draco_exponents_of(code, gradient[draco_code_part(code, i, l)], D,
+                               reports[i] + (size_t)l * bytes);
+        if (i == 3) memset(reports[i], 200, bytes);
+        seen[i] = reports[i];
+    }
+    if (draco_exponents_decide(code, seen, D, work, agreed, verdicts, &report) < 0) exit(1);
+    for (i = 0; i < N; i++) free(reports[i]);
+    free(work);
+}
+
+static uint64_t encode(const draco_code *code, const uint8_t *agreed, void **messages) {
+    size_t bytes = draco_message_bytes(code, D), j;
+    uint64_t digest = digest_start();
+    int i, l;
+    uint32_t word;
+    for (i = 0; i < N; i++) {
+        messages[i] = reserve(bytes);
+        if (draco_encode_begin(code, D, messages[i]) < 0) exit(1);
+        for (l = 0; l < draco_code_load(code, i); l++) {
+            int k = draco_code_part(code, i, l);
+            if (draco_encode_add(code, i, k, gradient[k], D, agreed, messages[i]) < 0) exit(1);
+        }
+        for (j = 0; j < bytes / 4; j++) {
+            memcpy(&word, (const char *)messages[i] + 4 * j, 4);
+            digest = digest_add(digest, word);
+        }
+    }
+    return digest;
+}
+
+static int near_expected(void) {
+    size_t j;
+    for (j = 0; j < D; j++)
+        if (!(sum[j] - expected[j] < 1e-3f && expected[j] - sum[j] < 1e-3f)) return 0;
+    return 1;
+}
+
+/* Workers 3 and 9 lie. The sums of the complex field are rounded: near is what they promise. */
+static void run(const char *name, draco_scheme scheme, draco_field field, int exact) {
+    draco_code code;
+    draco_seed seed;
+    draco_verdict verdicts[N];
+    draco_report report;
+    void *messages[N];
+    const void *seen[N];
+    uint8_t agreed[64];
+    uint64_t digest;
+    void *work;
+    int i;
+    memset(&code, 0, sizeof code), memset(&seed, 7, sizeof seed), memset(agreed, 0, sizeof agreed);
+    code.n = N, code.s = 2, code.scheme = scheme, code.field = field;
+    if (draco_code_init(&code) < 0 || draco_exponent_bytes(D) > sizeof agreed) exit(1);
+    expect(&code);
+    if (scheme == DRACO_CYCLIC && field == DRACO_FIELD_PRIME) agree(&code, agreed);
+    digest = encode(&code, agreed, messages);
+    memset(messages[3], 0x41, draco_message_bytes(&code, D));
+    memcpy((char *)messages[9] + 400, "a lie", 4);
+    for (i = 0; i < N; i++) seen[i] = messages[i];
+    work = reserve(draco_decode_work_bytes(&code));
+    if (draco_decode(&code, &seed, seen, D, agreed, work, sum, verdicts, &report) < 0) exit(1);
+    if (exact && memcmp(sum, expected, sizeof sum) != 0) exit(1);
+    if (!near_expected()) exit(1);
+    digest = exact ? digest_floats(digest, sum, D) : digest_start();
+    for (i = 0; i < N; i++) digest = digest_add(digest, (uint64_t)verdicts[i]);
+    digest = digest_add(digest_add(digest, (uint64_t)report.blamed), (uint64_t)report.spare);
+    print_digest(name, digest);
+    for (i = 0; i < N; i++) free(messages[i]);
+    free(work);
+}
+
+static void vote(void) {
+    const void *rows[5];
+    const float *floats[5];
+    draco_verdict verdicts[5];
+    size_t winner = 0, i;
+    uint64_t digest = digest_start();
+    for (i = 0; i < 5; i++) rows[i] = floats[i] = gradient[i == 1 ? 1 : 0];
+    if (draco_vote_exact(rows, 5, sizeof gradient[0], 3, &winner, verdicts) < 0) exit(1);
+    digest = digest_floats(digest_add(digest, winner), floats[winner], D);
+    for (i = 0; i < 5; i++) digest = digest_add(digest, (uint64_t)verdicts[i]);
+    if (draco_vote_tolerant(floats, 5, D, 0.0f, 1e-6f, 3, &winner, verdicts) < 0) exit(1);
+    digest = digest_add(digest, winner);
+    for (i = 0; i < 5; i++) digest = digest_add(digest, (uint64_t)verdicts[i]);
+    print_digest("vote", digest);
+}
+
+static void fingerprints(void) {
+    draco_seed seed;
+    draco_fingerprint_key key;
+    draco_fingerprint print;
+    uint8_t value[DRACO_FINGERPRINT_BYTES];
+    unsigned char text[1000];
+    uint64_t digest = digest_start();
+    size_t i;
+    for (i = 0; i < sizeof text; i++) text[i] = (unsigned char)(i * 31);
+    memset(&seed, 7, sizeof seed);
+    draco_fingerprint_key_init(&key, &seed);
+    draco_fingerprint_begin(&print, 0);
+    draco_fingerprint_add(&print, &key, text, 333);
+    draco_fingerprint_add(&print, &key, text + 333, sizeof text - 333);
+    draco_fingerprint_finish(&print, &key, value);
+    for (i = 0; i < sizeof value; i++) digest = digest_add(digest, value[i]);
+    print_digest("fingerprint", digest);
+}
+
+int main(void) {
+    draw();
+    run("repetition", DRACO_REPETITION, DRACO_FIELD_COMPLEX, 1);
+    run("prime", DRACO_CYCLIC, DRACO_FIELD_PRIME, 1);
+    run("complex-verdicts", DRACO_CYCLIC, DRACO_FIELD_COMPLEX, 0);
+    vote();
+    fingerprints();
+    return 0;
+}
