@@ -3,57 +3,57 @@
  *     mpirun -n 7 build/05_mpi_gather */
 #include <mpi.h>
 #include <stdio.h>
-#include <stdlib.h>
-#define DRACO_CODES_IMPLEMENTATION /* + */
-#include "draco_codes.h"           /* + */
+#define DRACO_IMPLEMENTATION /* + */
+#include "draco.h"           /* + */
 
-enum { D = 1000, BATCH = 210, STEPS = 50, RANKS = 64, SERVER = 0, LIAR = 1 };
+enum { D = 1001, BATCH = 210, STEPS = 50, RANKS = 64, SERVER = 0, LIAR = 1 };
+static float w[D], mean[D], all[RANKS][D];
+static int step;
 
 /* Sum over samples first..first+count-1 of the gradient of |w - x|^2 / 2; the best w is the mean of all x. */
-static void gradient(const float *w, int step, size_t first, size_t count, float *g) {
+static draco_status gradient(void *ctx, int part, size_t first, size_t count, float *g) {
+    (void)ctx, (void)part;
     for (size_t j = 0; j < D; j++) {
         g[j] = 0;
         for (size_t i = first; i < first + count; i++)
             g[j] += w[j] - (float)((j * 31 + i * 17 + (size_t)step * 7) % 101) / 100.0f;
     }
+    return DRACO_OK;
 }
 
 int main(int argc, char **argv) {
-    static float w[D], g[D], sum[D], all[RANKS * D];
-    const void *rows[RANKS];       /* + */
-    draco_verdict verdicts[RANKS]; /* + */
     int rank, n, caught = 0;
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &n);
-    draco_code code = {.scheme = DRACO_REPETITION, .n = n, .s = 1};   /* + */
-    if (n > RANKS || draco_code_init(&code) != DRACO_OK) {            /* + */
-        fprintf(stderr, "use mpirun -n with 3 to %d ranks\n", RANKS); /* + */
-        MPI_Abort(MPI_COMM_WORLD, 2);                                 /* + */
+    draco_coding coding = {.d = D, .code = {.n = n, .s = 1}, .batch = BATCH, .scale = 1.0 / BATCH}; /* + */
+    coding.gradient = gradient;                                                                     /* + */
+    draco_encoder *worker;                                                                          /* + */
+    draco_decoder *server = NULL;                                                                   /* + */
+    float *rows[RANKS];                                                                             /* + */
+    for (int i = 0; i < RANKS; i++) rows[i] = all[i];                                               /* + */
+    if (n > RANKS || draco_encoder_open(&worker, &coding, rank) < 0 ||                              /* + */
+        (rank == SERVER && draco_decoder_open(&server, &coding) < 0)) {                             /* + */
+        fprintf(stderr, "use mpirun -n with 3 to %d ranks\n", RANKS);                               /* + */
+        MPI_Abort(MPI_COMM_WORLD, 2);                                                               /* + */
     }
-    void *work = malloc(draco_decode_work_bytes(&code)); /* + */
-    for (int step = 0; step < STEPS; step++) {
-        size_t first, count; /* - first = rank * BATCH / n, count = BATCH / n */
-        draco_code_samples(&code, BATCH, draco_code_part(&code, rank, 0), &first, &count); /* + */
-        gradient(w, step, first, count, g);
-        for (int j = 0; j < D && rank == LIAR; j++) g[j] *= -100.0f;
+    for (step = 0; step < STEPS; step++) {
+        void *g; /* - gradient(NULL, rank, rank * BATCH / n, BATCH / n, g) */
+        if (draco_encoder_message(worker, NULL, &g) < 0) MPI_Abort(MPI_COMM_WORLD, 1); /* + */
+        for (int j = 0; j < D && rank == LIAR; j++) ((float *)g)[j] *= -100.0f;
         MPI_Gather(g, D, MPI_FLOAT, all, D, MPI_FLOAT, SERVER, MPI_COMM_WORLD);
-        if (rank == SERVER) {    /* - for every i, j: sum[j] += all[i * D + j] */
-            draco_seed seed;     /* + */
-            draco_report report; /* + */
-            for (int i = 0; i < n; i++) rows[i] = all + (size_t)i * D;                       /* + */
-            if (draco_seed_random(&seed) != DRACO_OK ||                                      /* + */
-                draco_decode(&code, &seed, rows, D, NULL, work, sum, verdicts, &report) < 0) /* + */
-                MPI_Abort(MPI_COMM_WORLD, 1);                                                /* + */
-            caught += verdicts[LIAR] == DRACO_BLAMED && report.blamed == 1;                  /* + */
-            for (int j = 0; j < D; j++) w[j] -= 0.2f * sum[j] / BATCH;
+        if (rank == SERVER) {  /* - for every i, j: mean[j] += all[i][j] / BATCH */
+            draco_round round; /* + */
+            if (draco_decoder_decode(server, rows, mean, &round) < 0) MPI_Abort(MPI_COMM_WORLD, 1); /* + */
+            caught += round.verdicts[LIAR] == DRACO_BLAMED && round.report.blamed == 1;             /* + */
+            for (int j = 0; j < D; j++) w[j] -= 0.2f * mean[j];
         }
         MPI_Bcast(w, D, MPI_FLOAT, SERVER, MPI_COMM_WORLD);
     }
     if (rank == SERVER)
         printf("w[0] = %.3f (it should be about 0.5); rank %d was caught lying in %d of %d steps\n",
                (double)w[0], LIAR, caught, STEPS);
-    free(work);
-    MPI_Finalize();
-    return 0;
+    draco_encoder_close(worker);
+    draco_decoder_close(server);
+    return MPI_Finalize() != MPI_SUCCESS;
 }

@@ -5,7 +5,7 @@ set -u
 build="gcc make libc6-dev libdnnl-dev zlib1g-dev libsodium-dev pkg-config"
 paper="python3 dataset-fashion-mnist gnuplot-nox"
 demo="dataset-fashion-mnist gnuplot-nox"
-check="g++ clang libclang-rt-14-dev libomp-dev libcmocka-dev dataset-fashion-mnist openmpi-bin libopenmpi-dev libgrpc-dev openssl python3-grpcio python3-grpc-tools python3-numpy valgrind"
+check="g++ clang patch libclang-rt-14-dev libomp-dev libcmocka-dev dataset-fashion-mnist openmpi-bin libopenmpi-dev libgrpc-dev openssl python3-grpcio python3-grpc-tools python3-numpy valgrind"
 portable="gcc-i686-linux-gnu gcc-aarch64-linux-gnu gcc-s390x-linux-gnu qemu-user mingw-w64 musl-tools"
 case ${1:-} in
     demo) wanted="$build $demo"; optional=$demo ;;
