@@ -188,13 +188,15 @@ static void train_count(train_run *run, uint64_t step, int attempt, const draco_
 
 /* One line when other workers than before are blamed, malformed or absent. */
 static void train_report_change(train_run *run, uint64_t step, const draco_round *round) {
-    char text[TRAIN_WATCH_CAPACITY];
+    char text[TRAIN_WATCH_CAPACITY], line[TRAIN_WATCH_CAPACITY + 64];
     if (!train_watch_round(&run->watch, step, round->verdicts) || !train_speaks(run) ||
         strcmp(run->o->progress, "none") == 0)
         return;
     train_watch_list(&run->watch, 0, text, sizeof text);
     train_screen_clear(&run->screen);
-    printf("step %llu: %s\n", (unsigned long long)step + 1, text[0] ? text : "no worker is blamed or absent");
+    snprintf(line, sizeof line, "step %llu: %s", (unsigned long long)step + 1,
+             text[0] ? text : "no worker is blamed or absent");
+    train_say(line);
 }
 
 static void train_report_failure(train_run *run, uint64_t step, int attempt, const draco_round *round) {
@@ -455,12 +457,12 @@ static void train_announce(train_run *run) {
         snprintf(code, sizeof code, "%d workers, aggregation rule %s", s->code.n, label);
     else
         draco_code_describe(&s->code, code, sizeof code);
-    printf("%s\n", code);
+    train_say(code);
     if (!o->rule && s->code.parts == 1)
         printf("every worker computes the whole batch; %d workers or more would share it\n", 2 * s->code.r);
     if (run->has_attack)
-        printf("simulated attack: in each step %d workers lie (%s) and %d do not reply\n", run->attack.liars,
-               o->attack, run->attack.missing);
+        printf("simulated attack: %s; in each step %d liar%s, %d without a reply\n", o->attack,
+               run->attack.liars, run->attack.liars == 1 ? "" : "s", run->attack.missing);
     fflush(stdout);
 }
 
@@ -496,7 +498,7 @@ static void train_totals(const train_run *run, double seconds, double server_sec
     printf("trained for %.2f s; per step %.2f ms at the server, %.2f MB received\n", seconds,
            1e3 * server_seconds, run->rounds ? 1e-6 * (double)run->bytes_in / (double)run->rounds : 0);
     train_watch_list(&run->watch, 1, workers, sizeof workers);
-    if (workers[0]) printf("%s\n", workers);
+    if (workers[0]) train_say(workers);
     if (run->glance.lies)
         printf("lies %ld, caught %ld, honest workers blamed %ld\n", run->glance.lies, run->glance.caught,
                run->glance.blamed_wrongly);

@@ -279,21 +279,6 @@ static void train_default_text(const train_option *row, char *text, size_t capac
     if (row->kind == TRAIN_REAL) snprintf(text, capacity, "; default %g", *(double *)row->value);
 }
 
-/* Words in lines of `width` columns, the first of which is `column` columns along; the others are indented so. */
-static void train_wrap(const char *text, int column, int width) {
-    int at = column;
-    while (*text) {
-        int length = (int)strcspn(text, " ");
-        if (at > column && at + 1 + length > width) {
-            printf("\n%*s", column, "");
-            at = column;
-        }
-        at += printf("%s%.*s", at > column ? " " : "", length, text);
-        text += length + (text[length] == ' ');
-    }
-    printf("\n");
-}
-
 static void train_help_row(const train_option *row, int width) {
     char value[64], text[512];
     int used;

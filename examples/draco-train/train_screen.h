@@ -2,6 +2,7 @@
 #ifndef TRAIN_SCREEN_H
 #define TRAIN_SCREEN_H
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,6 +47,26 @@ static int train_screen_width(void) {
     struct winsize size;
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20) return size.ws_col;
     return 80;
+}
+
+/* Prints words in lines of at most `width` columns. The first line begins at `column`, the others are indented so. */
+static void train_wrap(const char *text, int column, int width) {
+    int at = column;
+    while (*text) {
+        int length = (int)strcspn(text, " ");
+        if (at > column && at + 1 + length > width) {
+            printf("\n%*s", column, "");
+            at = column;
+        }
+        at += printf("%s%.*s", at > column ? " " : "", length, text);
+        text += length + (text[length] == ' ');
+    }
+    printf("\n");
+}
+
+/* Prints a line, broken between words on a terminal and whole elsewhere. */
+static void train_say(const char *text) {
+    train_wrap(text, 0, isatty(STDOUT_FILENO) ? train_screen_width() : INT_MAX);
 }
 
 /* Take the bar away so that a line can be printed. */
