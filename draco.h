@@ -208,14 +208,15 @@
 #define DRACO_H
 
 #define DRACO_VERSION 0x000100
-#ifdef DRACO_STATIC
-#if defined(__GNUC__)
+
+#ifdef DRACO_API
+/* The program's own, to export the functions from a shared library. */
+#elif !defined(DRACO_STATIC)
+#define DRACO_API extern
+#elif defined(__GNUC__)
 #define DRACO_API static __attribute__((unused))
 #else
 #define DRACO_API static
-#endif
-#else
-#define DRACO_API extern
 #endif
 
 #ifdef __cplusplus
@@ -234,7 +235,9 @@ DRACO_API size_t draco_sample(uint64_t seed, uint64_t step, size_t index, size_t
 typedef struct draco_batch {
     uint64_t seed, step;
     size_t first, count, total;
-    int part;
+    int part;   /* -1: of a probe */
+    int worker; /* who computes, so that a test's model can lie as one worker; -1: computed once for all its
+                   holders. A model that is not told to lie ignores it. */
 } draco_batch;
 
 typedef struct draco_score {
@@ -438,7 +441,7 @@ typedef struct draco_server_config {
     const draco_rule *rule; /* NULL: decode with the code */
     int rule_f;
     const draco_transport *transport;
-    size_t dim;      /* floats of the parameter vector (of this server's shard when there are several) */
+    size_t dim; /* floats of the whole parameter vector, model.dim; several servers shard it themselves */
     double deadline; /* seconds a phase of a round may take; <= 0: none */
     draco_wait wait;
     int digest_first; /* repetition only */
@@ -581,24 +584,52 @@ DRACO_API draco_status draco_floats_of(const double *values, size_t count, float
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/time.h>
+#endif
 
 /* ---- Small things ---- */
 
-/* A slot is there when the struct of the one who filled it reaches that far and the pointer is set. */
-#define DRS_HAS(table, slot)                                                                                 \
-    ((size_t)((const char *)&(table)->slot - (const char *)(table)) + sizeof((table)->slot) <=               \
-         (table)->size &&                                                                                    \
-     (table)->slot != NULL)
+/* Does the struct of the one who filled it reach as far as this slot? Is the slot there? And when it must be:
+   what is wrong? */
+#define DRS_REACHES(table, slot)                                                                             \
+    ((size_t)((const char *)&(table)->slot - (const char *)(table)) + sizeof((table)->slot) <= (table)->size)
+#define DRS_HAS(table, slot) (DRS_REACHES(table, slot) && (table)->slot != NULL)
+#define DRS_NEED(table, slot)                                                                                \
+    (!DRS_REACHES(table, slot) ? DRACO_E_SIZE : (table)->slot ? DRACO_OK : DRACO_E_NULL)
 
-static double drs_now(void) {
-#if defined(CLOCK_MONOTONIC)
-    struct timespec t;
-    if (clock_gettime(CLOCK_MONOTONIC, &t) == 0) return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-#elif defined(TIME_UTC)
-    struct timespec t;
-    if (timespec_get(&t, TIME_UTC) == TIME_UTC) return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+#if defined(_WIN32)
+/* As in <windows.h>, so that either may come first. */
+union _LARGE_INTEGER;
+#ifdef __cplusplus
+extern "C" {
 #endif
+__declspec(dllimport) int __stdcall QueryPerformanceCounter(union _LARGE_INTEGER *);
+__declspec(dllimport) int __stdcall QueryPerformanceFrequency(union _LARGE_INTEGER *);
+#ifdef __cplusplus
+}
+#endif
+#endif
+
+/* Seconds since some moment. Under a strict -std=c99 or -std=c11, <time.h> hides clock_gettime, while
+   <sys/time.h> always declares gettimeofday. */
+static double drs_now(void) {
+#if defined(_WIN32)
+    int64_t count = 0, frequency = 1;
+    (void)QueryPerformanceCounter((union _LARGE_INTEGER *)(void *)&count);
+    (void)QueryPerformanceFrequency((union _LARGE_INTEGER *)(void *)&frequency);
+    return (double)count / (double)frequency;
+#elif defined(CLOCK_MONOTONIC)
+    struct timespec t = {0, 0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+#elif defined(__unix__) || defined(__APPLE__)
+    struct timeval t = {0, 0};
+    (void)gettimeofday(&t, NULL);
+    return (double)t.tv_sec + 1e-6 * (double)t.tv_usec;
+#else
     return (double)time(NULL);
+#endif
 }
 
 /* malloc with the 64-byte alignment that vector loads like; the block's own address stands just before. */
@@ -633,8 +664,24 @@ static void *drs_zalloc(const draco_allocator *a, size_t count, size_t each) {
     return memory;
 }
 
-static int drs_servers(const draco_transport *t) {
-    return t->servers > 1 ? t->servers : 1;
+static int drs_allocator_ok(const draco_allocator *a) {
+    return !a->alloc == !a->release;
+}
+
+/* One block divided into pieces of 64-byte alignment. Divided twice: with base == NULL to learn the size, then for
+   good. A size that does not fit into size_t ends as SIZE_MAX, which no allocator grants. */
+typedef struct drs_arena {
+    char *base;
+    size_t used;
+} drs_arena;
+
+static void *drs_carve(drs_arena *arena, size_t count, size_t each) {
+    size_t most = (size_t)-1 - 64, at = arena->used;
+    if (arena->used > most || (each && count > (most - arena->used) / each))
+        arena->used = (size_t)-1;
+    else
+        arena->used = (arena->used + count * each + 63) & ~(size_t)63;
+    return arena->base ? arena->base + at : NULL;
 }
 
 DRACO_API void draco_shard(size_t dim, int servers, int server, size_t *first, size_t *count) {
@@ -689,58 +736,65 @@ DRACO_API size_t draco_sample(uint64_t seed, uint64_t step, size_t index, size_t
 struct draco_worker {
     draco_worker_config c;
     size_t dim;
+    int servers;
     void *workspace;
-    float *gradient; /* one part's gradient, or with `keep` one for each of the r parts */
-    void *message;   /* the message behind the last digest, when kept */
+    float *gradient; /* one part's gradient; prime field with `keep`: one for each of the r parts */
+    void *message;   /* digest first with `keep`: the message behind the last digest */
     size_t reply_capacity;
     void *reply;         /* of draco_worker_run */
     const float *params; /* of the last request that carried any */
-    size_t params_count;
-    uint64_t kept_step; /* whose gradients or message are kept */
+    uint64_t kept_step;  /* whose gradients or message are kept */
     int kept_index, kept;
 };
 
-static int drs_model_ok(const draco_model *m) {
-    return m && m->size >= sizeof(size_t) && DRS_HAS(m, gradient) && m->dim > 0 && m->parameters <= m->dim;
-}
+/* How a worker replies to one kind of request. */
+typedef struct drs_reply {
+    size_t (*bytes)(const draco_worker *w, int index, size_t count); /* for a shard of count floats */
+    draco_status (*reply)(draco_worker *w, int index, const draco_request *request, void *reply);
+} drs_reply;
 
-static int drs_worker_servers(const draco_worker *w) {
-    return w->c.servers > 1 ? w->c.servers : 1;
+static draco_status drs_check_model(const draco_model *m) {
+    draco_status status = m ? DRS_NEED(m, gradient) : DRACO_E_NULL;
+    if (status < 0) return status;
+    return m->dim == 0 || m->parameters > m->dim ? DRACO_E_ARGUMENT : DRACO_OK;
 }
 
 static int drs_is_prime(const draco_code *code) {
     return code->scheme == DRACO_CYCLIC && code->field == DRACO_FIELD_PRIME;
 }
 
+static draco_status drs_worker_memory(draco_worker *w) {
+    const draco_allocator *a = &w->c.allocator;
+    size_t parts = w->c.keep && drs_is_prime(&w->c.code) ? (size_t)w->c.code.r : 1u;
+    int keeps_message = w->c.keep && w->c.digest && w->c.code.scheme == DRACO_REPETITION;
+    if (draco_message_bytes(&w->c.code, w->dim) == 0) return DRACO_E_ARGUMENT;
+    w->gradient = (float *)drs_zalloc(a, w->dim + 1, parts * sizeof(float));
+    if (keeps_message) w->message = drs_zalloc(a, 1, draco_message_bytes(&w->c.code, w->dim));
+    return w->gradient && (w->message || !keeps_message) ? DRACO_OK : DRACO_E_MEMORY;
+}
+
 DRACO_API draco_status draco_worker_open(draco_worker **worker, const draco_worker_config *config) {
     draco_worker *w;
-    size_t slots, message;
-    if (!worker || !config || !drs_model_ok(config->model) || config->batch == 0) return DRACO_E_ARGUMENT;
+    draco_status status;
+    if (!worker || !config) return DRACO_E_NULL;
+    status = drs_check_model(config->model);
+    if (status < 0) return status;
+    if (!drs_allocator_ok(&config->allocator)) return DRACO_E_NULL;
+    if (config->batch == 0) return DRACO_E_BATCH;
     w = (draco_worker *)drs_zalloc(&config->allocator, 1, sizeof *w);
     if (!w) return DRACO_E_MEMORY;
     w->c = *config;
     w->dim = config->model->dim;
-    if (draco_code_init(&w->c.code) != DRACO_OK) {
-        drs_release(&config->allocator, w);
-        return DRACO_E_ARGUMENT;
+    w->servers = config->servers > 1 ? config->servers : 1;
+    status = draco_code_init(&w->c.code);
+    if (status >= 0) status = drs_worker_memory(w);
+    if (status >= 0 && DRS_HAS(config->model, workspace_new)) {
+        status = config->model->workspace_new(config->model->ctx, &w->workspace);
+        if (status < 0) w->workspace = NULL;
     }
-    slots = config->keep && drs_is_prime(&w->c.code) ? (size_t)w->c.code.r : 1u;
-    message = draco_message_bytes(&w->c.code, w->dim);
-    w->gradient = (float *)drs_zalloc(&config->allocator, slots * (w->dim + 1), sizeof(float));
-    if (config->keep && config->digest && w->c.code.scheme == DRACO_REPETITION)
-        w->message = drs_zalloc(&config->allocator, 1, message);
-    if (!w->gradient ||
-        (config->keep && config->digest && w->c.code.scheme == DRACO_REPETITION && !w->message)) {
+    if (status < 0) {
         draco_worker_close(w);
-        return DRACO_E_MEMORY;
-    }
-    if (DRS_HAS(config->model, workspace_new)) {
-        draco_status status = config->model->workspace_new(config->model->ctx, &w->workspace);
-        if (status < 0) {
-            w->workspace = NULL;
-            draco_worker_close(w);
-            return status;
-        }
+        return status;
     }
     *worker = w;
     return DRACO_OK;
@@ -758,12 +812,25 @@ DRACO_API void draco_worker_close(draco_worker *w) {
     drs_release(&a, w);
 }
 
-static draco_status drs_part_gradient(draco_worker *w, uint64_t step, int part, float *gradient) {
+static void drs_keep(draco_worker *w, int keep, int index, uint64_t step) {
+    w->kept = keep;
+    w->kept_index = index;
+    w->kept_step = step;
+}
+
+static int drs_kept(const draco_worker *w, int index, uint64_t step) {
+    return w->kept && w->kept_index == index && w->kept_step == step;
+}
+
+/* The gradient of the samples of `part`, called `name` in the batch: -1 for a probe. */
+static draco_status drs_gradient(draco_worker *w, int index, uint64_t step, int part, int name,
+                                 float *gradient) {
     draco_batch batch;
     batch.seed = w->c.seed;
     batch.step = step;
     batch.total = w->c.batch;
-    batch.part = part;
+    batch.part = name;
+    batch.worker = index;
     draco_code_samples(&w->c.code, w->c.batch, part, &batch.first, &batch.count);
     return w->c.model->gradient(w->c.model->ctx, w->workspace, w->params, &batch, gradient);
 }
@@ -771,81 +838,97 @@ static draco_status drs_part_gradient(draco_worker *w, uint64_t step, int part, 
 /* The whole coded message into `message`. The one part of a repetition worker needs no second buffer. */
 static draco_status drs_message(draco_worker *w, int index, uint64_t step, const uint8_t *exponents,
                                 void *message) {
-    int l, load = draco_code_load(&w->c.code, index);
+    int l, load = draco_code_load(&w->c.code, index), have = exponents && drs_kept(w, index, step);
     draco_status status;
-    int have = w->kept && w->kept_step == step && w->kept_index == index && w->c.keep && exponents;
-    if (w->c.code.scheme == DRACO_REPETITION)
-        return drs_part_gradient(w, step, draco_code_part(&w->c.code, index, 0), (float *)message);
+    if (w->c.code.scheme == DRACO_REPETITION) {
+        int part = draco_code_part(&w->c.code, index, 0);
+        return drs_gradient(w, index, step, part, part, (float *)message);
+    }
     status = draco_encode_begin(&w->c.code, w->dim, message);
     for (l = 0; l < load && status >= 0; l++) {
         int part = draco_code_part(&w->c.code, index, l);
         float *gradient = w->gradient + (have ? (size_t)l * (w->dim + 1) : 0);
-        if (!have) status = drs_part_gradient(w, step, part, gradient);
+        if (!have) status = drs_gradient(w, index, step, part, part, gradient);
         if (status >= 0)
             status = draco_encode_add(&w->c.code, index, part, gradient, w->dim, exponents, message);
     }
     return status;
 }
 
+static size_t drs_bytes_of_message(const draco_worker *w, int index, size_t count) {
+    (void)index;
+    return draco_message_bytes(&w->c.code, count);
+}
+
+static size_t drs_bytes_of_exponents(const draco_worker *w, int index, size_t count) {
+    return (size_t)draco_code_load(&w->c.code, index) * draco_exponent_bytes(count);
+}
+
+static size_t drs_bytes_of_digest(const draco_worker *w, int index, size_t count) {
+    (void)w, (void)index, (void)count;
+    return DRACO_DIGEST_BYTES;
+}
+
+static draco_status drs_reply_message(draco_worker *w, int index, const draco_request *request, void *reply) {
+    if (drs_is_prime(&w->c.code)) return DRACO_E_CONFIG;
+    return drs_message(w, index, request->step, NULL, reply);
+}
+
 /* Exponents of every part, laid out by server, then by part. */
-static draco_status drs_exponents(draco_worker *w, int index, uint64_t step, uint8_t *reply) {
-    int l, k, load = draco_code_load(&w->c.code, index), servers = drs_worker_servers(w);
-    int keep = w->c.keep;
+static draco_status drs_reply_exponents(draco_worker *w, int index, const draco_request *request,
+                                        void *reply) {
+    int l, k, load = draco_code_load(&w->c.code, index);
+    if (!drs_is_prime(&w->c.code)) return DRACO_E_CONFIG;
     w->kept = 0;
     for (l = 0; l < load; l++) {
-        float *gradient = w->gradient + (keep ? (size_t)l * (w->dim + 1) : 0);
-        draco_status status = drs_part_gradient(w, step, draco_code_part(&w->c.code, index, l), gradient);
-        uint8_t *to = reply;
-        for (k = 0; k < servers && status >= 0; k++) {
-            size_t first, count, blocks;
-            draco_shard(w->dim, servers, k, &first, &count);
-            blocks = draco_exponent_bytes(count);
-            status = draco_exponents_of(&w->c.code, gradient + first, count, to + (size_t)l * blocks);
-            to += (size_t)load * blocks;
+        float *gradient = w->gradient + (w->c.keep ? (size_t)l * (w->dim + 1) : 0);
+        int part = draco_code_part(&w->c.code, index, l);
+        draco_status status = drs_gradient(w, index, request->step, part, part, gradient);
+        uint8_t *to = (uint8_t *)reply;
+        for (k = 0; k < w->servers && status >= 0; k++) {
+            size_t first, count, bytes;
+            draco_shard(w->dim, w->servers, k, &first, &count);
+            bytes = draco_exponent_bytes(count);
+            status = draco_exponents_of(&w->c.code, gradient + first, count, to + (size_t)l * bytes);
+            to += (size_t)load * bytes;
         }
         if (status < 0) return status;
     }
-    w->kept = keep;
-    w->kept_step = step;
-    w->kept_index = index;
+    drs_keep(w, w->c.keep, index, request->step);
     return DRACO_OK;
 }
 
-static draco_status drs_digest_shards(draco_worker *w, const void *message, uint8_t *reply) {
-    int k, servers = drs_worker_servers(w);
-    for (k = 0; k < servers; k++) {
-        size_t first, count;
-        draco_status status;
-        draco_shard(w->dim, servers, k, &first, &count);
-        status = w->c.digest(w->c.digest_ctx, (const char *)message + 4 * first,
-                             draco_message_bytes(&w->c.code, count), reply + (size_t)k * DRACO_DIGEST_BYTES);
-        if (status < 0) return status;
-    }
-    return DRACO_OK;
+static draco_status drs_reply_encoded(draco_worker *w, int index, const draco_request *request, void *reply) {
+    if (!drs_is_prime(&w->c.code) || !request->extra || request->extra_bytes != draco_exponent_bytes(w->dim))
+        return DRACO_E_CONFIG;
+    return drs_message(w, index, request->step, (const uint8_t *)request->extra, reply);
 }
 
-/* The digest's message needs memory of its own; without `keep` it is borrowed for this call alone. */
-static draco_status drs_digest(draco_worker *w, int index, uint64_t step, uint8_t *reply) {
-    void *message = w->message ? w->message : (void *)w->gradient;
+/* One digest for each server's shard of the message. The message needs memory of its own; without `keep` it
+   is borrowed for this call alone. */
+static draco_status drs_reply_digest(draco_worker *w, int index, const draco_request *request, void *reply) {
+    char *message = (char *)(w->message ? w->message : (void *)w->gradient);
     draco_status status;
+    int k;
     if (!w->c.digest || w->c.code.scheme != DRACO_REPETITION) return DRACO_E_CONFIG;
     w->kept = 0;
-    status = drs_message(w, index, step, NULL, message);
-    if (status >= 0) status = drs_digest_shards(w, message, reply);
-    if (status < 0) return status;
-    w->kept = w->message != NULL;
-    w->kept_step = step;
-    w->kept_index = index;
-    return DRACO_OK;
+    status = drs_message(w, index, request->step, NULL, message);
+    for (k = 0; k < w->servers && status >= 0; k++) {
+        size_t first, count;
+        draco_shard(w->dim, w->servers, k, &first, &count);
+        status = w->c.digest(w->c.digest_ctx, message + 4 * first, draco_message_bytes(&w->c.code, count),
+                             (uint8_t *)reply + (size_t)k * DRACO_DIGEST_BYTES);
+    }
+    if (status >= 0) drs_keep(w, w->message != NULL, index, request->step);
+    return status < 0 ? status : DRACO_OK;
 }
 
-static draco_status drs_body(draco_worker *w, int index, const draco_request *request, void *reply) {
+static draco_status drs_reply_body(draco_worker *w, int index, const draco_request *request, void *reply) {
     size_t first = 0, count = w->dim;
     void *message = w->message ? w->message : (void *)w->gradient;
-    int have = w->kept && w->kept_step == request->step && w->kept_index == index && w->message;
     if (w->c.code.scheme != DRACO_REPETITION) return DRACO_E_CONFIG;
-    if (request->server >= 0) draco_shard(w->dim, drs_worker_servers(w), request->server, &first, &count);
-    if (!have) {
+    if (request->server >= 0) draco_shard(w->dim, w->servers, request->server, &first, &count);
+    if (!drs_kept(w, index, request->step)) {
         draco_status status;
         if (count == w->dim) return drs_message(w, index, request->step, NULL, reply);
         status = drs_message(w, index, request->step, NULL, message);
@@ -855,94 +938,71 @@ static draco_status drs_body(draco_worker *w, int index, const draco_request *re
     return DRACO_OK;
 }
 
-/* The same small batch for every worker: whoever computes other bits than the rest cannot vote with them. */
-static draco_status drs_probe(draco_worker *w, uint64_t step, uint8_t *reply) {
-    draco_batch batch;
+/* The same small batch for every worker: one that computes other bits than the rest cannot vote with them. */
+static draco_status drs_reply_probe(draco_worker *w, int index, const draco_request *request, void *reply) {
     draco_status status;
-    int k, servers = drs_worker_servers(w);
+    int k;
     if (!w->c.digest) return DRACO_E_CONFIG;
     w->kept = 0;
-    batch.seed = w->c.seed;
-    batch.step = step;
-    batch.total = w->c.batch;
-    batch.part = -1;
-    draco_code_samples(&w->c.code, w->c.batch, 0, &batch.first, &batch.count);
-    status = w->c.model->gradient(w->c.model->ctx, w->workspace, w->params, &batch, w->gradient);
-    if (status >= 0) status = w->c.digest(w->c.digest_ctx, w->gradient, w->dim * sizeof(float), reply);
-    for (k = 1; k < servers && status >= 0; k++)
-        memcpy(reply + (size_t)k * DRACO_DIGEST_BYTES, reply, DRACO_DIGEST_BYTES);
+    status = drs_gradient(w, index, request->step, 0, -1, w->gradient);
+    if (status >= 0)
+        status = w->c.digest(w->c.digest_ctx, w->gradient, w->dim * sizeof(float), (uint8_t *)reply);
+    for (k = 1; k < w->servers && status >= 0; k++)
+        memcpy((uint8_t *)reply + (size_t)k * DRACO_DIGEST_BYTES, reply, DRACO_DIGEST_BYTES);
     return status;
 }
 
+/* By draco_request_kind; NULL: no reply. */
+static const drs_reply drs_replies[] = {
+    {NULL, NULL},
+    {drs_bytes_of_message, drs_reply_message},
+    {drs_bytes_of_exponents, drs_reply_exponents},
+    {drs_bytes_of_message, drs_reply_encoded},
+    {drs_bytes_of_digest, drs_reply_digest},
+    {drs_bytes_of_message, drs_reply_body},
+    {drs_bytes_of_digest, drs_reply_probe},
+};
+
+static const drs_reply *drs_reply_to(const draco_request *request) {
+    size_t kind = (size_t)request->kind;
+    return &drs_replies[kind < sizeof drs_replies / sizeof *drs_replies ? kind : 0];
+}
+
 DRACO_API size_t draco_worker_reply_bytes(const draco_worker *w, int index, const draco_request *request) {
-    int k, servers = drs_worker_servers(w), from = 0, to = servers;
+    const drs_reply *row = drs_reply_to(request);
+    int one = request->server >= 0 && request->server < w->servers, k;
     size_t bytes = 0;
-    if (request->server >= 0 && request->server < servers) {
-        from = request->server;
-        to = from + 1;
-    }
-    for (k = from; k < to; k++) {
+    for (k = one ? request->server : 0; row->bytes && k < (one ? request->server + 1 : w->servers); k++) {
         size_t first, count;
-        draco_shard(w->dim, servers, k, &first, &count);
-        switch (request->kind) {
-        case DRACO_REQUEST_MESSAGE:
-        case DRACO_REQUEST_ENCODED:
-        case DRACO_REQUEST_BODY:
-            bytes += draco_message_bytes(&w->c.code, count);
-            break;
-        case DRACO_REQUEST_EXPONENTS:
-            bytes += (size_t)draco_code_load(&w->c.code, index) * draco_exponent_bytes(count);
-            break;
-        case DRACO_REQUEST_DIGEST:
-        case DRACO_REQUEST_PROBE:
-            bytes += DRACO_DIGEST_BYTES;
-            break;
-        case DRACO_REQUEST_STOP:
-            break;
-        }
+        draco_shard(w->dim, w->servers, k, &first, &count);
+        bytes += row->bytes(w, index, count);
     }
     return bytes;
 }
 
 DRACO_API draco_status draco_worker_reply(draco_worker *w, int index, const draco_request *request,
                                           void *reply) {
-    if (!w || !request || !reply || index < 0 || index >= w->c.code.n) return DRACO_E_ARGUMENT;
+    if (!w || !request || !reply) return DRACO_E_NULL;
+    if (index < 0 || index >= w->c.code.n) return DRACO_E_INDEX;
+    if (!drs_reply_to(request)->reply) return DRACO_E_ARGUMENT;
     if (request->reply_bytes != draco_worker_reply_bytes(w, index, request)) return DRACO_E_CONFIG;
     if (request->params) {
         if (request->params_count != w->dim) return DRACO_E_CONFIG;
         w->params = request->params;
     }
     if (!w->params) return DRACO_E_CONFIG;
-    switch (request->kind) {
-    case DRACO_REQUEST_MESSAGE:
-        if (drs_is_prime(&w->c.code)) return DRACO_E_CONFIG;
-        return drs_message(w, index, request->step, NULL, reply);
-    case DRACO_REQUEST_EXPONENTS:
-        if (!drs_is_prime(&w->c.code)) return DRACO_E_CONFIG;
-        return drs_exponents(w, index, request->step, (uint8_t *)reply);
-    case DRACO_REQUEST_ENCODED:
-        if (!drs_is_prime(&w->c.code) || !request->extra ||
-            request->extra_bytes != draco_exponent_bytes(w->dim))
-            return DRACO_E_CONFIG;
-        return drs_message(w, index, request->step, (const uint8_t *)request->extra, reply);
-    case DRACO_REQUEST_DIGEST:
-        return drs_digest(w, index, request->step, (uint8_t *)reply);
-    case DRACO_REQUEST_BODY:
-        return drs_body(w, index, request, reply);
-    case DRACO_REQUEST_PROBE:
-        return drs_probe(w, request->step, (uint8_t *)reply);
-    case DRACO_REQUEST_STOP:
-        break;
-    }
-    return DRACO_E_ARGUMENT;
+    return drs_reply_to(request)->reply(w, index, request, reply);
 }
 
 DRACO_API draco_status draco_worker_run(draco_worker *w, int index, const draco_transport *transport) {
-    if (!w || !transport || !DRS_HAS(transport, receive) || !DRS_HAS(transport, submit))
-        return DRACO_E_ARGUMENT;
+    draco_status status;
+    if (!w || !transport) return DRACO_E_NULL;
+    if (index < 0 || index >= w->c.code.n) return DRACO_E_INDEX;
+    status = DRS_NEED(transport, receive);
+    if (status >= 0) status = DRS_NEED(transport, submit);
+    if (status < 0) return status;
     for (;;) {
         draco_request request;
-        draco_status status;
         size_t bytes;
         memset(&request, 0, sizeof request);
         request.server = -1;
@@ -958,7 +1018,7 @@ DRACO_API draco_status draco_worker_run(draco_worker *w, int index, const draco_
             w->reply_capacity = bytes;
         }
         status = draco_worker_reply(w, index, &request, w->reply);
-        /* A worker that cannot answer says so at once, so that nobody waits for it. */
+        /* A worker that cannot reply says so at once, so that nobody waits for it. */
         status = status >= 0 ? transport->submit(transport->ctx, &request, w->reply, bytes)
                              : transport->submit(transport->ctx, &request, NULL, 0);
         if (status == DRACO_E_STOPPED) return DRACO_OK;
@@ -966,204 +1026,299 @@ DRACO_API draco_status draco_worker_run(draco_worker *w, int index, const draco_
     }
 }
 
-/* ---- Server ---- */
+/* ---- Server: its memory ---- */
+
+typedef struct drs_kind drs_kind;
+typedef struct drs_intake drs_intake;
 
 struct draco_server {
     draco_server_config c;
+    const drs_kind *kind;
     int n, servers, groups;
-    size_t first, count;               /* this server's shard of the vector */
-    size_t message_bytes, small_bytes; /* of a row; of an answer to one of the small questions */
-    uint64_t round;                    /* number of the last question */
-    /* What came in. */
-    const draco_request *asked;
-    draco_request_kind phase;
-    void **rows; /* n: memory of worker i's message while it is held */
-    void **pool; /* rows that are free */
-    int pooled, live;
-    int *alias;           /* n: the worker whose row holds this worker's bytes, or -1 */
-    draco_arrival *came;  /* n */
-    unsigned char *ended; /* n */
-    size_t *folded;       /* n: bytes that arrived */
-    double *busy;         /* n: seconds spent on this worker's bytes */
-    unsigned char *small; /* n x small_bytes */
+    size_t first, count; /* this server's shard of the vector */
+    size_t message_bytes;
+    void *block; /* what the pointers below point into; messages and pool are allocated as they are needed */
+    /* The request that is out. */
+    const draco_request *request;
+    const drs_intake *intake;
+    uint64_t round; /* number of the last request */
+    double waited;  /* seconds of this round spent in the transport */
+    /* What has arrived. */
+    draco_arrival *arrival; /* n */
+    size_t *received;       /* n: bytes */
+    double *busy;           /* n: seconds spent on this worker's bytes */
+    unsigned char *small;   /* n x small_bytes: replies that are no messages */
+    size_t small_bytes;
+    void **messages; /* n: memory of worker i's message while it is held */
+    void **pool;     /* memory of messages, not in use */
+    int pooled, held;
+    int *holder; /* n: the worker whose memory holds this worker's message, or -1 */
     /* Sketches and votes. */
     void *key, *sketches, *locate_work, *weights;
     const void **pointers; /* n */
     size_t sketch_bytes;
-    uint8_t *tokens; /* n x token_bytes */
-    size_t token_bytes;
-    draco_tally *boxes; /* groups */
-    void *box_memory;
-    int *seat, *group_size; /* n: place within the group; groups */
-    int *winners;           /* groups */
-    uint8_t *exponents;     /* agreed, of this shard */
+    uint8_t *values; /* n x value_bytes: what a worker votes for, a fingerprint or its digests */
+    size_t value_bytes;
+    draco_tally *tallies; /* groups */
+    char *tally_memory;   /* groups x tally_bytes */
+    size_t tally_bytes;
+    int *seat, *group_size;    /* n: place within the group; groups */
+    int *winners, *candidates; /* groups: the worker whose message counts; whose message is fetched; or -1 */
+    uint8_t *exponents;        /* agreed, of this shard */
     void *exponent_work;
+    size_t exponent_bytes, exponent_work_bytes;
     unsigned char *whom;       /* n */
-    unsigned char *mine, *all; /* exchange buffers */
+    unsigned char *mine, *all; /* exchange_bytes of this server; of every server, one after the other */
     size_t exchange_bytes;
-    draco_verdict *verdicts, *early; /* n: of the round; of its first half */
-    double waited;                   /* seconds spent in the transport */
+    draco_verdict *verdicts, *early; /* n: of the round; of its first half, or of one group */
     draco_round out;
 };
 
-static int drs_exact(const draco_server *s) {
-    return s->c.code.scheme == DRACO_REPETITION && !s->c.rule && !(s->c.abs_tol > 0 || s->c.rel_tol > 0);
-}
+/* How the replies to one request are taken in. */
+struct drs_intake {
+    draco_request_kind request;
+    int message;                                /* 1: a message; 0: small_bytes at most */
+    int sketch;                                 /* fold the message's bytes as they come */
+    void (*whole)(draco_server *s, int worker); /* a whole reply is here; NULL: nothing to do */
+    int (*enough)(const draco_server *s);       /* with DRACO_WAIT_ENOUGH; NULL: only when all ended */
+};
 
-/* Does the server fold messages into sketches as they come? A rule and a tolerant vote look at whole rows. */
-static int drs_sketches(const draco_server *s) {
-    return !s->c.rule && !(s->c.abs_tol > 0 || s->c.rel_tol > 0);
-}
+/* A kind of round. */
+struct drs_kind {
+    const char *name;
+    int (*chosen)(const draco_server_config *c);
+    draco_status (*check)(const draco_server_config *c); /* what this kind cannot do; NULL: nothing */
+    void (*sizes)(draco_server *s);                      /* more memory than the others; NULL: none */
+    int keyed;                                           /* sketches with a new secret in every round */
+    const drs_intake *intake;                            /* of the first request */
+    size_t (*reply_bytes)(const draco_server *s);        /* to it */
+    draco_status (*finish)(draco_server *s, uint64_t step, const float *params, float *sum); /* and then */
+};
 
 static void *drs_sketch(const draco_server *s, int worker) {
     return (char *)s->sketches + (size_t)worker * s->sketch_bytes;
 }
 
-static int drs_asks_body(draco_request_kind ask) {
-    return ask == DRACO_REQUEST_MESSAGE || ask == DRACO_REQUEST_ENCODED || ask == DRACO_REQUEST_BODY;
+static uint8_t *drs_value(const draco_server *s, int worker) {
+    return s->values + (size_t)worker * s->value_bytes;
 }
 
-static void drs_free_row(draco_server *s, int worker) {
-    if (!s->rows[worker]) return;
-    s->pool[s->pooled++] = s->rows[worker];
-    s->rows[worker] = NULL;
-    s->live--;
+static unsigned char *drs_small(const draco_server *s, int worker) {
+    return s->small + (size_t)worker * s->small_bytes;
+}
+
+/* Everything that a server holds, but for messages, whose number depends on what comes. */
+static void drs_server_layout(draco_server *s, drs_arena *a) {
+    size_t n = (size_t)s->n, groups = (size_t)s->groups;
+    s->arrival = (draco_arrival *)drs_carve(a, n, sizeof *s->arrival);
+    s->received = (size_t *)drs_carve(a, n, sizeof *s->received);
+    s->busy = (double *)drs_carve(a, n, sizeof *s->busy);
+    s->small = (unsigned char *)drs_carve(a, n, s->small_bytes);
+    s->messages = (void **)drs_carve(a, n, sizeof *s->messages);
+    s->pool = (void **)drs_carve(a, n, sizeof *s->pool);
+    s->holder = (int *)drs_carve(a, n, sizeof *s->holder);
+    s->key = drs_carve(a, 1, draco_sketch_key_bytes(&s->c.code));
+    s->sketches = drs_carve(a, n, s->sketch_bytes);
+    s->locate_work = drs_carve(a, 1, draco_locate_work_bytes(&s->c.code));
+    s->weights = drs_carve(a, 1, draco_weights_bytes(&s->c.code));
+    s->pointers = (const void **)drs_carve(a, n, sizeof *s->pointers);
+    s->values = (uint8_t *)drs_carve(a, n, s->value_bytes);
+    s->tallies = (draco_tally *)drs_carve(a, groups, sizeof *s->tallies);
+    s->tally_memory = (char *)drs_carve(a, groups, s->tally_bytes);
+    s->seat = (int *)drs_carve(a, n, sizeof *s->seat);
+    s->group_size = (int *)drs_carve(a, groups, sizeof *s->group_size);
+    s->winners = (int *)drs_carve(a, groups, sizeof *s->winners);
+    s->candidates = (int *)drs_carve(a, groups, sizeof *s->candidates);
+    s->exponents = (uint8_t *)drs_carve(a, 1, s->exponent_bytes);
+    s->exponent_work = drs_carve(a, 1, s->exponent_work_bytes);
+    s->whom = (unsigned char *)drs_carve(a, n, 1);
+    s->mine = (unsigned char *)drs_carve(a, 1, s->exchange_bytes);
+    s->all = (unsigned char *)drs_carve(a, (size_t)s->servers, s->exchange_bytes);
+    s->verdicts = (draco_verdict *)drs_carve(a, n, sizeof *s->verdicts);
+    s->early = (draco_verdict *)drs_carve(a, n, sizeof *s->early);
+}
+
+static size_t drs_most(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+/* The longest that the servers exchange: a record for each worker, a shard, or the squares of its blocks. */
+static size_t drs_exchange_need(const draco_server *s) {
+    size_t first, longest, blocks = (s->c.dim + DRACO_BLOCK - 1) / DRACO_BLOCK;
+    if (s->servers == 1) return 0;
+    draco_shard(s->c.dim, s->servers, 0, &first, &longest);
+    return drs_most((size_t)s->n * (8 + drs_most(s->sketch_bytes, DRACO_DIGEST_BYTES)),
+                    drs_most(longest * sizeof(float), blocks * sizeof(double)));
+}
+
+static int drs_server_memory(draco_server *s) {
+    drs_arena arena = {NULL, 0};
+    size_t largest = ((size_t)s->n + (size_t)s->groups - 1) / (size_t)s->groups;
+    int i;
+    s->small_bytes = DRACO_DIGEST_BYTES;
+    s->value_bytes = DRACO_FINGERPRINT_BYTES;
+    s->sketch_bytes = (draco_sketch_bytes(&s->c.code) + 63) & ~(size_t)63;
+    if (s->kind->sizes) s->kind->sizes(s);
+    s->tally_bytes = (draco_tally_bytes(largest, s->value_bytes) + 63) & ~(size_t)63;
+    s->exchange_bytes = drs_exchange_need(s);
+    drs_server_layout(s, &arena);
+    s->block = drs_zalloc(&s->c.allocator, arena.used, 1);
+    if (!s->block) return 0;
+    arena.base = (char *)s->block;
+    arena.used = 0;
+    drs_server_layout(s, &arena);
+    for (i = 0; i < s->n; i++) s->seat[i] = s->group_size[draco_code_group(&s->c.code, i)]++;
+    return 1;
+}
+
+/* ---- Server: what comes in ---- */
+
+static void drs_free_message(draco_server *s, int worker) {
+    if (!s->messages[worker]) return;
+    s->pool[s->pooled++] = s->messages[worker];
+    s->messages[worker] = NULL;
+    s->held--;
 }
 
 static void *drs_inbox_reserve(void *ctx, int worker) {
     draco_server *s = (draco_server *)ctx;
-    if (worker < 0 || worker >= s->n || s->ended[worker]) return NULL;
-    s->folded[worker] = 0;
-    if (!drs_asks_body(s->phase)) return s->small + (size_t)worker * s->small_bytes;
-    if (!s->rows[worker]) {
-        void *row = s->pooled ? s->pool[--s->pooled] : drs_alloc(&s->c.allocator, s->message_bytes);
-        if (!row) return NULL;
-        s->rows[worker] = row;
-        if ((size_t)++s->live > s->out.rows_peak) s->out.rows_peak = (size_t)s->live;
+    if (worker < 0 || worker >= s->n || s->arrival[worker] != DRACO_ARRIVAL_WAITING) return NULL;
+    s->received[worker] = 0;
+    if (!s->intake->message) return drs_small(s, worker);
+    if (!s->messages[worker]) {
+        void *memory = s->pooled ? s->pool[--s->pooled] : drs_alloc(&s->c.allocator, s->message_bytes);
+        if (!memory) return NULL;
+        s->messages[worker] = memory;
+        s->held++;
+        s->out.rows_peak = drs_most(s->out.rows_peak, (size_t)s->held);
     }
-    if (drs_sketches(s) && s->phase != DRACO_REQUEST_BODY)
+    if (s->intake->sketch)
         (void)draco_sketch_begin(&s->c.code, 4 * (uint64_t)s->first, drs_sketch(s, worker));
-    return s->rows[worker];
+    return s->messages[worker];
 }
 
 static void drs_inbox_chunk(void *ctx, int worker, size_t offset, size_t n) {
     draco_server *s = (draco_server *)ctx;
     double begin;
-    if (worker < 0 || worker >= s->n || s->ended[worker] || offset != s->folded[worker] ||
-        n > s->asked->reply_bytes - offset)
+    if (worker < 0 || worker >= s->n || s->arrival[worker] != DRACO_ARRIVAL_WAITING ||
+        offset != s->received[worker] || n > s->request->reply_bytes - offset)
         return;
-    s->folded[worker] += n;
-    if (!drs_asks_body(s->phase) || !drs_sketches(s) || s->phase == DRACO_REQUEST_BODY) return;
+    s->received[worker] += n;
+    if (!s->intake->sketch || !s->messages[worker]) return;
     begin = drs_now();
-    (void)draco_sketch_add(&s->c.code, s->key, drs_sketch(s, worker), (const char *)s->rows[worker] + offset,
-                           n);
+    (void)draco_sketch_add(&s->c.code, s->key, drs_sketch(s, worker),
+                           (const char *)s->messages[worker] + offset, n);
     s->busy[worker] += drs_now() - begin;
-}
-
-/* A fingerprint equal to one that this group has already shown: the same bytes, so one row holds both. */
-static void drs_share_row(draco_server *s, int worker) {
-    int i, group = draco_code_group(&s->c.code, worker);
-    const uint8_t *token = s->tokens + (size_t)worker * s->token_bytes;
-    for (i = 0; i < s->n; i++) {
-        if (i == worker || s->alias[i] != i || draco_code_group(&s->c.code, i) != group) continue;
-        if (memcmp(s->tokens + (size_t)i * s->token_bytes, token, s->token_bytes) != 0) continue;
-        s->alias[worker] = i;
-        drs_free_row(s, worker);
-        return;
-    }
-}
-
-static void drs_cast(draco_server *s, int worker) {
-    draco_tally *box = &s->boxes[draco_code_group(&s->c.code, worker)];
-    (void)draco_tally_cast(box, (size_t)s->seat[worker], s->tokens + (size_t)worker * s->token_bytes);
-}
-
-/* A whole answer is here: take down what can be told at once. */
-static void drs_whole(draco_server *s, int worker) {
-    s->came[worker] = DRACO_ARRIVAL_WHOLE;
-    s->alias[worker] = worker;
-    if (s->phase == DRACO_REQUEST_MESSAGE && drs_exact(s)) {
-        uint8_t *token = s->tokens + (size_t)worker * s->token_bytes;
-        if (draco_sketch_token(&s->c.code, s->key, drs_sketch(s, worker), token) < 0) return;
-        drs_share_row(s, worker);
-        drs_cast(s, worker);
-    } else if (s->phase == DRACO_REQUEST_DIGEST) {
-        memcpy(s->tokens + (size_t)worker * s->token_bytes, s->small + (size_t)worker * s->small_bytes,
-               DRACO_DIGEST_BYTES);
-        if (s->servers == 1) drs_cast(s, worker);
-    }
-}
-
-/* Can the round be decoded for sure, whoever of those that came is lying? */
-static int drs_enough(const draco_server *s) {
-    int i, present = 0;
-    if (s->c.wait != DRACO_WAIT_ENOUGH || s->servers > 1 || s->c.rule || s->phase == DRACO_REQUEST_BODY ||
-        s->phase == DRACO_REQUEST_PROBE)
-        return 0;
-    if (drs_exact(s) && (s->phase == DRACO_REQUEST_MESSAGE || s->servers == 1)) {
-        for (i = 0; i < s->groups; i++)
-            if (s->boxes[i].decided >= s->boxes[i].n) return 0;
-        return 1;
-    }
-    for (i = 0; i < s->n; i++) present += s->came[i] == DRACO_ARRIVAL_WHOLE;
-    return present >= s->n - s->c.code.t;
 }
 
 static draco_status drs_inbox_end(void *ctx, int worker, draco_arrival arrival) {
     draco_server *s = (draco_server *)ctx;
     double begin = drs_now();
-    if (worker < 0 || worker >= s->n || s->ended[worker]) return DRACO_MORE;
-    s->ended[worker] = 1;
-    if (arrival == DRACO_ARRIVAL_WHOLE && s->folded[worker] != s->asked->reply_bytes)
+    if (worker < 0 || worker >= s->n || s->arrival[worker] != DRACO_ARRIVAL_WAITING) return DRACO_MORE;
+    if (arrival == DRACO_ARRIVAL_WHOLE && s->received[worker] != s->request->reply_bytes)
         arrival = DRACO_ARRIVAL_MALFORMED;
-    s->out.bytes_in += s->folded[worker];
-    if (arrival == DRACO_ARRIVAL_WHOLE) {
-        drs_whole(s, worker);
+    if (arrival != DRACO_ARRIVAL_WHOLE && arrival != DRACO_ARRIVAL_MALFORMED) arrival = DRACO_ARRIVAL_ABSENT;
+    s->arrival[worker] = arrival;
+    s->out.bytes_in += s->received[worker];
+    if (arrival != DRACO_ARRIVAL_WHOLE) {
+        drs_free_message(s, worker);
     } else {
-        s->came[worker] = arrival == DRACO_ARRIVAL_MALFORMED ? arrival : DRACO_ARRIVAL_ABSENT;
-        drs_free_row(s, worker);
+        s->holder[worker] = worker;
+        if (s->intake->whole) s->intake->whole(s, worker);
     }
     s->busy[worker] += drs_now() - begin;
-    return drs_enough(s) ? DRACO_OK : DRACO_MORE;
+    return s->c.wait == DRACO_WAIT_ENOUGH && s->servers == 1 && s->intake->enough && s->intake->enough(s)
+               ? DRACO_OK
+               : DRACO_MORE;
 }
 
-static draco_inbox drs_inbox(draco_server *s) {
+/* A fingerprint that this group has already shown: the same bytes, so that one message stands for both. */
+static void drs_share_message(draco_server *s, int worker) {
+    int i, group = draco_code_group(&s->c.code, worker);
+    for (i = 0; i < s->n; i++) {
+        if (i == worker || s->holder[i] != i || draco_code_group(&s->c.code, i) != group) continue;
+        if (memcmp(drs_value(s, i), drs_value(s, worker), s->value_bytes) != 0) continue;
+        s->holder[worker] = i;
+        drs_free_message(s, worker);
+        return;
+    }
+}
+
+static void drs_cast(draco_server *s, int worker) {
+    draco_tally *tally = &s->tallies[draco_code_group(&s->c.code, worker)];
+    (void)draco_tally_cast(tally, (size_t)s->seat[worker], drs_value(s, worker));
+}
+
+static void drs_whole_fingerprint(draco_server *s, int worker) {
+    if (draco_sketch_token(&s->c.code, s->key, drs_sketch(s, worker), drs_value(s, worker)) < 0) return;
+    drs_share_message(s, worker);
+    drs_cast(s, worker);
+}
+
+static void drs_whole_digest(draco_server *s, int worker) {
+    memcpy(drs_value(s, worker), drs_small(s, worker), DRACO_DIGEST_BYTES);
+    if (s->servers == 1) drs_cast(s, worker);
+}
+
+/* Whoever of those that replied is lying, can the round be decoded? Every group has s + 1 equal values. */
+static int drs_enough_votes(const draco_server *s) {
+    int g;
+    for (g = 0; g < s->groups; g++)
+        if (s->tallies[g].decided >= s->tallies[g].n) return 0;
+    return 1;
+}
+
+/* ... or no more workers are missing than the code carries besides s liars. */
+static int drs_enough_present(const draco_server *s) {
+    int i, present = 0;
+    for (i = 0; i < s->n; i++) present += s->arrival[i] == DRACO_ARRIVAL_WHOLE;
+    return present >= s->n - s->c.code.t;
+}
+
+static const drs_intake drs_fingerprints = {DRACO_REQUEST_MESSAGE, 1, 1, drs_whole_fingerprint,
+                                            drs_enough_votes};
+static const drs_intake drs_sketched = {DRACO_REQUEST_MESSAGE, 1, 1, NULL, drs_enough_present};
+static const drs_intake drs_compared = {DRACO_REQUEST_MESSAGE, 1, 0, NULL, drs_enough_present};
+static const drs_intake drs_all_messages = {DRACO_REQUEST_MESSAGE, 1, 0, NULL, NULL};
+static const drs_intake drs_reported = {DRACO_REQUEST_EXPONENTS, 0, 0, NULL, drs_enough_present};
+static const drs_intake drs_encoded = {DRACO_REQUEST_ENCODED, 1, 1, NULL, drs_enough_present};
+static const drs_intake drs_digests = {DRACO_REQUEST_DIGEST, 0, 0, drs_whole_digest, drs_enough_votes};
+static const drs_intake drs_bodies = {DRACO_REQUEST_BODY, 1, 0, NULL, NULL};
+static const drs_intake drs_probes = {DRACO_REQUEST_PROBE, 0, 0, NULL, NULL};
+
+static draco_request drs_request(const draco_server *s, uint64_t step, const float *params,
+                                 size_t reply_bytes) {
+    draco_request request;
+    memset(&request, 0, sizeof request);
+    request.step = step;
+    request.params = params;
+    request.params_count = params ? s->count : 0;
+    request.reply_bytes = reply_bytes;
+    return request;
+}
+
+/* Send the request, and take in what comes until the deadline. whom == NULL: everybody. */
+static draco_status drs_collect(draco_server *s, const drs_intake *intake, draco_request *request,
+                                const unsigned char *whom) {
+    const draco_transport *t = s->c.transport;
+    double seconds = s->c.deadline > 0 ? s->c.deadline : -1.0, begin;
     draco_inbox inbox;
+    draco_status status;
+    int i;
     memset(&inbox, 0, sizeof inbox);
     inbox.size = sizeof inbox;
     inbox.ctx = s;
     inbox.reserve = drs_inbox_reserve;
     inbox.chunk = drs_inbox_chunk;
     inbox.end = drs_inbox_end;
-    return inbox;
-}
-
-static void drs_open_boxes(draco_server *s) {
-    size_t used = 0;
-    int g;
-    for (g = 0; g < s->groups; g++) {
-        (void)draco_tally_open(&s->boxes[g], (size_t)s->group_size[g], s->token_bytes,
-                               (size_t)s->c.code.s + 1, (char *)s->box_memory + used);
-        used += (draco_tally_bytes((size_t)s->group_size[g], s->token_bytes) + 63) & ~(size_t)63;
-    }
-}
-
-/* Ask, and take in what comes until the deadline. whom == NULL: everybody. */
-static draco_status drs_ask(draco_server *s, draco_request *request, const unsigned char *whom) {
-    const draco_transport *t = s->c.transport;
-    draco_inbox inbox = drs_inbox(s);
-    double seconds = s->c.deadline > 0 ? s->c.deadline : -1.0;
-    draco_status status;
-    double begin;
-    int i;
-    s->asked = request;
-    s->phase = request->kind;
+    request->kind = intake->request;
     request->round = ++s->round;
     request->server = -1;
+    s->request = request;
+    s->intake = intake;
     for (i = 0; i < s->n; i++) {
-        s->ended[i] = whom && !whom[i];
-        s->folded[i] = 0;
-        if (!s->ended[i]) s->came[i] = DRACO_ARRIVAL_WAITING;
+        s->received[i] = 0;
+        if (!whom || whom[i]) s->arrival[i] = DRACO_ARRIVAL_WAITING;
     }
     begin = drs_now();
     if (whom) {
@@ -1174,81 +1329,98 @@ static draco_status drs_ask(draco_server *s, draco_request *request, const unsig
     }
     s->waited += drs_now() - begin;
     for (i = 0; i < s->n; i++) {
-        if (s->ended[i]) continue;
-        s->ended[i] = 1;
-        s->came[i] = DRACO_ARRIVAL_ABSENT;
-        drs_free_row(s, i);
+        if (s->arrival[i] != DRACO_ARRIVAL_WAITING) continue;
+        s->arrival[i] = DRACO_ARRIVAL_ABSENT;
+        drs_free_message(s, i);
     }
     return status < 0 ? status : DRACO_OK;
 }
 
-/* A question of this round; params: NULL when it carries none. */
-static draco_request drs_question(const draco_server *s, draco_request_kind ask, uint64_t step,
-                                  const float *params, size_t reply_bytes) {
-    draco_request request;
-    memset(&request, 0, sizeof request);
-    request.kind = ask;
-    request.step = step;
-    request.params = params;
-    request.params_count = params ? s->count : 0;
-    request.reply_bytes = reply_bytes;
-    return request;
+/* ---- Several servers ---- */
+
+static draco_status drs_exchange(draco_server *s, const void *mine, size_t bytes) {
+    return s->c.transport->exchange(s->c.transport->ctx, mine, bytes, s->all);
 }
 
-static draco_status drs_exchange(draco_server *s, size_t bytes) {
-    return s->c.transport->exchange(s->c.transport->ctx, s->mine, bytes, s->all);
+/* What server k said of this worker: its arrival in 8 bytes, for alignment, and `bytes` bytes more. */
+static const unsigned char *drs_record(const draco_server *s, int k, int worker, size_t bytes) {
+    return s->all + ((size_t)k * (size_t)s->n + (size_t)worker) * (8 + bytes);
 }
 
-/* Several servers: a worker is present when all have its slice, and its sketch is the merge of theirs. */
+/* Exchange a record for each worker. A worker's reply is here when all servers have their part of it, and the
+   worst that happened to one of them is what happened. */
+static draco_status drs_exchange_records(draco_server *s, const void *from, size_t stride, size_t bytes) {
+    draco_status status;
+    int i, k;
+    for (i = 0; i < s->n; i++) {
+        unsigned char *record = s->mine + (size_t)i * (8 + bytes);
+        memset(record, 0, 8);
+        record[0] = (unsigned char)s->arrival[i];
+        memcpy(record + 8, (const char *)from + (size_t)i * stride, bytes);
+    }
+    status = drs_exchange(s, s->mine, (size_t)s->n * (8 + bytes));
+    for (i = 0; i < s->n && status >= 0; i++)
+        for (k = 0; k < s->servers; k++) {
+            unsigned char arrival = drs_record(s, k, i, bytes)[0];
+            if (arrival <= DRACO_ARRIVAL_MALFORMED && arrival > (unsigned char)s->arrival[i])
+                s->arrival[i] = (draco_arrival)arrival;
+        }
+    return status;
+}
+
+/* A worker's sketch is the merge of those of all servers. */
 static draco_status drs_merge_sketches(draco_server *s) {
-    size_t each = 8 + s->sketch_bytes, bytes = each * (size_t)s->n;
     draco_status status;
     int i, k;
     if (s->servers == 1) return DRACO_OK;
-    for (i = 0; i < s->n; i++) {
-        unsigned char *record = s->mine + each * (size_t)i;
-        memset(record, 0, 8);
-        record[0] = (unsigned char)s->came[i];
-        memcpy(record + 8, drs_sketch(s, i), s->sketch_bytes);
-    }
-    status = drs_exchange(s, bytes);
+    status = drs_exchange_records(s, s->sketches, s->sketch_bytes, s->sketch_bytes);
     for (i = 0; i < s->n && status >= 0; i++) {
-        memcpy(drs_sketch(s, i), s->all + each * (size_t)i + 8, s->sketch_bytes);
-        for (k = 0; k < s->servers; k++) {
-            const unsigned char *record = s->all + bytes * (size_t)k + each * (size_t)i;
-            if (record[0] > (unsigned char)s->came[i]) s->came[i] = (draco_arrival)record[0];
-            if (k > 0 && s->came[i] == DRACO_ARRIVAL_WHOLE)
-                (void)draco_sketch_merge(&s->c.code, s->key, drs_sketch(s, i), record + 8);
+        memcpy(drs_sketch(s, i), drs_record(s, 0, i, s->sketch_bytes) + 8, s->sketch_bytes);
+        for (k = 1; k < s->servers && s->arrival[i] == DRACO_ARRIVAL_WHOLE; k++)
+            (void)draco_sketch_merge(&s->c.code, s->key, drs_sketch(s, i),
+                                     drs_record(s, k, i, s->sketch_bytes) + 8);
+    }
+    return status;
+}
+
+/* A vote is cast on the digests of all servers' parts together. */
+static draco_status drs_merge_digests(draco_server *s) {
+    draco_status status;
+    int i, k;
+    if (s->servers == 1) return DRACO_OK;
+    status = drs_exchange_records(s, s->values, s->value_bytes, DRACO_DIGEST_BYTES);
+    for (i = 0; i < s->n && status >= 0; i++) {
+        for (k = 0; k < s->servers; k++)
+            memcpy(drs_value(s, i) + (size_t)k * DRACO_DIGEST_BYTES,
+                   drs_record(s, k, i, DRACO_DIGEST_BYTES) + 8, DRACO_DIGEST_BYTES);
+        if (s->arrival[i] == DRACO_ARRIVAL_WHOLE) drs_cast(s, i);
+    }
+    return status;
+}
+
+/* All servers must see the same outcome, or none goes on; verdicts are joined. */
+static draco_status drs_join_verdicts(draco_server *s, draco_status status, draco_verdict *verdicts) {
+    size_t bytes = 8 + (size_t)s->n;
+    int i, k;
+    if (s->servers == 1) return status;
+    memset(s->mine, 0, bytes);
+    s->mine[0] = (unsigned char)(-(int)(status < 0 ? status : DRACO_OK));
+    for (i = 0; i < s->n; i++) s->mine[8 + i] = (unsigned char)verdicts[i];
+    if (drs_exchange(s, s->mine, bytes) < 0) return DRACO_E_TRANSPORT;
+    for (k = 0; k < s->servers; k++) {
+        const unsigned char *record = s->all + bytes * (size_t)k;
+        if (record[0] && status >= 0) status = (draco_status)(-(int)record[0]);
+        for (i = 0; i < s->n; i++) {
+            draco_verdict v = (draco_verdict)record[8 + i];
+            if (v == DRACO_BLAMED || (v == DRACO_MALFORMED && verdicts[i] != DRACO_BLAMED) ||
+                (v == DRACO_ABSENT && verdicts[i] == DRACO_AGREES))
+                verdicts[i] = v;
         }
     }
     return status;
 }
 
-static void drs_count(draco_server *s) {
-    draco_report *r = &s->out.report;
-    int i;
-    r->present = r->agreed = r->blamed = r->absent = r->malformed = r->undecided = 0;
-    for (i = 0; i < s->n; i++) {
-        r->present += s->came[i] == DRACO_ARRIVAL_WHOLE;
-        switch (s->verdicts[i]) {
-        case DRACO_AGREES:
-            r->agreed++;
-            break;
-        case DRACO_BLAMED:
-            r->blamed++;
-            break;
-        case DRACO_ABSENT:
-            r->absent++;
-            break;
-        case DRACO_MALFORMED:
-            r->malformed++;
-            break;
-        case DRACO_UNDECIDED:
-            r->undecided++;
-            break;
-        }
-    }
-}
+/* ---- Steps that kinds of round share ---- */
 
 static draco_verdict drs_verdict_of(draco_arrival arrival) {
     return arrival == DRACO_ARRIVAL_ABSENT      ? DRACO_ABSENT
@@ -1256,62 +1428,75 @@ static draco_verdict drs_verdict_of(draco_arrival arrival) {
                                                 : DRACO_UNDECIDED;
 }
 
-/* Say of everybody what is known when nothing could be decided. */
-static void drs_verdicts_of_arrival(draco_server *s) {
+/* What is known of everybody before anything is decided. */
+static void drs_verdicts_of_arrival(const draco_server *s, draco_verdict *verdicts) {
     int i;
-    for (i = 0; i < s->n; i++) s->verdicts[i] = drs_verdict_of(s->came[i]);
+    for (i = 0; i < s->n; i++) verdicts[i] = drs_verdict_of(s->arrival[i]);
 }
 
-static void drs_point_at_rows(draco_server *s) {
+/* pointers[i]: i's item in an array, or NULL when it is not there. */
+static const void **drs_point_at(draco_server *s, const void *items, size_t bytes) {
     int i;
-    for (i = 0; i < s->n; i++) s->pointers[i] = s->alias[i] >= 0 ? s->rows[s->alias[i]] : NULL;
+    for (i = 0; i < s->n; i++)
+        s->pointers[i] =
+            s->arrival[i] == DRACO_ARRIVAL_WHOLE ? (const char *)items + (size_t)i * bytes : NULL;
+    return s->pointers;
+}
+
+static const void **drs_point_at_messages(draco_server *s) {
+    int i;
+    for (i = 0; i < s->n; i++) s->pointers[i] = s->arrival[i] == DRACO_ARRIVAL_WHOLE ? s->messages[i] : NULL;
+    return s->pointers;
 }
 
 /* Coordinates that one thread combines at a time. */
 #define DRS_RANGE ((size_t)16 * DRACO_BLOCK)
 
-/* sum = what the located weights make of the rows. */
+/* sum = what the weights make of the messages. */
 static draco_status drs_combine(draco_server *s, const uint8_t *exponents, float *sum) {
-    long blocks = (long)((s->count + DRS_RANGE - 1) / DRS_RANGE), b;
-    int failed = 0;
-    drs_point_at_rows(s);
+    long ranges = (long)((s->count + DRS_RANGE - 1) / DRS_RANGE), b;
+    int failed = 0, i;
+    for (i = 0; i < s->n; i++) s->pointers[i] = s->holder[i] >= 0 ? s->messages[s->holder[i]] : NULL;
 #if defined(_OPENMP)
 #pragma omp parallel for schedule(static) reduction(| : failed)
 #endif
-    for (b = 0; b < blocks; b++) {
-        size_t first = (size_t)b * DRS_RANGE, left = s->count - first;
-        size_t count = left < DRS_RANGE ? left : DRS_RANGE;
+    for (b = 0; b < ranges; b++) {
+        size_t first = (size_t)b * DRS_RANGE, rest = s->count - first;
+        size_t count = rest < DRS_RANGE ? rest : DRS_RANGE;
         failed |= draco_combine(&s->c.code, s->weights, s->pointers, s->count, first, count, exponents,
                                 sum + first) < 0;
     }
     return failed ? DRACO_E_RANGE : DRACO_OK;
 }
 
+static draco_status drs_combine_winners(draco_server *s, float *sum) {
+    (void)draco_weights_winners(&s->c.code, s->winners, s->weights);
+    return drs_combine(s, NULL, sum);
+}
+
 static draco_status drs_locate(draco_server *s) {
     draco_status status = drs_merge_sketches(s);
     int i;
     if (status < 0) return status;
-    for (i = 0; i < s->n; i++) s->pointers[i] = s->came[i] == DRACO_ARRIVAL_WHOLE ? drs_sketch(s, i) : NULL;
-    drs_verdicts_of_arrival(s);
-    status = draco_locate(&s->c.code, s->key, s->c.dim, s->pointers, s->locate_work, s->weights, s->verdicts,
-                          &s->out.report);
+    drs_verdicts_of_arrival(s, s->verdicts);
+    status = draco_locate(&s->c.code, s->key, s->c.dim, drs_point_at(s, s->sketches, s->sketch_bytes),
+                          s->locate_work, s->weights, s->verdicts, &s->out.report);
     for (i = 0; i < s->n; i++) /* the transport knows better why a message is not there */
-        if (s->came[i] == DRACO_ARRIVAL_MALFORMED) s->verdicts[i] = DRACO_MALFORMED;
+        if (s->arrival[i] == DRACO_ARRIVAL_MALFORMED) s->verdicts[i] = DRACO_MALFORMED;
     return status;
 }
 
-/* The first group without a winner, in words: what a person needs to find the machines. */
+/* Whose members a person has to look at: the group without a winner. */
 static void drs_explain_group(draco_server *s, draco_status status, const char *what) {
     int g = s->out.report.group, i, j, came = 0, best = 0, room = (int)sizeof s->out.text, used;
     if (g < 0 || g >= s->groups) return;
     for (i = 0; i < s->n; i++) {
         int copies = 0;
-        if (draco_code_group(&s->c.code, i) != g || s->came[i] != DRACO_ARRIVAL_WHOLE) continue;
+        if (draco_code_group(&s->c.code, i) != g || s->arrival[i] != DRACO_ARRIVAL_WHOLE) continue;
         came++;
         for (j = 0; j < s->n; j++)
-            copies += draco_code_group(&s->c.code, j) == g && s->came[j] == DRACO_ARRIVAL_WHOLE &&
-                      memcmp(s->tokens + (size_t)i * s->token_bytes, s->tokens + (size_t)j * s->token_bytes,
-                             s->token_bytes) == 0;
+            copies += draco_code_group(&s->c.code, j) == g && s->arrival[j] == DRACO_ARRIVAL_WHOLE &&
+                      memcmp(drs_value(s, i), drs_value(s, j), s->value_bytes) == 0;
         if (copies > best) best = copies;
     }
     if (status == DRACO_E_AMBIGUOUS)
@@ -1326,57 +1511,55 @@ static void drs_explain_group(draco_server *s, draco_status status, const char *
             used += snprintf(s->out.text + used, (size_t)(room - used), " %d", i);
 }
 
-static draco_status drs_plain_round(draco_server *s, uint64_t step, const float *params, float *sum) {
-    draco_request request;
-    draco_status status;
-    request = drs_question(s, DRACO_REQUEST_MESSAGE, step, params, s->message_bytes);
-    status = drs_ask(s, &request, NULL);
-    if (status < 0) return status;
-    status = drs_locate(s);
+/* ---- Kind: plain. Messages are folded into sketches as they come ---- */
+
+static int drs_always(const draco_server_config *c) {
+    (void)c;
+    return 1;
+}
+
+static int drs_is_repetition(const draco_server_config *c) {
+    return c->code.scheme == DRACO_REPETITION;
+}
+
+static size_t drs_message_reply(const draco_server *s) {
+    return s->message_bytes;
+}
+
+static draco_status drs_finish_plain(draco_server *s, uint64_t step, const float *params, float *sum) {
+    draco_status status = drs_locate(s);
+    (void)step, (void)params;
     if (status < 0) drs_explain_group(s, status, "messages");
     if (status < 0 || status == DRACO_MORE) return status;
     return drs_combine(s, NULL, sum) < 0 ? DRACO_E_RANGE : status;
 }
 
-/* All servers must see the same outcome of the first half, or none goes on; verdicts are joined. */
-static draco_status drs_join_verdicts(draco_server *s, draco_status status, draco_verdict *verdicts) {
-    size_t bytes = 8 + (size_t)s->n;
-    int i, k;
-    if (s->servers == 1) return status;
-    memset(s->mine, 0, bytes);
-    s->mine[0] = (unsigned char)(-(int)(status < 0 ? status : DRACO_OK));
-    for (i = 0; i < s->n; i++) s->mine[8 + i] = (unsigned char)verdicts[i];
-    if (drs_exchange(s, bytes) < 0) return DRACO_E_TRANSPORT;
-    for (k = 0; k < s->servers; k++) {
-        const unsigned char *record = s->all + bytes * (size_t)k;
-        if (record[0] && status >= 0) status = (draco_status)(-(int)record[0]);
-        for (i = 0; i < s->n; i++) {
-            draco_verdict v = (draco_verdict)record[8 + i];
-            if (v == DRACO_BLAMED || (v == DRACO_MALFORMED && verdicts[i] != DRACO_BLAMED) ||
-                (v == DRACO_ABSENT && verdicts[i] == DRACO_AGREES))
-                verdicts[i] = v;
-        }
-    }
-    return status;
+/* ---- Kind: prime. The exponents are agreed on by vote before the workers encode ---- */
+
+static int drs_prime_chosen(const draco_server_config *c) {
+    return drs_is_prime(&c->code);
+}
+
+static size_t drs_exponent_reply(const draco_server *s) {
+    return (size_t)s->c.code.r * draco_exponent_bytes(s->count);
+}
+
+static void drs_prime_sizes(draco_server *s) {
+    s->small_bytes = drs_most(s->small_bytes, drs_exponent_reply(s));
+    s->exponent_bytes = draco_exponent_bytes(s->count);
+    s->exponent_work_bytes = draco_exponents_work_bytes(&s->c.code, s->count);
 }
 
 /* The exponents that every worker is to encode with, decided by vote over each part's holders. */
-static draco_status drs_agree_exponents(draco_server *s, uint64_t step, const float *params) {
-    draco_request request;
+static draco_status drs_agree_exponents(draco_server *s) {
     draco_status status;
     int i;
-    request = drs_question(s, DRACO_REQUEST_EXPONENTS, step, params,
-                           (size_t)s->c.code.r * draco_exponent_bytes(s->count));
-    status = drs_ask(s, &request, NULL);
-    if (status < 0) return status;
+    drs_verdicts_of_arrival(s, s->early);
+    status = draco_exponents_decide(
+        &s->c.code, (const uint8_t *const *)(const void *)drs_point_at(s, s->small, s->small_bytes), s->count,
+        s->exponent_work, s->exponents, s->early, &s->out.report);
     for (i = 0; i < s->n; i++) {
-        s->pointers[i] = s->came[i] == DRACO_ARRIVAL_WHOLE ? s->small + (size_t)i * s->small_bytes : NULL;
-        s->early[i] = drs_verdict_of(s->came[i]);
-    }
-    status = draco_exponents_decide(&s->c.code, (const uint8_t *const *)(const void *)s->pointers, s->count,
-                                    s->exponent_work, s->exponents, s->early, &s->out.report);
-    for (i = 0; i < s->n; i++) {
-        if (s->came[i] == DRACO_ARRIVAL_MALFORMED) s->early[i] = DRACO_MALFORMED;
+        if (s->arrival[i] == DRACO_ARRIVAL_MALFORMED) s->early[i] = DRACO_MALFORMED;
         s->verdicts[i] = s->early[i];
     }
     status = drs_join_verdicts(s, status, s->early);
@@ -1386,18 +1569,18 @@ static draco_status drs_agree_exponents(draco_server *s, uint64_t step, const fl
     return status;
 }
 
-static draco_status drs_prime_round(draco_server *s, uint64_t step, const float *params, float *sum) {
-    draco_request request;
-    draco_status status = drs_agree_exponents(s, step, params);
+static draco_status drs_finish_prime(draco_server *s, uint64_t step, const float *params, float *sum) {
+    draco_request request = drs_request(s, step, NULL, s->message_bytes);
+    draco_status status = drs_agree_exponents(s);
     int i;
+    (void)params;
     if (status < 0) return status;
-    request = drs_question(s, DRACO_REQUEST_ENCODED, step, NULL, s->message_bytes);
     request.extra = s->exponents;
     request.extra_bytes = draco_exponent_bytes(s->count);
-    status = drs_ask(s, &request, NULL);
+    status = drs_collect(s, &drs_encoded, &request, NULL);
     if (status < 0) return status;
     status = drs_locate(s);
-    /* Who lied about an exponent has lied in this round, however good the message that followed. */
+    /* A lie about an exponent is a lie in this round, however good the message that followed. */
     for (i = 0; i < s->n; i++)
         if (s->early[i] == DRACO_BLAMED || (s->early[i] == DRACO_MALFORMED && s->verdicts[i] == DRACO_AGREES))
             s->verdicts[i] = s->early[i];
@@ -1405,55 +1588,44 @@ static draco_status drs_prime_round(draco_server *s, uint64_t step, const float 
     return drs_combine(s, s->exponents, sum) < 0 ? DRACO_E_RANGE : status;
 }
 
-/* Several servers: a vote is cast on the digests of all slices together. */
-static draco_status drs_merge_digests(draco_server *s) {
-    size_t each = 8 + DRACO_DIGEST_BYTES, bytes = each * (size_t)s->n;
-    draco_status status;
-    int i, k;
-    if (s->servers == 1) return DRACO_OK;
-    for (i = 0; i < s->n; i++) {
-        unsigned char *record = s->mine + each * (size_t)i;
-        memset(record, 0, 8);
-        record[0] = (unsigned char)s->came[i];
-        memcpy(record + 8, s->tokens + (size_t)i * s->token_bytes, DRACO_DIGEST_BYTES);
-    }
-    status = drs_exchange(s, bytes);
-    for (i = 0; i < s->n && status >= 0; i++) {
-        for (k = 0; k < s->servers; k++) {
-            const unsigned char *record = s->all + bytes * (size_t)k + each * (size_t)i;
-            if (record[0] > (unsigned char)s->came[i]) s->came[i] = (draco_arrival)record[0];
-            memcpy(s->tokens + (size_t)i * s->token_bytes + (size_t)k * DRACO_DIGEST_BYTES, record + 8,
-                   DRACO_DIGEST_BYTES);
-        }
-        if (s->came[i] == DRACO_ARRIVAL_WHOLE) drs_cast(s, i);
-    }
-    return status;
+/* ---- Kind: digest first. Digests are voted on, and one message a group is fetched ---- */
+
+static int drs_digest_chosen(const draco_server_config *c) {
+    return c->digest_first;
 }
 
-/* Close every group's box; winners[g] is a member with the winning token. */
-static draco_status drs_close_boxes(draco_server *s) {
+static draco_status drs_digest_check(const draco_server_config *c) {
+    if (c->code.scheme != DRACO_REPETITION) return DRACO_E_ARGUMENT;
+    return c->digest ? DRS_NEED(c->transport, fetch) : DRACO_E_NULL;
+}
+
+static void drs_digest_sizes(draco_server *s) {
+    s->value_bytes = DRACO_DIGEST_BYTES * (size_t)s->servers;
+}
+
+static size_t drs_digest_reply(const draco_server *s) {
+    (void)s;
+    return DRACO_DIGEST_BYTES;
+}
+
+static draco_status drs_close_tallies(draco_server *s) {
     draco_status status = DRACO_OK;
     int g, i;
-    drs_verdicts_of_arrival(s);
-    s->out.report.group = -1;
+    drs_verdicts_of_arrival(s, s->verdicts);
     for (g = 0; g < s->groups; g++) {
-        size_t winner = 0;
-        draco_verdict *seats = s->early;
+        size_t winner;
         draco_status one;
         for (i = 0; i < s->n; i++)
-            if (draco_code_group(&s->c.code, i) == g && s->came[i] != DRACO_ARRIVAL_WHOLE)
-                (void)draco_tally_spoil(&s->boxes[g], (size_t)s->seat[i], drs_verdict_of(s->came[i]));
-        one = draco_tally_close(&s->boxes[g], &winner, seats);
+            if (draco_code_group(&s->c.code, i) == g && s->arrival[i] != DRACO_ARRIVAL_WHOLE)
+                (void)draco_tally_spoil(&s->tallies[g], (size_t)s->seat[i], s->verdicts[i]);
+        one = draco_tally_close(&s->tallies[g], &winner, s->early);
         if (one != DRACO_OK) {
             if (status == DRACO_OK) s->out.report.group = g;
             status = one < 0 ? one : DRACO_E_NO_MAJORITY;
             continue;
         }
-        for (i = 0; i < s->n; i++) {
-            if (draco_code_group(&s->c.code, i) != g) continue;
-            s->verdicts[i] = seats[s->seat[i]];
-            if ((size_t)s->seat[i] == winner) s->winners[g] = i;
-        }
+        for (i = 0; i < s->n; i++)
+            if (draco_code_group(&s->c.code, i) == g) s->verdicts[i] = s->early[s->seat[i]];
     }
     return status;
 }
@@ -1466,138 +1638,176 @@ static int drs_next_candidate(const draco_server *s, int g, int after) {
     return -1;
 }
 
-/* Is the body that came the one that this worker's digest promised? */
-static int drs_body_matches(draco_server *s, int worker) {
+/* Is the message that came the one that this worker's digest promised? */
+static int drs_keeps_promise(draco_server *s, int worker) {
     uint8_t digest[DRACO_DIGEST_BYTES];
-    const uint8_t *promised = s->tokens + (size_t)worker * s->token_bytes;
+    const uint8_t *promised = drs_value(s, worker);
     if (s->servers > 1) promised += (size_t)s->c.transport->server * DRACO_DIGEST_BYTES;
-    return s->c.digest(s->c.digest_ctx, s->rows[worker], s->message_bytes, digest) >= 0 &&
+    return s->c.digest(s->c.digest_ctx, s->messages[worker], s->message_bytes, digest) >= 0 &&
            memcmp(digest, promised, DRACO_DIGEST_BYTES) == 0;
 }
 
-/* Ask one member of each open group for its body; who fails is named and the next one is asked. */
-static draco_status drs_fetch_bodies(draco_server *s, uint64_t step) {
-    int g, open = s->groups;
-    for (g = 0; g < s->groups; g++) s->winners[g] = -1 - drs_next_candidate(s, g, -1) - 1;
-    while (open > 0) {
-        draco_request request;
+/* The candidate has sent its message or failed to: it wins, or the next one is tried. */
+static void drs_judge_candidate(draco_server *s, int g) {
+    int worker = s->candidates[g], whole = s->arrival[worker] == DRACO_ARRIVAL_WHOLE;
+    if (whole && drs_keeps_promise(s, worker)) {
+        s->winners[g] = worker;
+        return;
+    }
+    s->verdicts[worker] = whole ? DRACO_BLAMED : drs_verdict_of(s->arrival[worker]);
+    drs_free_message(s, worker);
+    s->candidates[g] = drs_next_candidate(s, g, worker);
+}
+
+/* Fetch the message of one member of each group, until each has one that its digest promised. */
+static draco_status drs_fetch_messages(draco_server *s, uint64_t step) {
+    int g, open;
+    for (g = 0; g < s->groups; g++) {
+        s->winners[g] = -1;
+        s->candidates[g] = drs_next_candidate(s, g, -1);
+    }
+    for (;;) {
+        draco_request request = drs_request(s, step, NULL, s->message_bytes);
         draco_status status;
         memset(s->whom, 0, (size_t)s->n);
-        for (g = 0; g < s->groups; g++) {
+        for (g = open = 0; g < s->groups; g++) {
             if (s->winners[g] >= 0) continue;
-            if (s->winners[g] == -1) { /* nobody is left to ask */
+            if (s->candidates[g] < 0) {
                 s->out.report.group = g;
                 return DRACO_E_NO_MAJORITY;
             }
-            s->whom[-s->winners[g] - 2] = 1;
+            s->whom[s->candidates[g]] = 1;
+            open++;
         }
-        request = drs_question(s, DRACO_REQUEST_BODY, step, NULL, s->message_bytes);
-        status = drs_ask(s, &request, s->whom);
+        if (!open) return DRACO_OK;
+        status = drs_collect(s, &drs_bodies, &request, s->whom);
         if (status < 0) return status;
-        for (g = 0; g < s->groups; g++) {
-            int asked = -s->winners[g] - 2;
-            if (s->winners[g] >= 0) continue;
-            if (s->came[asked] == DRACO_ARRIVAL_WHOLE && drs_body_matches(s, asked)) {
-                s->winners[g] = asked;
-                open--;
-                continue;
-            }
-            s->verdicts[asked] =
-                s->came[asked] == DRACO_ARRIVAL_WHOLE ? DRACO_BLAMED : drs_verdict_of(s->came[asked]);
-            drs_free_row(s, asked);
-            s->winners[g] = -1 - drs_next_candidate(s, g, asked) - 1;
-        }
+        for (g = 0; g < s->groups; g++)
+            if (s->winners[g] < 0) drs_judge_candidate(s, g);
     }
-    return DRACO_OK;
 }
 
-static draco_status drs_digest_round(draco_server *s, uint64_t step, const float *params, float *sum) {
-    draco_request request;
-    draco_status status;
-    request = drs_question(s, DRACO_REQUEST_DIGEST, step, params, DRACO_DIGEST_BYTES);
-    status = drs_ask(s, &request, NULL);
-    if (status >= 0) status = drs_merge_digests(s);
+static draco_status drs_finish_digest(draco_server *s, uint64_t step, const float *params, float *sum) {
+    draco_status status = drs_merge_digests(s);
+    (void)params;
     if (status < 0) return status;
-    status = drs_close_boxes(s);
-    if (status < 0) drs_explain_group(s, status, "digests");
-    if (status < 0) return status;
-    status = drs_join_verdicts(s, drs_fetch_bodies(s, step), s->verdicts);
+    status = drs_close_tallies(s);
+    if (status < 0) {
+        drs_explain_group(s, status, "digests");
+        return status;
+    }
+    status = drs_join_verdicts(s, drs_fetch_messages(s, step), s->verdicts);
     if (status == DRACO_E_NO_MAJORITY && !s->out.text[0])
         (void)snprintf(s->out.text, sizeof s->out.text,
-                       "group %d: no member sent the body that its digest promised", s->out.report.group);
-    if (status < 0) return status;
-    (void)draco_weights_winners(&s->c.code, s->winners, s->weights);
-    return drs_combine(s, NULL, sum) < 0 ? DRACO_E_RANGE : DRACO_OK;
+                       "group %d: no member sent the message that its digest promised", s->out.report.group);
+    return status < 0 ? status : drs_combine_winners(s, sum);
 }
 
-/* Votes of one group's whole rows, equal to within the tolerance. */
+/* ---- Kind: tolerant. Messages are compared with each other, equal to within the tolerance ---- */
+
+static int drs_tolerant_chosen(const draco_server_config *c) {
+    return c->abs_tol > 0 || c->rel_tol > 0;
+}
+
+/* Whole messages on one server, and nothing that another kind does. */
+static draco_status drs_tolerant_check(const draco_server_config *c) {
+    if (c->transport->servers > 1) return DRACO_E_CONFIG;
+    return c->code.scheme != DRACO_REPETITION || c->digest_first ? DRACO_E_ARGUMENT : DRACO_OK;
+}
+
 static draco_status drs_tolerant_group(draco_server *s, int g) {
     size_t winner = 0;
     draco_status status;
     int i;
     for (i = 0; i < s->n; i++)
         if (draco_code_group(&s->c.code, i) == g)
-            s->pointers[s->seat[i]] = s->came[i] == DRACO_ARRIVAL_WHOLE ? s->rows[i] : NULL;
+            s->pointers[s->seat[i]] = s->arrival[i] == DRACO_ARRIVAL_WHOLE ? s->messages[i] : NULL;
     status =
         draco_vote_tolerant((const float *const *)(const void *)s->pointers, (size_t)s->group_size[g],
                             s->count, s->c.abs_tol, s->c.rel_tol, (size_t)s->c.code.s + 1, &winner, s->early);
     if (status != DRACO_OK) return status < 0 ? status : DRACO_E_NO_MAJORITY;
     for (i = 0; i < s->n; i++) {
         if (draco_code_group(&s->c.code, i) != g) continue;
-        if (s->came[i] == DRACO_ARRIVAL_WHOLE) s->verdicts[i] = s->early[s->seat[i]];
+        if (s->arrival[i] == DRACO_ARRIVAL_WHOLE) s->verdicts[i] = s->early[s->seat[i]];
         if ((size_t)s->seat[i] == winner) s->winners[g] = i;
     }
     return DRACO_OK;
 }
 
-/* Whole rows, looked at together: the tolerant vote and the rules. */
-static draco_status drs_rows_round(draco_server *s, uint64_t step, const float *params, float *sum) {
-    draco_request request;
-    draco_status status;
-    int i, g;
-    request = drs_question(s, DRACO_REQUEST_MESSAGE, step, params, s->message_bytes);
-    status = drs_ask(s, &request, NULL);
-    if (status < 0) return status;
-    drs_verdicts_of_arrival(s);
-    if (s->c.rule) {
-        draco_inputs in;
-        memset(&in, 0, sizeof in);
-        for (i = 0; i < s->n; i++) s->pointers[i] = s->came[i] == DRACO_ARRIVAL_WHOLE ? s->rows[i] : NULL;
-        in.n = s->n;
-        in.d = s->count;
-        in.rows = (const float *const *)(const void *)s->pointers;
-        in.code = &s->c.code;
-        in.step = step;
-        in.params = params;
-        in.f = s->c.rule_f;
-        return s->c.rule->aggregate(s->c.rule->ctx, &in, sum, s->verdicts, &s->out.report);
-    }
-    s->out.report.group = -1;
-    for (g = 0; g < s->groups && status >= 0; g++) {
-        status = drs_tolerant_group(s, g);
+static draco_status drs_finish_tolerant(draco_server *s, uint64_t step, const float *params, float *sum) {
+    int g;
+    (void)step, (void)params;
+    drs_verdicts_of_arrival(s, s->verdicts);
+    for (g = 0; g < s->groups; g++) {
+        draco_status status = drs_tolerant_group(s, g);
         if (status >= 0) continue;
         s->out.report.group = g;
         (void)snprintf(s->out.text, sizeof s->out.text, "group %d: no message has %d in agreement with it", g,
                        s->c.code.s + 1);
+        return status;
     }
-    if (status < 0) return status;
-    (void)draco_weights_winners(&s->c.code, s->winners, s->weights);
-    return drs_combine(s, NULL, sum) < 0 ? DRACO_E_RANGE : DRACO_OK;
+    return drs_combine_winners(s, sum);
 }
+
+/* ---- Kind: rule. Messages are plain gradients, handed to an aggregation rule ---- */
+
+static int drs_rule_chosen(const draco_server_config *c) {
+    return c->rule != NULL;
+}
+
+static draco_status drs_rule_check(const draco_server_config *c) {
+    draco_status status = drs_tolerant_check(c);
+    if (status >= 0) status = DRS_NEED(c->rule, aggregate);
+    return status >= 0 && drs_tolerant_chosen(c) ? DRACO_E_ARGUMENT : status;
+}
+
+static draco_status drs_finish_rule(draco_server *s, uint64_t step, const float *params, float *sum) {
+    draco_inputs in;
+    drs_verdicts_of_arrival(s, s->verdicts);
+    memset(&in, 0, sizeof in);
+    in.n = s->n;
+    in.d = s->count;
+    in.rows = (const float *const *)(const void *)drs_point_at_messages(s);
+    in.code = &s->c.code;
+    in.step = step;
+    in.params = params;
+    in.f = s->c.rule_f;
+    return s->c.rule->aggregate(s->c.rule->ctx, &in, sum, s->verdicts, &s->out.report);
+}
+
+/* ---- The kinds of round: a server's is the first that its configuration chooses ---- */
+
+static const drs_kind drs_kinds[] = {
+    {"rule", drs_rule_chosen, drs_rule_check, NULL, 0, &drs_all_messages, drs_message_reply, drs_finish_rule},
+    {"tolerant", drs_tolerant_chosen, drs_tolerant_check, NULL, 0, &drs_compared, drs_message_reply,
+     drs_finish_tolerant},
+    {"digest first", drs_digest_chosen, drs_digest_check, drs_digest_sizes, 0, &drs_digests, drs_digest_reply,
+     drs_finish_digest},
+    {"prime", drs_prime_chosen, NULL, drs_prime_sizes, 1, &drs_reported, drs_exponent_reply,
+     drs_finish_prime},
+    {"repetition", drs_is_repetition, NULL, NULL, 1, &drs_fingerprints, drs_message_reply, drs_finish_plain},
+    {"cyclic", drs_always, NULL, NULL, 1, &drs_sketched, drs_message_reply, drs_finish_plain},
+};
+
+static const drs_kind *drs_kind_of(const draco_server_config *c) {
+    const drs_kind *kind = drs_kinds;
+    while (!kind->chosen(c)) kind++;
+    return kind;
+}
+
+/* ---- Server: rounds ---- */
 
 static draco_status drs_new_keys(draco_server *s) {
     draco_seed seed;
     draco_status status = DRACO_OK;
-    if (s->c.secret) {
+    memset(&seed, 0, sizeof seed);
+    if (s->c.secret)
         seed = *s->c.secret;
-    } else if (!s->servers || s->servers == 1 || s->c.transport->server == 0) {
+    else if (s->servers == 1 || s->c.transport->server == 0)
         status = draco_seed_random(&seed);
-    } else {
-        memset(&seed, 0, sizeof seed);
-    }
     if (s->servers > 1 && status >= 0) { /* the first server's secret is everybody's */
         memcpy(s->mine, seed.bytes, sizeof seed.bytes);
-        status = drs_exchange(s, sizeof seed.bytes);
+        status = drs_exchange(s, s->mine, sizeof seed.bytes);
         if (status >= 0) memcpy(seed.bytes, s->all, sizeof seed.bytes);
     }
     if (status >= 0) status = draco_sketch_key_init(&s->c.code, &seed, s->key);
@@ -1606,50 +1816,58 @@ static draco_status drs_new_keys(draco_server *s) {
 }
 
 static void drs_begin_round(draco_server *s) {
-    int i;
+    int i, g;
     for (i = 0; i < s->n; i++) {
-        drs_free_row(s, i);
-        s->alias[i] = -1;
-        s->came[i] = DRACO_ARRIVAL_WAITING;
+        drs_free_message(s, i);
+        s->holder[i] = -1;
+        s->arrival[i] = DRACO_ARRIVAL_WAITING;
         s->verdicts[i] = DRACO_UNDECIDED;
         s->busy[i] = 0;
     }
+    for (g = 0; g < s->groups; g++)
+        (void)draco_tally_open(&s->tallies[g], (size_t)s->group_size[g], s->value_bytes,
+                               (size_t)s->c.code.s + 1, s->tally_memory + (size_t)g * s->tally_bytes);
     memset(&s->out, 0, sizeof s->out);
     s->out.report.group = -1;
     s->out.verdicts = s->verdicts;
     s->waited = 0;
-    drs_open_boxes(s);
+}
+
+static void drs_end_round(draco_server *s, draco_status status, double seconds) {
+    draco_report *report = &s->out.report;
+    int count[DRACO_MALFORMED + 1] = {0, 0, 0, 0, 0}, i;
+    s->out.status = status;
+    s->out.seconds = seconds;
+    s->out.server_seconds = seconds - s->waited;
+    report->present = 0;
+    for (i = 0; i < s->n; i++) {
+        s->out.server_seconds += s->busy[i];
+        report->present += s->arrival[i] == DRACO_ARRIVAL_WHOLE;
+        count[s->verdicts[i]]++;
+    }
+    report->undecided = count[DRACO_UNDECIDED];
+    report->agreed = count[DRACO_AGREES];
+    report->blamed = count[DRACO_BLAMED];
+    report->absent = count[DRACO_ABSENT];
+    report->malformed = count[DRACO_MALFORMED];
+    if (status < 0 && !s->out.text[0])
+        (void)snprintf(s->out.text, sizeof s->out.text, "%s (%d present, %d absent, %d malformed)",
+                       draco_status_text(status), report->present, report->absent, report->malformed);
 }
 
 DRACO_API draco_status draco_server_round(draco_server *s, uint64_t step, const float *params, float *sum,
                                           draco_round *round) {
     double begin = drs_now();
+    draco_request request;
     draco_status status;
-    int i;
-    if (!s || !params || !sum) return DRACO_E_ARGUMENT;
+    if (!s || !params || !sum) return DRACO_E_NULL;
     drs_begin_round(s);
     params += s->first;
-    sum += s->first;
-    status = drs_sketches(s) && !s->c.digest_first ? drs_new_keys(s) : DRACO_OK;
-    if (status >= 0) {
-        if (!drs_sketches(s))
-            status = drs_rows_round(s, step, params, sum);
-        else if (s->c.digest_first)
-            status = drs_digest_round(s, step, params, sum);
-        else if (drs_is_prime(&s->c.code))
-            status = drs_prime_round(s, step, params, sum);
-        else
-            status = drs_plain_round(s, step, params, sum);
-    }
-    drs_count(s);
-    s->out.status = status;
-    s->out.seconds = drs_now() - begin;
-    s->out.server_seconds = s->out.seconds - s->waited;
-    for (i = 0; i < s->n; i++) s->out.server_seconds += s->busy[i];
-    if (status < 0 && !s->out.text[0])
-        (void)snprintf(s->out.text, sizeof s->out.text, "%s (%d present, %d absent, %d malformed)",
-                       draco_status_text(status), s->out.report.present, s->out.report.absent,
-                       s->out.report.malformed);
+    request = drs_request(s, step, params, s->kind->reply_bytes(s));
+    status = s->kind->keyed ? drs_new_keys(s) : DRACO_OK;
+    if (status >= 0) status = drs_collect(s, s->kind->intake, &request, NULL);
+    if (status >= 0) status = s->kind->finish(s, step, params, sum + s->first);
+    drs_end_round(s, status, drs_now() - begin);
     if (round) *round = s->out;
     return status;
 }
@@ -1659,17 +1877,16 @@ DRACO_API draco_status draco_server_probe(draco_server *s, uint64_t step, const 
     draco_request request;
     draco_status status;
     int i, j, used = 0;
-    if (!s || !params || !classes || !count) return DRACO_E_ARGUMENT;
+    if (!s || !params || !classes || !count) return DRACO_E_NULL;
     drs_begin_round(s);
-    request = drs_question(s, DRACO_REQUEST_PROBE, step, params + s->first, DRACO_DIGEST_BYTES);
-    status = drs_ask(s, &request, NULL);
+    request = drs_request(s, step, params + s->first, DRACO_DIGEST_BYTES);
+    status = drs_collect(s, &drs_probes, &request, NULL);
     if (status < 0) return status;
     for (i = 0; i < s->n; i++) {
         classes[i] = -1;
-        if (s->came[i] != DRACO_ARRIVAL_WHOLE) continue;
+        if (s->arrival[i] != DRACO_ARRIVAL_WHOLE) continue;
         for (j = 0; j < i && classes[i] < 0; j++)
-            if (classes[j] >= 0 && memcmp(s->small + (size_t)i * s->small_bytes,
-                                          s->small + (size_t)j * s->small_bytes, DRACO_DIGEST_BYTES) == 0)
+            if (classes[j] >= 0 && memcmp(drs_small(s, i), drs_small(s, j), DRACO_DIGEST_BYTES) == 0)
                 classes[i] = classes[j];
         if (classes[i] < 0) classes[i] = used++;
     }
@@ -1678,105 +1895,40 @@ DRACO_API draco_status draco_server_probe(draco_server *s, uint64_t step, const 
 }
 
 static draco_status drs_check_server(const draco_server_config *c) {
-    const draco_transport *t = c ? c->transport : NULL;
-    int servers, tolerant;
-    if (!t || c->dim == 0 || t->size < sizeof(size_t)) return DRACO_E_ARGUMENT;
-    servers = drs_servers(t);
-    tolerant = c->abs_tol > 0 || c->rel_tol > 0;
-    if (!DRS_HAS(t, broadcast) || !DRS_HAS(t, collect)) return DRACO_E_ARGUMENT;
+    const draco_transport *t = c->transport;
+    draco_status status;
+    if (!t || !drs_allocator_ok(&c->allocator)) return DRACO_E_NULL;
+    status = DRS_NEED(t, broadcast);
+    if (status >= 0) status = DRS_NEED(t, collect);
+    if (status >= 0 && t->servers > 1) status = DRS_NEED(t, exchange);
+    if (status < 0) return status;
     if (t->workers != c->code.n) return DRACO_E_CONFIG;
-    if (servers > 1 && (!DRS_HAS(t, exchange) || c->rule || tolerant)) return DRACO_E_CONFIG;
-    if (c->rule && (!DRS_HAS(c->rule, aggregate) || tolerant || c->digest_first)) return DRACO_E_ARGUMENT;
-    if (c->rule && c->code.scheme != DRACO_REPETITION) return DRACO_E_ARGUMENT;
-    if (!(c->abs_tol >= 0) || !(c->rel_tol >= 0)) return DRACO_E_ARGUMENT;
-    if ((tolerant || c->digest_first) && c->code.scheme != DRACO_REPETITION) return DRACO_E_ARGUMENT;
-    if (c->digest_first && (!c->digest || tolerant || !DRS_HAS(t, fetch))) return DRACO_E_ARGUMENT;
-    return DRACO_OK;
-}
-
-static void drs_seat_workers(draco_server *s) {
-    int i, g;
-    for (i = 0; i < s->n; i++) {
-        g = draco_code_group(&s->c.code, i);
-        s->seat[i] = s->group_size[g]++;
-    }
-}
-
-static size_t drs_box_memory(const draco_server *s) {
-    size_t bytes = 64;
-    int g;
-    for (g = 0; g < s->groups; g++)
-        bytes += (draco_tally_bytes((size_t)s->group_size[g], s->token_bytes) + 63) & ~(size_t)63;
-    return bytes;
-}
-
-/* Everything a server holds besides rows, whose number depends on what comes. */
-static int drs_server_memory(draco_server *s) {
-    const draco_allocator *a = &s->c.allocator;
-    size_t n = (size_t)s->n, blocks = draco_exponent_bytes(s->count), record;
-    int prime = drs_is_prime(&s->c.code);
-    s->small_bytes = DRACO_DIGEST_BYTES;
-    if (prime && (size_t)s->c.code.r * blocks > s->small_bytes) s->small_bytes = (size_t)s->c.code.r * blocks;
-    s->sketch_bytes = (draco_sketch_bytes(&s->c.code) + 63) & ~(size_t)63;
-    s->token_bytes = DRACO_DIGEST_BYTES * (size_t)s->servers;
-    if (!s->c.digest_first) s->token_bytes = DRACO_FINGERPRINT_BYTES;
-    record = 8 + s->sketch_bytes;
-    if (record < 8 + DRACO_DIGEST_BYTES) record = 8 + DRACO_DIGEST_BYTES;
-    s->exchange_bytes = s->servers > 1 ? record * n + 4096 : 1;
-    s->rows = (void **)drs_zalloc(a, n, sizeof *s->rows);
-    s->pool = (void **)drs_zalloc(a, n, sizeof *s->pool);
-    s->alias = (int *)drs_zalloc(a, n, sizeof *s->alias);
-    s->came = (draco_arrival *)drs_zalloc(a, n, sizeof *s->came);
-    s->ended = (unsigned char *)drs_zalloc(a, n, 1);
-    s->folded = (size_t *)drs_zalloc(a, n, sizeof *s->folded);
-    s->busy = (double *)drs_zalloc(a, n, sizeof *s->busy);
-    s->small = (unsigned char *)drs_zalloc(a, n, s->small_bytes);
-    s->key = drs_zalloc(a, 1, draco_sketch_key_bytes(&s->c.code));
-    s->sketches = drs_zalloc(a, n, s->sketch_bytes);
-    s->locate_work = drs_zalloc(a, 1, draco_locate_work_bytes(&s->c.code));
-    s->weights = drs_zalloc(a, 1, draco_weights_bytes(&s->c.code));
-    s->pointers = (const void **)drs_zalloc(a, n, sizeof *s->pointers);
-    s->tokens = (uint8_t *)drs_zalloc(a, n, s->token_bytes);
-    s->boxes = (draco_tally *)drs_zalloc(a, (size_t)s->groups, sizeof *s->boxes);
-    s->seat = (int *)drs_zalloc(a, n, sizeof *s->seat);
-    s->group_size = (int *)drs_zalloc(a, (size_t)s->groups, sizeof *s->group_size);
-    s->winners = (int *)drs_zalloc(a, (size_t)s->groups, sizeof *s->winners);
-    s->exponents = (uint8_t *)drs_zalloc(a, 1, blocks);
-    s->exponent_work =
-        prime ? drs_zalloc(a, 1, draco_exponents_work_bytes(&s->c.code, s->count)) : s->exponents;
-    s->whom = (unsigned char *)drs_zalloc(a, n, 1);
-    s->mine = (unsigned char *)drs_zalloc(a, 1, s->exchange_bytes);
-    s->all = (unsigned char *)drs_zalloc(a, (size_t)s->servers, s->exchange_bytes);
-    s->verdicts = (draco_verdict *)drs_zalloc(a, n, sizeof *s->verdicts);
-    s->early = (draco_verdict *)drs_zalloc(a, n, sizeof *s->early);
-    if (!s->seat || !s->group_size) return 0;
-    drs_seat_workers(s);
-    s->box_memory = drs_zalloc(a, 1, drs_box_memory(s));
-    return s->rows && s->pool && s->alias && s->came && s->ended && s->folded && s->busy && s->small &&
-           s->key && s->sketches && s->locate_work && s->weights && s->pointers && s->tokens && s->boxes &&
-           s->winners && s->exponents && s->exponent_work && s->whom && s->mine && s->all && s->verdicts &&
-           s->early && s->box_memory;
+    if (c->dim == 0 || !(c->abs_tol >= 0) || !(c->rel_tol >= 0)) return DRACO_E_ARGUMENT;
+    return drs_kind_of(c)->check ? drs_kind_of(c)->check(c) : DRACO_OK;
 }
 
 DRACO_API draco_status draco_server_open(draco_server **server, const draco_server_config *config) {
-    draco_status status = drs_check_server(config);
+    draco_status status;
     draco_server *s;
-    if (!server || status < 0) return server ? status : DRACO_E_ARGUMENT;
+    if (!server || !config) return DRACO_E_NULL;
+    status = drs_check_server(config);
+    if (status < 0) return status;
     s = (draco_server *)drs_zalloc(&config->allocator, 1, sizeof *s);
     if (!s) return DRACO_E_MEMORY;
     s->c = *config;
     status = draco_code_init(&s->c.code);
-    if (status < 0) {
-        drs_release(&config->allocator, s);
-        return status;
+    if (status >= 0) {
+        s->kind = drs_kind_of(config);
+        s->n = s->c.code.n;
+        s->groups = s->c.code.groups;
+        s->servers = config->transport->servers > 1 ? config->transport->servers : 1;
+        draco_shard(config->dim, s->servers, config->transport->server, &s->first, &s->count);
+        s->message_bytes = draco_message_bytes(&s->c.code, s->count);
+        if (s->count == 0) status = DRACO_E_CONFIG;
+        if (status >= 0 && s->message_bytes == 0) status = DRACO_E_ARGUMENT;
+        if (status >= 0 && !drs_server_memory(s)) status = DRACO_E_MEMORY;
     }
-    s->n = s->c.code.n;
-    s->groups = s->c.code.groups;
-    s->servers = drs_servers(config->transport);
-    draco_shard(config->dim, s->servers, config->transport->server, &s->first, &s->count);
-    s->message_bytes = draco_message_bytes(&s->c.code, s->count);
-    if (s->count == 0 || !drs_server_memory(s)) {
-        status = s->count == 0 ? DRACO_E_CONFIG : DRACO_E_MEMORY;
+    if (status < 0) {
         draco_server_close(s);
         return status;
     }
@@ -1789,76 +1941,42 @@ DRACO_API void draco_server_close(draco_server *s) {
     int i;
     if (!s) return;
     a = s->c.allocator;
-    for (i = 0; i < s->n && s->rows && s->pool; i++) drs_free_row(s, i);
+    for (i = 0; s->block && i < s->n; i++) drs_free_message(s, i);
     for (i = 0; i < s->pooled; i++) drs_release(&a, s->pool[i]);
-    if (s->exponent_work != s->exponents) drs_release(&a, s->exponent_work);
-    drs_release(&a, s->rows);
-    drs_release(&a, s->pool);
-    drs_release(&a, s->alias);
-    drs_release(&a, s->came);
-    drs_release(&a, s->ended);
-    drs_release(&a, s->folded);
-    drs_release(&a, s->busy);
-    drs_release(&a, s->small);
-    drs_release(&a, s->key);
-    drs_release(&a, s->sketches);
-    drs_release(&a, s->locate_work);
-    drs_release(&a, s->weights);
-    drs_release(&a, s->pointers);
-    drs_release(&a, s->tokens);
-    drs_release(&a, s->boxes);
-    drs_release(&a, s->box_memory);
-    drs_release(&a, s->seat);
-    drs_release(&a, s->group_size);
-    drs_release(&a, s->winners);
-    drs_release(&a, s->exponents);
-    drs_release(&a, s->whom);
-    drs_release(&a, s->mine);
-    drs_release(&a, s->all);
-    drs_release(&a, s->verdicts);
-    drs_release(&a, s->early);
+    drs_release(&a, s->block);
     drs_release(&a, s);
 }
 
 /* ---- Training ---- */
 
-/* Join the servers' slices [first, first + count) of the range [from, to) of a vector that all hold in full
- * length. */
+/* Join the servers' slices of the range [from, to) of a vector that all hold in full length. */
 static draco_status drs_gather(draco_server *s, float *vector, size_t from, size_t to) {
-    const draco_allocator *a = &s->c.allocator;
-    size_t longest = 0;
-    float *mine, *all;
-    draco_status status;
+    const float *all = (const float *)(const void *)s->all;
+    float *mine = (float *)(void *)s->mine;
+    size_t first, longest;
+    draco_status status = DRACO_OK;
     int k;
     if (s->servers == 1 || from >= to) return DRACO_OK;
-    for (k = 0; k < s->servers; k++) {
-        size_t first, count;
-        draco_shard(s->c.dim, s->servers, k, &first, &count);
-        if (count > longest) longest = count;
-    }
+    draco_shard(s->c.dim, s->servers, 0, &first, &longest); /* no shard is longer than the first */
     if (longest > to - from) longest = to - from;
-    mine = (float *)drs_zalloc(a, longest, sizeof(float));
-    all = (float *)drs_zalloc(a, longest * (size_t)s->servers, sizeof(float));
-    status = mine && all ? DRACO_OK : DRACO_E_MEMORY;
+    memset(mine, 0, longest * sizeof(float));
     for (k = -1; k < s->servers && status >= 0; k++) {
-        size_t first, count, begin, end;
+        size_t count, begin, end;
         draco_shard(s->c.dim, s->servers, k < 0 ? s->c.transport->server : k, &first, &count);
         begin = first > from ? first : from;
         end = first + count < to ? first + count : to;
         if (k < 0) {
             if (begin < end) memcpy(mine, vector + begin, (end - begin) * sizeof(float));
-            status = s->c.transport->exchange(s->c.transport->ctx, mine, longest * sizeof(float), all);
+            status = drs_exchange(s, mine, longest * sizeof(float));
         } else if (begin < end) {
             memcpy(vector + begin, all + longest * (size_t)k, (end - begin) * sizeof(float));
         }
     }
-    drs_release(a, mine);
-    drs_release(a, all);
     return status;
 }
 
 DRACO_API draco_status draco_server_gather(draco_server *s, float *vector) {
-    if (!s || !vector) return DRACO_E_ARGUMENT;
+    if (!s || !vector) return DRACO_E_NULL;
     return drs_gather(s, vector, 0, s->c.dim);
 }
 
@@ -1869,7 +1987,7 @@ static draco_status drs_agree_stop(draco_server *s, const volatile int *stop, in
     if (s->servers == 1) return DRACO_OK;
     memset(s->mine, 0, 8);
     s->mine[0] = (unsigned char)(*any != 0);
-    if (drs_exchange(s, 8) < 0) return DRACO_E_TRANSPORT;
+    if (drs_exchange(s, s->mine, 8) < 0) return DRACO_E_TRANSPORT;
     for (k = 0; k < s->servers; k++) *any |= s->all[8 * (size_t)k];
     return DRACO_OK;
 }
@@ -1885,28 +2003,34 @@ static int drs_owner(const draco_server *s, size_t c) {
     return 0;
 }
 
+static double drs_squares(const float *values, size_t begin, size_t end) {
+    double sum = 0;
+    size_t i;
+    for (i = begin; i < end; i++) sum += (double)values[i] * (double)values[i];
+    return sum;
+}
+
 /* Euclidean norm of the gradient's first `parameters` coordinates. Squares are added by blocks and then in
    the order of blocks, so that the norm has the same bits for any number of servers. */
 static draco_status drs_norm(draco_server *s, const float *gradient, size_t parameters, double *norm) {
-    size_t blocks = (parameters + DRACO_BLOCK - 1) / DRACO_BLOCK, b, i;
-    const draco_allocator *a = &s->c.allocator;
-    double *mine = (double *)drs_zalloc(a, blocks, sizeof(double));
-    double *all =
-        s->servers > 1 ? (double *)drs_zalloc(a, blocks * (size_t)s->servers, sizeof(double)) : mine;
-    double total = 0;
-    draco_status status = mine && all ? DRACO_OK : DRACO_E_MEMORY;
-    for (b = 0; b < blocks && status >= 0; b++) {
-        size_t begin = b * DRACO_BLOCK,
-               end = begin + DRACO_BLOCK < parameters ? begin + DRACO_BLOCK : parameters;
-        if (begin < s->first || begin >= s->first + s->count) continue;
-        for (i = begin; i < end; i++) mine[b] += (double)gradient[i] * (double)gradient[i];
+    size_t blocks = (parameters + DRACO_BLOCK - 1) / DRACO_BLOCK, b;
+    const double *all = (const double *)(const void *)s->all;
+    double *mine = (double *)(void *)s->mine, total = 0;
+    draco_status status = DRACO_OK;
+    for (b = 0; b < blocks; b++) {
+        size_t begin = b * DRACO_BLOCK, end = begin + DRACO_BLOCK;
+        int here = begin >= s->first && begin < s->first + s->count;
+        double squares = here ? drs_squares(gradient, begin, end < parameters ? end : parameters) : 0;
+        if (s->servers > 1)
+            mine[b] = squares;
+        else
+            total += squares;
     }
-    if (s->servers > 1 && status >= 0)
-        status = s->c.transport->exchange(s->c.transport->ctx, mine, blocks * sizeof(double), all);
-    for (b = 0; b < blocks && status >= 0; b++)
-        total += all[s->servers > 1 ? blocks * (size_t)drs_owner(s, b * DRACO_BLOCK) + b : b];
-    if (all != mine) drs_release(a, all);
-    drs_release(a, mine);
+    if (s->servers > 1) {
+        status = drs_exchange(s, mine, blocks * sizeof(double));
+        for (b = 0; b < blocks && status >= 0; b++)
+            total += all[blocks * (size_t)drs_owner(s, b * DRACO_BLOCK) + b];
+    }
     *norm = sqrt(total);
     return status;
 }
@@ -1941,22 +2065,28 @@ static draco_status drs_update(draco_trainer *t, uint64_t update, draco_score *s
     return status;
 }
 
-static int drs_trainer_ok(const draco_trainer *t) {
-    return t && t->server && drs_model_ok(t->model) && t->optimizer && DRS_HAS(t->optimizer, step) &&
-           t->params && t->sum && (t->state || !t->optimizer->state_per_parameter) && t->batch > 0 &&
-           t->server->c.dim == t->model->dim;
+static draco_status drs_check_trainer(const draco_trainer *t) {
+    draco_status status;
+    if (!t || !t->server || !t->optimizer || !t->params || !t->sum) return DRACO_E_NULL;
+    status = drs_check_model(t->model);
+    if (status >= 0) status = DRS_NEED(t->optimizer, step);
+    if (status < 0) return status;
+    if (!t->state && t->optimizer->state_per_parameter) return DRACO_E_NULL;
+    if (t->batch == 0) return DRACO_E_BATCH;
+    return t->server->c.dim == t->model->dim ? DRACO_OK : DRACO_E_CONFIG;
 }
 
 DRACO_API draco_status draco_train(draco_trainer *t) {
     uint64_t step;
-    if (!drs_trainer_ok(t)) return DRACO_E_ARGUMENT;
+    draco_status status = drs_check_trainer(t);
+    if (status < 0) return status;
     t->updates = 0;
     for (step = t->first_step; step < t->first_step + t->steps; step++) {
         int attempt = 0;
         for (;;) {
             draco_round round;
             draco_score score;
-            draco_status status, told = DRACO_OK;
+            draco_status told = DRACO_OK;
             int stop;
             status = drs_agree_stop(t->server, t->stop, &stop);
             if (status < 0 || stop) return status < 0 ? status : DRACO_E_STOPPED;

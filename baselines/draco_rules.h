@@ -625,7 +625,7 @@ static draco_status dr_rules_loss(dr_rules_rule *rule, const float *params, uint
     draco_score score = {0, 0, 0};
     draco_status status;
     if (model->progress) {
-        draco_batch batch = {rule->options.seed ^ 0x5a656e6fu, step, 0, samples, samples, 0};
+        draco_batch batch = {rule->options.seed ^ 0x5a656e6fu, step, 0, samples, samples, 0, -1};
         status = model->gradient(model->ctx, rule->model_workspace, params, &batch, gradient);
         if (status >= 0) model->progress(model->ctx, gradient, samples, &score);
     } else {

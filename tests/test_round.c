@@ -439,8 +439,8 @@ static void a_worker_refuses_what_it_was_not_set_up_for(void **state) {
     request.params_count = D - 1;
     assert_int_equal(draco_worker_reply(b->t.worker, 0, &request, reply), DRACO_E_CONFIG);
     request.params_count = D;
-    assert_int_equal(draco_worker_reply(b->t.worker, N, &request, reply), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_worker_reply(b->t.worker, -1, &request, reply), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_worker_reply(b->t.worker, N, &request, reply), DRACO_E_INDEX);
+    assert_int_equal(draco_worker_reply(b->t.worker, -1, &request, reply), DRACO_E_INDEX);
     request.kind = DRACO_REQUEST_EXPONENTS;
     request.reply_bytes = draco_worker_reply_bytes(b->t.worker, 0, &request);
     assert_int_equal(draco_worker_reply(b->t.worker, 0, &request, reply), DRACO_E_CONFIG);

@@ -102,7 +102,8 @@ static void dro_compute_parts(draco_openmp *t) {
     t->parts_valid = 0;
 #pragma omp parallel for num_threads(t->threads) schedule(dynamic, 1) reduction(| : failed)
     for (part = 0; part < w->code.parts; part++) {
-        draco_batch batch = {.seed = w->seed, .step = t->request.step, .total = w->batch, .part = part};
+        draco_batch batch = {
+            .seed = w->seed, .step = t->request.step, .total = w->batch, .part = part, .worker = -1};
         draco_code_samples(&w->code, w->batch, part, &batch.first, &batch.count);
         omp_set_num_threads(1);
         failed |= dro_gradient(t, NULL, t->params, &batch, t->parts + (size_t)part * w->model->dim) < 0;
