@@ -68,7 +68,7 @@ FUZZERS  := $(call KEEP,$(call list,tests/fuzz,tests/,fuzz_))
 BENCHES  := $(call KEEP,$(call list,bench,bench/,bench_))
 SCRIPTS  := $(wildcard tests/test_*.sh)
 
-.PHONY: all programs demo check test bench paper fuzz play deps clean FORCE
+.PHONY: all programs demo check check-fresh test bench paper fuzz play deps clean FORCE
 
 all: $(BUILD)/draco-train $(EXAMPLES)
 
@@ -120,6 +120,7 @@ $(BUILD)/libfuzzer/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/settings
 # A package that was just installed is seen by the second make only.
 
 deps demo paper check: %: setup-%
+check-fresh: setup-fresh
 
 setup-%:
 	@sh scripts/setup.sh $*
@@ -132,8 +133,18 @@ check:
 	@$(MAKE) --no-print-directory -j$$(nproc) WERROR=-Werror programs
 	@$(MAKE) --no-print-directory WERROR=-Werror test
 
+# SHORT=1: all is built, but only these are run.
+SHORT_TESTS := test_vote test_codes test_codes_limits test_round test_layer test_mlp test_optim test_rules test_attacks \
+               test_checkpoint test_training test_grpc_conformance test_mpi_conformance.sh test_codes_examples.sh \
+               test_mpi_example.sh test_docs.sh test_builds.sh fuzz_codes
+RUN         := $(TESTS) $(FUZZERS) $(SCRIPTS)
+
 test: programs
-	@CC='$(CC)' sh tests/support/run.sh $(BUILD) $(TESTS) $(FUZZERS) $(SCRIPTS)
+	@CC='$(CC)' sh tests/support/run.sh $(BUILD) $(if $(SHORT),$(filter $(addprefix %/,$(SHORT_TESTS)),$(RUN)),$(RUN))
+
+# The two commands of the README on an empty Debian 12, into $(BUILD)/fresh.log; needs root. FRESH=short: the short check.
+check-fresh:
+	@sh scripts/check_fresh.sh $(BUILD) $(FRESH)
 
 bench: $(BENCHES)
 	@for b in $(BENCHES); do echo "== $$b"; $$b || exit 1; done

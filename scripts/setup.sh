@@ -1,55 +1,53 @@
 #!/bin/sh
-# Install the Debian packages that a target needs and that are missing: setup.sh demo|paper|check
-# With root or sudo it installs them; otherwise it names them. What the project can do without is not an error.
+# Install the Debian packages that a target needs and that are missing: setup.sh deps|demo|paper|check|fresh|analyze
+# With root or sudo it says what it installs and by which command, and does so; otherwise it says what to install.
+# What the project can do without is not an error.
 set -u
 build="gcc make libc6-dev libdnnl-dev zlib1g-dev libsodium-dev pkg-config"
-paper="python3 dataset-fashion-mnist gnuplot-nox"
-demo="dataset-fashion-mnist gnuplot-nox"
-check="g++ clang patch libclang-rt-14-dev libomp-dev libcmocka-dev dataset-fashion-mnist openmpi-bin libopenmpi-dev libgrpc-dev openssl python3-grpcio python3-grpc-tools python3-numpy valgrind"
-portable="gcc-i686-linux-gnu gcc-aarch64-linux-gnu gcc-s390x-linux-gnu qemu-user mingw-w64 musl-tools"
+transports="openmpi-bin libopenmpi-dev libgrpc-dev"
+data="dataset-fashion-mnist"
+tests="g++ clang patch cmake libclang-rt-14-dev libomp-dev libcmocka-dev openssl python3-grpcio python3-grpc-tools
+    python3-numpy valgrind"
+portability="gcc-i686-linux-gnu gcc-aarch64-linux-gnu gcc-s390x-linux-gnu qemu-user mingw-w64 musl-tools clang-format"
+optional="$data"
 case ${1:-} in
-    demo) wanted="$build $demo"; optional=$demo ;;
-    paper) wanted="$build $paper"; optional="dataset-fashion-mnist gnuplot-nox" ;;
-    check) wanted="$build $check $portable"; optional=$portable ;;
-    *) echo "usage: setup.sh demo|paper|check" >&2; exit 2 ;;
+    deps) wanted="$build $transports" ;;
+    demo) wanted="$build $data" ;;
+    paper) wanted="$build python3 $data" ;;
+    check) wanted="$build $transports $tests $data $portability"; optional="$data $portability" ;;
+    fresh) wanted="git mmdebstrap" ;;
+    analyze) wanted="$build $transports clang-tidy clang-format cppcheck bear" ;;
+    *) echo "usage: setup.sh deps|demo|paper|check|fresh|analyze" >&2; exit 2 ;;
 esac
 
-missing=""
-for package in $wanted; do
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
-done
+missing() {
+    for package in $wanted; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || printf ' %s' "$package"
+    done
+}
+
+missing=$(missing)
 [ -n "$missing" ] || exit 0
 
-if [ "$(id -u)" -eq 0 ]; then
-    root=""
-elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
-    root="sudo"
-else
-    root="none"
+install="apt-get install -y --no-install-recommends"
+if [ "$(id -u)" -ne 0 ]; then
+    install="sudo $install"
+    command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null || install=""
 fi
-if [ "$root" != none ] && command -v apt-get >/dev/null 2>&1; then
-    echo "installing:$missing"
-    $root apt-get update -qq || true
-    # shellcheck disable=SC2086
-    if DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends $missing >/dev/null; then
-        exit 0
-    fi
+if [ -n "$install" ] && command -v apt-get >/dev/null 2>&1; then
+    echo "installing what is missing: $install$missing"
+    export DEBIAN_FRONTEND=noninteractive
+    ${install%%install*}update -qq >/dev/null || true
     # One package that cannot be had must not keep the others away.
-    for package in $missing; do
-        DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends "$package" >/dev/null 2>&1 ||
-            echo "could not install $package" >&2
-    done
+    # shellcheck disable=SC2086
+    $install -qq $missing >/dev/null || for package in $missing; do $install -qq "$package" >/dev/null 2>&1; done
 fi
 
 needed=""
-for package in $missing; do
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' && continue
-    case " $optional " in
+for package in $(missing); do
+    case " $(echo $optional) " in
         *" $package "*) echo "without $package: going on" >&2 ;;
         *) needed="$needed $package" ;;
     esac
 done
-if [ -n "$needed" ]; then
-    echo "please install as root: apt-get install$needed" >&2
-    exit 1
-fi
+[ -z "$needed" ] || { echo "please install as root: apt-get install --no-install-recommends$needed" >&2; exit 1; }
