@@ -516,9 +516,9 @@ DRACO_API draco_status draco_train(draco_trainer *trainer);
  * An array of the n workers' pointers is passed as `const void *`, so that float **, float *const *, void *[]
  * and any other array of object pointers go in as they are, in C and in C++. A NULL in it is a missing
  * worker; so is a message of another length than message_bytes, which the caller, who knows the length, has
- * to make NULL. Pointers are to 4-byte aligned memory, and are not kept after the call. After open nothing is
- * allocated. A handle is used by one thread at a time; encoders of different workers may run side by side if
- * `gradient` may. */
+ * to make NULL. Pointers are to 4-byte aligned memory, in the byte order of the machine, and are not kept
+ * after the call. After open nothing is allocated. A handle is used by one thread at a time; encoders of
+ * different workers may run side by side if `gradient` may. */
 typedef struct draco_coding { /* zero, but for d, n, s and gradient, is the default everywhere */
     size_t d;                 /* floats of a gradient and of the sum; odd is fine */
     draco_code code; /* n and s, and t, scheme, field, support; draco_code_init is not needed before */
@@ -2218,7 +2218,6 @@ DRACO_API draco_status draco_encoder_message(draco_encoder *e, const void *agree
     *message = NULL;
     if (!e) return DRACO_E_NULL;
     prime = e->c.agreed_bytes > 0;
-    if (prime && !agreed) return DRACO_E_NULL;
     if (prime && !e->ready) return DRACO_E_ARGUMENT;
     if (e->c.code.scheme == DRACO_REPETITION) {
         status = drs_encoder_part(e, draco_code_part(&e->c.code, e->worker, 0), (float *)e->message);

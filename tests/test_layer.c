@@ -229,13 +229,18 @@ static void sums_and_means(void **state) {
 typedef struct counter {
     int allocated, released, fail_at; /* fail_at: the number of the call that fails, 0: none */
     size_t bytes;
+    void *most; /* the largest block, and its size */
+    size_t most_bytes;
 } counter;
 
 static void *counted_alloc(void *ctx, size_t bytes) {
     counter *c = ctx;
     if (++c->allocated == c->fail_at || bytes > (size_t)1 << 30) return NULL;
     c->bytes += bytes;
-    return aligned_alloc(64, (bytes + 63) / 64 * 64);
+    void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    if (bytes > c->most_bytes) c->most = memory;
+    if (bytes > c->most_bytes) c->most_bytes = bytes;
+    return memory;
 }
 
 static void counted_release(void *ctx, void *memory) {
@@ -270,6 +275,28 @@ static void nothing_is_allocated_in_a_round(void **state) {
         assert_int_equal(count.released, 0);
         cluster_close(&c);
         assert_int_equal(count.released, count.allocated);
+    }
+}
+
+/* The decoder's work memory holds the keys of the round: after two decodes of the same messages it differs. */
+static void secrets_are_fresh(void **state) {
+    (void)state;
+    for (size_t k = 0; k < sizeof codes / sizeof codes[0]; k++) {
+        counter count = {0};
+        cluster c;
+        cluster_open(&c, &codes[k], 7);
+        cluster_ready(&c);
+        draco_decoder_close(c.server);
+        c.coding.allocator = (draco_allocator){&count, counted_alloc, counted_release};
+        assert_int_equal(draco_decoder_open(&c.server, &c.coding), DRACO_OK);
+        assert_int_equal(draco_decoder_agree(c.server, c.report, &c.agreed, NULL), DRACO_OK);
+        assert_int_equal(draco_decoder_decode(c.server, c.message, c.sum, NULL), DRACO_OK);
+        void *before = malloc(count.most_bytes);
+        memcpy(before, count.most, count.most_bytes);
+        assert_int_equal(draco_decoder_decode(c.server, c.message, c.sum, NULL), DRACO_OK);
+        assert_true(memcmp(before, count.most, count.most_bytes) != 0);
+        free(before);
+        cluster_close(&c);
     }
 }
 
@@ -408,6 +435,32 @@ static void gradients_at_fault(void **state) {
     }
 }
 
+static draco_status fails_when_told(void *ctx, int part, size_t first, size_t count, float *g) {
+    (void)part, (void)first, (void)count;
+    g[0] = 1;
+    return *(const draco_status *)ctx;
+}
+
+/* A report that failed leaves no gradients of an older round to be encoded. */
+static void a_round_after_a_failure(void **state) {
+    (void)state;
+    draco_status told = DRACO_OK;
+    draco_coding coding = {.d = 1, .code = codes[4], .gradient = fails_when_told, .ctx = &told};
+    draco_encoder *worker;
+    void *report, *message;
+    uint8_t agreed = 200;
+    assert_int_equal(draco_encoder_open(&worker, &coding, 0), DRACO_OK);
+    assert_int_equal(draco_encoder_exponents(worker, &report), DRACO_OK);
+    assert_int_equal(draco_encoder_message(worker, &agreed, &message), DRACO_OK);
+    told = DRACO_E_STOPPED;
+    assert_int_equal(draco_encoder_exponents(worker, &report), DRACO_E_STOPPED);
+    assert_int_equal(draco_encoder_message(worker, &agreed, &message), DRACO_E_ARGUMENT);
+    told = DRACO_OK;
+    assert_int_equal(draco_encoder_exponents(worker, &report), DRACO_OK);
+    assert_int_equal(draco_encoder_message(worker, &agreed, &message), DRACO_OK);
+    draco_encoder_close(worker);
+}
+
 /* Zero in a description: one sample a part, sums, malloc. Gradients are computed once in a round. */
 static void defaults(void **state) {
     (void)state;
@@ -486,12 +539,20 @@ static void doubles_end_to_end(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(liars_and_missing),  cmocka_unit_test(lies_about_exponents),
-        cmocka_unit_test(too_few_then_more),  cmocka_unit_test(arrays_of_pointers),
-        cmocka_unit_test(sums_and_means),     cmocka_unit_test(nothing_is_allocated_in_a_round),
-        cmocka_unit_test(memory_runs_out),    cmocka_unit_test(descriptions_at_fault),
-        cmocka_unit_test(calls_at_fault),     cmocka_unit_test(gradients_at_fault),
-        cmocka_unit_test(defaults),           cmocka_unit_test(doubles_are_rounded_to_nearest),
+        cmocka_unit_test(liars_and_missing),
+        cmocka_unit_test(lies_about_exponents),
+        cmocka_unit_test(too_few_then_more),
+        cmocka_unit_test(arrays_of_pointers),
+        cmocka_unit_test(sums_and_means),
+        cmocka_unit_test(nothing_is_allocated_in_a_round),
+        cmocka_unit_test(secrets_are_fresh),
+        cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(descriptions_at_fault),
+        cmocka_unit_test(calls_at_fault),
+        cmocka_unit_test(gradients_at_fault),
+        cmocka_unit_test(a_round_after_a_failure),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(doubles_are_rounded_to_nearest),
         cmocka_unit_test(doubles_end_to_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
