@@ -79,4 +79,4 @@ code=$?
 result $? "SIGTERM ends a resumed server within seconds, with a checkpoint (exit code $code)"
 wait_workers 10
 result $? "and its workers"
-echo "1..$n"
+echo "1..$number"

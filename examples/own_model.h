@@ -1,0 +1,82 @@
+/* A model of your own, for 06_train_openmp.c and 07_train_grpc.c: linear regression by plain SGD. Put your gradient
+   here; equal inputs must give equal bits, so keep the order of a sum. Both programs train it with 9 workers, one of
+   which lies in every step. */
+#include "draco.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum { DIM = 20, SAMPLES = 5000, BATCH = 90, STEPS = 150, WORKERS = 9, SEED = 1 };
+
+static float own_weight(size_t j) { /* what is to be learnt */
+    return (float)(j % 5) - 2;
+}
+
+/* The sum of the gradients of (w x - y)^2 / 2 over the samples of one part of the batch. */
+static draco_status own_gradient(void *ctx, void *workspace, const float *w, const draco_batch *batch,
+                                 float *grad) {
+    (void)ctx, (void)workspace;
+    for (size_t j = 0; j < DIM; j++) grad[j] = 0;
+    for (size_t i = batch->first; i < batch->first + batch->count; i++) {
+        size_t sample = draco_sample(batch->seed, batch->step, i, SAMPLES);
+        float x[DIM], error = 0;
+        for (size_t j = 0; j < DIM; j++) {
+            uint32_t bits[4];
+            draco_random(SEED, sample, j, bits);
+            x[j] = (float)(bits[0] % 2001) / 1000 - 1;
+            error += (w[j] - own_weight(j)) * x[j];
+        }
+        for (size_t j = 0; j < DIM; j++) grad[j] += error * x[j];
+    }
+    return DRACO_OK;
+}
+
+static draco_status own_descend(void *ctx, const draco_step_info *info, float *w, const float *mean,
+                                float *state, size_t count) {
+    (void)ctx, (void)info, (void)state;
+    for (size_t j = 0; j < count; j++) w[j] -= 0.3f * mean[j];
+    return DRACO_OK;
+}
+
+static const draco_model own_model = {
+    .size = sizeof own_model, .dim = DIM, .parameters = DIM, .gradient = own_gradient};
+static const draco_optimizer own_optimizer = {.size = sizeof own_optimizer, .step = own_descend};
+
+/* Code, model and samples: the same in every process. */
+static draco_worker_config own_worker(void) {
+    draco_worker_config c = {.model = &own_model, .batch = BATCH, .seed = SEED};
+    c.code.n = WORKERS;
+    c.code.s = 1;
+    draco_code_init(&c.code);
+    return c;
+}
+
+static draco_status own_count(void *ctx, uint64_t step, int attempt, const draco_round *round,
+                              const draco_score *score) {
+    (void)step, (void)attempt, (void)score;
+    *(int *)ctx += round->report.blamed;
+    return DRACO_OK;
+}
+
+/* The server's half: trains over any transport; 0 when the weights were learnt. */
+static int own_train(const draco_transport *transport, double deadline) {
+    draco_worker_config c = own_worker();
+    draco_server_config config = {.code = c.code, .transport = transport, .dim = DIM, .deadline = deadline};
+    float w[DIM] = {0}, sum[DIM], worst = 0;
+    int blamed = 0;
+    draco_trainer t = {.model = &own_model,
+                       .optimizer = &own_optimizer,
+                       .params = w,
+                       .sum = sum,
+                       .batch = BATCH,
+                       .steps = STEPS,
+                       .on_round = own_count,
+                       .on_round_ctx = &blamed};
+    draco_status status = draco_server_open(&t.server, &config);
+    if (status >= 0) status = draco_train(&t);
+    if (t.server) draco_server_close(t.server);
+    for (size_t j = 0; j < DIM; j++) worst = fmaxf(worst, fabsf(w[j] - own_weight(j)));
+    printf("%s: w[0] = %.9g, largest error %.2g; a worker was blamed in %d of %d steps\n",
+           draco_status_text(status), (double)w[0], (double)worst, blamed, STEPS);
+    return status < 0 || worst > 0.01f;
+}
