@@ -12,10 +12,9 @@ int main(void) {
     draco_openmp_config config = {.worker = own_worker()};
     draco_attack_config lie = {.name = "reverse", .code = config.worker.code, .liars = 1};
     draco_transport workers, attacked;
-    int failed;
     if (draco_openmp_open(&workers, &config) < 0) return 1;
-    if (draco_attack_wrap(&attacked, &workers, &lie) < 0) return 1; /* to try it out; train over &workers */
-    failed = own_train(&attacked, 0);
+    if (draco_attack_wrap(&attacked, &workers, &lie) < 0) return 1; /* to try it out; without: &workers */
+    int failed = own_train(&attacked, 0);
     draco_attack_unwrap(&attacked);
     workers.close(workers.ctx);
     return failed;
