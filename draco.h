@@ -1054,7 +1054,10 @@ struct draco_server {
     int pooled, held;
     int *holder; /* n: the worker whose memory holds this worker's message, or -1 */
     /* Sketches and votes. */
-    void *key, *sketches, *locate_work, *weights;
+    draco_key *key;
+    draco_work *locate_work;
+    draco_weights *weights;
+    void *sketches;
     const void **pointers; /* n */
     size_t sketch_bytes;
     uint8_t *values; /* n x value_bytes: what a worker votes for, a fingerprint or its digests */
@@ -1095,8 +1098,8 @@ struct drs_kind {
     draco_status (*finish)(draco_server *s, uint64_t step, const float *params, float *sum); /* and then */
 };
 
-static void *drs_sketch(const draco_server *s, int worker) {
-    return (char *)s->sketches + (size_t)worker * s->sketch_bytes;
+static draco_sketch *drs_sketch(const draco_server *s, int worker) {
+    return (draco_sketch *)((char *)s->sketches + (size_t)worker * s->sketch_bytes);
 }
 
 static uint8_t *drs_value(const draco_server *s, int worker) {
@@ -1117,10 +1120,10 @@ static void drs_server_layout(draco_server *s, drs_arena *a) {
     s->messages = (void **)drs_carve(a, n, sizeof *s->messages);
     s->pool = (void **)drs_carve(a, n, sizeof *s->pool);
     s->holder = (int *)drs_carve(a, n, sizeof *s->holder);
-    s->key = drs_carve(a, 1, draco_sketch_key_bytes(&s->c.code));
+    s->key = (draco_key *)drs_carve(a, 1, draco_sketch_key_bytes(&s->c.code));
     s->sketches = drs_carve(a, n, s->sketch_bytes);
-    s->locate_work = drs_carve(a, 1, draco_locate_work_bytes(&s->c.code));
-    s->weights = drs_carve(a, 1, draco_weights_bytes(&s->c.code));
+    s->locate_work = (draco_work *)drs_carve(a, 1, draco_locate_work_bytes(&s->c.code));
+    s->weights = (draco_weights *)drs_carve(a, 1, draco_weights_bytes(&s->c.code));
     s->pointers = (const void **)drs_carve(a, n, sizeof *s->pointers);
     s->values = (uint8_t *)drs_carve(a, n, s->value_bytes);
     s->tallies = (draco_tally *)drs_carve(a, groups, sizeof *s->tallies);
@@ -1250,7 +1253,7 @@ static void drs_cast(draco_server *s, int worker) {
 }
 
 static void drs_whole_fingerprint(draco_server *s, int worker) {
-    if (draco_sketch_token(&s->c.code, s->key, drs_sketch(s, worker), drs_value(s, worker)) < 0) return;
+    if (draco_sketch_fingerprint(&s->c.code, s->key, drs_sketch(s, worker), drs_value(s, worker)) < 0) return;
     drs_share_message(s, worker);
     drs_cast(s, worker);
 }
@@ -1377,8 +1380,9 @@ static draco_status drs_merge_sketches(draco_server *s) {
     for (i = 0; i < s->n && status >= 0; i++) {
         memcpy(drs_sketch(s, i), drs_record(s, 0, i, s->sketch_bytes) + 8, s->sketch_bytes);
         for (k = 1; k < s->servers && s->arrival[i] == DRACO_ARRIVAL_WHOLE; k++)
-            (void)draco_sketch_merge(&s->c.code, s->key, drs_sketch(s, i),
-                                     drs_record(s, k, i, s->sketch_bytes) + 8);
+            (void)draco_sketch_merge(
+                &s->c.code, s->key, drs_sketch(s, i),
+                (const draco_sketch *)(const void *)(drs_record(s, k, i, s->sketch_bytes) + 8));
     }
     return status;
 }
@@ -1479,8 +1483,10 @@ static draco_status drs_locate(draco_server *s) {
     int i;
     if (status < 0) return status;
     drs_verdicts_of_arrival(s, s->verdicts);
-    status = draco_locate(&s->c.code, s->key, s->c.dim, drs_point_at(s, s->sketches, s->sketch_bytes),
-                          s->locate_work, s->weights, s->verdicts, &s->out.report);
+    status =
+        draco_locate(&s->c.code, s->key, s->c.dim,
+                     (const draco_sketch *const *)(const void *)drs_point_at(s, s->sketches, s->sketch_bytes),
+                     s->locate_work, s->weights, s->verdicts, &s->out.report);
     for (i = 0; i < s->n; i++) /* the transport knows better why a message is not there */
         if (s->arrival[i] == DRACO_ARRIVAL_MALFORMED) s->verdicts[i] = DRACO_MALFORMED;
     return status;
@@ -1557,7 +1563,7 @@ static draco_status drs_agree_exponents(draco_server *s) {
     drs_verdicts_of_arrival(s, s->early);
     status = draco_exponents_decide(
         &s->c.code, (const uint8_t *const *)(const void *)drs_point_at(s, s->small, s->small_bytes), s->count,
-        s->exponent_work, s->exponents, s->early, &s->out.report);
+        (draco_work *)s->exponent_work, s->exponents, s->early, &s->out.report);
     for (i = 0; i < s->n; i++) {
         if (s->arrival[i] == DRACO_ARRIVAL_MALFORMED) s->early[i] = DRACO_MALFORMED;
         s->verdicts[i] = s->early[i];
@@ -2125,7 +2131,7 @@ struct draco_decoder {
     const void **pointers;
     draco_verdict *verdicts, *early; /* early: those of agree */
     uint8_t *agreed;
-    void *work; /* of draco_exponents_decide, then of draco_decode */
+    draco_work *work; /* of draco_exponents_decide, then of draco_decode */
 };
 
 DRACO_API draco_status draco_coding_init(draco_coding *coding) {
@@ -2258,7 +2264,7 @@ DRACO_API draco_status draco_decoder_open(draco_decoder **decoder, const draco_c
     d->pointers = (const void **)drs_zalloc(&c.allocator, n, sizeof(void *));
     d->verdicts = (draco_verdict *)drs_zalloc(&c.allocator, n, 2 * sizeof(draco_verdict));
     d->agreed = (uint8_t *)drs_zalloc(&c.allocator, c.agreed_bytes, 1);
-    d->work = drs_zalloc(&c.allocator, decode > decide ? decode : decide, 1);
+    d->work = (draco_work *)drs_zalloc(&c.allocator, decode > decide ? decode : decide, 1);
     if (!d->pointers || !d->verdicts || !d->agreed || !d->work) {
         draco_decoder_close(d);
         return DRACO_E_MEMORY;

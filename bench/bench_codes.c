@@ -34,7 +34,9 @@ typedef struct bench {
     size_t d, bytes;
     const void **rows;
     unsigned char *messages, *sketches;
-    void *key, *work, *weights;
+    draco_key *key;
+    draco_work *work;
+    draco_weights *weights;
     uint8_t *exponents;
     float *gradient, *sum;
     draco_verdict *verdicts;
@@ -68,8 +70,9 @@ static void sketch_rows(bench *b) {
 }
 
 static void locate(bench *b) {
-    const void *sketches[DRACO_MAX_WORKERS];
-    for (int i = 0; i < b->code.n; i++) sketches[i] = b->sketches + (size_t)i * draco_sketch_bytes(&b->code);
+    const draco_sketch *sketches[DRACO_MAX_WORKERS];
+    for (int i = 0; i < b->code.n; i++)
+        sketches[i] = (const draco_sketch *)(b->sketches + (size_t)i * draco_sketch_bytes(&b->code));
     b->status = draco_locate(&b->code, b->key, b->d, sketches, b->work, b->weights, b->verdicts, &b->report);
 }
 

@@ -185,8 +185,12 @@ static void bench_distances(shape *s) {
 typedef struct decode_run {
     shape *s;
     const draco_code *code;
-    const void *messages[MOST], *sketch[MOST];
-    unsigned char *key, *sketches, *work, *weights;
+    const void *messages[MOST];
+    const draco_sketch *sketch[MOST];
+    unsigned char *sketches;
+    draco_key *key;
+    draco_work *work;
+    draco_weights *weights;
     uint8_t *exponents;
     size_t sketch_bytes;
 } decode_run;
@@ -201,7 +205,7 @@ static int run_decode(void *ctx) {
     int failed = 0;
 #pragma omp parallel for schedule(dynamic, 1) reduction(| : failed)
     for (int i = 0; i < s->n; i++) {
-        unsigned char *sketch = r->sketches + (size_t)i * r->sketch_bytes;
+        draco_sketch *sketch = (draco_sketch *)(r->sketches + (size_t)i * r->sketch_bytes);
         failed |= draco_sketch_begin(r->code, 0, sketch) < 0;
         failed |= draco_sketch_add(r->code, r->key, sketch, r->messages[i], bytes) < 0;
     }
@@ -269,7 +273,7 @@ static void bench_decode(shape *s, const char *what, draco_scheme scheme, draco_
         r.exponents = prime ? exponents : NULL;
         for (int i = 0; i < s->n; i++) {
             r.messages[i] = s->memory + (size_t)i * (s->d + s->d % 2);
-            r.sketch[i] = r.sketches + (size_t)i * r.sketch_bytes;
+            r.sketch[i] = (const draco_sketch *)(r.sketches + (size_t)i * r.sketch_bytes);
         }
         line(s, what, seconds_of(run_decode, &r, s->runs), "names all liars");
     } else {

@@ -12,8 +12,11 @@
 /* A locate with honest messages of zeros, some of them missing: its report has the gain. */
 typedef struct probe {
     const draco_code *code;
-    void *key, *work, *weights, *sketch;
-    const void **sketches;
+    draco_key *key;
+    draco_work *work;
+    draco_weights *weights;
+    draco_sketch *sketch;
+    const draco_sketch **sketches;
     draco_verdict *verdicts;
 } probe;
 

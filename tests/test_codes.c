@@ -180,28 +180,28 @@ static void repetition_never_guesses(void **state) {
     step_free(&now);
 }
 
-static void tokens_and_winners(void **state) {
+static void fingerprints_and_winners(void **state) {
     (void)state;
     uint64_t rng = 3;
     draco_code code = code_of(DRACO_REPETITION, DRACO_FIELD_COMPLEX, DRACO_SUPPORT_SPREAD, 7, 1, 0);
     step now = step_new(code, 50, &rng);
     draco_seed seed = rng_seed(&rng);
-    draco_fingerprint_key key;
-    uint8_t tokens[7][DRACO_TOKEN_BYTES];
+    draco_key *key = malloc(draco_sketch_key_bytes(&code));
+    uint8_t fingerprints[7][DRACO_FINGERPRINT_BYTES];
     const void *rows[64];
     rows_of(&now, rows);
-    assert_true(draco_sketch_key_bytes(&code) == sizeof key);
-    draco_sketch_key_init(&code, &seed, &key);
-    void *sketch = malloc(draco_sketch_bytes(&code));
+    draco_sketch_key_init(&code, &seed, key);
+    draco_sketch *sketch = malloc(draco_sketch_bytes(&code));
     for (int i = 0; i < 7; i++) {
         draco_sketch_begin(&code, 0, sketch);
-        draco_sketch_add(&code, &key, sketch, rows[i], now.bytes);
-        assert_int_equal(draco_sketch_token(&code, &key, sketch, tokens[i]), DRACO_OK);
-        assert_memory_equal(tokens[i], tokens[i % 2], DRACO_TOKEN_BYTES);
+        draco_sketch_add(&code, key, sketch, rows[i], now.bytes);
+        assert_int_equal(draco_sketch_fingerprint(&code, key, sketch, fingerprints[i]), DRACO_OK);
+        assert_memory_equal(fingerprints[i], fingerprints[i % 2], DRACO_FINGERPRINT_BYTES);
     }
-    assert_memory_not_equal(tokens[0], tokens[1], DRACO_TOKEN_BYTES);
+    assert_memory_not_equal(fingerprints[0], fingerprints[1], DRACO_FINGERPRINT_BYTES);
     free(sketch);
-    double *weights = malloc(draco_weights_bytes(&code));
+    free(key);
+    draco_weights *weights = malloc(draco_weights_bytes(&code));
     float sum[50];
     assert_int_equal(draco_weights_winners(&code, (const int[]){4, 3}, weights), DRACO_OK);
     assert_true(draco_weight_used(&code, weights, 4) && !draco_weight_used(&code, weights, 0));
@@ -229,17 +229,19 @@ static void ranges_and_lengths(void **state) {
         void *weights = malloc(draco_weights_bytes(&code));
         unsigned char *sketches = malloc(9 * each);
         float *whole = malloc(d * sizeof(float)), *piece = malloc(d * sizeof(float));
-        const void *rows[9], *folded[9];
+        const void *rows[9];
+        const draco_sketch *folded[9];
         draco_verdict verdicts[9] = {DRACO_UNDECIDED};
         draco_report report = {0};
         draco_sketch_key_init(&code, &seed, key);
         for (int i = 0; i < 9; i++) {
             rows[i] = step_message(&now, i);
-            folded[i] = sketches + (size_t)i * each;
-            draco_sketch_begin(&code, 0, sketches + (size_t)i * each);
-            draco_sketch_add(&code, key, sketches + (size_t)i * each, rows[i], now.bytes - (i == 8 ? 4 : 0));
+            draco_sketch *sketch = (draco_sketch *)(sketches + (size_t)i * each);
+            folded[i] = sketch;
+            draco_sketch_begin(&code, 0, sketch);
+            draco_sketch_add(&code, key, sketch, rows[i], now.bytes - (i == 8 ? 4 : 0));
+            if (i == 7) draco_sketch_add(&code, key, sketch, rows[7], 3);
         }
-        draco_sketch_add(&code, key, sketches + 7 * each, rows[7], 3);
         assert_int_equal(draco_locate(&code, key, d, folded, work, weights, verdicts, &report), DRACO_OK);
         assert_int_equal(report.malformed, 2);
         assert_int_equal(verdicts[7], DRACO_MALFORMED);
@@ -351,9 +353,11 @@ static void arguments(void **state) {
     while (draco_code_holds(&code, 0, foreign)) foreign++;
     assert_int_equal(draco_encode_add(&code, 0, foreign, g, 4, e, m), DRACO_E_INDEX);
     assert_int_equal(draco_encode_add(&code, 0, draco_code_part(&code, 0, 0), g, 4, NULL, m), DRACO_E_NULL);
-    assert_int_equal(draco_sketch_begin(&code, 4, m), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_sketch_begin(&code, 4, (draco_sketch *)(void *)m), DRACO_E_ARGUMENT);
     assert_true(draco_code_describe(&none, text, sizeof text) > 0);
     assert_string_equal(text, "not a code");
+    assert_int_equal(draco_code_describe(NULL, text, 4), 10);
+    assert_string_equal(text, "not");
     assert_true(draco_code_describe(&code, text, 10) > 10);
     assert_int_equal(strlen(text), 9);
 }
@@ -366,7 +370,7 @@ int main(void) {
         cmocka_unit_test(ids_tell_codes_apart),
         cmocka_unit_test(repetition_outvotes),
         cmocka_unit_test(repetition_never_guesses),
-        cmocka_unit_test(tokens_and_winners),
+        cmocka_unit_test(fingerprints_and_winners),
         cmocka_unit_test(ranges_and_lengths),
         cmocka_unit_test(golden),
         cmocka_unit_test(arguments),

@@ -2,7 +2,7 @@
  * bits must not depend on how the bytes were cut. */
 #include "support/codes_helpers.h"
 
-#define HEAD sizeof(drc_sketch)
+#define HEAD sizeof(drc_head)
 
 typedef drc_c cplx;
 
@@ -87,14 +87,14 @@ static void weights_read_the_constant_term(void **state) {
         int n = code.n, q = code.r - 1;
         void *work = malloc(draco_locate_work_bytes(&code));
         double *weights = malloc(draco_weights_bytes(&code));
-        drc_bench w;
-        drc_lay_bench(&code, work, &w);
+        drc_complex_work w;
+        drc_lay_complex(&code, work, &w);
         for (int i = 0; i < n; i++) w.roots[i] = drc_root(n, i);
         for (int count = 0; count <= q; count++) {
             int bad[64];
             choose(bad, count, n, 0, &rng);
             double gain = drc_solve(&w, bad, count), norm = 0;
-            drc_weigh(&w, bad, count, weights);
+            drc_complex_weigh(&w, bad, count, weights);
             for (int i = 0; i < 2 * n; i++) norm += weights[i] * weights[i];
             assert_true(fabs(sqrt(n * norm) / gain - 1) < 1e-6);
             for (int i = 0; i < count; i++)
@@ -203,8 +203,8 @@ static void every_version_gives_the_same_bits(void **state) {
 }
 #endif
 
-static void fold_in_chunks(const draco_code *code, const void *key, const unsigned char *bytes, size_t n,
-                           int how, unsigned char *sketch, uint64_t *rng) {
+static void fold_in_chunks(const draco_code *code, const draco_key *key, const unsigned char *bytes, size_t n,
+                           int how, draco_sketch *sketch, uint64_t *rng) {
     unsigned char *copy = malloc(n + 8);
     size_t at = 0;
     draco_sketch_begin(code, 3 * 4 * DRACO_BLOCK, sketch);
@@ -227,7 +227,8 @@ static void any_chunking_gives_the_same_bits(void **state) {
             code_of(kind ? DRACO_CYCLIC : DRACO_REPETITION,
                     kind == 2 ? DRACO_FIELD_PRIME : DRACO_FIELD_COMPLEX, DRACO_SUPPORT_SPREAD, 5, 1, 0);
         size_t n = 4 * (5 * DRACO_BLOCK + 700), bytes = draco_sketch_bytes(&code);
-        unsigned char *message = malloc(n), *whole = malloc(bytes), *cut = malloc(bytes);
+        unsigned char *message = malloc(n);
+        draco_sketch *whole = malloc(bytes), *cut = malloc(bytes);
         void *key = malloc(draco_sketch_key_bytes(&code));
         draco_seed seed = rng_seed(&rng);
         draco_sketch_key_init(&code, &seed, key);
@@ -240,12 +241,12 @@ static void any_chunking_gives_the_same_bits(void **state) {
         for (int k = 0; k < 12; k++) {
             fold_in_chunks(&code, key, message, n, k == 0 ? 1 : 2 + k % 2, cut, &rng);
             if (kind)
-                assert_memory_equal(cut + HEAD, whole + HEAD,
+                assert_memory_equal((char *)cut + HEAD, (char *)whole + HEAD,
                                     bytes - HEAD); /* but for the carry of the head */
             else {
-                uint8_t a[DRACO_TOKEN_BYTES], b[DRACO_TOKEN_BYTES];
-                draco_sketch_token(&code, key, whole, a);
-                draco_sketch_token(&code, key, cut, b);
+                uint8_t a[DRACO_FINGERPRINT_BYTES], b[DRACO_FINGERPRINT_BYTES];
+                draco_sketch_fingerprint(&code, key, whole, a);
+                draco_sketch_fingerprint(&code, key, cut, b);
                 assert_memory_equal(a, b, sizeof a);
             }
         }
@@ -271,7 +272,8 @@ static void shards_merge(void **state) {
         void *key = malloc(draco_sketch_key_bytes(&code)), *work = malloc(draco_locate_work_bytes(&code));
         void *weights = malloc(draco_weights_bytes(&code));
         unsigned char *sketches = malloc(9 * 3 * each);
-        const void *folded[9], *rows[9];
+        const draco_sketch *folded[9];
+        const void *rows[9];
         draco_verdict verdicts[9];
         draco_report report;
         float *sum = malloc(d * sizeof *sum);
@@ -281,13 +283,14 @@ static void shards_merge(void **state) {
         for (int i = 0; i < 9; i++) {
             rows[i] = step_message(&now, i);
             for (size_t k = 0; k < 3; k++) {
-                unsigned char *sketch = sketches + ((size_t)i * 3 + k) * each;
+                draco_sketch *sketch = (draco_sketch *)(sketches + ((size_t)i * 3 + k) * each);
                 draco_sketch_begin(&code, cuts[k], sketch);
                 draco_sketch_add(&code, key, sketch, step_message(&now, i) + cuts[k], cuts[k + 1] - cuts[k]);
             }
-            unsigned char *into = sketches + ((size_t)i * 3 + (size_t)i % 3) * each;
+            draco_sketch *into = (draco_sketch *)(sketches + ((size_t)i * 3 + (size_t)i % 3) * each);
             for (size_t k = 1; k < 3; k++)
-                draco_sketch_merge(&code, key, into, sketches + ((size_t)i * 3 + ((size_t)i + k) % 3) * each);
+                draco_sketch_merge(&code, key, into,
+                                   (draco_sketch *)(sketches + ((size_t)i * 3 + ((size_t)i + k) % 3) * each));
             folded[i] = into;
         }
         memset(verdicts, 0, sizeof verdicts);
@@ -316,7 +319,7 @@ static void no_coordinate_is_overlooked(void **state) {
         draco_code code = code_of(DRACO_CYCLIC, kind == 2 ? DRACO_FIELD_PRIME : DRACO_FIELD_COMPLEX,
                                   DRACO_SUPPORT_SPREAD, 5, 1, 0);
         size_t bytes = draco_sketch_bytes(&code);
-        unsigned char *none = malloc(bytes), *one = malloc(bytes);
+        draco_sketch *none = malloc(bytes), *one = malloc(bytes);
         void *key = malloc(draco_sketch_key_bytes(&code));
         draco_seed seed = rng_seed(&rng);
         draco_sketch_key_init(&code, &seed, key);
@@ -329,7 +332,7 @@ static void no_coordinate_is_overlooked(void **state) {
             draco_sketch_begin(&code, offset, one);
             draco_sketch_add(&code, key, one, zeros, before);
             draco_sketch_add(&code, key, one, "\1\0\0\77", 4);
-            assert_memory_not_equal(one + HEAD, none + HEAD, bytes - HEAD);
+            assert_memory_not_equal((char *)one + HEAD, (char *)none + HEAD, bytes - HEAD);
         }
         free(none);
         free(one);

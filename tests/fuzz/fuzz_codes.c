@@ -79,7 +79,7 @@ static void locate_pieces(const draco_code *code, size_t d, input in) {
     void *key = malloc(draco_sketch_key_bytes(code)), *work = malloc(draco_locate_work_bytes(code));
     void *weights = malloc(draco_weights_bytes(code));
     unsigned char *sketches = malloc((size_t)code->n * each);
-    const void *folded[32];
+    const draco_sketch *folded[32];
     draco_verdict verdicts[32] = {DRACO_UNDECIDED};
     draco_report report = {0};
     draco_seed seed = {{7}};
