@@ -57,7 +57,10 @@ static const void *sent[MOST];              /* NULL: missing */
 static size_t words;                        /* of a message */
 static uint8_t exponents[8];
 static draco_seed secret;
-static void *work, *key, *sketches[MOST], *weights;
+static draco_work *work;
+static draco_key *key;
+static draco_sketch *sketches[MOST];
+static draco_weights *weights;
 static draco_verdict verdicts[MOST];
 static uint8_t verdict_bytes[MOST];
 static draco_report report;
@@ -205,7 +208,7 @@ static void lie(int worker, uint32_t seed) {
 }
 
 static draco_status locate(void) {
-    const void *in[MOST];
+    const draco_sketch *in[MOST];
     draco_status good = draco_sketch_key_init(&code, &secret, key);
     for (int i = 0; i < code.n && good >= 0; i++) {
         in[i] = sent[i] ? sketches[i] : NULL;
