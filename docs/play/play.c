@@ -78,7 +78,7 @@ static int is_complex(void) {
 
 static void release(void) {
     free(work), free(key), free(weights);
-    work = key = weights = NULL;
+    work = NULL, key = NULL, weights = NULL;
     for (int i = 0; i < MOST; i++) free(sketches[i]), sketches[i] = NULL;
 }
 
