@@ -169,5 +169,7 @@ $(BUILD)/play.wasm: docs/play/play.c $(BUILD)/settings
 $(BUILD)/play.html: $(BUILD)/play.wasm $(wildcard docs/play/*)
 	python3 docs/play/pack.py $< $@
 
+include scripts/install.mk
+
 clean:
 	rm -rf $(BUILD)

@@ -5,7 +5,6 @@
 build=${BUILD:-build}
 dir=$build/builds
 mkdir -p "$dir"
-unset MAKEFLAGS MAKELEVEL
 . "$(dirname "$0")/support/tap.sh"
 explain() { tail -n 20 "$dir/log"; }
 
