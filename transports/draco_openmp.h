@@ -1,4 +1,4 @@
-/* draco_openmp.h - v0.1 - n workers in one process, on an OpenMP loop
+/* draco_openmp.h - version 0.1.0 - a transport: n workers in one process, on an OpenMP loop
 
    A transport for draco.h (see draco_transport there) whose workers are iterations of a loop: any number of
    them on any number of cores. Workers write their messages straight into the server's memory, so nothing is
@@ -8,6 +8,9 @@
    Do this in one C file:
        #define DRACO_OPENMP_IMPLEMENTATION
        #include "transports/draco_openmp.h"
+   DRACO_OPENMP_STATIC, defined as well, makes a private copy; DRACO_OPENMP_API, defined, stands before every
+   function. The declarations are C11 and C++17; the implementation is C11, by a compiler with or without OpenMP
+   (without: one thread).
 
    How it goes:
        draco_openmp_config config = {0};
@@ -17,8 +20,9 @@
        ... hand &transport to draco_server_open, train ...
        transport.close(transport.ctx);
 
-   Threads: collect and fetch start a team of config.threads threads (0: as many as OpenMP gives) and leave
-   the inbox's reserve and end to one thread at a time. Inside the team every thread has OpenMP to itself, so that
+   Threads: collect and fetch start a team of config.threads threads (default 0: as many as OpenMP gives, but one
+   when all workers together take fewer than DRACO_OPENMP_SMALL coordinates times samples: waking a team costs more
+   than such a round) and leave the inbox's reserve and end to one thread at a time. Inside the team every thread has OpenMP to itself, so that
    a compute library does not start a team in each. The result is the same bits for any number of threads.
 
    Deadlines: a worker here is never late, so collect pays no heed to its deadline; lateness is tried out by
@@ -28,27 +32,77 @@
    holders, r times less work. It is for experiments about the server; the holders no longer compute apart, so
    a fault of this machine's arithmetic would reach all of them. Costs parts x dim floats of memory.
 
-   Errors: a worker whose model fails answers nothing; the server sees it as DRACO_MALFORMED. */
+   Errors: a worker whose model fails sends nothing; the server sees it as DRACO_MALFORMED.
+
+   Writing another transport (ZeroMQ, say): fill a draco_transport as draco_openmp_open does at the end of this file.
+   It carries bytes and knows no code, no field and no vote:
+     server  broadcast(request): send kind, round, step, params, extra to all n workers;
+             collect(request, seconds, inbox): for every reply ask inbox.reserve for its memory (reply_bytes; NULL:
+             drop it), copy the bytes there, report them by inbox.chunk, finish by inbox.end(WHOLE, ABSENT or
+             MALFORMED), until all ended, end said DRACO_OK, or time is up;
+             fetch(request, whom, ...): the same for some workers; exchange: several servers only.
+     worker  receive(request), submit(request, reply, bytes; NULL: cannot).
+     both    close; explain: the reason of the last error, naming the peer.
+   Who a reply comes from is what the connection says, never what the bytes say; a reply of another round is
+   dropped; nothing a peer sends sizes an allocation. tests/support/conformance.h tries any transport.
+
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
 #ifndef DRACO_OPENMP_H
 #define DRACO_OPENMP_H
 
 #include "../draco.h"
 
+#define DRACO_OPENMP_VERSION 0x000100 /* 0.1.0 */
+#ifndef DRACO_OPENMP_API
+#ifdef DRACO_OPENMP_STATIC
+#define DRACO_OPENMP_API static __attribute__((unused))
+#else
+#define DRACO_OPENMP_API extern
+#endif
+#endif
+#ifndef DRACO_OPENMP_SMALL
+#define DRACO_OPENMP_SMALL ((size_t)1 << 20)
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct draco_openmp_config {
     draco_worker_config worker; /* for all workers; keep: each of them keeps what it keeps, n times over */
-    int threads;                /* 0: omp_get_max_threads() */
+    int threads;                /* default 0: omp_get_max_threads(), or 1 for small rounds */
     int share_parts;            /* compute each part once for all its holders */
 } draco_openmp_config;
 
-draco_status draco_openmp_open(draco_transport *transport, const draco_openmp_config *config);
+DRACO_OPENMP_API draco_status draco_openmp_open(draco_transport *transport,
+                                                const draco_openmp_config *config);
 
+#ifdef __cplusplus
+}
+#endif
 #endif /* DRACO_OPENMP_H */
 
 #ifdef DRACO_OPENMP_IMPLEMENTATION
 #ifndef DRACO_OPENMP_IMPLEMENTED
 #define DRACO_OPENMP_IMPLEMENTED
 
+#ifdef __cplusplus
+#error "draco_openmp.h: the implementation is C11: compile it in a .c file"
+#endif
+
+#ifdef _OPENMP
 #include <omp.h>
+#define DRO_MAX_THREADS() omp_get_max_threads()
+#define DRO_THREAD() omp_get_thread_num()
+#define DRO_ALONE() omp_set_num_threads(1) /* what this thread calls starts no team of its own */
+#define DRO_PRAGMA(words) _Pragma(#words)
+#else
+#define DRO_MAX_THREADS() 1
+#define DRO_THREAD() 0
+#define DRO_ALONE() ((void)0)
+#define DRO_PRAGMA(words)
+#endif
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,7 +124,7 @@ typedef struct draco_openmp {
 /* The calling thread's workspace, made when it is first needed. */
 static draco_status dro_workspace(draco_openmp *t, void **workspace) {
     const draco_model *model = t->config.worker.model;
-    int me = omp_get_thread_num();
+    int me = DRO_THREAD();
     if (!t->workspaces[me] && model->workspace_new) {
         draco_status status = model->workspace_new(model->ctx, &t->workspaces[me]);
         if (status < 0) return status;
@@ -100,12 +154,12 @@ static void dro_compute_parts(draco_openmp *t) {
     int failed = 0, part;
     if (!t->parts || !t->request.params) return;
     t->parts_valid = 0;
-#pragma omp parallel for num_threads(t->threads) schedule(dynamic, 1) reduction(| : failed)
+    DRO_PRAGMA(omp parallel for num_threads(t->threads) schedule(dynamic, 1) reduction(| : failed))
     for (part = 0; part < w->code.parts; part++) {
         draco_batch batch = {
             .seed = w->seed, .step = t->request.step, .total = w->batch, .part = part, .worker = -1};
         draco_code_samples(&w->code, w->batch, part, &batch.first, &batch.count);
-        omp_set_num_threads(1);
+        DRO_ALONE();
         failed |= dro_gradient(t, NULL, t->params, &batch, t->parts + (size_t)part * w->model->dim) < 0;
     }
     t->parts_status = failed ? DRACO_E_MODEL : DRACO_OK;
@@ -114,7 +168,7 @@ static void dro_compute_parts(draco_openmp *t) {
 }
 
 static draco_worker *dro_worker(draco_openmp *t, int i) {
-    draco_worker **worker = &t->workers[t->dedicated ? i : omp_get_thread_num()];
+    draco_worker **worker = &t->workers[t->dedicated ? i : DRO_THREAD()];
     if (!*worker) {
         draco_worker_config config = t->config.worker;
         config.keep = t->dedicated;
@@ -133,28 +187,28 @@ static draco_status dro_answer(draco_openmp *t, int i, const draco_inbox *inbox)
     void *row;
     request.params = t->params;
     request.params_count = t->config.worker.model->dim;
-#pragma omp critical(draco_openmp_inbox)
+    DRO_PRAGMA(omp critical(draco_openmp_inbox))
     row = inbox->reserve(inbox->ctx, i);
     if (row && worker && draco_worker_reply(worker, i, &request, row) >= 0) {
         inbox->chunk(inbox->ctx, i, 0, request.reply_bytes);
         arrival = DRACO_ARRIVAL_WHOLE;
     }
-#pragma omp critical(draco_openmp_inbox)
+    DRO_PRAGMA(omp critical(draco_openmp_inbox))
     status = inbox->end(inbox->ctx, i, row ? arrival : DRACO_ARRIVAL_ABSENT);
     return status;
 }
 
 static draco_status dro_run(draco_openmp *t, const unsigned char *whom, const draco_inbox *inbox) {
     int enough = 0, i;
-#pragma omp parallel for num_threads(t->threads) schedule(dynamic, 1)
+    DRO_PRAGMA(omp parallel for num_threads(t->threads) schedule(dynamic, 1))
     for (i = 0; i < t->n; i++) {
         int done;
-#pragma omp atomic read
+        DRO_PRAGMA(omp atomic read)
         done = enough;
         if (done || (whom && !whom[i])) continue;
-        omp_set_num_threads(1);
+        DRO_ALONE();
         if (dro_answer(t, i, inbox) == DRACO_OK) {
-#pragma omp atomic write
+            DRO_PRAGMA(omp atomic write)
             enough = 1;
         }
     }
@@ -210,7 +264,16 @@ static void dro_wrap_model(draco_openmp *t) {
     t->model.gradient = dro_gradient;
 }
 
-draco_status draco_openmp_open(draco_transport *transport, const draco_openmp_config *config) {
+/* Coordinates times samples of a round, all workers together: roughly its work. */
+static int dro_is_small(const draco_openmp_config *config) {
+    const draco_code *code = &config->worker.code;
+    double copies = code->n * (double)draco_code_load(code, 0) / code->parts;
+    return (double)config->worker.model->dim * (double)config->worker.batch * copies <
+           (double)DRACO_OPENMP_SMALL;
+}
+
+DRACO_OPENMP_API draco_status draco_openmp_open(draco_transport *transport,
+                                                const draco_openmp_config *config) {
     draco_openmp *t;
     if (!transport || !config || !config->worker.model || config->worker.model->size < sizeof(draco_model))
         return DRACO_E_ARGUMENT;
@@ -222,7 +285,7 @@ draco_status draco_openmp_open(draco_transport *transport, const draco_openmp_co
         return DRACO_E_ARGUMENT;
     }
     t->n = t->config.worker.code.n;
-    t->threads = config->threads > 0 ? config->threads : omp_get_max_threads();
+    t->threads = config->threads > 0 ? config->threads : dro_is_small(&t->config) ? 1 : DRO_MAX_THREADS();
     if (t->threads > t->n) t->threads = t->n;
     t->dedicated = config->worker.keep && !config->share_parts;
     t->workers = calloc((size_t)(t->dedicated ? t->n : t->threads), sizeof *t->workers);
@@ -248,5 +311,3 @@ draco_status draco_openmp_open(draco_transport *transport, const draco_openmp_co
 
 #endif /* DRACO_OPENMP_IMPLEMENTED */
 #endif /* DRACO_OPENMP_IMPLEMENTATION */
-
-/* MIT License. Copyright (c) 2026 The Draco authors. See LICENSE. */
