@@ -18,6 +18,16 @@ for page in $pages; do
     result $? "$page: every relative link leads to a file"
 done
 
+# Functions, types and tables that the pages name are there.
+for page in README.md SECURITY.md docs/architecture.md docs/codes.md; do
+    grep -oE '`(draco|dr[a-z]|dr_[a-z]+|train)_[a-z0-9_]+`' "$page" | tr -d '`' | sort -u | while read -r word; do
+        cat ./*.h transports/*.h models/*.h baselines/*.h examples/draco-train/*.h examples/draco-train/*.c |
+            grep -q "\<$word\>" || echo "$page: $word"
+    done >"$dir/wrong"
+    [ ! -s "$dir/wrong" ]
+    result $? "$page: every function and type that it names is in a header"
+done
+
 # The options of every draco-train line; what stands for something else ("...", certificates, places) is cut away,
 # and the model is the smallest, on generated data, for one step.
 for page in README.md bench/README.md; do
