@@ -1,7 +1,16 @@
 /* draco-train: train a model with n workers of which some lie.
 
    It composes the library's parts: a model, a code or an aggregation rule, a transport, an optimizer, and, to
-   try things out, an attack that stands between the transport and the server. See --help. */
+   try things out, an attack that stands between the transport and the server. See --help.
+
+     train_options.h    the command line: a table of options
+     train_setup.h      data, model, optimizer and code from the options
+     train_transport.h  the transports: a table, and what this process is in each
+     train_flip.h       the liars of --attack=label-flip
+     train_run.h        the state of a run, and its checkpoints
+     train_watch.h      which workers are blamed, malformed or absent
+     train_report.h     what a run prints; train_screen.h the screen, train_metrics.h the file of metrics
+     train_plot.h       a plot of files of metrics, also draco_plot.c */
 #include "train_options.h"
 
 #define DRACO_IMPLEMENTATION
@@ -21,16 +30,8 @@
 #define DRACO_ATTACKS_IMPLEMENTATION
 #include "train_setup.h"
 
-#include "train_flip.h"
-#include "train_metrics.h"
 #include "train_plot.h"
-#include "train_screen.h"
-#include "train_transport.h"
-#include "train_watch.h"
-
-#include "baselines/draco_attacks.h"
-#include "baselines/draco_rules.h"
-#include "models/draco_checkpoint.h"
+#include "train_report.h"
 
 #include <omp.h>
 #include <pthread.h>
@@ -62,40 +63,6 @@ static int train_catch_signals(void) {
     return 0;
 }
 
-typedef struct train_run {
-    const train_options *o;
-    train_setup setup;
-    train_transport transport;
-    draco_transport attacked;
-    draco_attack_config attack;
-    train_flip flip;
-    int has_attack, has_rule;
-    draco_rule rule;
-    draco_server *server;
-    draco_trainer trainer;
-    float *params, *state, *sum;
-    void *workspace;  /* of the evaluation */
-    draco_score test; /* the last one */
-    train_screen screen;
-    train_glance glance;
-    train_watch watch;
-    FILE *metrics;
-    char metrics_path[64]; /* of a file of our own, when only a plot was asked for */
-    unsigned char *liars;
-    double begin, paused; /* evaluation does not count as training */
-    double server_seconds;
-    uint64_t bytes_in, rounds;
-    uint64_t first_step;
-} train_run;
-
-static double train_seconds(const train_run *run) {
-    return train_now() - run->begin - run->paused;
-}
-
-static int train_speaks(const train_run *run) {
-    return run->transport.server == 0;
-}
-
 /* ---- During the run ---- */
 
 static draco_status train_evaluate(train_run *run, uint64_t step) {
@@ -111,67 +78,6 @@ static draco_status train_evaluate(train_run *run, uint64_t step) {
     return status;
 }
 
-/* Several servers: each keeps the optimizer's state of its own shard, so each has a file. */
-static void train_checkpoint_path(const train_run *run, const char *path, char *own, size_t capacity) {
-    if (run->transport.servers > 1)
-        snprintf(own, capacity, "%s.%d", path, run->transport.server);
-    else
-        snprintf(own, capacity, "%s", path);
-}
-
-static draco_checkpoint train_checkpoint(const train_run *run) {
-    const train_setup *s = &run->setup;
-    draco_checkpoint c;
-    memset(&c, 0, sizeof c);
-    c.seed = (uint64_t)run->o->seed;
-    c.code_id = draco_code_id(&s->code);
-    c.dim = s->model.dim;
-    c.parameters = s->model.parameters;
-    c.state_per_parameter = s->optimizer.state_per_parameter;
-    c.server = (uint64_t)run->transport.server;
-    c.servers = (uint64_t)run->transport.servers;
-    snprintf(c.model, sizeof c.model, "%.31s", run->o->model);
-    snprintf(c.optimizer, sizeof c.optimizer, "%.31s", run->o->optimizer);
-    snprintf(c.data, sizeof c.data, "%.31s", s->data_name);
-    c.params = run->params;
-    c.state = c.state_per_parameter ? run->state : NULL;
-    return c;
-}
-
-static draco_status train_save(train_run *run, uint64_t next_step) {
-    draco_checkpoint c = train_checkpoint(run);
-    char path[4096], why[512];
-    draco_status status = draco_server_gather(run->server, run->params);
-    if (status < 0) return status;
-    c.step = next_step;
-    c.updates = run->trainer.first_update + run->trainer.updates;
-    train_checkpoint_path(run, run->o->checkpoint, path, sizeof path);
-    status = draco_checkpoint_write(path, &c, why, sizeof why);
-    if (status < 0) {
-        train_screen_clear(&run->screen);
-        fprintf(stderr, "draco-train: %s\n", why);
-    }
-    return status;
-}
-
-static int train_resume(train_run *run) {
-    draco_checkpoint c = train_checkpoint(run), wanted = c;
-    char path[4096], why[512];
-    train_checkpoint_path(run, run->o->resume, path, sizeof path);
-    if (draco_checkpoint_read(path, &c, why, sizeof why) < 0) {
-        fprintf(stderr, "draco-train: %s\n", why);
-        return 2;
-    }
-    if (c.seed != wanted.seed || c.code_id != wanted.code_id) {
-        fprintf(stderr, "draco-train: %s: the checkpoint was written with a different %s\n", path,
-                c.seed != wanted.seed ? "seed" : "code");
-        return 2;
-    }
-    run->first_step = c.step;
-    run->trainer.first_update = c.updates;
-    return 0;
-}
-
 /* Compare the verdicts with the truth, which only a simulated attack knows. A lie is one worker's false message
    in one round; it is caught when the worker is blamed or its message is malformed. */
 static void train_count(train_run *run, uint64_t step, int attempt, const draco_round *round) {
@@ -184,34 +90,6 @@ static void train_count(train_run *run, uint64_t step, int attempt, const draco_
         g->caught += run->liars[i] && (blamed || round->verdicts[i] == DRACO_MALFORMED);
         g->blamed_wrongly += !run->liars[i] && blamed;
     }
-}
-
-/* One line when other workers than before are blamed, malformed or absent. */
-static void train_report_change(train_run *run, uint64_t step, const draco_round *round) {
-    char text[TRAIN_WATCH_CAPACITY], line[TRAIN_WATCH_CAPACITY + 64];
-    if (!train_watch_round(&run->watch, step, round->verdicts) || !train_speaks(run) ||
-        strcmp(run->o->progress, "none") == 0)
-        return;
-    train_watch_list(&run->watch, 0, text, sizeof text);
-    train_screen_clear(&run->screen);
-    snprintf(line, sizeof line, "step %llu: %s", (unsigned long long)step + 1,
-             text[0] ? text : "no worker is blamed or absent");
-    train_say(line);
-}
-
-static void train_report_failure(train_run *run, uint64_t step, int attempt, const draco_round *round) {
-    char text[512];
-    const char *why = run->has_rule ? draco_rule_explain(&run->rule) : round->text;
-    run->glance.failed_rounds++;
-    if (!train_speaks(run)) return;
-    if (!why[0]) {
-        draco_report_describe(&run->setup.code, round->status, round->verdicts, &round->report, text,
-                              sizeof text);
-        why = text;
-    }
-    train_screen_clear(&run->screen);
-    fprintf(stderr, "draco-train: step %llu, try %d: %s: %s\n", (unsigned long long)step + 1, attempt + 1,
-            draco_status_text(round->status), why);
 }
 
 static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const draco_round *round,
@@ -404,80 +282,12 @@ static int train_probe(train_run *run) {
     return exact && count > 1 && n - most > run->setup.code.s + run->setup.code.t ? 1 : 0;
 }
 
-static int train_open_files(train_run *run) {
-    const train_options *o = run->o;
-    const char *path = o->metrics;
-    if (!train_speaks(run)) return 0;
-    if (!path && o->plot) {
-        int fd;
-        snprintf(run->metrics_path, sizeof run->metrics_path, "/tmp/draco-train-XXXXXX");
-        fd = mkstemp(run->metrics_path);
-        if (fd >= 0) run->metrics = fdopen(fd, "w");
-    } else if (path) {
-        run->metrics = fopen(path, "w");
-    } else {
-        return 0;
-    }
-    if (run->metrics) return 0;
-    fprintf(stderr, "draco-train: %s: %s\n", path ? path : run->metrics_path, strerror(errno));
-    return 2;
-}
-
-static void train_label(const train_options *o, char *text, size_t capacity) {
-    if (o->rule)
-        snprintf(text, capacity, "%s", o->rule);
-    else if (strcmp(o->code, "cyclic") == 0)
-        snprintf(text, capacity, "DRACO cyclic, %s", o->field);
-    else
-        snprintf(text, capacity, "DRACO repetition%s", o->digest_first ? ", digest first" : "");
-}
-
-static void train_announce(train_run *run) {
-    const train_options *o = run->o;
-    const train_setup *s = &run->setup;
-    char label[64], code[256];
-    train_label(o, label, sizeof label);
-    if (!train_speaks(run)) return;
-    if (run->metrics) {
-        fprintf(run->metrics, "{\"event\":\"start\"");
-        train_json_text(run->metrics, "label", label);
-        train_json_text(run->metrics, "model", o->model);
-        train_json_text(run->metrics, "data", s->data_name);
-        train_json_text(run->metrics, "transport", o->transport);
-        train_json_text(run->metrics, "attack", run->has_attack ? o->attack : "none");
-        fprintf(run->metrics, ",\"parameters\":%zu,\"dim\":%zu,\"workers\":%d,\"s\":%d,\"t\":%d,\"load\":%d",
-                s->model.parameters, s->model.dim, s->code.n, s->code.s, s->code.t, s->code.r);
-        fprintf(run->metrics, ",\"liars\":%ld,\"missing\":%ld,\"steps\":%ld,\"batch\":%ld,\"seed\":%ld}\n",
-                o->liars, o->missing, o->steps, o->batch, o->seed);
-    }
-    if (strcmp(o->progress, "none") == 0) return;
-    printf("%s on %s: %zu parameters, %zu training and %zu test samples\n", o->model, s->data_name,
-           s->model.parameters, s->train.samples, s->test.samples);
-    if (o->rule)
-        snprintf(code, sizeof code, "%d workers, aggregation rule %s", s->code.n, label);
-    else
-        draco_code_describe(&s->code, code, sizeof code);
-    train_say(code);
-    if (!o->rule && s->code.parts == 1)
-        printf("every worker computes the whole batch; %d workers or more would share it\n", 2 * s->code.r);
-    if (run->has_attack)
-        printf("simulated attack: %s; in each step %d liar%s, %d without a reply\n", o->attack,
-               run->attack.liars, run->attack.liars == 1 ? "" : "s", run->attack.missing);
-    fflush(stdout);
-}
-
 /* ---- After the run ---- */
 
 static int train_finite(const train_run *run) {
     for (size_t i = 0; i < run->setup.model.parameters; i++)
         if (!isfinite(run->params[i])) return 0;
     return 1;
-}
-
-static void train_hex(const train_run *run, char text[33]) {
-    uint8_t digest[DRACO_DIGEST_BYTES];
-    train_digest(NULL, run->params, run->setup.model.dim * sizeof(float), digest);
-    for (int i = 0; i < 16; i++) snprintf(text + 2 * i, 3, "%02x", digest[i]);
 }
 
 static int train_write_params(const train_run *run) {
@@ -487,41 +297,6 @@ static int train_write_params(const train_run *run) {
     if (file && fclose(file) != 0) ok = 0;
     if (!ok) fprintf(stderr, "draco-train: %s: %s\n", run->o->params, strerror(errno));
     return ok ? 0 : 1;
-}
-
-static void train_totals(const train_run *run, double seconds, double server_seconds) {
-    char workers[TRAIN_WATCH_CAPACITY], loss[32] = "not finite";
-    if (isfinite(run->test.loss)) snprintf(loss, sizeof loss, "%.4f", run->test.loss);
-    if (run->test.samples)
-        printf("test accuracy %.2f%%, loss %s after %llu steps\n", 100 * run->test.accuracy, loss,
-               (unsigned long long)(run->first_step + run->trainer.updates));
-    printf("trained for %.2f s; per step %.2f ms at the server, %.2f MB received\n", seconds,
-           1e3 * server_seconds, run->rounds ? 1e-6 * (double)run->bytes_in / (double)run->rounds : 0);
-    train_watch_list(&run->watch, 1, workers, sizeof workers);
-    if (workers[0]) train_say(workers);
-    if (run->glance.lies)
-        printf("lies %ld, caught %ld, honest workers blamed %ld\n", run->glance.lies, run->glance.caught,
-               run->glance.blamed_wrongly);
-}
-
-static void train_summary(train_run *run, draco_status status, const char *model) {
-    double each = run->rounds ? run->server_seconds / (double)run->rounds : 0;
-    double seconds = train_seconds(run);
-    if (run->metrics) {
-        fprintf(run->metrics, "{\"event\":\"end\"");
-        train_json_text(run->metrics, "status", draco_status_text(status));
-        train_json_text(run->metrics, "model_digest", model);
-        train_json_number(run->metrics, "train_seconds", seconds);
-        train_json_number(run->metrics, "server_seconds_per_step", each);
-        train_json_number(run->metrics, "accuracy", run->test.accuracy);
-        train_json_number(run->metrics, "loss", run->test.loss);
-        fprintf(run->metrics,
-                ",\"updates\":%llu,\"bytes_in\":%llu,\"lies\":%ld,\"caught\":%ld,\"blamed_wrongly\":%ld}\n",
-                (unsigned long long)run->trainer.updates, (unsigned long long)run->bytes_in, run->glance.lies,
-                run->glance.caught, run->glance.blamed_wrongly);
-    }
-    if (strcmp(run->o->progress, "none") != 0) train_totals(run, seconds, each);
-    printf("model %s\n", model);
 }
 
 static int train_finish(train_run *run, draco_status status) {

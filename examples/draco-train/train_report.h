@@ -1,0 +1,147 @@
+/* train_report.h - what a run tells: lines on the screen, and the file of metrics. */
+#ifndef TRAIN_REPORT_H
+#define TRAIN_REPORT_H
+
+#include "train_metrics.h"
+#include "train_run.h"
+
+/* ---- At the start ---- */
+
+static int train_open_files(train_run *run) {
+    const train_options *o = run->o;
+    const char *path = o->metrics;
+    if (!train_speaks(run)) return 0;
+    if (!path && o->plot) {
+        int fd;
+        snprintf(run->metrics_path, sizeof run->metrics_path, "/tmp/draco-train-XXXXXX");
+        fd = mkstemp(run->metrics_path);
+        if (fd >= 0) run->metrics = fdopen(fd, "w");
+    } else if (path) {
+        run->metrics = fopen(path, "w");
+    } else {
+        return 0;
+    }
+    if (run->metrics) return 0;
+    fprintf(stderr, "draco-train: %s: %s\n", path ? path : run->metrics_path, strerror(errno));
+    return 2;
+}
+
+static void train_label(const train_options *o, char *text, size_t capacity) {
+    if (o->rule)
+        snprintf(text, capacity, "%s", o->rule);
+    else if (strcmp(o->code, "cyclic") == 0)
+        snprintf(text, capacity, "DRACO cyclic, %s", o->field);
+    else
+        snprintf(text, capacity, "DRACO repetition%s", o->digest_first ? ", digest first" : "");
+}
+
+static void train_announce(train_run *run) {
+    const train_options *o = run->o;
+    const train_setup *s = &run->setup;
+    char label[64], code[256];
+    train_label(o, label, sizeof label);
+    if (!train_speaks(run)) return;
+    if (run->metrics) {
+        fprintf(run->metrics, "{\"event\":\"start\"");
+        train_json_text(run->metrics, "label", label);
+        train_json_text(run->metrics, "model", o->model);
+        train_json_text(run->metrics, "data", s->data_name);
+        train_json_text(run->metrics, "transport", o->transport);
+        train_json_text(run->metrics, "attack", run->has_attack ? o->attack : "none");
+        fprintf(run->metrics, ",\"parameters\":%zu,\"dim\":%zu,\"workers\":%d,\"s\":%d,\"t\":%d,\"load\":%d",
+                s->model.parameters, s->model.dim, s->code.n, s->code.s, s->code.t, s->code.r);
+        fprintf(run->metrics, ",\"liars\":%ld,\"missing\":%ld,\"steps\":%ld,\"batch\":%ld,\"seed\":%ld}\n",
+                o->liars, o->missing, o->steps, o->batch, o->seed);
+    }
+    if (strcmp(o->progress, "none") == 0) return;
+    printf("%s on %s: %zu parameters, %zu training and %zu test samples\n", o->model, s->data_name,
+           s->model.parameters, s->train.samples, s->test.samples);
+    if (o->rule)
+        snprintf(code, sizeof code, "%d workers, aggregation rule %s", s->code.n, label);
+    else
+        draco_code_describe(&s->code, code, sizeof code);
+    train_say(code);
+    if (!o->rule && s->code.parts == 1)
+        printf("every worker computes the whole batch; %d workers or more would share it\n", 2 * s->code.r);
+    if (run->has_attack)
+        printf("simulated attack: %s; in each step %d liar%s, %d without a reply\n", o->attack,
+               run->attack.liars, run->attack.liars == 1 ? "" : "s", run->attack.missing);
+    fflush(stdout);
+}
+
+/* ---- After a round ---- */
+
+/* One line when other workers than before are blamed, malformed or absent. */
+static void train_report_change(train_run *run, uint64_t step, const draco_round *round) {
+    char text[TRAIN_WATCH_CAPACITY], line[TRAIN_WATCH_CAPACITY + 64];
+    if (!train_watch_round(&run->watch, step, round->verdicts) || !train_speaks(run) ||
+        strcmp(run->o->progress, "none") == 0)
+        return;
+    train_watch_list(&run->watch, 0, text, sizeof text);
+    train_screen_clear(&run->screen);
+    snprintf(line, sizeof line, "step %llu: %s", (unsigned long long)step + 1,
+             text[0] ? text : "no worker is blamed or absent");
+    train_say(line);
+}
+
+static void train_report_failure(train_run *run, uint64_t step, int attempt, const draco_round *round) {
+    char text[512];
+    const char *why = run->has_rule ? draco_rule_explain(&run->rule) : round->text;
+    run->glance.failed_rounds++;
+    if (!train_speaks(run)) return;
+    if (!why[0]) {
+        draco_report_describe(&run->setup.code, round->status, round->verdicts, &round->report, text,
+                              sizeof text);
+        why = text;
+    }
+    train_screen_clear(&run->screen);
+    fprintf(stderr, "draco-train: step %llu, try %d: %s: %s\n", (unsigned long long)step + 1, attempt + 1,
+            draco_status_text(round->status), why);
+}
+
+/* ---- At the end ---- */
+
+static void train_hex(const train_run *run, char text[33]) {
+    uint8_t digest[DRACO_DIGEST_BYTES];
+    train_digest(NULL, run->params, run->setup.model.dim * sizeof(float), digest);
+    for (int i = 0; i < 16; i++) snprintf(text + 2 * i, 3, "%02x", digest[i]);
+}
+
+static void train_totals(const train_run *run, double seconds, double server_seconds) {
+    char workers[TRAIN_WATCH_CAPACITY], loss[32] = "not finite";
+    if (isfinite(run->test.loss)) snprintf(loss, sizeof loss, "%.4f", run->test.loss);
+    if (run->test.samples)
+        printf("test accuracy %.2f%%, loss %s after %llu steps\n", 100 * run->test.accuracy, loss,
+               (unsigned long long)(run->first_step + run->trainer.updates));
+    printf("trained for %.2f s; per step %.2f ms at the server, %.2f MB received\n", seconds,
+           1e3 * server_seconds, run->rounds ? 1e-6 * (double)run->bytes_in / (double)run->rounds : 0);
+    train_watch_list(&run->watch, 1, workers, sizeof workers);
+    if (workers[0]) train_say(workers);
+    if (run->glance.lies)
+        printf("lies %ld, caught %ld, honest workers blamed %ld\n", run->glance.lies, run->glance.caught,
+               run->glance.blamed_wrongly);
+}
+
+static void train_summary(train_run *run, draco_status status, const char *model) {
+    double each = run->rounds ? run->server_seconds / (double)run->rounds : 0;
+    double seconds = train_seconds(run);
+    if (run->metrics) {
+        fprintf(run->metrics, "{\"event\":\"end\"");
+        train_json_text(run->metrics, "status", draco_status_text(status));
+        train_json_text(run->metrics, "model_digest", model);
+        train_json_number(run->metrics, "train_seconds", seconds);
+        train_json_number(run->metrics, "server_seconds_per_step", each);
+        train_json_number(run->metrics, "accuracy", run->test.accuracy);
+        train_json_number(run->metrics, "loss", run->test.loss);
+        fprintf(run->metrics,
+                ",\"updates\":%llu,\"bytes_in\":%llu,\"lies\":%ld,\"caught\":%ld,\"blamed_wrongly\":%ld}\n",
+                (unsigned long long)run->trainer.updates, (unsigned long long)run->bytes_in, run->glance.lies,
+                run->glance.caught, run->glance.blamed_wrongly);
+    }
+    if (strcmp(run->o->progress, "none") != 0) train_totals(run, seconds, each);
+    printf("model %s\n", model);
+}
+
+#endif /* TRAIN_REPORT_H */
+
+/* MIT License. Copyright (c) 2026 The Draco authors. See LICENSE. */
