@@ -192,7 +192,7 @@ def attack_section(about, picture, fails):
              f"{run['batch']}, seed {run['seed']}.", "", f"![Heat map: rules and codes by attacks]({picture})", ""]
     if fails:
         lines += ["\"fails\": the run ended in an error, or the parameters were no longer finite. Messages that are not numbers, or "
-                  "not there, do not count; some rules cannot do with the rest.", ""]
+                  "not there, do not count; some rules cannot work with what remains.", ""]
     for method, models in about.get("models", {}).items():
         same = "the same bytes" if models["different"] == 1 else f"{models['different']} DIFFERENT models"
         lines.append(f"- {method}: the model without liars and under the {models['attacks']} attacks: {same}.")
