@@ -29,25 +29,27 @@
    - cifar10: the binary version (www.cs.toronto.edu/~kriz/cifar.html): records of 1 label byte, then
      1,024 red, 1,024 green, 1,024 blue bytes; data_batch_1.bin .. data_batch_5.bin, as many as there
      are, and test_batch.bin. Stored as height x width x 3.
-   - mr: rt-polarity.pos, rt-polarity.neg (Pang and Lee, ACL 2005): Latin-1, one sentence a line.
-   - word2vec: a line 'WORDS DIMENSION', then for each word its bytes, a space, and DIMENSION
-     little-endian floats.
+   - mr: rt-polarity.pos, rt-polarity.neg (Pang and Lee, ACL 2005): one sentence per line, each file in UTF-8
+     if all of it is, else in Windows-1252; a byte-order mark is skipped.
+   - word2vec: a line 'WORDS DIMENSION', then for each word its bytes, a blank, and DIMENSION little-endian
+     floats (binary) or decimal numbers and a line feed (text). A word may have blanks in it.
 
-   Text. Letters are lower-cased; a word is a run of letters, digits, apostrophes and bytes from 0x80 up;
-   's, n't, 've, 're, 'd, 'll are words of their own; so are , ! ? ( ); everything else parts words (after
-   the tokenizer of Kim, EMNLP 2014). A line of signs alone is one word. The line feed after the last line
-   may be missing. Words are numbered in the order in which they first appear; 0 stands for no word and 1
-   for a word that is not in the vocabulary. The vocabulary is built before the split: a word that only
-   held-out sentences have has a number, but is never trained.
+   Text. Letters are lower-cased (ASCII and Latin); a word is a run of letters, digits and apostrophes; 's,
+   n't, 've, 're, 'd, 'll are words of their own; so are , ! ? ( ); everything else parts words, dashes and
+   ellipses as well (after the tokenizer of Kim, EMNLP 2014). The vocabulary is in UTF-8. A line of signs
+   alone is one word. The line feed after the last line may be missing. Words are numbered in the order in
+   which they first appear; 0 stands for no word and 1 for a word that is not in the vocabulary. The
+   vocabulary is built before the split: a word that only held-out sentences have has a number, but is never
+   trained.
 
-   Errors. DRACO_E_IO: a file that is missing, unreadable or no regular file. DRACO_E_MALFORMED: an empty
-   or truncated file, a wrong magic number (images and labels swapped), sizes that are zero or over the
-   limit, trailing bytes, counts that differ, a label out of range, a batch that is no whole number of
-   records, an empty sentence, a control byte other than tab and carriage return (0x00-0x1F, 0x7F), a
-   sentence of more than DRACO_DATA_MAX_SENTENCE words, a vector that is not finite. DRACO_E_MEMORY and
-   DRACO_E_ARGUMENT. The outputs are untouched on error, and error->text is one line that names the file,
-   what is wrong, and the numbers. Memory grows with the bytes that are really there: a number in a header
-   never sizes an allocation.
+   Errors. DRACO_E_IO: a file that is missing, unreadable or no regular file. DRACO_E_MALFORMED: an empty or
+   truncated file, a wrong magic number (images and labels swapped), sizes that are zero or over the limit,
+   trailing bytes, counts that differ, a label out of range, a batch that is no whole number of records, an
+   empty sentence, a control byte other than tab and carriage return (0x00-0x1F, 0x7F), a sentence of more
+   than DRACO_DATA_MAX_SENTENCE words, a word vector that is not finite or has a number beyond 10000.
+   DRACO_E_MEMORY and DRACO_E_ARGUMENT. The outputs are untouched on error, and error->text is one line that
+   names the file, what is wrong, and the numbers. Memory grows with the bytes that are really there: a
+   number in a header never sizes an allocation.
 
    Limits: DRACO_DATA_MAX_BYTES of decoded data per image set, DRACO_DATA_MAX_TEXT per text file; define
    them to change them. Threads: loading is for one thread at a time per data set; distinct sets may be
@@ -85,7 +87,9 @@ typedef struct draco_data_paths {
     char train_labels[DRACO_DATA_MAX_PATH]; /* labels, or the negative sentences */
     char test[DRACO_DATA_MAX_PATH], test_labels[DRACO_DATA_MAX_PATH];
 } draco_data_paths;
-/* name: mnist, fashion-mnist, cifar10, mr. directory NULL: $DRACO_DATA, then /usr/share/datasets. */
+/* name: mnist, fashion-mnist, cifar10, mr. directory NULL: $DRACO_DATA, then /usr/share/datasets. The files
+   stand there, in a folder with the set's name, or in that of torchvision or of the archive (MNIST/raw,
+   FashionMNIST/raw, cifar-10-batches-bin, rt-polaritydata). */
 DRACO_DATA_API draco_status draco_data_find(const char *name, const char *directory, draco_data_paths *paths,
                                             draco_data_error *error);
 
@@ -295,38 +299,37 @@ DRACO_DATA_API draco_status draco_data_cifar10(const char *const *files, size_t 
 
 /* ---- Finding and loading by name ---- */
 
-/* path = directory/folder/file or the same with .gz, if it is there. */
+/* path = directory/folder/file, if it is there under one of the names in use: compressed, and the IDX files
+   with a dot as well (train-images.idx3-ubyte). */
 DRACO_DATA_PRIVATE int dr_data_probe(const char *directory, const char *folder, const char *file,
                                      char path[DRACO_DATA_MAX_PATH]) {
-    static const char *const endings[] = {"", ".gz"};
-    for (int e = 0; e < 2; e++) {
+    static const char *const endings[] = {"", ".gz", ".GZ"};
+    for (int e = 0; e < 6; e++) {
         const int length = snprintf(path, DRACO_DATA_MAX_PATH, "%s%s%s/%s%s", directory, *folder ? "/" : "",
-                                    folder, file, endings[e]);
+                                    folder, file, endings[e % 3]);
+        char *dash = length > 0 && length < DRACO_DATA_MAX_PATH && e >= 3 ? strstr(path, "-idx") : NULL;
+        if (dash != NULL) *dash = '.';
         if (length > 0 && length < DRACO_DATA_MAX_PATH && access(path, F_OK) == 0) return 1;
     }
     path[0] = '\0';
     return 0;
 }
 
-/* The files of one known data set; test files are optional where test == NULL. */
+#define DR_DATA_FOLDERS 3
+
+/* The files of one known data set, and the folders they stand in: the place itself, the set's own, and that
+   of torchvision or of the set's archive. There are no test files where test == NULL. */
 typedef struct dr_data_known {
-    const char *name, *folders[3];
+    const char *name, *folders[DR_DATA_FOLDERS];
     const char *train, *train_labels, *test, *test_labels;
 } dr_data_known;
 
+#define DR_DATA_IDX_FILES                                                                                    \
+    "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+
 static const dr_data_known dr_data_sets[] = {
-    {"mnist",
-     {"", "mnist", NULL},
-     "train-images-idx3-ubyte",
-     "train-labels-idx1-ubyte",
-     "t10k-images-idx3-ubyte",
-     "t10k-labels-idx1-ubyte"},
-    {"fashion-mnist",
-     {"", "fashion-mnist", NULL},
-     "train-images-idx3-ubyte",
-     "train-labels-idx1-ubyte",
-     "t10k-images-idx3-ubyte",
-     "t10k-labels-idx1-ubyte"},
+    {"mnist", {"", "mnist", "MNIST/raw"}, DR_DATA_IDX_FILES},
+    {"fashion-mnist", {"", "fashion-mnist", "FashionMNIST/raw"}, DR_DATA_IDX_FILES},
     {"cifar10", {"", "cifar10", "cifar-10-batches-bin"}, "data_batch_1.bin", NULL, "test_batch.bin", NULL},
     {"mr", {"", "mr", "rt-polaritydata"}, "rt-polarity.pos", "rt-polarity.neg", NULL, NULL}};
 
@@ -341,16 +344,11 @@ DRACO_DATA_PRIVATE const dr_data_known *dr_data_known_of(const char *name) {
 DRACO_DATA_PRIVATE const char *dr_data_fill(const dr_data_known *known, const char *directory,
                                             const char *folder, draco_data_paths *paths) {
     memset(paths, 0, sizeof *paths);
-    if (!dr_data_probe(directory, folder, known->train, paths->train[0])) return known->train;
+    const char *const names[4] = {known->train, known->train_labels, known->test, known->test_labels};
+    char *const into[4] = {paths->train[0], paths->train_labels, paths->test, paths->test_labels};
+    for (int i = 0; i < 4; i++)
+        if (names[i] != NULL && !dr_data_probe(directory, folder, names[i], into[i])) return names[i];
     paths->train_files = 1;
-    if (known->train_labels != NULL &&
-        !dr_data_probe(directory, folder, known->train_labels, paths->train_labels))
-        return known->train_labels;
-    if (known->test != NULL && !dr_data_probe(directory, folder, known->test, paths->test))
-        return known->test;
-    if (known->test_labels != NULL &&
-        !dr_data_probe(directory, folder, known->test_labels, paths->test_labels))
-        return known->test_labels;
     if (strcmp(known->name, "cifar10") == 0)
         for (int batch = 2; batch <= 5; batch++) {
             char file[32];
@@ -361,22 +359,28 @@ DRACO_DATA_PRIVATE const char *dr_data_fill(const dr_data_known *known, const ch
     return NULL;
 }
 
-/* Tries directory/folder for each folder of the set. *missing: the first file that is not there, of the
-   folder that has the most of them. */
-DRACO_DATA_PRIVATE int dr_data_find_in(const dr_data_known *known, const char *directory,
-                                       draco_data_paths *paths, const char **missing) {
-    for (int i = 0; i < 3 && known->folders[i] != NULL; i++) {
-        const char *lacks = dr_data_fill(known, directory, known->folders[i], paths);
-        if (lacks == NULL) return 1;
-        if (*missing == NULL || lacks != known->train) *missing = lacks;
+/* What is not there, under which names it would be taken, and where it was looked for. */
+DRACO_DATA_PRIVATE draco_status dr_data_not_found(const dr_data_known *known, const char *missing,
+                                                  const char *const places[2], draco_data_error *error) {
+    char text[sizeof error->text], dotted[64];
+    const char *dash = strstr(missing, "-idx");
+    size_t used = 0;
+    snprintf(dotted, sizeof dotted, " or %s", missing);
+    if (dash != NULL) dotted[4 + (dash - missing)] = '.';
+    text[0] = '\0';
+    for (int i = 0; i < 2 * DR_DATA_FOLDERS && used < sizeof text; i++) {
+        const char *place = places[i / DR_DATA_FOLDERS], *folder = known->folders[i % DR_DATA_FOLDERS];
+        if (place == NULL || *place == '\0') continue;
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s%s%s", used > 0 ? ", " : "", place,
+                                 *folder ? "/" : "", folder);
     }
-    return 0;
+    return dr_data_fail(error, DRACO_E_IO, "data set %s: no %s%s (also .gz, .GZ) in %s", known->name, missing,
+                        dash != NULL ? dotted : "", text);
 }
 
 DRACO_DATA_API draco_status draco_data_find(const char *name, const char *directory, draco_data_paths *paths,
                                             draco_data_error *error) {
-    const char *places[2] = {directory, NULL};
-    const char *missing = NULL;
+    const char *places[2] = {directory, NULL}, *missing = NULL;
     draco_data_paths found;
     const dr_data_known *known = name != NULL ? dr_data_known_of(name) : NULL;
     if (known == NULL || paths == NULL)
@@ -388,14 +392,18 @@ DRACO_DATA_API draco_status draco_data_find(const char *name, const char *direct
         places[0] = getenv("DRACO_DATA");
         places[1] = "/usr/share/datasets";
     }
-    for (int i = 0; i < 2; i++)
-        if (places[i] != NULL && *places[i] && dr_data_find_in(known, places[i], &found, &missing)) {
+    for (int i = 0; i < 2 * DR_DATA_FOLDERS; i++) {
+        const char *place = places[i / DR_DATA_FOLDERS];
+        if (place == NULL || *place == '\0') continue;
+        const char *lacks = dr_data_fill(known, place, known->folders[i % DR_DATA_FOLDERS], &found);
+        if (lacks == NULL) {
             *paths = found;
             return DRACO_OK;
         }
-    return dr_data_fail(error, DRACO_E_IO, "data set %s: no %s (or .gz) in %s%s%s or its folder %s", name,
-                        missing != NULL ? missing : known->train, places[0] ? places[0] : "",
-                        places[0] && places[1] ? ", " : "", places[1] ? places[1] : "", known->folders[1]);
+        /* Of the folder that has the most of them. */
+        if (missing == NULL || lacks != known->train) missing = lacks;
+    }
+    return dr_data_not_found(known, missing != NULL ? missing : known->train, places, error);
 }
 
 DRACO_DATA_PRIVATE draco_status dr_data_load_pictures(const dr_data_known *known,

@@ -78,6 +78,7 @@ typedef struct draco_dataset {
     int32_t *words;  /* the sentences one after the other, or NULL */
     size_t *starts;  /* samples + 1: sentence i is words[starts[i] .. starts[i + 1]) */
     draco_vocabulary vocabulary;
+    const char *encoding; /* text files: how they were read, UTF-8 or Windows-1252; else NULL */
     /* A pixel p of channel c is given to a model as p x scale[c] + shift[c]. */
     float scale[DRACO_DATA_MAX_CHANNELS], shift[DRACO_DATA_MAX_CHANNELS];
 } draco_dataset;
@@ -182,7 +183,8 @@ DRACO_DATA_PRIVATE draco_status dr_data_read(dr_data_file *file, void *bytes, si
         int count =
             gzread(file->gz, (char *)bytes + *got, (unsigned)(left < DR_DATA_CHUNK ? left : DR_DATA_CHUNK));
         int code = Z_OK;
-        const char *why = gzerror(file->gz, &code);
+        const char *why = gzerror(file->gz, &code), *colon = strstr(why, ">: ");
+        if (strncmp(why, "<fd:", 4) == 0 && colon != NULL) why = colon + 3; /* zlib's name of the file */
         if (count < 0 || (count == 0 && code != Z_OK && code != Z_STREAM_END))
             return dr_data_fail(file->error, code == Z_ERRNO ? DRACO_E_IO : DRACO_E_MALFORMED,
                                 "%s: cannot read past byte %zu of its contents: %s", file->path,

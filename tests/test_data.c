@@ -235,6 +235,7 @@ static void damaged_gzip_is_named(void **unused) {
     packed[size - 6] ^= 1; /* the checksum at the end */
     i = save("images", packed, size);
     refused(draco_data_idx(i, l, 10, &d, &error), DRACO_E_MALFORMED, &error, "cannot read past byte", &d);
+    assert_null(strstr(error.text, "<fd:")); /* zlib's name for a file that it did not open */
     packed[size - 6] ^= 1;
     packed[size / 2] ^= 0x55;
     i = save("images", packed, size);
@@ -343,7 +344,7 @@ static void expect_sentence(const draco_dataset *d, size_t sample, const char *c
 static void sentences_become_numbers(void **unused) {
     (void)unused;
     const char positive[] = "It's GOOD , don't \"worry\" .\ngood-good 'quoted' they'll\r\n...\n";
-    const char negative[] = "caf\xC9 bad (really) bad!"; /* Latin-1, no line feed at the end */
+    const char negative[] = "caf\xC9 bad (really) bad!"; /* Windows-1252, no line feed at the end */
     draco_dataset d;
     assert_int_equal(read_text(positive, strlen(positive), negative, strlen(negative), &d, NULL), DRACO_OK);
     assert_int_equal(d.samples, 4);
@@ -354,7 +355,7 @@ static void sentences_become_numbers(void **unused) {
     const char *const s0[] = {"it", "'s", "good", ",", "do", "n't", "worry", NULL};
     const char *const s1[] = {"good", "good", "quoted", "they", "'ll", NULL};
     const char *const s2[] = {".", NULL};
-    const char *const s3[] = {"caf\xE9", "bad", "(", "really", ")", "bad", "!", NULL};
+    const char *const s3[] = {"caf\xC3\xA9", "bad", "(", "really", ")", "bad", "!", NULL};
     expect_sentence(&d, 0, s0);
     expect_sentence(&d, 1, s1);
     expect_sentence(&d, 2, s2);
@@ -367,6 +368,49 @@ static void sentences_become_numbers(void **unused) {
     assert_int_equal(draco_vocabulary_find(&d.vocabulary, "goo", 3), DRACO_DATA_UNKNOWN);
     assert_int_equal(draco_vocabulary_find(&d.vocabulary, "", 0), DRACO_DATA_UNKNOWN);
     draco_dataset_free(&d);
+}
+
+/* The same words in either encoding, with and without a byte-order mark. */
+static void text_is_read_in_its_encoding(void **unused) {
+    (void)unused;
+    const char windows[] = "third\x85 emotionally\x97it\x92s a \x93"
+                           "d\xC9j\xE0 vu\x94 \x96 \x8Cuvre\nthird\x85"
+                           "emotionally\n";
+    const char utf8[] = "third\xE2\x80\xA6 emotionally\xE2\x80\x94it\xE2\x80\x99s a \xE2\x80\x9C"
+                        "d\xC3\x89j\xC3\xA0 vu"
+                        "\xE2\x80\x9D \xE2\x80\x93 \xC5\x92uvre\nthird\xE2\x80\xA6"
+                        "emotionally\n";
+    const char *const first[] = {"third", "emotionally",  "it", "'s", "a", "d\xC3\xA9j\xC3\xA0",
+                                 "vu",    "\xC5\x93uvre", NULL};
+    const char *const second[] = {"third", "emotionally", NULL};
+    char marked[sizeof utf8 + 3] = "\xEF\xBB\xBF";
+    memcpy(marked + 3, utf8, sizeof utf8);
+    const struct {
+        const char *text;
+        const char *encoding;
+    } cases[] = {{windows, "UTF-8 and Windows-1252"}, {utf8, "UTF-8"}, {marked, "UTF-8"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        draco_dataset d, rest = {.samples = 0}, held = {.samples = 0};
+        assert_int_equal(read_text(cases[i].text, strlen(cases[i].text), "bad\n", 4, &d, NULL), DRACO_OK);
+        assert_string_equal(d.encoding, cases[i].encoding);
+        expect_sentence(&d, 0, first);
+        expect_sentence(&d, 1, second);
+        assert_int_equal(d.vocabulary.words, 9);
+        assert_int_equal(draco_data_split(&d, 1, 1, &rest, &held, NULL), DRACO_OK);
+        assert_string_equal(held.encoding, cases[i].encoding);
+        draco_dataset_free(&d);
+        draco_dataset_free(&rest);
+        draco_dataset_free(&held);
+    }
+    /* Not UTF-8: cut off, overlong, a surrogate, beyond Unicode. */
+    const char *const others[] = {"a\xC3\n", "a\xC0\xAF\n", "a\xED\xA0\x80\n", "a\xF4\x90\x80\x80\n"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        draco_dataset d;
+        assert_int_equal(read_text(others[i], strlen(others[i]), others[i], strlen(others[i]), &d, NULL),
+                         DRACO_OK);
+        assert_string_equal(d.encoding, "Windows-1252");
+        draco_dataset_free(&d);
+    }
 }
 
 static void hostile_text_is_named(void **unused) {
@@ -436,6 +480,44 @@ static void word_vectors_are_found(void **unused) {
     draco_dataset_free(&d);
 }
 
+/* A word with a blank in it moves nothing, in either format. */
+static void words_with_blanks_move_nothing(void **unused) {
+    (void)unused;
+    const float a[3] = {1, 2, 3}, b[3] = {4, 5, 6}, c[3] = {7, 8, 9};
+    const char text[] = "3 3\nnew good york 1 2 3\ngood 4 5e0 6 \r\nbad\t7.0 +8 9\n";
+    draco_dataset d;
+    assert_int_equal(read_text("good film\n", 10, "bad film\n", 9, &d, NULL), DRACO_OK);
+    const int32_t good = draco_vocabulary_find(&d.vocabulary, "good", 4);
+    const int32_t bad = draco_vocabulary_find(&d.vocabulary, "bad", 3);
+    for (int form = 0; form < 3; form++) {
+        char bytes[256] = "3 3\n";
+        float rows[5 * 3] = {0};
+        size_t found = 0, n = 4;
+        n += vector(bytes + n, "new good york", a, form == 1);
+        n += vector(bytes + n, "good", b, form == 1);
+        n += vector(bytes + n, "bad", c, form == 1);
+        if (form == 2) memcpy(bytes, text, n = strlen(text));
+        assert_int_equal(draco_data_word2vec(save("vectors", bytes, n), &d.vocabulary, 3, rows, &found, NULL),
+                         DRACO_OK);
+        assert_int_equal(found, 2);
+        assert_memory_equal(rows + 3 * good, b, sizeof b);
+        assert_memory_equal(rows + 3 * bad, c, sizeof c);
+        /* One more vector than the header promises, and one fewer. */
+        draco_data_error error;
+        bytes[0] = '2';
+        assert_int_equal(
+            draco_data_word2vec(save("vectors", bytes, n), &d.vocabulary, 3, rows, &found, &error),
+            DRACO_E_MALFORMED);
+        assert_non_null(strstr(error.text, "more follows after the 2 words that its header promises"));
+        bytes[0] = '4';
+        assert_int_equal(
+            draco_data_word2vec(save("vectors", bytes, n), &d.vocabulary, 3, rows, &found, &error),
+            DRACO_E_MALFORMED);
+        assert_non_null(strstr(error.text, "promises 4 words, it has 3"));
+    }
+    draco_dataset_free(&d);
+}
+
 static void hostile_word_vectors_are_named(void **unused) {
     (void)unused;
     draco_dataset d;
@@ -449,17 +531,22 @@ static void hostile_word_vectors_are_named(void **unused) {
         const char *text;
         size_t n;
         const char *words;
-    } cases[] = {{"x", 1, "no word2vec binary file"},
-                 {"3\n", 2, "no word2vec binary file"},
-                 {"a 3\n", 4, "no word2vec binary file"},
-                 {"3 -3\n", 5, "no word2vec binary file"},
-                 {"0 3\n", 4, "no word2vec binary file"},
-                 {"99999999999 3\n", 14, "no word2vec binary file"},
-                 {"3 99999999999999999999999999999999999\n", 38, "no word2vec binary file"},
+    } cases[] = {{"x", 1, "no word2vec file"},
+                 {"3\n", 2, "no word2vec file"},
+                 {"a 3\n", 4, "no word2vec file"},
+                 {"3 -3\n", 5, "no word2vec file"},
+                 {"0 3\n", 4, "no word2vec file"},
+                 {"99999999999 3\n", 14, "no word2vec file"},
+                 {"3 99999999999999999999999999999999999\n", 38, "no word2vec file"},
                  {"999999999 4\n", 12, "vectors of 4 numbers where 3 are needed"},
                  {"999999999 3\n", 12, "promises 999999999 words, it has 0"},
                  {"1 3\ngood 01234567890", 20, "promises 1 words, it has 0"},
-                 {"1 3\ngood", 8, "promises 1 words, it has 0"}};
+                 {"1 3\ngood", 8, "promises 1 words, it has 0"},
+                 {"1 3\ngood 1 2\n", 13, "word 1 is not followed by 3 numbers on its line"},
+                 {"2 3\ngood 1 2 3\nbad 1 2 nan\n", 27, "word 2 is not followed by 3 numbers on its line"},
+                 {"1 3\ngood 1 2 1e39\n", 18, "the vector of word 1 is not finite"},
+                 {"1 3\ngood 1 -20000 3\n", 20, "the vector of word 1 has a number beyond 10000"},
+                 {"1 3\ngood 1 2 3\nx\n", 17, "more follows after the 1 words"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const char *path = save("vectors", cases[i].text, cases[i].n);
         assert_int_equal(draco_data_word2vec(path, &d.vocabulary, 3, rows, &found, &error),
@@ -467,7 +554,14 @@ static void hostile_word_vectors_are_named(void **unused) {
         if (strstr(error.text, cases[i].words) == NULL)
             fail_msg("'%s' is not '%s'", error.text, cases[i].words);
     }
+    const float absurd[3] = {1, 5e16f, 3};
     size_t n = 4 + vector(bytes + 4, "bad", good, 1);
+    const size_t second = n;
+    n += vector(bytes + n, "good", absurd, 1);
+    assert_int_equal(draco_data_word2vec(save("vectors", bytes, n), &d.vocabulary, 3, rows, &found, &error),
+                     DRACO_E_MALFORMED);
+    assert_non_null(strstr(error.text, "the vector of word 2 has a number beyond 10000"));
+    n = second;
     n += vector(bytes + n, "good", nan3, 1);
     assert_int_equal(draco_data_word2vec(save("vectors", bytes, n), &d.vocabulary, 3, rows, &found, &error),
                      DRACO_E_MALFORMED);
@@ -665,7 +759,8 @@ static void the_finder_knows_the_usual_names(void **unused) {
     touch("mnist/train-labels-idx1-ubyte");
     touch("mnist/t10k-images-idx3-ubyte");
     assert_int_equal(draco_data_find("mnist", folder, &paths, &error), DRACO_E_IO);
-    assert_non_null(strstr(error.text, "mnist: no t10k-labels-idx1-ubyte (or .gz) in"));
+    assert_non_null(
+        strstr(error.text, "mnist: no t10k-labels-idx1-ubyte or t10k-labels.idx1-ubyte (also .gz, .GZ) in"));
     touch("mnist/t10k-labels-idx1-ubyte.gz");
     assert_int_equal(draco_data_find("mnist", folder, &paths, &error), DRACO_OK);
     assert_int_equal(paths.train_files, 1);
@@ -683,6 +778,25 @@ static void the_finder_knows_the_usual_names(void **unused) {
     assert_int_equal(draco_data_find("cifar10", NULL, &paths, &error), DRACO_OK);
     assert_int_equal(draco_data_find("mr", NULL, &paths, &error), DRACO_E_IO);
     unsetenv("DRACO_DATA");
+    /* Names with a dot, torchvision's folders, endings in capitals. */
+    const char *const made[] = {"FashionMNIST", "FashionMNIST/raw", "cifar-10-batches-bin"};
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(sub, sizeof sub, "%s/%s", folder, made[i]);
+        mkdir(sub, 0700);
+    }
+    touch("FashionMNIST/raw/train-images.idx3-ubyte");
+    touch("FashionMNIST/raw/train-labels.idx1-ubyte.gz");
+    touch("FashionMNIST/raw/t10k-images-idx3-ubyte.GZ");
+    touch("FashionMNIST/raw/t10k-labels.idx1-ubyte.GZ");
+    assert_int_equal(draco_data_find("fashion-mnist", folder, &paths, &error), DRACO_OK);
+    assert_non_null(strstr(paths.train[0], "FashionMNIST/raw/train-images.idx3-ubyte"));
+    assert_non_null(strstr(paths.test_labels, "FashionMNIST/raw/t10k-labels.idx1-ubyte.GZ"));
+    unlink(in_folder("test_batch.bin"));
+    unlink(in_folder("test_batch.bin.gz"));
+    touch("cifar-10-batches-bin/data_batch_1.bin");
+    touch("cifar-10-batches-bin/test_batch.bin");
+    assert_int_equal(draco_data_find("cifar10", folder, &paths, &error), DRACO_OK);
+    assert_non_null(strstr(paths.train[0], "cifar-10-batches-bin/data_batch_1.bin"));
     assert_int_equal(draco_data_find("imagenet", folder, &paths, &error), DRACO_E_ARGUMENT);
     assert_non_null(strstr(error.text, "unknown data set 'imagenet'"));
     assert_int_equal(draco_data_find(NULL, folder, &paths, &error), DRACO_E_ARGUMENT);
@@ -700,7 +814,7 @@ static void loading_by_name_says_what_is_wrong(void **unused) {
     } cases[] = {
         {{.name = NULL}, DRACO_E_ARGUMENT, "no data set named"},
         {{.name = "moons"}, DRACO_E_ARGUMENT, "unknown data set 'moons'"},
-        {{.name = "mnist", .directory = "/none"}, DRACO_E_IO, "no train-images-idx3-ubyte (or .gz)"},
+        {{.name = "mnist", .directory = "/none"}, DRACO_E_IO, "in /none, /none/mnist, /none/MNIST/raw"},
         {{.name = "digits", .held_out = 1.0}, DRACO_E_ARGUMENT, "held-out share 1"},
         {{.name = "digits", .held_out = NAN}, DRACO_E_ARGUMENT, "held-out share"},
         {{.name = "digits", .train = 100, .test = 10, .held_out = 1e-9}, DRACO_E_ARGUMENT, "hold out 0"},
@@ -740,8 +854,10 @@ int main(void) {
                                        cmocka_unit_test(cifar10_is_read_as_pixels_of_three),
                                        cmocka_unit_test(hostile_cifar10_is_named),
                                        cmocka_unit_test(sentences_become_numbers),
+                                       cmocka_unit_test(text_is_read_in_its_encoding),
                                        cmocka_unit_test(hostile_text_is_named),
                                        cmocka_unit_test(word_vectors_are_found),
+                                       cmocka_unit_test(words_with_blanks_move_nothing),
                                        cmocka_unit_test(hostile_word_vectors_are_named),
                                        cmocka_unit_test(a_split_is_a_partition),
                                        cmocka_unit_test(normalised_sets_have_mean_0_and_deviation_1),
