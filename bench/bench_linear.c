@@ -48,7 +48,7 @@ static void measure(const draco_model *m, double flops, double top) {
     for (size_t count = 4; count <= 128; count *= 2) {
         double best = 1e9;
         for (int r = 0; r < repetitions; r++) {
-            const draco_batch batch = {1, (uint64_t)r, 0, count, count, 0};
+            const draco_batch batch = {1, (uint64_t)r, 0, count, count, 0, 0};
             const double begin = now();
             if (m->gradient(m->ctx, workspace, params, &batch, grad) != DRACO_OK) exit(1);
             const double seconds = now() - begin;

@@ -52,7 +52,7 @@ static draco_model golden_model(const draco_dataset *data, float **params) {
 static void golden_gradient(void **unused) {
     (void)unused;
     draco_dataset data = golden_set();
-    const draco_batch batch = {2, 9, 10, 140, 200, 1};
+    const draco_batch batch = {2, 9, 10, 140, 200, 1, 0};
     float *params, counts[GOLDEN_CENTRES * GOLDEN_CLASSES] = {0};
     draco_model m = golden_model(&data, &params);
     float *grad = gradient_of(&m, params, &batch);
@@ -101,7 +101,7 @@ static double plain_loss(const draco_dataset *data, const draco_batch *batch, co
 static void central_differences(void **unused) {
     (void)unused;
     draco_dataset data = golden_set();
-    const draco_batch batch = {4, 0, 0, 80, 80, 0};
+    const draco_batch batch = {4, 0, 0, 80, 80, 0, 0};
     float *params;
     draco_model m = golden_model(&data, &params);
     float *grad = gradient_of(&m, params, &batch);
@@ -132,7 +132,7 @@ static void equal_bits_for_any_thread_count(void **unused) {
     assert_int_equal(m.init(m.ctx, 5, params), DRACO_OK);
     assert_int_equal(m.init(m.ctx, 5, again), DRACO_OK);
     assert_memory_equal(params, again, m.dim * sizeof *params);
-    const draco_batch batch = {9, 4, 30, 77, 200, 1};
+    const draco_batch batch = {9, 4, 30, 77, 200, 1, 0};
     omp_set_num_threads(1);
     float *one = gradient_of(&m, params, &batch);
     omp_set_num_threads(2);
@@ -175,7 +175,7 @@ static void clouds_are_found(void **unused) {
         float *params = calloc(m.dim, sizeof *params);
         assert_int_equal(m.init(m.ctx, seed, params), DRACO_OK);
         for (uint64_t step = 0; step < 60; step++) {
-            const draco_batch batch = {seed, step, 0, 80, 80, 0};
+            const draco_batch batch = {seed, step, 0, 80, 80, 0, 0};
             float *grad = gradient_of(&m, params, &batch);
             for (size_t i = 0; i < m.parameters; i++) params[i] -= 1.0f * grad[i] / 80.0f;
             free(grad);

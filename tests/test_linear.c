@@ -68,7 +68,7 @@ static float *gradient_of(const draco_model *m, const float *params, const draco
 static void golden_gradients(void **unused) {
     (void)unused;
     draco_dataset data = golden_set();
-    const draco_batch batch = {11, 3, 4, 150, 200, 1};
+    const draco_batch batch = {11, 3, 4, 150, 200, 1, 0};
     for (size_t i = 0; i < CASES; i++) {
         const case_of *c = &cases[i];
         draco_linear_config config = {&data, NULL, c->kind, GOLDEN_POSITIVE, c->l2};
@@ -132,7 +132,7 @@ static double batch_loss(const case_of *c, const draco_dataset *data, const drac
 static void central_differences(void **unused) {
     (void)unused;
     draco_dataset data = golden_set();
-    const draco_batch batch = {5, 1, 0, 90, 90, 0};
+    const draco_batch batch = {5, 1, 0, 90, 90, 0, 0};
     for (size_t i = 0; i < CASES; i++) {
         const case_of *c = &cases[i];
         draco_linear_config config = {&data, NULL, c->kind, GOLDEN_POSITIVE, c->l2};
@@ -177,7 +177,7 @@ static void the_corner_of_the_hinge(void **unused) {
     assert_int_equal(draco_linear_open(&m, &config), DRACO_OK);
     float *params = calloc(m.dim, sizeof *params);
     params[0] = 1.0f;
-    const draco_batch batch = {1, 0, 0, 3, 3, 0};
+    const draco_batch batch = {1, 0, 0, 3, 3, 0, 0};
     float *grad = gradient_of(&m, params, &batch);
     assert_true(grad[0] == 0.0f && grad[1] == 0.0f);
     free(grad);
@@ -192,7 +192,7 @@ static void the_corner_of_the_hinge(void **unused) {
 static void huge_scores_stay_finite(void **unused) {
     (void)unused;
     draco_dataset data = golden_set();
-    const draco_batch batch = {5, 1, 0, 20, 20, 0};
+    const draco_batch batch = {5, 1, 0, 20, 20, 0, 0};
     for (size_t i = 0; i < CASES; i++) {
         draco_linear_config config = {&data, NULL, cases[i].kind, GOLDEN_POSITIVE, 0.0f};
         draco_model m;
@@ -216,7 +216,7 @@ static void equal_bits_for_any_thread_count(void **unused) {
     assert_int_equal(draco_linear_open(&m, &config), DRACO_OK);
     float *params = calloc(m.dim, sizeof *params);
     draco_model_uniform(1, 2, 0.1f, params, m.parameters);
-    const draco_batch batch = {9, 4, 30, 77, 200, 1};
+    const draco_batch batch = {9, 4, 30, 77, 200, 1, 0};
     omp_set_num_threads(1);
     float *one = gradient_of(&m, params, &batch);
     omp_set_num_threads(2);
@@ -240,7 +240,7 @@ static void equal_bits_for_any_thread_count(void **unused) {
 static void an_empty_part_is_zero(void **unused) {
     (void)unused;
     draco_dataset data = golden_set();
-    const draco_batch batch = {5, 1, 7, 0, 20, 0};
+    const draco_batch batch = {5, 1, 7, 0, 20, 0, 0};
     draco_linear_config config = {&data, NULL, DRACO_LINEAR_SOFTMAX, 0, 1.0f};
     draco_model m;
     assert_int_equal(draco_linear_open(&m, &config), DRACO_OK);
@@ -265,7 +265,7 @@ static draco_score train(const draco_model *m, const draco_optim_config *config,
     assert_int_equal(m->workspace_new(m->ctx, &workspace), DRACO_OK);
     assert_int_equal(m->init(m->ctx, 1, params), DRACO_OK);
     for (uint64_t k = 0; k < steps; k++) {
-        const draco_batch batch = {7, k, 0, 60, 60, 0};
+        const draco_batch batch = {7, k, 0, 60, 60, 0, 0};
         const draco_step_info info = {k, 0.0};
         m->gradient(m->ctx, workspace, params, &batch, grad);
         for (size_t i = 0; i < m->parameters; i++) grad[i] /= 60.0f;

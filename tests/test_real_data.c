@@ -70,7 +70,7 @@ static draco_score train(const draco_model *m, float rate, uint64_t steps) {
     if (params != NULL && grad != NULL && draco_optim_open(&o, &memory, &config) == DRACO_OK &&
         m->workspace_new(m->ctx, &workspace) == DRACO_OK && m->init(m->ctx, 1, params) == DRACO_OK) {
         for (uint64_t k = 0; k < steps; k++) {
-            const draco_batch batch = {7, k, 0, 120, 120, 0};
+            const draco_batch batch = {7, k, 0, 120, 120, 0, 0};
             const draco_step_info info = {k, 0.0};
             m->gradient(m->ctx, workspace, params, &batch, grad);
             for (size_t i = 0; i < m->parameters; i++) grad[i] /= 120.0f;
