@@ -658,7 +658,7 @@ static void drs_release(const draco_allocator *a, void *memory) {
 
 static void *drs_zalloc(const draco_allocator *a, size_t count, size_t each) {
     void *memory;
-    if (each && count > (size_t)-1 / each) return NULL;
+    if (each && count > ((size_t)-1 - 64) / each) return NULL; /* an arena that overflowed is of (size_t)-1 */
     memory = drs_alloc(a, count && each ? count * each : 1);
     if (memory) memset(memory, 0, count * each);
     return memory;
@@ -2152,31 +2152,34 @@ DRACO_API draco_status draco_coding_init(draco_coding *coding) {
     return DRACO_OK;
 }
 
+/* The one block of a handle begins with the handle itself; laid out twice: for its size, then for its pointers. */
+static void drs_encoder_layout(draco_encoder *e, drs_arena *a) {
+    size_t rows = e->c.code.scheme == DRACO_REPETITION ? 0 : e->c.agreed_bytes ? (size_t)e->c.code.r : 1u;
+    (void)drs_carve(a, 1, sizeof *e);
+    e->message = drs_carve(a, 1, e->c.message_bytes);
+    e->gradients = (float *)drs_carve(a, rows, e->c.d * sizeof(float));
+    e->report = (uint8_t *)drs_carve(a, 1, e->c.report_bytes);
+}
+
 DRACO_API draco_status draco_encoder_open(draco_encoder **encoder, const draco_coding *coding, int worker) {
-    draco_coding c;
-    draco_encoder *e;
+    drs_arena arena = {NULL, 0};
+    draco_encoder e;
     draco_status status;
-    size_t rows;
     if (!encoder) return DRACO_E_NULL;
     *encoder = NULL;
     if (!coding || !coding->gradient) return DRACO_E_NULL;
-    c = *coding;
-    status = draco_coding_init(&c);
+    memset(&e, 0, sizeof e);
+    e.c = *coding;
+    e.worker = worker;
+    status = draco_coding_init(&e.c);
     if (status < 0) return status;
-    if (worker < 0 || worker >= c.code.n) return DRACO_E_INDEX;
-    e = (draco_encoder *)drs_zalloc(&c.allocator, 1, sizeof *e);
-    if (!e) return DRACO_E_MEMORY;
-    e->c = c;
-    e->worker = worker;
-    rows = c.code.scheme == DRACO_REPETITION ? 0 : c.agreed_bytes ? (size_t)c.code.r : 1u;
-    e->message = drs_zalloc(&c.allocator, 1, c.message_bytes);
-    e->gradients = (float *)drs_zalloc(&c.allocator, c.d, rows * sizeof(float));
-    e->report = (uint8_t *)drs_zalloc(&c.allocator, c.report_bytes, 1);
-    if (!e->message || !e->gradients || !e->report) {
-        draco_encoder_close(e);
-        return DRACO_E_MEMORY;
-    }
-    *encoder = e;
+    if (worker < 0 || worker >= e.c.code.n) return DRACO_E_INDEX;
+    drs_encoder_layout(&e, &arena);
+    arena.base = (char *)drs_zalloc(&e.c.allocator, arena.used, 1);
+    if (!arena.base) return DRACO_E_MEMORY;
+    arena.used = 0;
+    drs_encoder_layout(&e, &arena);
+    *encoder = (draco_encoder *)memcpy(arena.base, &e, sizeof e);
     return DRACO_OK;
 }
 
@@ -2184,9 +2187,6 @@ DRACO_API void draco_encoder_close(draco_encoder *e) {
     draco_allocator a;
     if (!e) return;
     a = e->c.allocator;
-    drs_release(&a, e->message);
-    drs_release(&a, e->gradients);
-    drs_release(&a, e->report);
     drs_release(&a, e);
 }
 
@@ -2244,33 +2244,34 @@ DRACO_API draco_status draco_encoder_message(draco_encoder *e, const void *agree
     return DRACO_OK;
 }
 
+static void drs_decoder_layout(draco_decoder *d, drs_arena *a) {
+    size_t n = (size_t)d->c.code.n;
+    (void)drs_carve(a, 1, sizeof *d);
+    d->pointers = (const void **)drs_carve(a, n, sizeof *d->pointers);
+    d->verdicts = (draco_verdict *)drs_carve(a, n, sizeof *d->verdicts);
+    d->early = (draco_verdict *)drs_carve(a, n, sizeof *d->early);
+    d->agreed = (uint8_t *)drs_carve(a, 1, d->c.agreed_bytes);
+    d->work = (draco_work *)drs_carve(
+        a, 1, drs_most(draco_decode_work_bytes(&d->c.code), draco_exponents_work_bytes(&d->c.code, d->c.d)));
+}
+
 DRACO_API draco_status draco_decoder_open(draco_decoder **decoder, const draco_coding *coding) {
-    draco_coding c;
-    draco_decoder *d;
+    drs_arena arena = {NULL, 0};
+    draco_decoder d;
     draco_status status;
-    size_t n, decode, decide;
     if (!decoder) return DRACO_E_NULL;
     *decoder = NULL;
     if (!coding) return DRACO_E_NULL;
-    c = *coding;
-    status = draco_coding_init(&c);
+    memset(&d, 0, sizeof d);
+    d.c = *coding;
+    status = draco_coding_init(&d.c);
     if (status < 0) return status;
-    d = (draco_decoder *)drs_zalloc(&c.allocator, 1, sizeof *d);
-    if (!d) return DRACO_E_MEMORY;
-    d->c = c;
-    n = (size_t)c.code.n;
-    decode = draco_decode_work_bytes(&c.code);
-    decide = draco_exponents_work_bytes(&c.code, c.d);
-    d->pointers = (const void **)drs_zalloc(&c.allocator, n, sizeof(void *));
-    d->verdicts = (draco_verdict *)drs_zalloc(&c.allocator, n, 2 * sizeof(draco_verdict));
-    d->agreed = (uint8_t *)drs_zalloc(&c.allocator, c.agreed_bytes, 1);
-    d->work = (draco_work *)drs_zalloc(&c.allocator, decode > decide ? decode : decide, 1);
-    if (!d->pointers || !d->verdicts || !d->agreed || !d->work) {
-        draco_decoder_close(d);
-        return DRACO_E_MEMORY;
-    }
-    d->early = d->verdicts + n;
-    *decoder = d;
+    drs_decoder_layout(&d, &arena);
+    arena.base = (char *)drs_zalloc(&d.c.allocator, arena.used, 1);
+    if (!arena.base) return DRACO_E_MEMORY;
+    arena.used = 0;
+    drs_decoder_layout(&d, &arena);
+    *decoder = (draco_decoder *)memcpy(arena.base, &d, sizeof d);
     return DRACO_OK;
 }
 
@@ -2278,10 +2279,6 @@ DRACO_API void draco_decoder_close(draco_decoder *d) {
     draco_allocator a;
     if (!d) return;
     a = d->c.allocator;
-    drs_release(&a, (void *)d->pointers);
-    drs_release(&a, d->verdicts);
-    drs_release(&a, d->agreed);
-    drs_release(&a, d->work);
     drs_release(&a, d);
 }
 

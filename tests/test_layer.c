@@ -372,6 +372,11 @@ static void descriptions_at_fault(void **state) {
     bad.code.scheme = DRACO_CYCLIC;
     bad.allocator = (draco_allocator){&(counter){0}, counted_alloc, counted_release};
     assert_int_equal(draco_encoder_open(&worker, &bad, 0), DRACO_E_MEMORY);
+    bad.code.field = DRACO_FIELD_PRIME; /* more than can be counted: nobody is asked for it */
+    counter count = {0};
+    bad.allocator.ctx = &count;
+    assert_int_equal(draco_encoder_open(&worker, &bad, 0), DRACO_E_MEMORY);
+    assert_int_equal(count.allocated, 0);
     bad = good;
     bad.allocator.alloc = counted_alloc;
     assert_int_equal(draco_decoder_open(&server, &bad), DRACO_E_NULL);
