@@ -1,12 +1,16 @@
-/* draco_codes.h - version 0.1.0 - gradient codes: sums that stay right while workers lie or are missing
+/* draco_codes.h - version 0.1.0 - gradient codes: exact sums although workers lie or are missing
+ * SPDX-License-Identifier: MIT (full text at the end of this file)
  *
  * Do this in one .c file:
  *
  *     #define DRACO_CODES_IMPLEMENTATION
  *     #include "draco_codes.h"
  *
- * and include the header alone everywhere else. DRACO_CODES_STATIC, defined as well, makes a private copy.
- * The switches bring draco_vote.h along. Link with -lm.
+ * and include the header without the macro everywhere else. Define DRACO_CODES_STATIC as well for a private
+ * copy. The macros bring draco_vote.h along. Link with -lm; on Windows also with -lbcrypt.
+ *
+ * The result is a sum, never a mean: the sum over all parts of the batch. Divide it by the number of samples
+ * or of parts for a mean. draco.h has a shorter interface for the common case (draco_encoder, draco_decoder).
  *
  * program: five workers, each gradient computed by three of them; one worker lies
  *
@@ -16,74 +20,101 @@
  *     #include <stdlib.h>
  *
  *     int main(void) {
- *         draco_code code = {5, 1, 0, DRACO_CYCLIC, DRACO_FIELD_COMPLEX, DRACO_SUPPORT_SPREAD, 0, 0, 0};
- *         float messages[5][4], gradient[4], sum[4] = {0, 0, 0, 0};
- *         const void *rows[5];
- *         draco_verdict verdicts[5] = {DRACO_UNDECIDED};
+ *         enum { N = 5, D = 7 };
+ *         float gradient[D], sum[D], lie = -100;
+ *         const void *messages[N];
+ *         draco_verdict verdicts[N] = {DRACO_UNDECIDED};
+ *         draco_code code = {0};
  *         draco_report report;
  *         draco_seed seed;
  *         draco_status status;
- *         void *work;
+ *         draco_work *work;
+ *         char *memory;
+ *         size_t bytes;
  *         int i, l, c;
+ *         code.n = N;
+ *         code.s = 1;
+ *         code.scheme = DRACO_CYCLIC;
  *         if (draco_code_init(&code) != DRACO_OK || draco_seed_random(&seed) != DRACO_OK) return 1;
- *         for (i = 0; i < 5; i++) {
- *             draco_encode_begin(&code, 4, messages[i]);
+ *         bytes = draco_message_bytes(&code, D); // not always D floats
+ *         memory = (char *)malloc(N * bytes);
+ *         work = (draco_work *)malloc(draco_decode_work_bytes(&code));
+ *         if (!memory || !work) return 1;
+ *         for (i = 0; i < N; i++) { // what worker i does
+ *             char *message = memory + (size_t)i * bytes;
+ *             draco_encode_begin(&code, D, message);
  *             for (l = 0; l < draco_code_load(&code, i); l++) {
  *                 int part = draco_code_part(&code, i, l);
- *                 for (c = 0; c < 4; c++) gradient[c] = (float)(part + c);
- *                 draco_encode_add(&code, i, part, gradient, 4, NULL, messages[i]);
+ *                 for (c = 0; c < D; c++) gradient[c] = (float)(part + c);
+ *                 draco_encode_add(&code, i, part, gradient, D, NULL, message);
  *             }
- *             rows[i] = messages[i];
+ *             messages[i] = message;
  *         }
- *         messages[3][1] = -100;
- *         work = malloc(draco_decode_work_bytes(&code));
- *         if (!work) return 1;
- *         status = draco_decode(&code, &seed, rows, 4, NULL, work, sum, verdicts, &report);
+ *         memcpy(memory + 3 * bytes, &lie, sizeof lie);
+ *         status = draco_decode(&code, &seed, messages, D, NULL, work, sum, verdicts, &report); // the server
  *         free(work);
+ *         free(memory);
  *         if (status < 0) return 1;
- *         printf("%g %g %g %g, worker 3 %s\n", sum[0], sum[1], sum[2], sum[3], draco_verdict_text(verdicts[3]));
+ *         printf("sum %g %g %g ..., worker 3 %s\n", sum[0], sum[1], sum[2], draco_verdict_text(verdicts[3]));
  *         return verdicts[3] != DRACO_BLAMED;
  *     }
  * end of program
  *
- * THE FLOW
+ * CONTENTS OF THIS FILE
  *
- * A batch is cut into parts; a gradient is the sum over the samples of a part. n workers, of which s may lie
- * and t may be missing, hold every part r = 2s + t + 1 times, and no code can do with less (Chen, Wang,
- * Charles, Papailiopoulos, "DRACO", ICML 2018). The server wants the sum of the gradients of all parts.
+ *     manual         FLOW, CODES, RESULTS, PROBABILITY OF ERROR, CONTRACT, MACROS, SOURCES
+ *     declarations   code, messages, exponents, report, sketch, locate, combine, decode
+ *     implementation Common arithmetic         memory, byte order, sketch head, supports, folding
+ *                    Repetition                each code: who holds what, encode, sketch, locate, combine
+ *                    Prime field
+ *                    Complex field             with its linear algebra
+ *                    The codes                 the table drc_codes: one row per code
+ *                    The public calls          check their arguments and call the row's functions
  *
- *     worker:  begin;  for each of its parts: gradient, encode_add;  send the message
- *     server:  for each message: sketch_begin, sketch_add as the bytes come;  locate;  combine
+ * To add a code, write its functions, add a row to drc_codes, and give it a value of draco_scheme or
+ * draco_field.
  *
- * sketch   folds a message of any length into some kilobytes, under a key that no worker knows
- * locate   works on the n sketches alone, whatever d: who lied, and one weight for each message
+ * FLOW
+ *
+ * A batch is divided into parts; a gradient is the sum over the samples of a part. There are n workers, of
+ * which up to s lie and up to t are missing. Every part is computed by r = 2s + t + 1 workers, and no code
+ * can do with fewer (Chen, Wang, Charles, Papailiopoulos, "DRACO", ICML 2018). The server wants the sum of
+ * the gradients of all parts.
+ *
+ *     worker:  encode_begin;  for each of its parts: gradient, encode_add;  send the message
+ *     server:  for each message: sketch_begin, sketch_add as the bytes arrive;  locate;  combine
+ *
+ * sketch   reduces a message of any length to some kilobytes, under a key that no worker knows
+ * locate   finds the liars from the n sketches alone, at a cost that does not depend on d, and gives one
+ *          weight per message
  * combine  adds the messages by their weights, any range of coordinates at a time, on any thread
- * decode   is the three in one call
+ * decode   does all three in one call
  *
- * THE CODES
+ * CODES
  *
- * Repetition: workers form floor(n / r) groups, worker i in group i mod groups; a group computes the same
- * part, a message is the gradient, and s + 1 equal messages decide it. The groups' values are added in the
- * order of the groups in double and rounded once. It works for up to s liars in every group.
+ * Repetition: workers form floor(n / r) groups, worker i in group i mod groups. The workers of a group
+ * compute the same part, a message is the gradient, and s + 1 equal messages decide it. The groups' values
+ * are added in the order of the groups in double and rounded once. It tolerates s liars in every group.
  *
- * Cyclic: part k is held by the workers k + D mod n; worker i stands at a point x_i;
+ * Cyclic: part k is held by the workers (k + D) mod n for the offsets D below; worker i has the point x_i;
  *
- *     f_k(x) = prod over m off the support of (1 - x / x_m)       1 at x = 0, 0 at the workers without part k
+ *     f_k(x) = prod over the workers m without part k of (1 - x / x_m)     f_k(0) = 1, and 0 at those workers
  *     worker i sends F(x_i) = sum_k f_k(x_i) g_k             F has degree n - 1 - 2s - t, F(0) = sum_k g_k
  *
- * so the messages are a Reed-Solomon codeword: it decodes whenever 2 liars + missing <= 2s + t.
- *   complex field: x_i = exp(2 pi i i / n); the gradient is read as pairs (re, im), and a message has its d
- *     floats (rounded up to even). The decoded sum is off by about `gain` units of rounding. Lies below the
- *     rounding noise are not named, and move the sum by no more than it.
- *   prime field: modulo 2^31 - 1, x_i = i + 1; gradients are rounded to multiples of a power of two, shared
- *     by 4096 coordinates: the nearest, halves away from zero. Everything after is exact: the sum has the
- *     same bits whoever lies. The powers are agreed on first: every worker reports draco_exponents_of each
- *     of its parts in the order of draco_code_part, draco_exponents_decide takes a vote on each part and the
- *     largest over all parts, and everybody encodes with that. A part's own exponent is no larger, so
- *     nothing saturates; were it larger, draco_encode_add says DRACO_E_RANGE.
- * Supports: D = {round(l n / r)} is "spread", D = {0..r-1} the paper's "contiguous". The field decides
- * nothing about them; but in floats the coefficients |f_k(x_i)| decide what is left of a gradient after
- * rounding, and the positions of liars and missing decide the gain:
+ * so the messages are a Reed-Solomon codeword. It decodes whenever 2 liars + missing <= 2s + t.
+ *   complex field: x_i = exp(2 pi i i / n). The gradient is read as pairs (re, im), and a message has d
+ *     floats, rounded up to an even number. The relative error of the decoded sum is about `gain` units of
+ *     rounding. A lie below the rounding noise is not detected, and moves the sum by no more than the noise.
+ *   prime field: modulo 2^31 - 1, x_i = i + 1. Gradients are rounded to multiples of a power of two that 4096
+ *     coordinates share: to the nearest, halves away from zero. All that follows is exact, so that the sum
+ *     has the same bits whoever lies. The powers are agreed on first: every worker reports
+ *     draco_exponents_of each of its parts in the order of draco_code_part; draco_exponents_decide takes a
+ *     vote on each part and the maximum over all parts; every worker encodes with the result. A part's own
+ *     exponent is no larger, so nothing saturates; if it were, draco_encode_add returns DRACO_E_RANGE.
+ * Supports: the offsets D = {round(l n / r)} are "spread" (the default), D = {0..r-1} are the paper's
+ * "contiguous". In the prime field they are equivalent. In the complex field the coefficients |f_k(x_i)|
+ * decide how much precision of a gradient survives rounding, and the positions of liars and missing workers
+ * decide the gain:
  *
  *       n   s  t | spread: |f|  | contiguous: |f|   | worst gain found (either)
  *       5   1  0 |  1.4 ..  2.2 |     2.2 .. 3.6    |  1.2
@@ -96,57 +127,63 @@
  *      64   8  0 |  3.1 ..  4.5 |   7.6e4 .. 6.2e8  |  6.8
  *     101  10  0 |  4.1 ..  5.7 |   8.8e7 .. 1.2e13 |  12
  *
- * (examples/04_code_table.c prints it for any code.) The last contiguous codes keep two
- * digits or none even without a liar; where rounding would leave less than two, locate says DRACO_E_RANGE.
+ * examples/04_code_table.c prints this line for any code. The last contiguous codes keep two digits or none
+ * even without a liar; where fewer than two would be left, locate returns DRACO_E_RANGE.
  *
- * WHAT COMES OUT
+ * RESULTS
  *
  * Verdicts: AGREES; BLAMED: the message is not what an honest worker would have sent; ABSENT: NULL;
- * MALFORMED: of another length, NaN or Inf in the complex field, 2^31 - 1 or more in the prime field. ABSENT
- * and MALFORMED count as missing. Status of locate and decode:
- *     DRACO_OK                  decoded and checked
- *     DRACO_UNVERIFIED          cyclic: decoded, but all 2s + t spare messages are missing: nothing is checked
+ * MALFORMED: of another length, with NaN or Inf in the complex field, or with a word of 2^31 - 1 or more in
+ * the prime field. ABSENT and MALFORMED count as missing (erasures). Status of locate and decode:
+ *     DRACO_OK                  decoded and verified
+ *     DRACO_UNVERIFIED          cyclic: decoded, but all 2s + t redundant messages are missing: not verified
  *     DRACO_E_TOO_MANY_MISSING  cyclic: more than 2s + t are missing
  *     DRACO_E_NO_MAJORITY       repetition: a group without s + 1 equal messages
- *     DRACO_E_AMBIGUOUS         more liars than the code carries (or, in the complex field and rarely, as many as
- *                               it carries, in collusion, so placed that rounding hides which). Ask again,
- *                               wait for those missing, or set the round aside
+ *     DRACO_E_AMBIGUOUS         more liars than the code tolerates (or, in the complex field and rarely, as
+ *                               many as it tolerates that collude, placed so that rounding hides which).
+ *                               Request the messages again, wait for missing ones, or discard the round
  *     DRACO_E_RANGE             rounding would spoil the sum (DRACO_WORST_ERROR)
- * On an error the sum and the weights are untouched; verdicts and the report are written all the same, to
- * tell what happened (but for errors of the call itself: draco_status_is_misuse). A majority that agrees on another valid message cannot be
- * told from honest workers by any decoder.
+ * On an error the sum and the weights are unchanged. Verdicts and report are written all the same, to show
+ * what was found, except when the call itself is wrong (draco_status_is_misuse). A majority that agrees on
+ * another valid message cannot be distinguished from honest workers by any decoder.
  *
- * HOW SURE
+ * PROBABILITY OF ERROR
  *
- * Keys are drawn anew each round after the messages were made, and never leave the server. Repetition: the
- * bound of the fingerprint. Prime: a message is read in rows of 512 numbers; row b is multiplied by low[b
- * mod 2048] high[b / 2048], rows are added, and the 512 sums are added by secret weights: a polynomial of
- * degree 3 in secret numbers. A lie vanishes in it with a chance of at most 3 / p (Schwartz, Zippel), and in
- * both of two independent ones of at most 2^-58. Complex: the same with four independent folds by real
- * factors of random sign and modulus in [1, 2), whose density is at most 1/2. A weighted sum of such has a
- * density of at most sqrt 2 / 2 over the norm of the weights (Rudelson, Vershynin, IMRN 2015), so a lie x
- * times as large as what locate can see hides, within one million coordinates, with a chance of at most
- * (sqrt 2 / x)^4, and about (log x) times that per fold over several; a lie of 1e-3 of the gradient is some
- * 3000 times as large. Eight projections of the lanes are then looked at together: the locator of the lies
- * is the least singular vector of the Hankel matrix of their syndromes, and a set of liars is believed when
- * it explains all but rounding of them.
+ * Keys are drawn anew each round, after the messages were made, and never leave the server. Repetition: the
+ * bound of the fingerprint (draco_vote.h). Prime: a message is read in rows of 512 numbers; row b is
+ * multiplied by low[b mod 2048] high[b / 2048], rows are added, and the 512 sums are added by secret weights:
+ * a polynomial of degree 3 in secret numbers. A lie vanishes in it with probability at most 3 / p (Schwartz,
+ * Zippel), and in both of two independent ones with at most 2^-58. Complex: the same with four independent
+ * folds by real factors of random sign and modulus in [1, 2), whose density is at most 1/2. A weighted sum of
+ * such factors has a density of at most sqrt 2 / 2 over the norm of the weights (Rudelson, Vershynin, IMRN
+ * 2015), so that a lie x times as large as what locate can detect stays hidden, within one million
+ * coordinates, with probability at most (sqrt 2 / x)^4, and about (log x) times that per fold beyond; a lie
+ * of 1e-3 of the gradient has x of about 3000. Eight projections of the lanes are then examined together: the
+ * locator of the lies is the least singular vector of the Hankel matrix of their syndromes, and a set of
+ * liars is accepted when it explains all of the syndromes except rounding.
  *
  * CONTRACT
  *
- * Memory is the caller's and sized by the ..._bytes functions: aligned to 8 bytes (64 is faster), messages
- * to 4, the bytes given to sketch_add to nothing. Nothing is allocated, logged or kept. All functions are
- * pure: any thread, as long as nobody else writes what they read; one sketch is fed by one thread at a time,
- * its bytes in order. Ranges of a message that begin at multiples of 4 * DRACO_BLOCK bytes can be sketched
- * apart and merged: the last of them alone may have any length. Results depend on the set of messages, not
- * on chunks, ranges, threads or the instruction set. Merging adds in double, which may move the residual of
- * the complex field in its last bits, and no verdict that is not at the edge. Limits: n <= 4096; messages up
- * to 8 GiB. locate costs O(n s^2) for an honest round, O(n s^3) and more to find liars (0.5 ms at n = 45, s
- * = 5; 20 ms at n = 101, s = 10); a search that finds none is cut short.
+ * Memory is the caller's, of the size that a ..._bytes function gives: aligned to 8 bytes (64 is faster),
+ * messages to 4, the bytes given to sketch_add to nothing. Nothing is allocated, logged or kept. Work memory
+ * holds nothing between calls. All functions are pure: any thread may call them as long as no other writes
+ * what they read. One sketch is fed by one thread at a time, its bytes in order. Ranges of a message that
+ * begin at multiples of 4 * DRACO_BLOCK bytes can be sketched separately and merged; only the last may have
+ * another length. Results depend on the set of messages, not on chunks, ranges, threads or the instruction
+ * set. Merging adds in double, which may change the last bits of the complex field's residual, and no verdict
+ * that is not at the limit. Messages are little-endian words on every machine, and exponents are bytes, so
+ * that machines of both byte orders work together; sketches stay between servers of one kind. A message is
+ * classified by its bits before any arithmetic: NaN and Inf raise no floating-point exception.
+ * Limits: n <= 4096; messages up to 8 GiB. locate costs O(n s^2) in an honest round, O(n s^3) and more to
+ * find liars (0.5 ms at n = 45, s = 5; 20 ms at n = 101, s = 10); a search that finds none is limited in
+ * time. Gradients in double: round them to float before encoding.
  *
  * MACROS
  *
- * DRACO_CODES_IMPLEMENTATION, DRACO_CODES_STATIC: above. DRACO_CODES_NO_SIMD: the plain loops alone; the
- * bits are the same.
+ * DRACO_CODES_IMPLEMENTATION, DRACO_CODES_STATIC: above. DRACO_CODES_API: what stands before each declaration
+ * (default extern), for instance an attribute that exports it from a shared library. DRACO_CODES_NO_SIMD:
+ * only the plain loops; the bits are the same. DRACO_CODES_VERSION: 0x00MMmmpp. -ffast-math and the options
+ * in it are refused where the implementation is compiled; the declarations may be included by any program.
  *
  * SOURCES
  *
@@ -154,8 +191,6 @@
  * Reed, G. Solomon, 1960; E. Berlekamp, J. Massey, 1969; G. D. Forney, 1965: decoding errors and erasures.
  * M. Rudelson, R. Vershynin: Small ball probabilities for linear images, IMRN 2015: the bound on the folds.
  * G. H. Golub, C. F. Van Loan: Matrix Computations: Householder QR, one-sided Jacobi.
- *
- * MIT licence, at the end of this file.
  */
 #if defined(DRACO_CODES_IMPLEMENTATION) && !defined(DRACO_VOTE_IMPLEMENTATION)
 #define DRACO_VOTE_IMPLEMENTATION
@@ -202,10 +237,11 @@ typedef enum draco_support {
 
 #define DRACO_BLOCK 4096u /* coordinates that share an exponent; shards begin at multiples of it */
 #define DRACO_MAX_WORKERS 4096
-#define DRACO_WORST_ERROR 1e-2 /* a sum that rounding would spoil by more than this is refused */
+#define DRACO_WORST_ERROR 1e-2 /* a sum whose relative rounding error is expected to exceed it is refused */
 
-/* Set n, s, t, scheme, field, support; draco_code_init derives the rest, or says what is wrong with them:
- * DRACO_E_LIMITS for n, s, t, DRACO_E_ARGUMENT for the others. */
+/* Set n, s, t, scheme, field and support (default 0: repetition, complex, spread), then call draco_code_init,
+ * which computes the rest. DRACO_E_LIMITS: n, s, t do not fit; DRACO_E_ARGUMENT: an unknown scheme, field or
+ * support. Copy the struct freely: it holds no pointer. */
 typedef struct draco_code {
     int n, s, t; /* workers; liars and missing workers that the code carries */
     draco_scheme scheme;
@@ -217,29 +253,33 @@ typedef struct draco_code {
 } draco_code;
 
 DRACO_CODES_API draco_status draco_code_init(draco_code *code);
-/* Equal for equal codes: for handshakes. */
+/* Equal for equal codes, for handshakes; 0 for a code that is not initialised. */
 DRACO_CODES_API uint64_t draco_code_id(const draco_code *code);
-/* How many parts a worker computes, and the l-th of them, l = 0 .. load - 1 (-1: none). */
+/* The number of parts that a worker computes (0: no such worker), the l-th of them, l = 0 .. load - 1 (-1: no
+ * such part), whether it holds a part, and its group, 0 .. groups - 1 (-1: no such worker). */
 DRACO_CODES_API int draco_code_load(const draco_code *code, int worker);
 DRACO_CODES_API int draco_code_part(const draco_code *code, int worker, int l);
 DRACO_CODES_API int draco_code_holds(const draco_code *code, int worker, int part);
 DRACO_CODES_API int draco_code_group(const draco_code *code, int worker);
-/* The samples first .. first + count - 1 of a batch make up a part; parts differ by one sample at most. */
+/* Part `part` is the samples first .. first + count - 1 of a batch; sizes of parts differ by one at most. */
 DRACO_CODES_API void draco_code_samples(const draco_code *code, size_t batch, int part, size_t *first,
                                         size_t *count);
 /* f_part(x_worker): complex: real and imaginary part; prime: value[0] is the residue; repetition: 1 or 0. */
 DRACO_CODES_API draco_status draco_code_coefficient(const draco_code *code, int part, int worker,
                                                     double value[2]);
-/* One line of words; as snprintf. */
+/* Writes one line about the code; returns its length like snprintf. */
 DRACO_CODES_API size_t draco_code_describe(const draco_code *code, char *text, size_t capacity);
 
 /* ---- Worker: messages ---- */
 
-/* Bytes of the message for d >= 1 coordinates; 0: too many, or no code. */
+/* Bytes of a message for gradients of d >= 1 coordinates (the complex field rounds d up to even); 0: too
+ * many, or a code that is not initialised. */
 DRACO_CODES_API size_t draco_message_bytes(const draco_code *code, size_t d);
 DRACO_CODES_API draco_status draco_encode_begin(const draco_code *code, size_t d, void *message);
-/* Adds one part of the worker, gradient: d floats. exponents: what was agreed on (prime field), else NULL. The
- * bits depend on the order of the parts in the complex field: keep that of draco_code_part. */
+/* Adds one part to the worker's message. gradient: d floats. exponents: draco_exponent_bytes(d) bytes, those
+ * agreed on (prime field), else NULL. Call it once per part, in the order of draco_code_part: in the complex
+ * field the bits depend on it. DRACO_E_INDEX: the worker does not hold the part. DRACO_E_RANGE (prime
+ * field): a block exceeds its exponent, or has NaN or Inf; the message is unchanged. */
 DRACO_CODES_API draco_status draco_encode_add(const draco_code *code, int worker, int part,
                                               const float *gradient, size_t d, const uint8_t *exponents,
                                               void *message);
@@ -247,14 +287,14 @@ DRACO_CODES_API draco_status draco_encode_add(const draco_code *code, int worker
 /* ---- Exponents (prime field): one byte for each block of DRACO_BLOCK coordinates ---- */
 
 DRACO_CODES_API size_t draco_exponent_bytes(size_t d);
-/* DRACO_E_RANGE: the gradient has a NaN or Inf. */
+/* Writes the exponents of one gradient of d floats. DRACO_E_RANGE: it has a NaN or Inf. */
 DRACO_CODES_API draco_status draco_exponents_of(const draco_code *code, const float *gradient, size_t d,
                                                 uint8_t *exponents);
 
 /* ---- Report ---- */
 
 typedef struct draco_report {
-    int present;                                      /* messages that came whole */
+    int present;                                      /* messages that arrived whole */
     int agreed, blamed, absent, malformed, undecided; /* counts of the verdicts */
     int spare;       /* redundancy not used up, the least over groups: 2s + t, less 1 for each missing message
                         and each outlier set aside (complex field), less 2 for each other blamed one */
@@ -267,9 +307,10 @@ typedef struct draco_report {
 
 /* ---- Server ---- */
 
-/* reports[i]: worker i's exponents of all its parts, load x exponent_bytes, in the order of draco_code_part;
- * NULL: absent. At most (2s + t - missing) / 2 of those present lie; more equal reports of a part than that decide
- * it. */
+/* reports[i]: worker i's exponents of all its parts, load x exponent_bytes bytes in the order of
+ * draco_code_part, or NULL: absent. Of those present at most (2s + t - missing) / 2 lie, so that more equal
+ * reports of a part decide it. Writes agreed (exponent_bytes), n verdicts and the report. Prime field only
+ * (DRACO_E_ARGUMENT). */
 DRACO_CODES_API size_t draco_exponents_work_bytes(const draco_code *code, size_t d);
 DRACO_CODES_API draco_status draco_exponents_decide(const draco_code *code, const uint8_t *const *reports,
                                                     size_t d, draco_work *work, uint8_t *agreed,
@@ -279,45 +320,48 @@ DRACO_CODES_API size_t draco_sketch_key_bytes(const draco_code *code);
 DRACO_CODES_API draco_status draco_sketch_key_init(const draco_code *code, const draco_seed *seed,
                                                    draco_key *key);
 DRACO_CODES_API size_t draco_sketch_bytes(const draco_code *code);
-/* offset: bytes of the message before this range, a multiple of 4 * DRACO_BLOCK (0 unless sharded). */
+/* offset: where this range begins in the message, in bytes: a multiple of 4 * DRACO_BLOCK, 0 unless the
+ * message is sharded. A sketch of it takes bytes in any chunks and merges with those of other ranges. */
 DRACO_CODES_API draco_status draco_sketch_begin(const draco_code *code, uint64_t offset,
                                                 draco_sketch *sketch);
 DRACO_CODES_API draco_status draco_sketch_add(const draco_code *code, const draco_key *key,
                                               draco_sketch *sketch, const void *bytes, size_t n);
 DRACO_CODES_API draco_status draco_sketch_merge(const draco_code *code, const draco_key *key,
                                                 draco_sketch *into, const draco_sketch *from);
-/* Repetition: 16 bytes that stand for a message in the vote of its group, so that a draco_tally can decide a group
- * as soon as enough messages came. */
+/* Repetition only (else DRACO_E_ARGUMENT): the fingerprint of a message, so that a draco_tally can decide a
+ * group as soon as enough messages have arrived. */
 DRACO_CODES_API draco_status draco_sketch_fingerprint(const draco_code *code, const draco_key *key,
                                                       const draco_sketch *sketch,
                                                       uint8_t fingerprint[DRACO_FINGERPRINT_BYTES]);
 
-/* n sketches (NULL: absent) of messages of d coordinates -> verdicts, report, and the weights of the messages.
- * It may be called again as more messages come. */
+/* n sketches (NULL: absent) of messages of d coordinates -> n verdicts, the report, and the weights. It may
+ * be called again when more messages have arrived. */
 DRACO_CODES_API size_t draco_locate_work_bytes(const draco_code *code);
 DRACO_CODES_API size_t draco_weights_bytes(const draco_code *code);
 DRACO_CODES_API draco_status draco_locate(const draco_code *code, const draco_key *key, size_t d,
                                           const draco_sketch *const *sketches, draco_work *work,
                                           draco_weights *weights, draco_verdict *verdicts,
                                           draco_report *report);
-/* Does combine read this worker's message? */
+/* 1 when combine reads this worker's message. */
 DRACO_CODES_API int draco_weight_used(const draco_code *code, const draco_weights *weights, int worker);
-/* Repetition: weights that add the messages of these workers, one for each group: for votes cast elsewhere. */
+/* Repetition only: weights that add the messages of winners[0 .. groups - 1], one worker per group, as
+ * decided by a vote elsewhere. */
 DRACO_CODES_API draco_status draco_weights_winners(const draco_code *code, const int *winners,
                                                    draco_weights *weights);
-/* sum[0 .. count) = coordinates first .. first + count - 1 of the sum. messages: whole rows of
- * draco_message_bytes; those that are not used may be NULL. */
+/* sum[0 .. count - 1] = coordinates first .. first + count - 1 of the sum. messages: n pointers to whole
+ * messages; those with no weight may be NULL. exponents: as in draco_encode_add. */
 DRACO_CODES_API draco_status draco_combine(const draco_code *code, const draco_weights *weights,
                                            const void *const *messages, size_t d, size_t first, size_t count,
                                            const uint8_t *exponents, float *sum);
 
-/* Sketch, locate and combine. messages: n rows, NULL: absent. sum: d floats. */
+/* Sketch, locate and combine. seed: fresh for every round. messages: n pointers, NULL: absent. sum: d floats.
+ * exponents: as in draco_encode_add. */
 DRACO_CODES_API size_t draco_decode_work_bytes(const draco_code *code);
 DRACO_CODES_API draco_status draco_decode(const draco_code *code, const draco_seed *seed,
                                           const void *const *messages, size_t d, const uint8_t *exponents,
                                           draco_work *work, float *sum, draco_verdict *verdicts,
                                           draco_report *report);
-/* One line of words on what was found; as snprintf. */
+/* Writes one line about what was found; returns its length like snprintf. */
 DRACO_CODES_API size_t draco_report_describe(const draco_code *code, draco_status status,
                                              const draco_verdict *verdicts, const draco_report *report,
                                              char *text, size_t capacity);
@@ -519,15 +563,15 @@ static int drc_cyclic_describe(const draco_code *code, const char *name, char *t
 
 /* ---- Cyclic codes: the bytes of a message as they come, folded block by block ---- */
 
-/* Coordinate c is added to lane c mod 512, times the factor of its row c / 512, in each of several independent
- * folds. Row b's factor is low[b mod 2048] * high[b / 2048]. */
+/* Coordinate c is added to lane c mod 512, times the factor of its row c / 512, in each of several
+ * independent folds. Row b's factor is low[b mod 2048] * high[b / 2048]. */
 #define DRC_LANES 512
 #define DRC_ROWS 8 /* DRACO_BLOCK / LANES: folded at a time */
 #define DRC_TABLE 2048
 #define DRC_MAX_BYTES ((uint64_t)4 * DRC_LANES * DRC_TABLE * DRC_TABLE)
 
-/* How a field folds: a whole block at an aligned address (next: the block after it, or itself), and a piece of
- * a block, coordinate by coordinate, with the bits that a whole block gives. */
+/* How a field folds: a whole block at an aligned address (next: the block after it, or itself), and a piece
+ * of a block, coordinate by coordinate, with the bits that a whole block gives. */
 typedef struct drc_folding {
     void (*block)(const void *key, void *sketch, uint64_t row, const void *x, const void *next);
     void (*piece)(const void *key, void *sketch, uint64_t coordinate, const unsigned char *bytes,
@@ -750,11 +794,9 @@ static void drc_repetition_combine(const draco_code *code, const double *weights
     size_t c;
     int g, i;
     (void)exponents;
-    memset(total, 0, count * sizeof *total);
     for (g = 0; g < code->groups; g++) {
         const float *row;
-        for (i = g; i < code->n && weights[2 * i] == 0;) i += code->groups;
-        if (i >= code->n) continue;
+        for (i = g; !drc_used(weights, i);) i += code->groups;
         row = (const float *)drc_words(messages[i], first, count, copy);
         if (g == 0)
             for (c = 0; c < count; c++) total[c] = (double)row[c];
@@ -1869,8 +1911,8 @@ static double drc_rounding(const draco_code *code, double *error) {
     return equal > unlike ? equal : unlike;
 }
 
-/* At most spare / 2 of those present lie, so that the norm which that many exceed is no larger than the largest
- * honest one. */
+/* At most spare / 2 of those present lie, so that the norm which that many exceed is no larger than the
+ * largest honest one. */
 static double drc_cap(const drc_complex_work *w) {
     int i, j, alive = w->n - w->erased;
     for (i = 0; i < alive; i++) {
@@ -1884,9 +1926,10 @@ static double drc_cap(const drc_complex_work *w) {
     return 0;
 }
 
-/* Each part is in r > spare / 2 messages, so no honest message stands out from that many others by such a factor.
- * One that does is a lie for certain, and so large that its rounding in double would drown the syndromes of
- * all others: it is set aside before they are formed, and costs the code no more than a missing one. */
+/* Each part is in r > spare / 2 messages, so no honest message stands out from that many others by such a
+ * factor. One that does is a lie for certain, and so large that its rounding in double would drown the
+ * syndromes of all others: it is set aside before they are formed, and costs the code no more than a
+ * missing one. */
 static void drc_set_outliers_aside(drc_complex_work *w, draco_verdict *verdicts) {
     double limit = DRC_OUTLIER * drc_cap(w);
     int i, kept = 0, alive = w->n - w->erased;
@@ -1902,8 +1945,8 @@ static void drc_set_outliers_aside(drc_complex_work *w, draco_verdict *verdicts)
     w->spare = w->q - w->erased;
 }
 
-/* The rounding noise that a message may have. A norm larger than the cap counts as that, and a liar cannot buy
- * a threshold. Allowed is three times the noise expected, more when few syndromes average it. */
+/* The rounding noise that a message may have. A norm larger than the cap counts as that, and a liar cannot
+ * buy a threshold. Allowed is three times the noise expected, more when few syndromes average it. */
 static double drc_noise(const draco_code *code, size_t d, const drc_complex_work *w) {
     double kappa = (2.5 + 2.1 / sqrt((double)w->spare)) * w->rounding, sum = 0, cap = drc_cap(w);
     int i, alive = w->n - w->erased;
@@ -2173,8 +2216,8 @@ static int drc_search(drc_complex_work *w, double *residual) {
 
 /* Least-norm weights that vanish on `bad` and read F(0) off every codeword:
  * v_i = (1 + sum_l c_l x_i^l) / n, l = 1..q, with the least c that makes them vanish. The conjugate transpose
- * of the system is a QR: N^H = Q R, so c = Q z with R^H z = -1. Leaves c in `plain`. Returns the gain: the points
- * are roots of unity, hence n ||v||^2 = 1 + ||c||^2. */
+ * of the system is a QR: N^H = Q R, so c = Q z with R^H z = -1. Leaves c in `plain`. Returns the gain:
+ * the points are roots of unity, hence n ||v||^2 = 1 + ||c||^2. */
 static double drc_solve(drc_complex_work *w, const int *bad, int count) {
     int q = w->q, i, j, l;
     drc_c *z = w->turns; /* count <= q numbers; q <= (q / 2 + 2)^2 */
@@ -2284,8 +2327,8 @@ DRC_KERNEL(drc_add_rows,
            (double *real, double *imaginary, const float *const *rows, const double *v, size_t count),
            (real, imaginary, rows, v, count))
 
-/* Four by four in the order of the workers; rows that fill up the last four have weight 0. Pairs are read from an
- * even coordinate on: when the sum begins at an odd one, the first is skipped. */
+/* Four by four in the order of the workers; rows that fill up the last four have weight 0. Pairs are read
+ * from an even coordinate on: when the sum begins at an odd one, the first is skipped. */
 static void drc_complex_combine(const draco_code *code, const double *weights, const void *const *messages,
                                 size_t first, size_t count, const uint8_t *exponents, float *sum) {
     uint32_t copies[4][DRC_TILE];
@@ -2318,8 +2361,8 @@ static void drc_complex_combine(const draco_code *code, const double *weights, c
 
 /* ======== The codes ======== */
 
-/* One row per code: another code is its functions and a row. Weights are two doubles per worker. A message is n
- * words with n a multiple of `multiple`; keys and sketches are raw memory of the sizes given. */
+/* One row per code: another code is its functions and a row. Weights are two doubles per worker. A message
+ * is n words with n a multiple of `multiple`; keys and sketches are raw memory of the sizes given. */
 typedef struct drc_code {
     draco_scheme scheme;
     draco_field field;
@@ -2752,15 +2795,18 @@ DRACO_CODES_API draco_status draco_weights_winners(const draco_code *code, const
 
 /* ---- Combine ---- */
 
-/* Are the messages there that the weights ask for? */
+/* Has every group a message in the sum, and are all of those there? */
 static int drc_complete(const draco_code *code, const double *weights, const void *const *messages) {
-    int i, used = 0;
-    for (i = 0; i < code->n; i++) {
-        if (!drc_used(weights, i)) continue;
-        if (!messages[i]) return 0;
-        used++;
+    int g, i, used;
+    for (g = 0; g < code->groups; g++) {
+        for (i = g, used = 0; i < code->n; i += code->groups) {
+            if (!drc_used(weights, i)) continue;
+            if (!messages[i]) return 0;
+            used = 1;
+        }
+        if (!used) return 0;
     }
-    return used >= code->groups;
+    return 1;
 }
 
 DRACO_CODES_API draco_status draco_combine(const draco_code *code, const draco_weights *weights,
@@ -2868,7 +2914,25 @@ DRACO_CODES_API size_t draco_report_describe(const draco_code *code, draco_statu
 #endif
 #endif /* DRACO_CODES_IMPLEMENTATION */
 
-/* MIT License. Copyright (c) 2026 The Draco authors. Permission is granted, free of charge, to use, copy,
- * modify, merge, publish, distribute, sublicense and sell this software, provided that this notice stays in
- * all copies. It comes "as is", without warranty of any kind; the authors are not liable for any claim or
- * damage. The full text stands in the file LICENSE. */
+/* MIT License
+ *
+ * Copyright (c) 2026 The Draco authors
+ *
+ * Permission is hereby granted, free of charge, to any person obtaining a copy
+ * of this software and associated documentation files (the "Software"), to deal
+ * in the Software without restriction, including without limitation the rights
+ * to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+ * copies of the Software, and to permit persons to whom the Software is
+ * furnished to do so, subject to the following conditions:
+ *
+ * The above copyright notice and this permission notice shall be included in all
+ * copies or substantial portions of the Software.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+ * IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+ * FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+ * AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+ * LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+ * OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+ * SOFTWARE.
+ */

@@ -218,6 +218,39 @@ static void nothing_left_to_check(void **state) {
         }
 }
 
+/* A lie so large that it is set aside before the search (complex field) costs 1 of the redundancy, another lie 2; the
+ * report says what is not used up, also when the rest cannot be decoded. */
+static void outliers_cost_one(void **state) {
+    (void)state;
+    uint64_t rng = 9;
+    for (int outliers = 0; outliers <= 4; outliers++)
+        for (int liars = 0; liars <= 3; liars++) {
+            draco_code code = code_of(DRACO_CYCLIC, DRACO_FIELD_COMPLEX, DRACO_SUPPORT_SPREAD, 15, 3, 0);
+            step now = step_new(code, 200, &rng);
+            const void *rows[15];
+            int chosen[15], spare = 6 - outliers - 2 * liars;
+            choose(chosen, outliers + liars, code.n, 0, &rng);
+            for (int j = 0; j < code.n; j++) rows[j] = step_message(&now, j);
+            for (int j = 0; j < outliers + liars; j++) {
+                float *lie = (float *)(void *)step_message(&now, chosen[j]);
+                for (size_t c = 0; c < now.d; c++)
+                    lie[c] = j < outliers ? 1e30f * rng_normal(&rng) : rng_normal(&rng);
+            }
+            outcome got = decode(&now, rows, &rng);
+            if (outliers <= 3 && spare >= 0) {
+                assert_true(got.status == DRACO_OK || got.status == DRACO_UNVERIFIED);
+                assert_int_equal(got.report.blamed, outliers + liars);
+                assert_int_equal(got.report.spare, spare);
+                assert_true(relative_error(got.sum, now.sum, now.d) < 1e-5);
+            } else if (outliers <= 3) {
+                assert_int_equal(got.status, DRACO_E_AMBIGUOUS);
+                assert_int_equal(got.report.spare, 6 - outliers);
+            }
+            free(got.sum);
+            step_free(&now);
+        }
+}
+
 /* Gradients that put a noise model to the test: all honest workers must be found honest, and a liar a liar. */
 static void odd_gradients(void **state) {
     (void)state;
@@ -263,15 +296,11 @@ static void odd_gradients(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exponents_of_blocks),
-        cmocka_unit_test(quantisation),
-        cmocka_unit_test(sums_never_wrap),
-        cmocka_unit_test(exponents_are_voted),
-        cmocka_unit_test(exponents_past_the_limit),
-        cmocka_unit_test(overload_complex),
-        cmocka_unit_test(overload_prime),
-        cmocka_unit_test(nothing_left_to_check),
-        cmocka_unit_test(odd_gradients),
+        cmocka_unit_test(exponents_of_blocks),      cmocka_unit_test(quantisation),
+        cmocka_unit_test(sums_never_wrap),          cmocka_unit_test(exponents_are_voted),
+        cmocka_unit_test(exponents_past_the_limit), cmocka_unit_test(overload_complex),
+        cmocka_unit_test(overload_prime),           cmocka_unit_test(nothing_left_to_check),
+        cmocka_unit_test(outliers_cost_one),        cmocka_unit_test(odd_gradients),
     };
     return cmocka_run_group_tests_name("limits of the codes", tests, NULL, NULL);
 }
