@@ -751,6 +751,7 @@ struct draco_worker {
 typedef struct drs_reply {
     size_t (*bytes)(const draco_worker *w, int index, size_t count); /* for a shard of count floats */
     draco_status (*reply)(draco_worker *w, int index, const draco_request *request, void *reply);
+    int single; /* one of several servers may request it for its shard alone */
 } drs_reply;
 
 static draco_status drs_check_model(const draco_model *m) {
@@ -844,6 +845,7 @@ static draco_status drs_message(draco_worker *w, int index, uint64_t step, const
         int part = draco_code_part(&w->c.code, index, 0);
         return drs_gradient(w, index, step, part, part, (float *)message);
     }
+    if (!have) w->kept = 0; /* their memory is used again */
     status = draco_encode_begin(&w->c.code, w->dim, message);
     for (l = 0; l < load && status >= 0; l++) {
         int part = draco_code_part(&w->c.code, index, l);
@@ -954,13 +956,13 @@ static draco_status drs_reply_probe(draco_worker *w, int index, const draco_requ
 
 /* By draco_request_kind; NULL: no reply. */
 static const drs_reply drs_replies[] = {
-    {NULL, NULL},
-    {drs_bytes_of_message, drs_reply_message},
-    {drs_bytes_of_exponents, drs_reply_exponents},
-    {drs_bytes_of_message, drs_reply_encoded},
-    {drs_bytes_of_digest, drs_reply_digest},
-    {drs_bytes_of_message, drs_reply_body},
-    {drs_bytes_of_digest, drs_reply_probe},
+    {NULL, NULL, 0},
+    {drs_bytes_of_message, drs_reply_message, 0},
+    {drs_bytes_of_exponents, drs_reply_exponents, 0},
+    {drs_bytes_of_message, drs_reply_encoded, 0},
+    {drs_bytes_of_digest, drs_reply_digest, 0},
+    {drs_bytes_of_message, drs_reply_body, 1},
+    {drs_bytes_of_digest, drs_reply_probe, 0},
 };
 
 static const drs_reply *drs_reply_to(const draco_request *request) {
@@ -982,16 +984,20 @@ DRACO_API size_t draco_worker_reply_bytes(const draco_worker *w, int index, cons
 
 DRACO_API draco_status draco_worker_reply(draco_worker *w, int index, const draco_request *request,
                                           void *reply) {
+    const drs_reply *row;
     if (!w || !request || !reply) return DRACO_E_NULL;
+    row = drs_reply_to(request);
     if (index < 0 || index >= w->c.code.n) return DRACO_E_INDEX;
-    if (!drs_reply_to(request)->reply) return DRACO_E_ARGUMENT;
+    if (!row->reply) return DRACO_E_ARGUMENT;
+    if (request->server >= w->servers || (request->server >= 0 && w->servers > 1 && !row->single))
+        return DRACO_E_CONFIG;
     if (request->reply_bytes != draco_worker_reply_bytes(w, index, request)) return DRACO_E_CONFIG;
     if (request->params) {
         if (request->params_count != w->dim) return DRACO_E_CONFIG;
         w->params = request->params;
     }
     if (!w->params) return DRACO_E_CONFIG;
-    return drs_reply_to(request)->reply(w, index, request, reply);
+    return row->reply(w, index, request, reply);
 }
 
 DRACO_API draco_status draco_worker_run(draco_worker *w, int index, const draco_transport *transport) {
@@ -1930,8 +1936,8 @@ DRACO_API draco_status draco_server_open(draco_server **server, const draco_serv
         s->servers = config->transport->servers > 1 ? config->transport->servers : 1;
         draco_shard(config->dim, s->servers, config->transport->server, &s->first, &s->count);
         s->message_bytes = draco_message_bytes(&s->c.code, s->count);
-        if (s->count == 0) status = DRACO_E_CONFIG;
-        if (status >= 0 && s->message_bytes == 0) status = DRACO_E_ARGUMENT;
+        if (s->count == 0) status = DRACO_E_CONFIG; /* more servers than blocks */
+        if (draco_message_bytes(&s->c.code, config->dim) == 0) status = DRACO_E_ARGUMENT;
         if (status >= 0 && !drs_server_memory(s)) status = DRACO_E_MEMORY;
     }
     if (status < 0) {

@@ -76,6 +76,54 @@ no_fast_math() {
         done
     done
 }
+# Seconds have fractions under a strict language standard too, where <time.h> hides clock_gettime: within 50
+# ms of work the clock moves, and by less than the second that time() would.
+a_fine_clock() {
+    source_of DRACO_IMPLEMENTATION,DRACO_STATIC draco.h >"$tmp/clock.c"
+    cat >>"$tmp/clock.c" <<'END'
+int main(void) {
+    double begin = drs_now(), now = begin;
+    while (now == begin) now = drs_now();
+    return now > begin && now < begin + 0.5 ? 0 : 1;
+}
+END
+    # shellcheck disable=SC2086
+    $compile $warn -I"$root" "$tmp/clock.c" -o "$tmp/clock" -lm >"$tmp/errors" 2>&1 || return 1
+    "$tmp/clock" >>"$tmp/errors" 2>&1
+}
+# A program may say how the functions are declared: here, to export them from a library that hides all else.
+exported_on_demand() {
+    for header in $headers; do
+        p=$(prefix "$header")
+        echo "extern __attribute__((visibility(\"default\")))" >"$tmp/api"
+        # shellcheck disable=SC2086
+        source_of "${p}_IMPLEMENTATION" "$header" |
+            $compile $warn -O1 -fPIC -shared -fvisibility=hidden "-D${p}_API=$(cat "$tmp/api")" -I"$root" - \
+                -o "$tmp/exports.so" -lm >"$tmp/errors" 2>&1 || return 1
+        nm -D --defined-only "$tmp/exports.so" | awk '{ print $3 }' >"$tmp/errors"
+        grep -q '^draco_' "$tmp/errors" || return 1
+        ! grep -v '^draco_' "$tmp/errors" || return 1
+    done
+}
+# Windows: nothing but the system's own libraries is needed, winpthreads for a clock least of all.
+check_windows() {
+    compile=x86_64-w64-mingw32-gcc
+    tmp=$home/windows
+    mkdir -p "$tmp"
+    if ! command -v $compile >/dev/null 2>&1; then
+        echo "ok - $compile # SKIP not installed"
+        return
+    fi
+    program_of draco.h 2 >"$tmp/program.c"
+    outcome="not ok"
+    # shellcheck disable=SC2086
+    if $compile -std=c99 $warn -I"$root" "$tmp/program.c" -o "$tmp/program.exe" -lbcrypt >"$tmp/errors" 2>&1 &&
+        ${compile%-gcc}-objdump -p "$tmp/program.exe" >"$tmp/imports" &&
+        ! grep -i pthread "$tmp/imports" >"$tmp/errors"; then
+        outcome=ok
+    fi
+    say "$outcome" "$compile: a program of draco.h needs no winpthreads"
+}
 
 check_compiler() { # the compiler and its language
     compile=$1
@@ -85,7 +133,7 @@ check_compiler() { # the compiler and its language
         echo "ok - $compile # SKIP not installed"
         return
     fi
-    for what in each_alone each_twice any_order one_definition no_fast_math; do
+    for what in each_alone each_twice any_order one_definition no_fast_math a_fine_clock exported_on_demand; do
         if $what; then outcome=ok; else outcome="not ok"; fi
         say "$outcome" "$compile: $(echo $what | tr '_' ' ')"
     done
@@ -116,6 +164,6 @@ check_programs() { # header: every one, and one at least
 (for c in "gcc -std=c99" "gcc -std=c11" "g++ -x c++ -std=c++11"; do check_compiler "$c"; done) >"$home/gcc.tap" &
 (for c in "clang -std=c99" "clang -std=c11" "clang++ -x c++ -std=c++11"; do check_compiler "$c"; done) >"$home/clang.tap" &
 wait
-for header in $headers; do check_programs "$header"; done >"$home/program.tap"
+{ for header in $headers; do check_programs "$header"; done; check_windows; } >"$home/program.tap"
 cat "$home/gcc.tap" "$home/clang.tap" "$home/program.tap" |
     awk '/^(not )?ok - / { n++; sub(/ok - /, "ok " n " - ") } { print } END { print "1.." n }'

@@ -84,6 +84,16 @@ static void deliver(const toy *t, const draco_inbox *in, int worker, mischief wh
     if (what == OVERLAP) in->chunk(in->ctx, worker, 0, 4);
 }
 
+/* The reply's part for this server, which is the first. */
+static void reply_of(const toy *t, int worker, unsigned char *row) {
+    static unsigned char whole[8 * D];
+    draco_request request = t->asked;
+    request.reply_bytes = draco_worker_reply_bytes(t->worker, worker, &request);
+    assert_in_range(request.reply_bytes, t->asked.reply_bytes, sizeof whole);
+    assert_int_equal(draco_worker_reply(t->worker, worker, &request, whole), DRACO_OK);
+    memcpy(row, whole, t->asked.reply_bytes);
+}
+
 static draco_status answer(toy *t, const draco_inbox *in, int worker) {
     mischief what = t->when == 0 || t->when == t->asked.kind ? t->what[worker] : HONEST;
     unsigned char *row;
@@ -91,7 +101,7 @@ static draco_status answer(toy *t, const draco_inbox *in, int worker) {
     if (what == SILENT) return DRACO_MORE;
     row = in->reserve(in->ctx, worker);
     if (!row) return DRACO_MORE;
-    assert_int_equal(draco_worker_reply(t->worker, worker, &t->asked, row), DRACO_OK);
+    reply_of(t, worker, row);
     if (what == LIES || (what == LIES_OF_EXPONENTS && t->asked.kind == DRACO_REQUEST_EXPONENTS))
         row[t->asked.reply_bytes > 32 ? 30 : 1] ^= 0x15; /* 30: a high byte of coordinate 7 */
     if (t->noise > 0 && t->asked.kind == DRACO_REQUEST_MESSAGE)
@@ -392,39 +402,94 @@ static void a_probe_tells_who_computes_alike(void **state) {
     bench_free(b);
 }
 
+static void free_nothing(void *ctx, void *memory) {
+    (void)ctx, (void)memory;
+}
+
+/* One change to a good description, and what opening says to it. */
+typedef struct refusal {
+    draco_status expected;
+    draco_server_config config;
+} refusal;
+
 static void bad_configurations_are_refused(void **state) {
     bench *b = bench_new(codes[0]);
-    draco_server_config c = b->config;
+    draco_transport none = b->t.transport, old = none, empty = none, alone = none, wide = none;
+    draco_rule unsized = {.name = "no size"}, idle = {.size = sizeof idle};
     draco_server *server = NULL;
     (void)state;
-    c.transport = NULL;
-    assert_true(draco_server_open(&server, &c) < 0);
-    c = b->config;
-    c.dim = 0;
-    assert_true(draco_server_open(&server, &c) < 0);
-    c = b->config;
-    c.code.n = N + 1; /* not the transport's */
-    assert_int_equal(draco_server_open(&server, &c), DRACO_E_CONFIG);
-    c = b->config;
-    c.code.s = 5;
-    assert_true(draco_server_open(&server, &c) < 0);
-    c = b->config;
-    c.digest_first = 1;
-    c.digest = NULL;
-    assert_true(draco_server_open(&server, &c) < 0);
-    c = b->config;
-    c.abs_tol = NAN;
-    assert_true(draco_server_open(&server, &c) < 0);
-    c = b->config;
-    c.abs_tol = 1;
-    c.code.scheme = DRACO_CYCLIC;
-    assert_true(draco_server_open(&server, &c) < 0);
-    c = b->config;
-    c.transport =
-        &(draco_transport){.size = sizeof(size_t), .workers = N}; /* of an older header: no slots at all */
-    assert_true(draco_server_open(&server, &c) < 0);
-    assert_null(server);
+    none.size = 0;
+    old.size = offsetof(draco_transport, collect); /* of an older header, without collect */
+    empty.collect = NULL;
+    alone.fetch = NULL;
+    wide.servers = 2; /* and no exchange */
+    {
+        const draco_server_config c = b->config;
+        refusal r[] = {{DRACO_E_NULL, c},     {DRACO_E_SIZE, c}, {DRACO_E_SIZE, c},     {DRACO_E_NULL, c},
+                       {DRACO_E_NULL, c},     {DRACO_E_NULL, c}, {DRACO_E_CONFIG, c},   {DRACO_E_LIMITS, c},
+                       {DRACO_E_ARGUMENT, c}, {DRACO_E_NULL, c}, {DRACO_E_ARGUMENT, c}, {DRACO_E_ARGUMENT, c},
+                       {DRACO_E_ARGUMENT, c}, {DRACO_E_SIZE, c}, {DRACO_E_NULL, c},     {DRACO_E_NULL, c},
+                       {DRACO_E_ARGUMENT, c}};
+        r[0].config.transport = NULL;
+        r[1].config.transport = &none;
+        r[2].config.transport = &old;
+        r[3].config.transport = &empty;
+        r[4].config.transport = &alone;
+        r[4].config.digest_first = 1;
+        r[5].config.transport = &wide;
+        r[6].config.code.n = N + 1; /* not the transport's */
+        r[7].config.code.s = 5;     /* r = 11 > n */
+        r[8].config.dim = 0;
+        r[9].config.digest_first = 1;
+        r[9].config.digest = NULL;
+        r[10].config.abs_tol = NAN;
+        r[11].config.abs_tol = 1;
+        r[11].config.code.scheme = DRACO_CYCLIC;
+        r[12].config.abs_tol = 1;
+        r[12].config.digest_first = 1;
+        r[13].config.rule = &unsized;
+        r[14].config.rule = &idle;
+        r[15].config.allocator.release = free_nothing;
+        r[16].config.dim = SIZE_MAX;
+        for (size_t k = 0; k < sizeof r / sizeof *r; k++) {
+            draco_status status = draco_server_open(&server, &r[k].config);
+            if (status != r[k].expected) print_error("refusal %zu: %s\n", k, draco_status_text(status));
+            assert_int_equal(status, r[k].expected);
+            assert_null(server);
+        }
+        assert_int_equal(draco_server_open(&server, NULL), DRACO_E_NULL);
+        assert_int_equal(draco_server_open(NULL, &c), DRACO_E_NULL);
+    }
     bench_free(b);
+}
+
+static void a_bad_worker_is_refused(void **state) {
+    draco_model unsized = toy_model, empty = toy_model, no_dim = toy_model, huge = toy_model;
+    draco_worker_config good = {.code = {.n = N, .s = 1}, .model = &toy_model, .batch = BATCH}, c;
+    draco_worker *worker = NULL;
+    (void)state;
+    unsized.size = 0;
+    empty.gradient = NULL;
+    no_dim.dim = no_dim.parameters = 0;
+    huge.dim = SIZE_MAX;
+    c = good, c.model = NULL;
+    assert_int_equal(draco_worker_open(&worker, &c), DRACO_E_NULL);
+    c.model = &unsized;
+    assert_int_equal(draco_worker_open(&worker, &c), DRACO_E_SIZE);
+    c.model = &empty;
+    assert_int_equal(draco_worker_open(&worker, &c), DRACO_E_NULL);
+    c.model = &no_dim;
+    assert_int_equal(draco_worker_open(&worker, &c), DRACO_E_ARGUMENT);
+    c.model = &huge;
+    assert_int_equal(draco_worker_open(&worker, &c), DRACO_E_ARGUMENT);
+    c = good, c.batch = 0;
+    assert_int_equal(draco_worker_open(&worker, &c), DRACO_E_BATCH);
+    c = good, c.code.s = N;
+    assert_int_equal(draco_worker_open(&worker, &c), DRACO_E_LIMITS);
+    c = good, c.allocator.release = free_nothing;
+    assert_int_equal(draco_worker_open(&worker, &c), DRACO_E_NULL);
+    assert_int_equal(draco_worker_open(NULL, &good), DRACO_E_NULL);
+    assert_null(worker);
 }
 
 static void a_worker_refuses_what_it_was_not_set_up_for(void **state) {
@@ -441,6 +506,9 @@ static void a_worker_refuses_what_it_was_not_set_up_for(void **state) {
     request.params_count = D;
     assert_int_equal(draco_worker_reply(b->t.worker, N, &request, reply), DRACO_E_INDEX);
     assert_int_equal(draco_worker_reply(b->t.worker, -1, &request, reply), DRACO_E_INDEX);
+    request.server = 1; /* there is one, number 0 */
+    assert_int_equal(draco_worker_reply(b->t.worker, 0, &request, reply), DRACO_E_CONFIG);
+    request.server = -1;
     request.kind = DRACO_REQUEST_EXPONENTS;
     request.reply_bytes = draco_worker_reply_bytes(b->t.worker, 0, &request);
     assert_int_equal(draco_worker_reply(b->t.worker, 0, &request, reply), DRACO_E_CONFIG);
@@ -448,6 +516,168 @@ static void a_worker_refuses_what_it_was_not_set_up_for(void **state) {
     request.reply_bytes = draco_worker_reply_bytes(b->t.worker, 0, &request);
     assert_true(draco_worker_reply(b->t.worker, 0, &request, reply) < 0);
     bench_free(b);
+}
+
+/* ---- Memory: open allocates, a step does not ---- */
+
+typedef struct counter {
+    long calls, live;
+} counter;
+
+static void *counted_alloc(void *ctx, size_t bytes) {
+    counter *c = ctx;
+    c->calls++, c->live++;
+    return aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+}
+
+static void counted_release(void *ctx, void *memory) {
+    ((counter *)ctx)->live--;
+    free(memory);
+}
+
+static draco_status descend(void *ctx, const draco_step_info *info, float *params, const float *gradient,
+                            float *state, size_t count) {
+    (void)ctx, (void)state;
+    assert_true(info->norm > 0);
+    for (size_t j = 0; j < count; j++) params[j] -= 1e-3f * gradient[j];
+    return DRACO_OK;
+}
+
+static void keep_within(void *ctx, float *params) {
+    (void)ctx;
+    for (size_t j = 0; j < D; j++) params[j] = params[j] > 100 ? 100 : params[j];
+}
+
+/* The other servers say what this one says. */
+static draco_status echo(void *ctx, const void *mine, size_t bytes, void *all) {
+    const toy *t = ctx;
+    for (int k = 0; k < t->transport.servers; k++) memcpy((char *)all + bytes * (size_t)k, mine, bytes);
+    return DRACO_OK;
+}
+
+static draco_status first_of_all(void *ctx, const draco_inputs *in, float *sum, draco_verdict *verdicts,
+                                 draco_report *report) {
+    (void)ctx, (void)verdicts, (void)report;
+    for (size_t j = 0; j < in->d; j++) sum[j] = (float)in->n * in->rows[0][j];
+    return DRACO_OK;
+}
+
+/* Every kind of round, and several servers. */
+static void steps_allocate_nothing(void **state) {
+    static const draco_rule rule = {.size = sizeof rule, .name = "first", .aggregate = first_of_all};
+    (void)state;
+    for (int kind = 0; kind < 7; kind++) {
+        draco_code code = codes[kind < 3 ? kind : 0];
+        bench *b = bench_new(code);
+        counter count = {0, 0};
+        draco_allocator allocator = {&count, counted_alloc, counted_release};
+        draco_model model = toy_model;
+        draco_optimizer optimizer = {.size = sizeof optimizer, .wants_norm = 1, .step = descend};
+        draco_trainer trainer = {.model = &model, .optimizer = &optimizer, .params = b->params};
+        draco_worker_config worker = {.code = b->config.code, .model = &model, .batch = BATCH};
+        long opened;
+        worker.digest = digest;
+        worker.keep = 1;
+        worker.allocator = b->config.allocator = allocator;
+        model.project = keep_within;
+        b->config.digest_first = kind == 3 || kind == 6;
+        b->config.abs_tol = kind == 4 ? 1e-3f : 0;
+        b->config.rule = kind == 5 ? &rule : NULL;
+        if (kind == 6) {
+            worker.servers = b->t.transport.servers = 2;
+            b->t.transport.exchange = echo;
+        }
+        draco_worker_close(b->t.worker);
+        assert_int_equal(draco_worker_open(&b->t.worker, &worker), DRACO_OK);
+        assert_int_equal(draco_server_open(&b->server, &b->config), DRACO_OK);
+        b->t.what[4] = LIES;
+        trainer.server = b->server;
+        trainer.sum = b->sum;
+        trainer.batch = BATCH;
+        trainer.steps = 1;
+        assert_int_equal(draco_train(&trainer), DRACO_OK);
+        opened = count.calls;
+        assert_true(opened > 0);
+        trainer.first_step = 1;
+        trainer.steps = 20;
+        assert_int_equal(draco_train(&trainer), DRACO_OK);
+        assert_int_equal(trainer.updates, 20);
+        assert_int_equal(count.calls, opened);
+        bench_free(b);
+        assert_int_equal(count.live, 0);
+    }
+}
+
+/* The worker's loop: its reply is allocated once. */
+typedef struct script {
+    counter count;
+    long calls_at_second;
+    int requests;
+    const float *params;
+} script;
+
+static draco_status script_receive(void *ctx, draco_request *request) {
+    script *s = ctx;
+    if (++s->requests == 2) s->calls_at_second = s->count.calls;
+    request->kind = s->requests > 10 ? DRACO_REQUEST_STOP : DRACO_REQUEST_MESSAGE;
+    request->step = (uint64_t)s->requests;
+    request->params = s->params;
+    request->params_count = D;
+    request->reply_bytes = 4 * D;
+    return DRACO_OK;
+}
+
+static draco_status script_submit(void *ctx, const draco_request *request, const void *reply, size_t bytes) {
+    (void)ctx, (void)request;
+    assert_non_null(reply);
+    assert_int_equal(bytes, 4 * D);
+    return DRACO_OK;
+}
+
+static void a_worker_allocates_its_reply_once(void **state) {
+    static const float params[D];
+    script s = {.params = params};
+    draco_transport t = {
+        .size = sizeof t, .ctx = &s, .workers = N, .receive = script_receive, .submit = script_submit};
+    draco_worker_config config = {.code = {.n = N, .s = 1}, .model = &toy_model, .batch = BATCH};
+    draco_worker *worker = NULL;
+    (void)state;
+    config.allocator = (draco_allocator){&s.count, counted_alloc, counted_release};
+    assert_int_equal(draco_worker_open(&worker, &config), DRACO_OK);
+    assert_int_equal(draco_worker_run(worker, 2, &t), DRACO_OK);
+    assert_int_equal(s.requests, 11);
+    assert_int_equal(s.count.calls, s.calls_at_second);
+    assert_int_equal(draco_worker_run(worker, N, &t), DRACO_E_INDEX);
+    draco_worker_close(worker);
+    assert_int_equal(s.count.live, 0);
+}
+
+/* A test's model can lie as one worker, with no transport or inbox wrapped. */
+static draco_status lies_as_three(void *ctx, void *workspace, const float *params, const draco_batch *batch,
+                                  float *grad) {
+    toy_gradient(ctx, workspace, params, batch, grad);
+    if (batch->worker == 3) grad[7] += 1;
+    return DRACO_OK;
+}
+
+static void a_model_can_lie_as_one_worker(void **state) {
+    draco_model model = toy_model;
+    float *sum = calloc(D, sizeof *sum);
+    (void)state;
+    model.gradient = lies_as_three;
+    for (size_t c = 0; c < 3; c++) {
+        bench *b = bench_new(codes[c]);
+        draco_worker_config worker = {.code = b->config.code, .model = &model, .batch = BATCH, .seed = 4};
+        honest_sum(codes[c], sum);
+        draco_worker_close(b->t.worker);
+        assert_int_equal(draco_worker_open(&b->t.worker, &worker), DRACO_OK);
+        assert_int_equal(bench_round(b), DRACO_OK);
+        for (int i = 0; i < N; i++)
+            assert_int_equal(b->round.verdicts[i], i == 3 ? DRACO_BLAMED : DRACO_AGREES);
+        if (c < 2) assert_memory_equal(b->sum, sum, sizeof b->sum);
+        bench_free(b);
+    }
+    free(sum);
 }
 
 static void shards_cover_the_vector(void **state) {
@@ -507,7 +737,11 @@ int main(void) {
         cmocka_unit_test(rounding_needs_a_tolerance),
         cmocka_unit_test(a_probe_tells_who_computes_alike),
         cmocka_unit_test(bad_configurations_are_refused),
+        cmocka_unit_test(a_bad_worker_is_refused),
         cmocka_unit_test(a_worker_refuses_what_it_was_not_set_up_for),
+        cmocka_unit_test(steps_allocate_nothing),
+        cmocka_unit_test(a_worker_allocates_its_reply_once),
+        cmocka_unit_test(a_model_can_lie_as_one_worker),
         cmocka_unit_test(shards_cover_the_vector),
         cmocka_unit_test(random_numbers_are_philox),
         cmocka_unit_test(samples_are_uniform),
