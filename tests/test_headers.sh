@@ -95,11 +95,11 @@ END
 exported_on_demand() {
     for header in $headers; do
         p=$(prefix "$header")
-        echo "extern __attribute__((visibility(\"default\")))" >"$tmp/api"
+        api='extern __attribute__((visibility("default")))'
+        source_of "${p}_IMPLEMENTATION" "$header" >"$tmp/exports.c"
         # shellcheck disable=SC2086
-        source_of "${p}_IMPLEMENTATION" "$header" |
-            $compile $warn -O1 -fPIC -shared -fvisibility=hidden "-D${p}_API=$(cat "$tmp/api")" -I"$root" - \
-                -o "$tmp/exports.so" -lm >"$tmp/errors" 2>&1 || return 1
+        $compile $warn -O0 -fPIC -shared -fvisibility=hidden "-D${p}_API=$api" -I"$root" "$tmp/exports.c" \
+            -o "$tmp/exports.so" -lm >"$tmp/errors" 2>&1 || return 1
         nm -D --defined-only "$tmp/exports.so" | awk '{ print $3 }' >"$tmp/errors"
         grep -q '^draco_' "$tmp/errors" || return 1
         ! grep -v '^draco_' "$tmp/errors" || return 1
