@@ -112,13 +112,19 @@ static int train_watch_pick(const train_watch *w, int total, int k, int listed[T
 static void train_watch_total(const train_watch *w, int worker, int k, int first, char *text,
                               size_t capacity) {
     const train_watched *p = &w->workers[worker];
-    int absent = train_watch_kinds[k].verdict == DRACO_ABSENT;
-    if (absent && p->running > 0 && p->running == p->rounds[k])
+    int stays = p->running >= w->patience && p->running > p->rounds[k] / 2;
+    if (train_watch_kinds[k].verdict == DRACO_ABSENT && stays)
         snprintf(text, capacity, "since step %llu", (unsigned long long)p->since + 1);
     else if (first)
         snprintf(text, capacity, "%ld of %ld rounds", p->rounds[k], w->rounds);
     else
         snprintf(text, capacity, "%ld", p->rounds[k]);
+}
+
+/* Rounds that end without waiting for all cannot tell a worker that is gone from one that was not waited for. */
+static const char *train_watch_name(const train_watch *w, int k) {
+    int late = train_watch_kinds[k].verdict == DRACO_ABSENT && w->patience > 1;
+    return late ? "absent or late" : train_watch_kinds[k].name;
 }
 
 /* total: "blamed: worker 3 (200 of 200 rounds), worker 7 (12); absent: worker 9 (since step 40)", of the whole
@@ -130,7 +136,7 @@ static void train_watch_list(const train_watch *w, int total, char *text, size_t
     for (int k = 0; k < TRAIN_WATCH_KINDS; k++) {
         int listed[TRAIN_WATCH_LISTED], count, taken = train_watch_pick(w, total, k, listed, &count);
         if (count > 0)
-            train_append(text, capacity, &used, "%s%s: ", used ? "; " : "", train_watch_kinds[k].name);
+            train_append(text, capacity, &used, "%s%s: ", used ? "; " : "", train_watch_name(w, k));
         for (int i = 0; i < taken; i++) {
             char about[112] = "";
             if (total)
