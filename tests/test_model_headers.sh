@@ -1,5 +1,5 @@
 #!/bin/sh
-# The headers of models/ and baselines/: declarations are C11 and C++17, the implementation compiles by gcc and clang, a
+# The headers of models/, baselines/ and transports/: declarations are C11 and C++17, the implementation compiles by gcc and clang, a
 # static copy exports no function, every warning is an error, an implementation says what it needs where that is
 # missing, and the same includes work in every layout: in the tree, from another folder, installed.
 . "$(dirname "$0")/support/headers.sh"
@@ -74,6 +74,22 @@ for path in "$root"/models/*.h "$root"/baselines/*.h; do
     esac
     result $bad "$file"
 done
+
+# The transports' declarations; what their implementations do is in test_mpi_headers.sh and test_grpc_headers.sh.
+mpi=$(pkg-config --cflags ompi-c 2>/dev/null | sed 's/-I/-isystem /g')
+bare=$warn
+for name in openmp liveness mpi grpc; do
+    if [ $name = mpi ]; then
+        [ -n "$mpi" ] || continue
+        warn="$bare $mpi"
+    fi
+    bad=0
+    declares "transports/draco_$name.h" || bad=1
+    printf '#define DRACO_%s_IMPLEMENTATION\n#include "%s/transports/draco_%s.h"\n' "$(echo $name | tr 'a-z' 'A-Z')" "$root" $name >"$tmp/needs.cc"
+    refuses "g++ -std=c++17 $mpi" "$tmp/needs.cc" "$name" || bad=1
+    result $bad "draco_$name.h"
+done
+warn=$bare
 
 # Every header with its implementation in one unit; PREFIX is what stands before models/.
 everything() {

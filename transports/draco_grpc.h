@@ -3,9 +3,9 @@
  * Do this in ONE .c file, and link with -lgrpc -lgpr -lpthread -lm (gRPC C core 1.51):
  *     #define DRACO_GRPC_IMPLEMENTATION
  *     #include "transports/draco_grpc.h"
- * DRACO_GRPC_STATIC defined as well makes it a private copy without exported symbols. The implementation
- * stands in draco_grpc_wire.h (frames), _peers.h (connections), _server.h and _worker.h; nothing else calls
- * gRPC.
+ * DRACO_GRPC_STATIC, defined as well, makes a private copy. The declarations are C11 and C++17; the implementation
+ * is C11 on Linux, with -std=gnu11 or _GNU_SOURCE. It stands in draco_grpc_wire.h (frames), _peers.h (connections),
+ * _server.h and _worker.h; nothing else calls gRPC.
  *
  * program:
  *     #define DRACO_GRPC_IMPLEMENTATION
@@ -80,17 +80,22 @@
  *         them; little-endian.
  * SOURCES gRPC over HTTP/2 (github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md), Protocol Buffers encoding
  *         (protobuf.dev/programming-guides/encoding), tcp(7) for TCP_INFO.
- * LICENCE MIT, see the end of the file. */
+ * LICENCE MIT, see the end of the file.
+ *
+ * Copyright (c) 2026 The Draco authors
+ * SPDX-License-Identifier: MIT */
 #ifndef DRACO_GRPC_H
 #define DRACO_GRPC_H
 
 #include "../draco.h"
 
 #define DRACO_GRPC_VERSION 0x000100
+#ifndef DRACO_GRPC_API
 #ifdef DRACO_GRPC_STATIC
-#define DRACO_GRPC_API __attribute__((unused)) static
+#define DRACO_GRPC_API static __attribute__((unused))
 #else
 #define DRACO_GRPC_API extern
+#endif
 #endif
 
 #ifdef __cplusplus
@@ -183,9 +188,14 @@ DRACO_GRPC_API draco_status draco_grpc_frame_decode(draco_grpc_frame *frame, con
 
 #if defined(DRACO_GRPC_IMPLEMENTATION) && !defined(DRACO_GRPC_IMPLEMENTED)
 #define DRACO_GRPC_IMPLEMENTED
+#if defined(__cplusplus)
+#error "draco_grpc.h: the implementation is C11: compile it in a .c file"
+#elif !defined(__linux__)
+#error "draco_grpc.h: the implementation needs Linux"
+#elif defined(__STRICT_ANSI__) && !defined(_GNU_SOURCE)
+#error "draco_grpc.h: the implementation needs POSIX: compile with -std=gnu11, or define _GNU_SOURCE first"
+#endif
 #include "draco_grpc_wire.h"
 #include "draco_grpc_server.h"
 #include "draco_grpc_worker.h"
 #endif
-
-/* MIT License - Copyright (c) 2026 The Draco authors - the text stands in LICENSE */

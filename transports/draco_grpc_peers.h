@@ -1,5 +1,8 @@
 /* draco_grpc_peers.h - part of draco_grpc.h: the server's connections - what goes out, who may join, and the
-   guard that watches the sockets. Include draco_grpc.h instead. */
+   guard that watches the sockets. Include draco_grpc.h instead.
+
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
 #include "draco_grpc.h"
 
 #if defined(DRACO_GRPC_IMPLEMENTATION) && !defined(DRACO_GRPC_PEERS_PART)
@@ -760,5 +763,3 @@ static void *drg_guard_main(void *arg) {
 }
 
 #endif /* DRACO_GRPC_PEERS_PART */
-
-/* MIT License - Copyright (c) 2026 The Draco authors - the text stands in LICENSE */

@@ -1,5 +1,8 @@
 /* draco_grpc_server.h - part of draco_grpc.h: the server's threads, rounds, opening and closing. Include
-   draco_grpc.h instead. */
+   draco_grpc.h instead.
+
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
 #include "draco_grpc.h"
 
 #if defined(DRACO_GRPC_IMPLEMENTATION) && !defined(DRACO_GRPC_SERVER_PART)
@@ -861,5 +864,3 @@ DRACO_GRPC_API int draco_grpc_joined(const draco_transport *server) {
 }
 
 #endif /* DRACO_GRPC_SERVER_PART */
-
-/* MIT License - Copyright (c) 2026 The Draco authors - the text stands in LICENSE */

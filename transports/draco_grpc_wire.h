@@ -1,5 +1,8 @@
 /* draco_grpc_wire.h - part of draco_grpc.h: the frames of draco.proto, and what both ends need. Include
-   draco_grpc.h instead. */
+   draco_grpc.h instead.
+
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
 #include "draco_grpc.h"
 
 #if defined(DRACO_GRPC_IMPLEMENTATION) && !defined(DRACO_GRPC_WIRE_PART)
@@ -464,5 +467,3 @@ static void drg_queue_end(grpc_completion_queue *queue, pthread_t *reader) {
 }
 
 #endif /* DRACO_GRPC_WIRE_PART */
-
-/* MIT License - Copyright (c) 2026 The Draco authors - the text stands in LICENSE */

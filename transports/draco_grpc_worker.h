@@ -1,4 +1,7 @@
-/* draco_grpc_worker.h - part of draco_grpc.h: the worker's end. Include draco_grpc.h instead. */
+/* draco_grpc_worker.h - part of draco_grpc.h: the worker's end. Include draco_grpc.h instead.
+
+   Copyright (c) 2026 The Draco authors
+   SPDX-License-Identifier: MIT */
 #include "draco_grpc.h"
 
 #if defined(DRACO_GRPC_IMPLEMENTATION) && !defined(DRACO_GRPC_WORKER_PART)
@@ -766,5 +769,3 @@ DRACO_GRPC_API draco_status draco_grpc_worker_open(draco_transport *transport,
 }
 
 #endif /* DRACO_GRPC_WORKER_PART */
-
-/* MIT License - Copyright (c) 2026 The Draco authors - the text stands in LICENSE */

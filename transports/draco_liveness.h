@@ -1,4 +1,4 @@
-/* draco_liveness.h - v0.1 - who has died? idle TCP connections tell
+/* draco_liveness.h - version 0.1.0 - liveness of peers by idle TCP connections
  *
  * For transports whose own connections do not say when the other end is gone (MPI). Each pair of processes that
  * wants to know of the other's end holds one TCP connection on which nothing is ever said; the kernel closes it
@@ -7,6 +7,8 @@
  * Do this in one C file:
  *     #define DRACO_LIVENESS_IMPLEMENTATION
  *     #include "transports/draco_liveness.h"
+ * DRACO_LIVENESS_STATIC, defined as well, makes a private copy. The declarations are C11 and C++17; the implementation
+ * is C11 on POSIX sockets, with -std=gnu11 or _GNU_SOURCE.
  *
  * How it goes. One side invites, the other calls:
  *     draco_liveness_links lines;
@@ -24,16 +26,25 @@
  * Contract. One thread. No call waits, but draco_liveness_call, for up to two seconds for each address. Where no
  * connection can be made draco_liveness_tied stays 0, and the transport has to do without.
  *
- * Limits: 32 callers at a time that have not shown their token yet; 8 addresses of a host; POSIX sockets. */
+ * Limits: 32 callers at a time that have not shown their token yet; 8 addresses of a host.
+ *
+ * Copyright (c) 2026 The Draco authors
+ * SPDX-License-Identifier: MIT */
 #ifndef DRACO_LIVENESS_H
 #define DRACO_LIVENESS_H
 
 #include "../draco_vote.h"
 
+#ifndef DRACO_LIVENESS_API
 #ifdef DRACO_LIVENESS_STATIC
 #define DRACO_LIVENESS_API static __attribute__((unused))
 #else
 #define DRACO_LIVENESS_API extern
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
 #endif
 
 #define DRACO_LIVENESS_ADDRESSES 8
@@ -71,11 +82,23 @@ DRACO_LIVENESS_API void draco_liveness_cut(draco_liveness_links *l, int peer);
 DRACO_LIVENESS_API int draco_liveness_links_look(draco_liveness_links *l, int *lost);
 DRACO_LIVENESS_API void draco_liveness_links_close(draco_liveness_links *l);
 
+#ifdef __cplusplus
+}
+#endif
 #endif /* DRACO_LIVENESS_H */
 
 #ifdef DRACO_LIVENESS_IMPLEMENTATION
 #ifndef DRACO_LIVENESS_IMPLEMENTED
 #define DRACO_LIVENESS_IMPLEMENTED
+
+#if defined(__cplusplus)
+#error "draco_liveness.h: the implementation is C11: compile it in a .c file"
+#elif !defined(__unix__) && !defined(__APPLE__)
+#error "draco_liveness.h: the implementation needs POSIX sockets"
+#elif defined(__STRICT_ANSI__) && !defined(_GNU_SOURCE)
+#error                                                                                                       \
+    "draco_liveness.h: the implementation needs POSIX: compile with -std=gnu11, or define _GNU_SOURCE first"
+#endif
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -300,5 +323,3 @@ DRACO_LIVENESS_API void draco_liveness_links_close(draco_liveness_links *l) {
 
 #endif /* DRACO_LIVENESS_IMPLEMENTED */
 #endif /* DRACO_LIVENESS_IMPLEMENTATION */
-
-/* MIT License. Copyright (c) 2026 The Draco authors. See LICENSE. */

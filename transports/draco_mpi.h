@@ -1,4 +1,4 @@
-/* draco_mpi.h - v0.1 - server ranks and worker ranks on Open MPI
+/* draco_mpi.h - version 0.1.0 - a transport: server ranks and worker ranks on Open MPI
  *
  * A transport for draco.h (see draco_transport there). K ranks of a communicator are servers, all the others
  * are workers, numbered in the order of their ranks. Who a message is from is what MPI says, never what the
@@ -7,6 +7,8 @@
  * Do this in one C file:
  *     #define DRACO_MPI_IMPLEMENTATION
  *     #include "transports/draco_mpi.h"
+ * DRACO_MPI_STATIC, defined as well, makes a private copy. The declarations are C11 and C++17; the implementation is
+ * C11 on POSIX, with -std=gnu11 or _GNU_SOURCE.
  *
  * A complete program, for mpirun -n 4:
  * program:
@@ -102,7 +104,10 @@
  * Macros: DRACO_MPI_STATIC with DRACO_STATIC: a private copy; DRACO_MPI_SLICE, DRACO_MPI_MISSES,
  * DRACO_MPI_SILENCE: see below, to be set before including.
  *
- * Sources: MPI 3.1 (matched probe, section 3.8.2); Open MPI 4.1.4. MIT licence, see the end of the file. */
+ * Sources: MPI 3.1 (matched probe, section 3.8.2); Open MPI 4.1.4. MIT licence, see the end of the file.
+ *
+ * Copyright (c) 2026 The Draco authors
+ * SPDX-License-Identifier: MIT */
 #ifndef DRACO_MPI_H
 #define DRACO_MPI_H
 
@@ -113,10 +118,17 @@
 #include "draco_liveness.h"
 #include <mpi.h>
 
+#define DRACO_MPI_VERSION 0x000100 /* 0.1.0 */
+#ifndef DRACO_MPI_API
 #ifdef DRACO_MPI_STATIC
 #define DRACO_MPI_API static __attribute__((unused))
 #else
 #define DRACO_MPI_API extern
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
 #endif
 
 #ifndef DRACO_MPI_MISSES
@@ -159,11 +171,20 @@ typedef struct draco_mpi_counters {
 } draco_mpi_counters;
 DRACO_MPI_API void draco_mpi_count(const draco_transport *transport, draco_mpi_counters *counters);
 
+#ifdef __cplusplus
+}
+#endif
 #endif /* DRACO_MPI_H */
 
 #ifdef DRACO_MPI_IMPLEMENTATION
 #ifndef DRACO_MPI_IMPLEMENTED
 #define DRACO_MPI_IMPLEMENTED
+
+#if defined(__cplusplus)
+#error "draco_mpi.h: the implementation is C11: compile it in a .c file"
+#elif defined(__STRICT_ANSI__) && !defined(_GNU_SOURCE)
+#error "draco_mpi.h: the implementation needs POSIX: compile with -std=gnu11, or define _GNU_SOURCE first"
+#endif
 
 #define DRACO_LIVENESS_IMPLEMENTATION
 #include "draco_liveness.h"
@@ -1524,5 +1545,3 @@ DRACO_MPI_API void draco_mpi_count(const draco_transport *transport, draco_mpi_c
 
 #endif /* DRACO_MPI_IMPLEMENTED */
 #endif /* DRACO_MPI_IMPLEMENTATION */
-
-/* MIT License. Copyright (c) 2026 The Draco authors. See LICENSE. */
