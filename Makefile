@@ -68,7 +68,7 @@ FUZZERS  := $(call KEEP,$(call list,tests/fuzz,tests/,fuzz_))
 BENCHES  := $(call KEEP,$(call list,bench,bench/,bench_))
 SCRIPTS  := $(wildcard tests/test_*.sh)
 
-.PHONY: all programs demo check check-fresh test bench paper fuzz play deps clean FORCE
+.PHONY: all programs demo check check-fresh test bench paper fuzz play deps check-all format check-format debug coverage analyze clean FORCE
 
 all: $(BUILD)/draco-train $(EXAMPLES)
 
@@ -146,6 +146,12 @@ test: programs
 check-fresh:
 	@sh scripts/check_fresh.sh $(BUILD) $(FRESH)
 
+# Everything, however long it takes.
+check-all:
+	@DRACO_STRESS=full DRACO_TEST_SECONDS=7200 DRACO_FUZZ_SECONDS=60 $(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory fuzz
+	@$(MAKE) --no-print-directory check-fresh
+
 bench: $(BENCHES)
 	@for b in $(BENCHES); do echo "== $$b"; $$b || exit 1; done
 
@@ -168,6 +174,41 @@ $(BUILD)/play.wasm: docs/play/play.c $(BUILD)/settings
 
 $(BUILD)/play.html: $(BUILD)/play.wasm $(wildcard docs/play/*)
 	python3 docs/play/pack.py $< $@
+
+# ---- For who works on Draco ----
+
+SOURCES := $(filter-out tests/golden/% build/% $(BUILD)/%,$(wildcard *.h */*.[ch] */*/*.[ch]))
+
+format:
+	@clang-format -i $(SOURCES)
+
+check-format:
+	@clang-format --dry-run -Werror $(SOURCES)
+
+# All programs with the address and undefined behaviour sanitizers, into $(BUILD)/debug.
+debug:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/debug OPT=-O1 SAN='-fsanitize=address,undefined -fno-omit-frame-pointer' programs
+
+# Which lines of the headers the tests run, into $(BUILD)/coverage/index.html.
+coverage: setup-coverage
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage OPT=-O1 SAN='--coverage -fprofile-update=atomic' programs
+	-@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage OPT=-O1 SAN='--coverage -fprofile-update=atomic' test
+	gcovr --root . --filter '[^/]*\.h' --filter '(transports|models|baselines)/.*' --html-details $(BUILD)/coverage/index.html \
+	    --print-summary --gcov-ignore-parse-errors $(BUILD)/coverage
+
+# What stands in programs that use each header once.
+ANALYZED := examples/01_vote.c examples/02_encode_decode.c tests/test_round.c tests/test_training.c tests/test_checkpoint.c \
+            tests/peer_grpc.c tests/peer_mpi_faults.c examples/draco-train/draco_train.c
+
+analyze: setup-analyze compile_commands.json
+	clang-tidy --quiet -p . $(ANALYZED)
+	cppcheck --quiet --std=c11 --enable=warning,portability --suppressions-list=scripts/cppcheck.txt -I. \
+	    --max-configs=2 $(ANALYZED)
+
+compile_commands.json: FORCE
+	@$(MAKE) -nB --no-print-directory programs | sh scripts/compile_commands.sh >$@
+
+# ---- Installing ----
 
 include scripts/install.mk
 

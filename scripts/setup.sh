@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the Debian packages that a target needs and that are missing: setup.sh deps|demo|paper|check|fresh|analyze
+# Install the Debian packages that a target needs and that are missing: setup.sh deps|demo|paper|check|fresh|analyze|coverage
 # With root or sudo it says what it installs and by which command, and does so; otherwise it says what to install.
 # What the project can do without is not an error.
 set -u
@@ -16,8 +16,9 @@ case ${1:-} in
     paper) wanted="$build python3 $data" ;;
     check) wanted="$build $transports $tests $data $portability"; optional="$data $portability" ;;
     fresh) wanted="git mmdebstrap" ;;
-    analyze) wanted="$build $transports clang-tidy clang-format cppcheck bear" ;;
-    *) echo "usage: setup.sh deps|demo|paper|check|fresh|analyze" >&2; exit 2 ;;
+    analyze) wanted="$build $transports clang-tidy clang-format cppcheck" ;;
+    coverage) wanted="$build $transports libcmocka-dev gcovr $data" ;;
+    *) echo "usage: setup.sh deps|demo|paper|check|fresh|analyze|coverage" >&2; exit 2 ;;
 esac
 
 missing() {

@@ -663,7 +663,8 @@ static void every_holder_of_a_part_draws_the_same(void **unused) {
     const draco_batch whole = {3, 8, 0, 60, 60, 0, 0};
     int differ = 0;
     for (size_t first = 0; first < 60; first += 20) {
-        const draco_batch part = {3, 8, first, 20, 60, (int)first / 20, 0}, later = {3, 9, first, 20, 60, 0, 0};
+        const draco_batch part = {3, 8, first, 20, 60, (int)first / 20, 0},
+                          later = {3, 9, first, 20, 60, 0, 0};
         for (size_t k = 0; k < 20; k++) {
             const size_t s = draco_dataset_draw(&d, &part, k);
             assert_true(s < d.samples);
