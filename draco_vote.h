@@ -1,63 +1,71 @@
-/* draco_vote.h - version 0.1.0 - votes over the messages of workers that may lie
+/* draco_vote.h - version 0.1.0 - votes over the messages of workers of which some lie
+ * SPDX-License-Identifier: MIT (full text at the end of this file)
  *
  * Do this in one .c file:
  *
  *     #define DRACO_VOTE_IMPLEMENTATION
  *     #include "draco_vote.h"
  *
- * and include the header alone everywhere else. DRACO_VOTE_STATIC, defined as well, makes a private copy.
+ * and include the header without the macro everywhere else. Define DRACO_VOTE_STATIC as well for a private
+ * copy. On Windows link with -lbcrypt.
  *
- * program: three workers computed the same four numbers, and one of them lies
+ * program: three workers computed the same five numbers, and one of them lies
  *
  *     #define DRACO_VOTE_IMPLEMENTATION
  *     #include "draco_vote.h"
  *     #include <stdio.h>
  *
  *     int main(void) {
- *         float a[4] = {1, 2, 3, 4}, b[4] = {1, 2, -300, 4}, c[4] = {1, 2, 3, 4};
- *         const void *ballots[3];
+ *         float a[5] = {1, 2, 3, 4, 5}, b[5] = {1, 2, -300, 4, 5}, c[5] = {1, 2, 3, 4, 5};
+ *         const void *messages[3];
  *         draco_verdict verdicts[3] = {DRACO_UNDECIDED, DRACO_UNDECIDED, DRACO_UNDECIDED};
  *         size_t winner = 0, i;
  *         draco_status status;
- *         ballots[0] = a;
- *         ballots[1] = b;
- *         ballots[2] = c;
- *         status = draco_vote_exact(ballots, 3, sizeof a, 2, &winner, verdicts);
+ *         messages[0] = a;
+ *         messages[1] = b;
+ *         messages[2] = c;
+ *         status = draco_vote_exact(messages, 3, sizeof a, 2, &winner, verdicts);
  *         if (status != DRACO_OK) {
  *             fprintf(stderr, "%s\n", draco_status_text(status));
  *             return 1;
  *         }
- *         printf("worker %u has it right\n", (unsigned)winner);
- *         for (i = 0; i < 3; i++) printf("worker %u %s\n", (unsigned)i, draco_verdict_text(verdicts[i]));
+ *         printf("take the message of worker %u\n", (unsigned)winner);
+ *         for (i = 0; i < 3; i++) printf("worker %u: %s\n", (unsigned)i, draco_verdict_text(verdicts[i]));
  *         return verdicts[1] != DRACO_BLAMED;
  *     }
  * end of program
  *
- * THE FLOW
+ * CONTENTS OF THIS FILE
+ *
+ *     manual         FLOW, EXACT VOTE, FINGERPRINT, TALLY, TOLERANT VOTE, CONTRACT, LIMITS, MACROS, SOURCES
+ *     declarations   status and verdicts, secrets, votes over whole buffers, fingerprint, tally
+ *     implementation in the same order, the arithmetic modulo 2^61 - 1 before the fingerprint
+ *
+ * FLOW
  *
  * Of n workers that should send the same message at most s lie. A value that s + 1 of them sent was sent by
- * at least one honest worker, so it is the right one: `quorum` is always s + 1. It takes n >= 2s + 1 messages
- * to be sure that the honest ones reach it. There are three ways to vote, and one rule:
+ * at least one honest worker, so it is correct: `quorum` is always s + 1. With n >= 2s + 1 messages the
+ * honest workers are certain to reach it. There are three ways to vote:
  *
- *     all messages in memory      draco_vote_exact      reads every byte once
- *     messages as they arrive     draco_fingerprint_*   reads every byte once, in any chunks, on any thread,
- *                                 then draco_tally_*      votes on 16-byte fingerprints (or on digests)
- *     replicas that differ by     draco_vote_tolerant   reads most bytes once
+ *     all messages in memory      draco_vote_exact        reads every byte once
+ *     messages as they arrive     draco_fingerprint_*     reads every byte once, in any chunks, on any
+ *                                 thread, then draco_tally_*      votes on 16-byte fingerprints (or on
+ *     digests) replicas that differ by     draco_vote_tolerant     reads most bytes once
  *     rounding
  *
- *     seed -> key;   begin, add, add, ... (merge)  finish -> value;   cast, cast, ... -> decided;   close
- *
+ *     seed -> key;   begin, add, add, ... (merge)  finish -> fingerprint;   cast, cast, ... -> decided;  
+ *close 
  * EXACT VOTE
  *
- * Ballots are compared as bytes: NaN equals NaN of the same bits, -0 differs from 0. The winner is given by
- * its index, the lowest that holds the winning value, and nothing is copied. Every ballot is judged: AGREES,
- * BLAMED, or ABSENT where ballots[i] is NULL. A value without a quorum is never chosen:
- *     DRACO_E_NO_MAJORITY  no value has a quorum: too many lie or are missing
+ * Messages are compared as bytes: NaN equals NaN of the same bits, -0 differs from 0. The winner is given by
+ * its index, the lowest that has the winning value; nothing is copied. Every message gets a verdict: AGREES,
+ * BLAMED, or ABSENT where messages[i] is NULL. A value without a quorum is never chosen:
+ *     DRACO_E_NO_MAJORITY  no value has a quorum: too many workers lie or are missing
  *     DRACO_E_AMBIGUOUS    two values have one: more than s workers lie, and no vote can tell which
  *
  * FINGERPRINT
  *
- * A message is cut into blocks of 1 KiB. A block of 32-bit words m_0, m_1, ... has the NH value
+ * A message is cut into blocks of 1 KiB. A block of little-endian 32-bit words m_0, m_1, ... has the NH value
  *
  *     h = sum over i of ((m_2i + k_2i) mod 2^32) * ((m_2i+1 + k_2i+1) mod 2^32)   mod 2^64
  *
@@ -65,75 +73,80 @@
  *
  *     L + v_1 x + v_2 x^2 + ... + v_B x^B   mod 2^61 - 1;
  *
- * keys k, y, x are secret. This is done twice, with independent keys. An odd piece at the end is filled with
- * zeros to a pair of words. A sum has no order: ranges that begin at multiples of DRACO_FINGERPRINT_BLOCK are
- * fingerprinted apart, on any thread, and merged in any order to the same value as the whole.
+ * the keys k, y, x are secret. This is done twice, with independent keys. An incomplete pair of words at the
+ * end is filled up with zeros. A sum has no order: ranges that begin at multiples of DRACO_FINGERPRINT_BLOCK
+ * can be fingerprinted separately, on any thread, and merged in any order to the value of the whole.
  *
  * Bound. Let two different messages of at most B blocks be chosen without knowledge of the key. If their
  * lengths differ, the difference of the polynomials has a constant term, so it is not zero and has at most
- * B roots. If not, some block differs, and NH maps the two of it to the same h with a chance of at most
- * 2^-32 (theorem of Black et al. for equal lengths); if it does not, one y at most makes the two v equal; if
- * it does not, again at most B points x are roots. A residue is hit with a chance of at most 2^-61, zero with
- * twice that. Together: at most 2^-32 + (B + 3) 2^-61 for one key, and for both
+ * B roots. If not, some block differs. NH maps both versions of it to the same h with probability at most
+ * 2^-32 (theorem of Black et al. for equal lengths); if it does not, at most one y makes the two v equal; if
+ * that fails too, again at most B points x are roots. A residue is hit with probability at most 2^-61, zero
+ * with twice that. Together: at most 2^-32 + (B + 3) 2^-61 for one key, and for both
  *
- *     (2^-32 + (B + 3) 2^-61)^2   < 2^-63 up to 64 GiB, < 2^-62 up to 256 GiB a message,
+ *     (2^-32 + (B + 3) 2^-61)^2   < 2^-63 up to 64 GiB, < 2^-62 up to 256 GiB per message,
  *
- * and n (n - 1) / 2 times that for any two of n messages. It holds only for messages chosen without knowledge
- * of the key: take a fresh seed every round from draco_seed_random, keep it, the key and the values on the
- * server, and let nobody see which fingerprints collide. Who may see values needs a digest (below).
+ * and n (n - 1) / 2 times that for any two of n messages. The bound holds only for messages chosen without
+ * knowledge of the key: take a new seed from draco_seed_random every round, keep the seed, the key and the
+ * fingerprints on the server, and reveal to nobody which fingerprints collide. Where others may see values,
+ * use a digest (below).
  *
- * BALLOT BOX
+ * TALLY
  *
- * One value of value_bytes per voter, compared as bytes, in any order. cast says DRACO_OK as soon as a value
- * has a quorum, DRACO_MORE before, and DRACO_E_AMBIGUOUS once a second value has one as well; whoever comes
- * later is still judged at close. Nobody votes twice: a second cast is DRACO_E_ARGUMENT, an
- * unknown voter DRACO_E_INDEX, and neither changes anything. tally.decided is the lowest voter so far with the winning value, else
- * n. close gives the same result whatever the order; who neither voted nor was spoilt is ABSENT. When the
- * vote is over digests (draco_digest_fn) and only one body is fetched, the caller compares its digest with
- * the value.
+ * The running vote of a group: one value of value_bytes per voter (a fingerprint or a digest), compared as
+ * bytes, cast in any order. cast returns DRACO_OK as soon as a value has a quorum, DRACO_MORE before, and
+ * DRACO_E_AMBIGUOUS once a second value has one as well. Votes cast after the decision still get a verdict.
+ * Nobody votes twice: a second cast is DRACO_E_ARGUMENT, an unknown voter DRACO_E_INDEX; both change nothing.
+ * tally.decided is the lowest voter so far with the winning value, else n. The result of close does not
+ * depend on the order; a voter that neither cast nor was spoilt is ABSENT. When the vote is over digests
+ * (draco_digest_fn) and only one message is fetched, compare its digest with the winning value.
  *
  * TOLERANT VOTE
  *
- * Ballot j agrees with candidate i when in every coordinate |a - b| <= abs_tol + rel_tol * |a|, a the
- * candidate's and b the ballot's, computed in double: measured at the candidate, symmetric only for
+ * Message j agrees with candidate i when in every coordinate |a - b| <= abs_tol + rel_tol * |a|, with a of
+ * the candidate and b of the message, computed in double: measured at the candidate, symmetric only for
  * rel_tol = 0. NaN and infinities agree with nothing, not even with themselves; -0 agrees with 0. The
- * winner is the lowest candidate with which a quorum of ballots agrees, itself included: each with the
- * winner, not a chain of neighbours. The verdicts are relative to it:
+ * winner is the lowest candidate with which a quorum of messages agrees, itself included: each with the
+ * winner, not in a chain of neighbours. The verdicts are relative to the winner:
  *
  *     AGREES               within the tolerance of the winner
- *     BLAMED               not, and no quorum agrees with this ballot either
- *     UNDECIDED            not, but a quorum agrees with it: one of the two lies, and nothing says which
+ *     BLAMED               not, and no quorum agrees with this message either
+ *     UNDECIDED            not, but a quorum agrees with it: one of the two lies, and nothing tells which
  *     DRACO_E_NO_MAJORITY  no candidate has a quorum
- *     DRACO_E_AMBIGUOUS    two candidates have quorums without a common member, and no candidate has all
- *                          but s of the ballots on its side: more than s lie
+ *     DRACO_E_AMBIGUOUS    two candidates have quorums without a common member, and no candidate agrees with
+ *                          all but s of the messages: more than s workers lie
  *
- * Promise: if at most s lie, and the honest ballots agree with each other and are s + 1 or more, the vote is
- * decided, no honest worker is BLAMED, and at least one honest ballot b is within abs_tol + rel_tol * |a| of
- * the winner a in every coordinate. What an adversary can still do: be the winner, and so move every
- * coordinate by up to that much from an honest value, to the side it likes, in every round. So take the
- * tolerance from the rounding that is there, not from what would be bearable.
+ * Guarantee: if at most s workers lie, and the honest messages agree with each other and are s + 1 or more,
+ * the vote is decided, no honest worker is BLAMED, and at least one honest message b is within
+ * abs_tol + rel_tol * |a| of the winner a in every coordinate. An adversary can still be the winner, and so
+ * move every coordinate by up to that amount from an honest value, in the direction of its choice, in every
+ * round. Therefore set the tolerance to the rounding that occurs, not to the error that would be acceptable.
  *
  * CONTRACT
  *
- * Memory is the caller's: nothing is allocated, and pointers are kept only by draco_tally (its memory, aligned
- * for draco_verdict, until close). A vote takes up to 16 KiB of stack. Sizes are in bytes, d in floats.
- * Functions have no state: any thread may call them on different objects, and a key may be read by all.
- * Results depend on the ballots alone, not on threads, chunks or order of arrival, and the AVX-512, AVX2
- * and plain kernels give the same bits. After an error the outputs are untouched; winner and verdicts may
- * be NULL.
+ * Memory is the caller's: nothing is allocated, and pointers are kept only by draco_tally (its memory,
+ * aligned for draco_verdict, until close). A vote takes up to 16 KiB of stack. Sizes are in bytes, d in
+ * floats. Functions have no state: any thread may call them on different objects, and all may read one key.
+ * Results depend on the messages alone, not on threads, chunks or order of arrival; the AVX-512, AVX2 and
+ * plain kernels give the same bits, and so do machines of both byte orders for the same bytes and seed. After
+ * an error the outputs are unchanged; winner and verdicts may be NULL. Floats are classified by their bits
+ * before any arithmetic: NaN and Inf in a message raise no floating-point exception.
  *
  * LIMITS
  *
- * At most DRACO_VOTE_MAX (4096) ballots in draco_vote_exact and draco_vote_tolerant; the tally has no limit.
- * rel_tol < 1: at 1 a candidate far away would have everybody in agreement. The tolerant vote reads the
- * ballots once for a winner found at once, and again for each candidate that is refuted only late: up to n
- * times. Messages are bytes: a fingerprint is the same on big-endian and little-endian
- * machines for the same bytes and seed.
+ * At most DRACO_VOTE_MAX (default 4096) messages in draco_vote_exact and draco_vote_tolerant; a tally has no
+ * limit. rel_tol < 1: at 1 every message would agree with a candidate far away. The tolerant vote reads the
+ * messages once if the first candidate wins, and once more for each candidate that is refuted late: up to n
+ * times.
  *
  * MACROS
  *
- * DRACO_VOTE_IMPLEMENTATION, DRACO_VOTE_STATIC as above; DRACO_VOTE_VERSION: 0x00MMmmpp;
- * DRACO_VOTE_NO_SIMD: only the plain kernels; DRACO_VOTE_MAX: the most ballots.
+ * DRACO_VOTE_IMPLEMENTATION, DRACO_VOTE_STATIC: above. DRACO_VOTE_API: what stands before each declaration
+ * (default extern), for instance an attribute that exports it from a shared library. DRACO_VOTE_NO_SIMD: only
+ * the plain kernels; the bits are the same. DRACO_VOTE_MAX: the largest number of messages.
+ * DRACO_VOTE_VERSION: 0x00MMmmpp. -ffast-math and the options in it are refused where the implementation is
+ * compiled (clang 14 does not reveal -funsafe-math-optimizations alone: do not use it); the declarations
+ * may be included by any program.
  *
  * SOURCES
  *
@@ -141,8 +154,7 @@
  * Byzantine-resilient distributed training via redundant gradients", ICML 2018. NH: Black, Halevi, Krawczyk,
  * Krovetz, Rogaway, "UMAC: fast and secure message authentication", CRYPTO 1999; Krovetz, RFC 4418.
  * Polynomial hashing: Carter and Wegman, "Universal classes of hash functions", 1979. ChaCha20: RFC 8439.
- *
- * Licence: MIT, at the end of this file. */
+ */
 #ifndef DRACO_VOTE_H
 #define DRACO_VOTE_H
 
@@ -164,7 +176,7 @@
 #define DRACO_VOTE_API static
 #endif
 
-/* The most ballots of one vote: its scratch lives on the stack, up to 4 bytes a ballot. */
+/* The largest number of messages of one vote: its scratch is on the stack, up to 4 bytes per message. */
 #ifndef DRACO_VOTE_MAX
 #define DRACO_VOTE_MAX 4096
 #endif
@@ -175,8 +187,8 @@ extern "C" {
 
 /* ---- Status and verdicts ---- */
 
-/* What every call returns: 0 is good, > 0 asks for more messages, < 0 is an error that left the outputs
- * untouched. */
+/* What calls return. 0: done; > 0: no error, and not (or not yet) a verified result; < 0: an error, with the
+ * outputs unchanged. */
 typedef enum draco_status {
     DRACO_OK = 0,
     DRACO_MORE = 1,           /* nothing decided yet */
@@ -232,16 +244,19 @@ DRACO_VOTE_API void draco_seed_expand(const draco_seed *seed, uint64_t stream, v
 
 /* ---- Votes over whole buffers ---- */
 
-/* Exact vote over n buffers of the same size; ballots[i] == NULL is absent; bytes are compared as bytes. */
-DRACO_VOTE_API draco_status draco_vote_exact(const void *const *ballots, size_t n, size_t bytes,
+/* Exact vote over n buffers of `bytes` bytes; messages[i] == NULL: absent. On DRACO_OK *winner is an index
+ * and verdicts has n entries; either may be NULL. Errors: DRACO_E_NULL, DRACO_E_LIMITS (n or quorum), and
+ * those above. */
+DRACO_VOTE_API draco_status draco_vote_exact(const void *const *messages, size_t n, size_t bytes,
                                              size_t quorum, size_t *winner, draco_verdict *verdicts);
 
-/* Tolerant vote over n buffers of d floats; the rule stands at the head of this file. */
-DRACO_VOTE_API draco_status draco_vote_tolerant(const float *const *ballots, size_t n, size_t d,
+/* Tolerant vote over n buffers of d floats, by the rule above; else as draco_vote_exact. DRACO_E_ARGUMENT: a
+ * tolerance is negative, NaN or infinite, or rel_tol >= 1. */
+DRACO_VOTE_API draco_status draco_vote_tolerant(const float *const *messages, size_t n, size_t d,
                                                 float abs_tol, float rel_tol, size_t quorum, size_t *winner,
                                                 draco_verdict *verdicts);
 
-/* ---- Streaming fingerprint ---- */
+/* ---- Fingerprint of a message that arrives in chunks ---- */
 
 #define DRACO_FINGERPRINT_BLOCK 1024u /* bytes; a range fingerprinted apart begins at a multiple of it */
 #define DRACO_FINGERPRINT_BYTES 16u
@@ -260,6 +275,9 @@ typedef struct draco_fingerprint { /* private */
     uint8_t pair[8];               /* those of them that do not make a pair yet */
 } draco_fingerprint;
 
+/* key_init expands the seed. begin: offset is where the range begins in the message, a multiple of
+ * DRACO_FINGERPRINT_BLOCK. add takes any number of bytes, in order. merge adds another range of the same
+ * message. finish writes the value and changes nothing: more bytes may follow. */
 DRACO_VOTE_API void draco_fingerprint_key_init(draco_fingerprint_key *key, const draco_seed *seed);
 DRACO_VOTE_API void draco_fingerprint_begin(draco_fingerprint *f, uint64_t offset);
 DRACO_VOTE_API void draco_fingerprint_add(draco_fingerprint *f, const draco_fingerprint_key *key,
@@ -269,7 +287,7 @@ DRACO_VOTE_API void draco_fingerprint_merge(draco_fingerprint *into, const draco
 DRACO_VOTE_API void draco_fingerprint_finish(const draco_fingerprint *f, const draco_fingerprint_key *key,
                                              uint8_t value[DRACO_FINGERPRINT_BYTES]);
 
-/* ---- Ballot tally: a vote over short values (fingerprints, digests) as they come in ---- */
+/* ---- Tally: a vote over short values (fingerprints, digests) as they arrive ---- */
 
 typedef struct draco_tally {
     size_t n, quorum, value_bytes;
@@ -282,14 +300,14 @@ typedef struct draco_tally {
 DRACO_VOTE_API size_t draco_tally_bytes(size_t n, size_t value_bytes); /* 0: too many to count */
 DRACO_VOTE_API draco_status draco_tally_open(draco_tally *tally, size_t n, size_t value_bytes, size_t quorum,
                                              void *memory);
-/* OK: decided; MORE: not yet. */
+/* DRACO_OK: decided; DRACO_MORE: not yet; DRACO_E_AMBIGUOUS: two values have a quorum. */
 DRACO_VOTE_API draco_status draco_tally_cast(draco_tally *tally, size_t voter, const void *value);
-/* why: ABSENT or MALFORMED. OK: noted. */
+/* A voter that casts no value: why is DRACO_ABSENT or DRACO_MALFORMED. */
 DRACO_VOTE_API draco_status draco_tally_spoil(draco_tally *tally, size_t voter, draco_verdict why);
 DRACO_VOTE_API draco_status draco_tally_close(const draco_tally *tally, size_t *winner,
                                               draco_verdict *verdicts);
 
-/* A collision-resistant digest handed in by the caller (a kept library's BLAKE2b or SHA-256). */
+/* A collision-resistant digest, provided by the caller (for instance BLAKE2b or SHA-256 of a library). */
 #define DRACO_DIGEST_BYTES 32u
 typedef draco_status (*draco_digest_fn)(void *ctx, const void *bytes, size_t n,
                                         uint8_t digest[DRACO_DIGEST_BYTES]);
@@ -487,9 +505,9 @@ DRACO_VOTE_API void draco_seed_expand(const draco_seed *seed, uint64_t stream, v
 /* ---- Exact vote ---- */
 
 #define DRV_CHUNK 16384u      /* bytes compared at a time: the leader's stay in cache */
-#define DRV_NOBODY UINT16_MAX /* the leader of a ballot that is out of the race */
+#define DRV_NOBODY UINT16_MAX /* the leader of a message that is out of the race */
 
-/* leader[i] is the lowest ballot that equals ballot i up to here. Those that differ from their leader in
+/* leader[i] is the lowest message that equals message i up to here. Those that differ from their leader in
  * this chunk gather behind the first of them, whose turn comes later in the same loop. Tells whether any
  * did. */
 static int drv_split(const void *const *messages, size_t n, size_t at, size_t bytes, uint16_t *leader) {
@@ -541,8 +559,8 @@ DRACO_VOTE_API draco_status draco_vote_exact(const void *const *messages, size_t
     }
     values = drv_winnow(n, quorum, leader, &first);
     for (at = 0; values > 0 && at < bytes; at += DRV_CHUNK) {
-        size_t left = bytes - at;
-        size_t take = left < DRV_CHUNK ? left : DRV_CHUNK;
+        size_t rest = bytes - at;
+        size_t take = rest < DRV_CHUNK ? rest : DRV_CHUNK;
         if (drv_split(messages, n, at, take, leader)) values = drv_winnow(n, quorum, leader, &first);
     }
     if (values == 0) return DRACO_E_NO_MAJORITY;
@@ -626,7 +644,7 @@ static int drv_near(const drv_race *race, const float *a, const float *b, size_t
     return 1;
 }
 
-/* camp[i] = 1 for the messages in agreement with ballot c. Returns how many, or 0 as soon as they are fewer
+/* camp[i] = 1 for the messages in agreement with message c. Returns how many, or 0 as soon as they are fewer
  * than `enough` or c is not finite. */
 static size_t drv_camp(const drv_race *race, size_t c, size_t enough, unsigned char *camp) {
     size_t i, at, size = 0;
@@ -635,8 +653,8 @@ static size_t drv_camp(const drv_race *race, size_t c, size_t enough, unsigned c
         size += camp[i];
     }
     for (at = 0; at < race->d && size >= enough; at += DRV_COORDINATES) {
-        size_t left = race->d - at;
-        size_t take = left < DRV_COORDINATES ? left : DRV_COORDINATES;
+        size_t rest = race->d - at;
+        size_t take = rest < DRV_COORDINATES ? rest : DRV_COORDINATES;
         const float *a = race->messages[c] + at;
         if (!drv_finite(a, take)) return 0;
         for (i = 0; i < race->n; i++) {
@@ -649,7 +667,7 @@ static size_t drv_camp(const drv_race *race, size_t c, size_t enough, unsigned c
     return size >= enough ? size : 0;
 }
 
-/* Is there a ballot in agreement with at least `enough`? */
+/* Is there a message in agreement with at least `enough`? */
 static int drv_bridged(const drv_race *race, size_t enough) {
     unsigned char camp[DRACO_VOTE_MAX];
     size_t i;
@@ -941,7 +959,7 @@ DRACO_VOTE_API void draco_fingerprint_finish(const draco_fingerprint *f, const d
     }
 }
 
-/* ---- Ballot tally ---- */
+/* ---- Tally ---- */
 
 DRACO_VOTE_API size_t draco_tally_bytes(size_t n, size_t value_bytes) {
     size_t room = (size_t)-1 - sizeof(draco_verdict);
@@ -1022,7 +1040,25 @@ DRACO_VOTE_API draco_status draco_tally_close(const draco_tally *tally, size_t *
 #endif
 #endif /* DRACO_VOTE_IMPLEMENTATION */
 
-/* MIT License. Copyright (c) 2026 The Draco authors. Permission is granted, free of charge, to use, copy,
- * modify, merge, publish, distribute, sublicense and sell this software, provided that this notice stays in
- * all copies. It comes "as is", without warranty of any kind; the authors are not liable for any claim or
- * damage. The full text stands in the file LICENSE. */
+/* MIT License
+ *
+ * Copyright (c) 2026 The Draco authors
+ *
+ * Permission is hereby granted, free of charge, to any person obtaining a copy
+ * of this software and associated documentation files (the "Software"), to deal
+ * in the Software without restriction, including without limitation the rights
+ * to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+ * copies of the Software, and to permit persons to whom the Software is
+ * furnished to do so, subject to the following conditions:
+ *
+ * The above copyright notice and this permission notice shall be included in all
+ * copies or substantial portions of the Software.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+ * IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+ * FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+ * AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+ * LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+ * OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+ * SOFTWARE.
+ */

@@ -101,11 +101,11 @@ static void vote_fingerprints(setup *s) {
     if (!values || !verdicts || !memory) exit(1);
     fingerprint_rows(s, values);
     for (size_t g = 0; g < s->groups; g++) {
-        draco_tally box;
+        draco_tally tally;
         size_t first = s->first[g], members = s->first[g + 1] - first;
-        draco_tally_open(&box, members, sizeof *values, s->liars + 1, memory);
-        for (size_t i = 0; i < members; i++) draco_tally_cast(&box, i, values[first + i]);
-        if (draco_tally_close(&box, NULL, verdicts + first)) exit(1);
+        draco_tally_open(&tally, members, sizeof *values, s->liars + 1, memory);
+        for (size_t i = 0; i < members; i++) draco_tally_cast(&tally, i, values[first + i]);
+        if (draco_tally_close(&tally, NULL, verdicts + first)) exit(1);
     }
     complain(s, "fingerprints", verdicts);
     free(memory);
@@ -275,7 +275,7 @@ static void compare(setup *s, int threads) {
     static const struct {
         const char *name;
         measured *run;
-    } votes[] = {{"fingerprint and box", vote_fingerprints},
+    } votes[] = {{"fingerprint and tally", vote_fingerprints},
                  {"exact vote", vote_exact},
                  {"tolerant vote", vote_tolerant},
                  {"Boyer-Moore with memcmp, 2 passes", vote_boyer_moore}};

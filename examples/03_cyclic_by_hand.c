@@ -31,23 +31,23 @@ static double weight(int i, const int *chosen, int count) {
     return product;
 }
 
-/* Returns the sum that hand work finds in the answers, and whom it blames. */
-static double by_hand(const double *answers, int *blamed) {
+/* Returns the sum that hand work finds in the messages, and whom it blames. */
+static double by_hand(const double *messages, int *blamed) {
     double s0 = 0, s1 = 0, sum = 0;
     int chosen[3], count = 0;
     for (int i = 0; i < N; i++) {
-        s0 += dual(i) * answers[i];
-        s1 += dual(i) * (i + 1) * answers[i];
+        s0 += dual(i) * messages[i];
+        s1 += dual(i) * (i + 1) * messages[i];
     }
     *blamed = s0 == 0 && s1 == 0 ? -1 : (int)(s1 / s0 + 0.5) - 1;
-    printf("\nTwo checks that are 0 for honest answers: S0 = %g, S1 = %g.\n", s0, s1);
+    printf("\nTwo syndromes, 0 for honest messages: S0 = %g, S1 = %g.\n", s0, s1);
     printf("One lie at the point x makes S1 = x S0, and S1 / S0 = %g: worker %d lied.\n", s1 / s0, *blamed);
     for (int i = 0; i < N && count < 3; i++)
         if (i != *blamed) chosen[count++] = i;
-    printf("F has degree 2, so three honest answers give F(0) =");
+    printf("F has degree 2, so three honest messages give F(0) =");
     for (int k = 0; k < count; k++) {
-        printf(" %+g * %g", weight(chosen[k], chosen, count), answers[chosen[k]]);
-        sum += weight(chosen[k], chosen, count) * answers[chosen[k]];
+        printf(" %+g * %g", weight(chosen[k], chosen, count), messages[chosen[k]]);
+        sum += weight(chosen[k], chosen, count) * messages[chosen[k]];
     }
     printf(" = %g.\n", sum);
     return sum;
@@ -94,7 +94,7 @@ int main(void) {
                        .n = N,
                        .s = 1};
     const double gradients[N] = {60, 120, -60, 180, 0};
-    double answers[N] = {0}, truth = 0;
+    double messages[N] = {0}, truth = 0;
     int blamed;
     if (draco_code_init(&code) != DRACO_OK) return 1;
     printf("Five workers, one may lie: every part is held by r = 2s + 1 = %d workers.\n\n", code.r);
@@ -106,12 +106,12 @@ int main(void) {
         truth += gradients[k];
     }
     for (int i = 0; i < N; i++)
-        for (int k = 0; k < N; k++) answers[i] += gradients[k] * f(&code, k, i + 1);
-    printf("\nWorker i answers F(x_i) = sum of gradient * f_k(x_i):");
-    for (int i = 0; i < N; i++) printf(" %g", answers[i]);
+        for (int k = 0; k < N; k++) messages[i] += gradients[k] * f(&code, k, i + 1);
+    printf("\nWorker i sends F(x_i) = sum of gradient * f_k(x_i):");
+    for (int i = 0; i < N; i++) printf(" %g", messages[i]);
     printf("\nAll f_k(0) = 1, so F(0) is the sum of the gradients: %g.\n", truth);
-    answers[LIAR] += 24;
-    printf("\nWorker %d lies: it answers %g instead of %g.\n", LIAR, answers[LIAR], answers[LIAR] - 24);
-    double sum = by_hand(answers, &blamed);
+    messages[LIAR] += 24;
+    printf("\nWorker %d lies: it sends %g instead of %g.\n", LIAR, messages[LIAR], messages[LIAR] - 24);
+    double sum = by_hand(messages, &blamed);
     return by_library(&code, gradients, truth) || blamed != LIAR || fabs(sum - truth) > 1e-9;
 }

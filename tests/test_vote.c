@@ -1,4 +1,4 @@
-/* Exact vote, ballot box, tolerant vote, secrets: the rules in draco_vote.h one by one. */
+/* Exact vote, ballot tally, tolerant vote, secrets: the rules in draco_vote.h one by one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -225,95 +225,95 @@ static void exact_of_the_most_ballots(void **unused) {
         assert_int_equal(verdicts[i], i % 3 ? DRACO_AGREES : DRACO_BLAMED);
 }
 
-/* ---- Ballot box ---- */
+/* ---- Ballot tally ---- */
 
 typedef struct room {
-    draco_tally box;
+    draco_tally tally;
     draco_verdict memory[64];
 } room;
 
 static void open_room(room *r, size_t n, size_t quorum) {
     assert_true(draco_tally_bytes(n, 1) <= sizeof r->memory);
-    assert_int_equal(draco_tally_open(&r->box, n, 1, quorum, r->memory), DRACO_OK);
+    assert_int_equal(draco_tally_open(&r->tally, n, 1, quorum, r->memory), DRACO_OK);
 }
 
-static void box_decides_as_soon_as_it_can(void **unused) {
+static void tally_decides_as_soon_as_it_can(void **unused) {
     (void)unused;
     room r;
     draco_verdict verdicts[5];
     size_t winner = UNTOUCHED;
     open_room(&r, 5, 3);
-    assert_int_equal(draco_tally_cast(&r.box, 3, "x"), DRACO_MORE);
-    assert_int_equal(draco_tally_cast(&r.box, 0, "y"), DRACO_MORE);
-    assert_int_equal(draco_tally_cast(&r.box, 4, "x"), DRACO_MORE);
-    assert_int_equal(r.box.decided, 5);
-    assert_int_equal(draco_tally_close(&r.box, &winner, verdicts), DRACO_E_NO_MAJORITY);
+    assert_int_equal(draco_tally_cast(&r.tally, 3, "x"), DRACO_MORE);
+    assert_int_equal(draco_tally_cast(&r.tally, 0, "y"), DRACO_MORE);
+    assert_int_equal(draco_tally_cast(&r.tally, 4, "x"), DRACO_MORE);
+    assert_int_equal(r.tally.decided, 5);
+    assert_int_equal(draco_tally_close(&r.tally, &winner, verdicts), DRACO_E_NO_MAJORITY);
     assert_int_equal(winner, UNTOUCHED);
-    assert_int_equal(draco_tally_cast(&r.box, 2, "x"), DRACO_OK);
-    assert_int_equal(r.box.decided, 2);
-    assert_int_equal(draco_tally_close(&r.box, &winner, verdicts), DRACO_OK);
+    assert_int_equal(draco_tally_cast(&r.tally, 2, "x"), DRACO_OK);
+    assert_int_equal(r.tally.decided, 2);
+    assert_int_equal(draco_tally_close(&r.tally, &winner, verdicts), DRACO_OK);
     assert_int_equal(winner, 2);
     assert_string_equal(letters(verdicts, 5), "B-AAA");
-    assert_int_equal(draco_tally_cast(&r.box, 1, "x"), DRACO_OK); /* late, and still judged */
-    assert_int_equal(r.box.decided, 1);
-    assert_int_equal(draco_tally_close(&r.box, &winner, verdicts), DRACO_OK);
+    assert_int_equal(draco_tally_cast(&r.tally, 1, "x"), DRACO_OK); /* late, and still judged */
+    assert_int_equal(r.tally.decided, 1);
+    assert_int_equal(draco_tally_close(&r.tally, &winner, verdicts), DRACO_OK);
     assert_int_equal(winner, 1);
     assert_string_equal(letters(verdicts, 5), "BAAAA");
 }
 
-static void box_counts_nobody_twice(void **unused) {
+static void tally_counts_nobody_twice(void **unused) {
     (void)unused;
     room r;
     draco_verdict verdicts[3];
     open_room(&r, 3, 2);
-    assert_int_equal(draco_tally_cast(&r.box, 0, "x"), DRACO_MORE);
-    assert_int_equal(draco_tally_cast(&r.box, 0, "x"), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_tally_cast(&r.box, 0, "y"), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_tally_spoil(&r.box, 0, DRACO_MALFORMED), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_tally_cast(&r.box, 3, "x"), DRACO_E_INDEX);
-    assert_int_equal(draco_tally_cast(&r.box, (size_t)-1, "x"), DRACO_E_INDEX);
-    assert_int_equal(draco_tally_cast(&r.box, 1, NULL), DRACO_E_NULL);
-    assert_int_equal(draco_tally_spoil(&r.box, 3, DRACO_ABSENT), DRACO_E_INDEX);
-    assert_int_equal(draco_tally_spoil(&r.box, 1, DRACO_BLAMED), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_tally_close(&r.box, NULL, verdicts), DRACO_E_NO_MAJORITY);
-    assert_int_equal(draco_tally_spoil(&r.box, 1, DRACO_MALFORMED), DRACO_OK);
-    assert_int_equal(draco_tally_cast(&r.box, 1, "x"), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_tally_cast(&r.box, 2, "x"), DRACO_OK);
-    assert_int_equal(draco_tally_close(&r.box, NULL, verdicts), DRACO_OK);
+    assert_int_equal(draco_tally_cast(&r.tally, 0, "x"), DRACO_MORE);
+    assert_int_equal(draco_tally_cast(&r.tally, 0, "x"), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_cast(&r.tally, 0, "y"), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_spoil(&r.tally, 0, DRACO_MALFORMED), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_cast(&r.tally, 3, "x"), DRACO_E_INDEX);
+    assert_int_equal(draco_tally_cast(&r.tally, (size_t)-1, "x"), DRACO_E_INDEX);
+    assert_int_equal(draco_tally_cast(&r.tally, 1, NULL), DRACO_E_NULL);
+    assert_int_equal(draco_tally_spoil(&r.tally, 3, DRACO_ABSENT), DRACO_E_INDEX);
+    assert_int_equal(draco_tally_spoil(&r.tally, 1, DRACO_BLAMED), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_close(&r.tally, NULL, verdicts), DRACO_E_NO_MAJORITY);
+    assert_int_equal(draco_tally_spoil(&r.tally, 1, DRACO_MALFORMED), DRACO_OK);
+    assert_int_equal(draco_tally_cast(&r.tally, 1, "x"), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_cast(&r.tally, 2, "x"), DRACO_OK);
+    assert_int_equal(draco_tally_close(&r.tally, NULL, verdicts), DRACO_OK);
     assert_string_equal(letters(verdicts, 3), "AMA");
-    assert_int_equal(draco_tally_close(&r.box, NULL, NULL), DRACO_OK);
+    assert_int_equal(draco_tally_close(&r.tally, NULL, NULL), DRACO_OK);
 }
 
-static void box_with_two_winners_has_none(void **unused) {
+static void tally_with_two_winners_has_none(void **unused) {
     (void)unused;
     room r;
     draco_verdict verdicts[5];
     size_t winner = UNTOUCHED;
     open_room(&r, 5, 2);
-    assert_int_equal(draco_tally_cast(&r.box, 4, "x"), DRACO_MORE);
-    assert_int_equal(draco_tally_cast(&r.box, 3, "x"), DRACO_OK);
-    assert_int_equal(draco_tally_cast(&r.box, 0, "y"), DRACO_OK);
-    assert_int_equal(draco_tally_cast(&r.box, 1, "y"), DRACO_E_AMBIGUOUS);
-    assert_int_equal(draco_tally_cast(&r.box, 2, "x"), DRACO_E_AMBIGUOUS);
-    assert_int_equal(draco_tally_close(&r.box, &winner, verdicts), DRACO_E_AMBIGUOUS);
+    assert_int_equal(draco_tally_cast(&r.tally, 4, "x"), DRACO_MORE);
+    assert_int_equal(draco_tally_cast(&r.tally, 3, "x"), DRACO_OK);
+    assert_int_equal(draco_tally_cast(&r.tally, 0, "y"), DRACO_OK);
+    assert_int_equal(draco_tally_cast(&r.tally, 1, "y"), DRACO_E_AMBIGUOUS);
+    assert_int_equal(draco_tally_cast(&r.tally, 2, "x"), DRACO_E_AMBIGUOUS);
+    assert_int_equal(draco_tally_close(&r.tally, &winner, verdicts), DRACO_E_AMBIGUOUS);
     assert_int_equal(winner, UNTOUCHED);
 }
 
-static void box_checks_its_arguments(void **unused) {
+static void tally_checks_its_arguments(void **unused) {
     (void)unused;
-    draco_tally box;
+    draco_tally tally;
     draco_verdict memory[16];
     assert_int_equal(draco_tally_open(NULL, 3, 4, 2, memory), DRACO_E_NULL);
-    assert_int_equal(draco_tally_open(&box, 3, 4, 2, NULL), DRACO_E_NULL);
-    assert_int_equal(draco_tally_open(&box, 0, 4, 1, memory), DRACO_E_LIMITS);
-    assert_int_equal(draco_tally_open(&box, 3, 0, 2, memory), DRACO_E_ARGUMENT);
-    assert_int_equal(draco_tally_open(&box, 3, 4, 0, memory), DRACO_E_LIMITS);
-    assert_int_equal(draco_tally_open(&box, 3, 4, 4, memory), DRACO_E_LIMITS);
+    assert_int_equal(draco_tally_open(&tally, 3, 4, 2, NULL), DRACO_E_NULL);
+    assert_int_equal(draco_tally_open(&tally, 0, 4, 1, memory), DRACO_E_LIMITS);
+    assert_int_equal(draco_tally_open(&tally, 3, 0, 2, memory), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_open(&tally, 3, 4, 0, memory), DRACO_E_LIMITS);
+    assert_int_equal(draco_tally_open(&tally, 3, 4, 4, memory), DRACO_E_LIMITS);
     assert_int_equal(draco_tally_bytes(3, 4), 3 * (sizeof(draco_verdict) + 4));
     assert_int_equal(draco_tally_bytes(SIZE_MAX / 8, 16), 0);
     assert_int_equal(draco_tally_bytes(2, SIZE_MAX / 2), 0);
     assert_int_equal(draco_tally_bytes(2, SIZE_MAX), 0);
-    assert_int_equal(draco_tally_open(&box, SIZE_MAX / 8, 16, 2, memory), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_tally_open(&tally, SIZE_MAX / 8, 16, 2, memory), DRACO_E_ARGUMENT);
 }
 
 /* ---- Tolerant vote ---- */
@@ -543,10 +543,10 @@ int main(void) {
         cmocka_unit_test(exact_compares_bytes),
         cmocka_unit_test(exact_sees_every_byte),
         cmocka_unit_test(exact_of_the_most_ballots),
-        cmocka_unit_test(box_decides_as_soon_as_it_can),
-        cmocka_unit_test(box_counts_nobody_twice),
-        cmocka_unit_test(box_with_two_winners_has_none),
-        cmocka_unit_test(box_checks_its_arguments),
+        cmocka_unit_test(tally_decides_as_soon_as_it_can),
+        cmocka_unit_test(tally_counts_nobody_twice),
+        cmocka_unit_test(tally_with_two_winners_has_none),
+        cmocka_unit_test(tally_checks_its_arguments),
         cmocka_unit_test(tolerance_is_kept_to_the_bit),
         cmocka_unit_test(tolerance_is_measured_at_the_candidate),
         cmocka_unit_test(neighbours_are_not_chained),

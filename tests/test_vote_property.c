@@ -114,7 +114,7 @@ static outcome expected_exact(const relation *r) {
     return o;
 }
 
-/* ---- Exact vote and ballot box ---- */
+/* ---- Exact vote and ballot tally ---- */
 
 typedef struct letters {
     relation r;
@@ -155,11 +155,11 @@ static void exact_votes(void **unused) {
 /* Casts in a random order; at each step the answer is that of the vote over what has come so far. */
 static void cast_all(letters *v, outcome *got) {
     draco_verdict memory[2 * MOST];
-    draco_tally box;
+    draco_tally tally;
     size_t order[MOST] = {0};
     relation so_far = v->r;
     memset(so_far.present, 0, sizeof so_far.present);
-    assert_int_equal(draco_tally_open(&box, v->r.n, LENGTH, v->r.quorum, memory), DRACO_OK);
+    assert_int_equal(draco_tally_open(&tally, v->r.n, LENGTH, v->r.quorum, memory), DRACO_OK);
     for (size_t i = 0; i < v->r.n; i++) {
         size_t j = (size_t)draw(i + 1);
         order[i] = order[j];
@@ -168,17 +168,17 @@ static void cast_all(letters *v, outcome *got) {
     for (size_t i = 0; i < v->r.n; i++) {
         size_t voter = order[i];
         if (!v->r.present[voter]) {
-            if (draw(2)) assert_int_equal(draco_tally_spoil(&box, voter, DRACO_ABSENT), DRACO_OK);
+            if (draw(2)) assert_int_equal(draco_tally_spoil(&tally, voter, DRACO_ABSENT), DRACO_OK);
             continue;
         }
         so_far.present[voter] = 1;
         outcome now = expected_exact(&so_far);
-        draco_status status = draco_tally_cast(&box, voter, v->bytes[voter]);
+        draco_status status = draco_tally_cast(&tally, voter, v->bytes[voter]);
         assert_int_equal(status, now.status == DRACO_E_NO_MAJORITY ? DRACO_MORE : now.status);
-        if (status == DRACO_OK) assert_int_equal(box.decided, now.winner);
-        if (draw(4) == 0) assert_int_equal(draco_tally_cast(&box, voter, "zzz"), DRACO_E_ARGUMENT);
+        if (status == DRACO_OK) assert_int_equal(tally.decided, now.winner);
+        if (draw(4) == 0) assert_int_equal(draco_tally_cast(&tally, voter, "zzz"), DRACO_E_ARGUMENT);
     }
-    got->status = draco_tally_close(&box, &got->winner, got->verdicts);
+    got->status = draco_tally_close(&tally, &got->winner, got->verdicts);
 }
 
 static void ballot_boxes(void **unused) {
