@@ -40,7 +40,7 @@ USE_MODELS    := draco-train test_isa test_kmeans test_layers test_lenet test_li
                  test_textcnn test_training test_grpc_python bench_linear bench_models
 NEEDS_$(BLAS) := $(USE_MODELS)
 NEEDS_zlib    := $(USE_MODELS) test_data test_checkpoint fuzz_checkpoint fuzz_data_% fuzz_word2vec
-NEEDS_openmp  := $(USE_MODELS) 06_train_openmp peer_mpi_% test_attacks test_grpc_conformance test_rules test_optim test_vote_fingerprint \
+NEEDS_openmp  := $(USE_MODELS) 06_train_openmp test_openmp peer_mpi_% test_attacks test_grpc_conformance test_rules test_optim test_vote_fingerprint \
                  test_vote_portable fuzz_rules bench_codes bench_rules bench_vote
 NEEDS_sodium  := draco-train peer_mpi_% test_training test_round test_grpc_conformance test_grpc_python bench_mpi
 NEEDS_mpi     := 05_mpi_gather peer_mpi_% fuzz_mpi_wire bench_mpi

@@ -17,6 +17,7 @@ import queue
 import random
 import sys
 import tempfile
+import threading
 import time
 
 import grpc
@@ -152,15 +153,27 @@ class Worker:
         self.rounds += 1
         return out.astype("<f4").tobytes()
 
-    def serve(self, stub):
-        """One connection. True when the server said stop."""
+    def serve(self, stub, seconds):
+        """One connection. True when the server said stop. The call is cancelled when no WELCOME comes in time."""
         outgoing = queue.Queue()
         outgoing.put(self.frame(self.pb.HELLO))
+        call = stub.Train(iter(outgoing.get, None))
+        limit = threading.Timer(seconds, call.cancel)
+        limit.daemon = True
+        limit.start()
+        try:
+            return self.listen(call, outgoing, limit)
+        finally:
+            limit.cancel()
+            outgoing.put(None)  # ends the thread that reads the queue
+
+    def listen(self, call, outgoing, limit):
         got, current = bytearray(), None
-        for frame in stub.Train(iter(outgoing.get, None)):
+        for frame in call:
             if frame.version != VERSION:
                 sys.exit("the server speaks another version of the contract")
             if frame.kind == self.pb.WELCOME:
+                limit.cancel()
                 self.code, self.chunk = frame.code, frame.chunk
                 self.run = Run(frame.payload.decode())
             elif frame.kind == self.pb.REQUEST and frame.ask == self.pb.STOP:
@@ -193,17 +206,19 @@ def main():
     parser.add_argument("--cert")
     parser.add_argument("--key")
     parser.add_argument("--lie", type=float, default=0, help="send so many times the gradient, to be caught")
-    parser.add_argument("--give-up", type=float, default=120, help="seconds without a server")
+    parser.add_argument("--give-up", type=float, default=120, help="seconds without a server, default 120")
     options = parser.parse_args()
     pb, pb_grpc = stubs()
     model = Softmax(read_idx(options.images), read_idx(options.labels))
     worker = Worker(pb, options, model)
     away, delay = time.monotonic(), 0.2
     while True:
-        channel = (grpc.secure_channel(options.address, credentials(options)) if options.ca
-                   else grpc.insecure_channel(options.address))
+        settings = (("grpc.enable_http_proxy", 0),)  # a proxy of the environment is not for the server
+        channel = (grpc.secure_channel(options.address, credentials(options), settings) if options.ca
+                   else grpc.insecure_channel(options.address, settings))
         try:
-            if worker.serve(pb_grpc.ParameterServerStub(channel)):
+            left = max(0.1, options.give_up - (time.monotonic() - away))
+            if worker.serve(pb_grpc.ParameterServerStub(channel), left):
                 print("told to stop after %d answers" % worker.rounds)
                 return 0
         except grpc.RpcError as error:
@@ -213,7 +228,7 @@ def main():
             if worker.run:
                 away, delay, worker.run, worker.code = time.monotonic(), 0.2, None, None
             if time.monotonic() - away > options.give_up:
-                sys.exit("gave up: " + error.details())
+                sys.exit("gave up: no answer from %s for %g s (%s)" % (options.address, options.give_up, error.details()))
         finally:
             channel.close()
         time.sleep(delay * random.uniform(0.8, 1.2))

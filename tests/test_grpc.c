@@ -280,6 +280,39 @@ static void extra_and_fetch(void **state) {
 
 /* ---- Refusals ---- */
 
+/* A path that a server answers on stays that server's; one that a dead server left behind is taken over. */
+static void unix_paths_are_taken_over_only_when_stale(void **state) {
+    (void)state;
+    char address[128], why[256] = "";
+    snprintf(address, sizeof address, "unix:%s/taken", directory);
+    draco_grpc_server_config config = loopback(2, NULL);
+    draco_transport first, second;
+    config.address = address;
+    assert_int_equal(draco_grpc_server_open(&first, &config, why, sizeof why), DRACO_OK);
+    assert_int_equal(draco_grpc_server_open(&second, &config, why, sizeof why), DRACO_E_IO);
+    assert_non_null(strstr(why, "another server listens there"));
+    draco_grpc_worker_config worker = worker_of(address, 0);
+    crew c = {0};
+    crew_add(&c, &worker); /* the first server is not disturbed */
+    const double until = toy_now() + 20;
+    while (draco_grpc_joined(&first) < 1 && toy_now() < until) toy_sleep(0.01);
+    assert_int_equal(draco_grpc_joined(&first), 1);
+    first.close(first.ctx);
+    crew_join(&c);
+
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    snprintf(name.sun_path, sizeof name.sun_path, "%s/taken", directory);
+    unlink(name.sun_path);
+    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof name), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(draco_grpc_server_open(&second, &config, why, sizeof why), DRACO_E_IO);
+    close(fd); /* as if its process had died: the path stays */
+    assert_int_equal(access(name.sun_path, F_OK), 0);
+    rounds_carry_every_byte(&config, (draco_grpc_worker_config[2]){worker, worker_of(address, 1)}, 2, 1000,
+                            2);
+}
+
 static void addresses_and_files_are_checked(void **state) {
     (void)state;
     draco_transport t;
@@ -295,6 +328,12 @@ static void addresses_and_files_are_checked(void **state) {
     assert_int_equal(draco_grpc_worker_open(&t, &w, why, sizeof why), DRACO_E_ARGUMENT);
     w.address = "127.evil.example.org:1";
     assert_int_equal(draco_grpc_worker_open(&t, &w, why, sizeof why), DRACO_E_ARGUMENT);
+    w.address = s.address = "http://127.0.0.1:7400";
+    assert_int_equal(draco_grpc_worker_open(&t, &w, why, sizeof why), DRACO_E_ARGUMENT);
+    assert_non_null(strstr(why, "is not an address"));
+    assert_int_equal(draco_grpc_server_open(&t, &s, why, sizeof why), DRACO_E_ARGUMENT);
+    assert_non_null(strstr(why, "is not an address"));
+    s.address = "0.0.0.0:0";
     s.insecure = 1; /* asked for */
     assert_int_equal(draco_grpc_server_open(&t, &s, why, sizeof why), DRACO_OK);
     t.close(t.ctx);
@@ -629,6 +668,7 @@ int main(void) {
         cmocka_unit_test(frame_fields_come_in_any_order),
         cmocka_unit_test(plain_rounds),
         cmocka_unit_test(unix_socket_rounds),
+        cmocka_unit_test(unix_paths_are_taken_over_only_when_stale),
         cmocka_unit_test(mutual_tls_rounds),
         cmocka_unit_test(extra_and_fetch),
         cmocka_unit_test(addresses_and_files_are_checked),

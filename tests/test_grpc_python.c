@@ -8,6 +8,8 @@
 #include "transports/draco_openmp.h"
 #define DRACO_GRPC_IMPLEMENTATION
 #include "support/grpc_testing.h"
+#include <netinet/in.h>
+#include <sys/socket.h>
 #define DRACO_OPTIM_IMPLEMENTATION
 #include "models/draco_optim.h"
 #define DRACO_RULES_IMPLEMENTATION
@@ -180,6 +182,26 @@ static draco_status run(int tls, const char *lie, float *params, count *c, int *
     return status;
 }
 
+/* A server that takes connections and never answers: the worker ends with a message when its time is over. */
+static int silent_server(void) {
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof name;
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    char command[512];
+    if (fd < 0 || bind(fd, (struct sockaddr *)&name, size) || listen(fd, 8) ||
+        getsockname(fd, (struct sockaddr *)&name, &size))
+        return 0;
+    snprintf(
+        command, sizeof command,
+        "timeout 60 /usr/bin/python3 examples/grpc_worker.py --address 127.0.0.1:%d --index 2 --give-up 2 "
+        "--images %s/images --labels %s/labels 2>%s/told; test $? = 1 && grep -q 'gave up: no answer' "
+        "%s/told",
+        ntohs(name.sin_port), directory, directory, directory, directory);
+    const int good = system(command) == 0;
+    close(fd);
+    return good;
+}
+
 int main(void) {
     static const char *const lies[3] = {"", "--lie=-100", ""};
     static const char *const names[3] = {"a Python worker agrees within the tolerance",
@@ -194,6 +216,7 @@ int main(void) {
         return 0;
     }
     if (!mkdtemp(directory)) return 1;
+    setenv("http_proxy", "http://192.0.2.1:9", 1); /* not for the server: all runs go past it */
     snprintf(command, sizeof command, "sh scripts/make_test_ca.sh %s 3 1", directory);
     if (system(command) || draco_code_init(&code) ||
         draco_data_load(&data, &train_set, &test_set, &error) < 0 || !write_idx(&train_set))
@@ -218,7 +241,9 @@ int main(void) {
         printf("%s %d - %s\n", good ? "ok" : "not ok", k + 1, names[k]);
         failed |= !good;
     }
-    printf("1..3\n");
+    const int ended = silent_server();
+    printf("%s 4 - a server that never answers: it ends with a message\n1..4\n", ended ? "ok" : "not ok");
+    failed |= !ended;
     free(params);
     free(honest);
     draco_linear_close(&model);

@@ -1,6 +1,6 @@
 /* draco_grpc.h - version 0.1.0 - transport over gRPC: workers that come and go over networks nobody trusts
  *
- * Do this in ONE .c file, and link with -lgrpc -lgpr -lpthread -lm (gRPC C core 1.51):
+ * Do this in one .c file, and link with -lgrpc -lgpr -lpthread -lm (gRPC C core 1.51):
  *     #define DRACO_GRPC_IMPLEMENTATION
  *     #include "transports/draco_grpc.h"
  * DRACO_GRPC_STATIC, defined as well, makes a private copy. The declarations are C11 and C++17; the implementation
@@ -80,7 +80,6 @@
  *         them; little-endian.
  * SOURCES gRPC over HTTP/2 (github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md), Protocol Buffers encoding
  *         (protobuf.dev/programming-guides/encoding), tcp(7) for TCP_INFO.
- * LICENCE MIT, see the end of the file.
  *
  * Copyright (c) 2026 The Draco authors
  * SPDX-License-Identifier: MIT */

@@ -1,5 +1,6 @@
-/* draco_grpc_peers.h - part of draco_grpc.h: the server's connections - what goes out, who may join, and the
-   guard that watches the sockets. Include draco_grpc.h instead.
+/* draco_grpc_peers.h - version 0.1.0 - part of draco_grpc.h: the server's connections
+
+   Included by draco_grpc.h.
 
    Copyright (c) 2026 The Draco authors
    SPDX-License-Identifier: MIT */
@@ -9,6 +10,7 @@
 #define DRACO_GRPC_PEERS_PART
 
 #include "draco_grpc_wire.h"
+#include "draco_handshake.h"
 
 /* ---- Server: what goes out ---- */
 
@@ -384,31 +386,13 @@ static void drg_pump(drg_conn *c) {
 
 /* ---- Server: who may join ---- */
 
-static char *drg_word(const char **at, const char *end, size_t *n) {
-    while (*at < end && strchr(" \t\r\n,;", **at)) ++*at;
-    const char *word = *at;
-    while (*at < end && !strchr(" \t\r\n,;", **at)) ++*at;
-    *n = (size_t)(*at - word);
-    return (char *)(uintptr_t)word;
-}
-
-/* The first word "key=value" of theirs whose key ours has with another value, put in words. */
-static int drg_mismatch(const char *ours, const char *theirs, size_t theirs_bytes, char *why,
-                        size_t capacity) {
-    const char *at = theirs, *end = theirs + theirs_bytes;
-    size_t n, m;
-    for (char *word; word = drg_word(&at, end, &n), n > 0;) {
-        const char *equal = (const char *)memchr(word, '=', n);
-        const size_t key = equal ? (size_t)(equal - word) + 1 : n;
-        const char *scan = ours, *stop = ours + strlen(ours);
-        for (char *mine; mine = drg_word(&scan, stop, &m), m > 0;) {
-            if (m < key || memcmp(mine, word, key) || (m == n && !memcmp(mine, word, n))) continue;
-            snprintf(why, capacity, "the configurations differ: %.*s there, %.*s here",
-                     (int)(n < 100 ? n : 100), word, (int)(m < 100 ? m : 100), mine);
-            return 1;
-        }
-    }
-    return 0;
+/* Does a worker's configuration contradict ours? Says how. */
+static int drg_mismatch(const char *ours, const char *theirs, size_t bytes, char *why, size_t capacity) {
+    draco_handshake_field here, there;
+    if (!draco_handshake_compare(ours, theirs, bytes, 0, &here, &there)) return 0;
+    snprintf(why, capacity, "the configurations differ: %.*s there, %.*s here", there.bytes, there.text,
+             here.bytes, here.text);
+    return 1;
 }
 
 /* The number in the certificate's one common name <role>-<k>; -1: plain text; -2: not one of ours. */

@@ -1,5 +1,6 @@
-/* draco_grpc_server.h - part of draco_grpc.h: the server's threads, rounds, opening and closing. Include
-   draco_grpc.h instead.
+/* draco_grpc_server.h - version 0.1.0 - part of draco_grpc.h: the server's threads, rounds, opening and closing
+
+   Included by draco_grpc.h.
 
    Copyright (c) 2026 The Draco authors
    SPDX-License-Identifier: MIT */
@@ -643,7 +644,12 @@ static draco_status drg_server_new(drg_server **server, const draco_grpc_server_
     draco_status status = drg_limits(&limits, config->workers, why, capacity);
     if (status) return status;
     if ((status = drg_pem_read(&pem, &config->tls, why, capacity))) return status;
-    if ((status = drg_plain_allowed(config->address, &pem, config->insecure, why, capacity))) return status;
+    status = drg_address_allowed(config->address, &pem, config->insecure, why, capacity);
+    if (!status) status = drg_unix_is_free(config->address, why, capacity);
+    if (status) {
+        drg_pem_free(&pem);
+        return status;
+    }
 
     drg_server *s = (drg_server *)calloc(1, sizeof *s);
     if (!s) {

@@ -1,5 +1,6 @@
-/* draco_grpc_wire.h - part of draco_grpc.h: the frames of draco.proto, and what both ends need. Include
-   draco_grpc.h instead.
+/* draco_grpc_wire.h - version 0.1.0 - part of draco_grpc.h: the frames of draco.proto
+
+   Included by draco_grpc.h.
 
    Copyright (c) 2026 The Draco authors
    SPDX-License-Identifier: MIT */
@@ -30,6 +31,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -409,13 +411,45 @@ static int drg_is_local(const char *address) {
     return inet_pton(AF_INET, host, &ip) == 1 && ntohl(ip.s_addr) >> 24 == 127;
 }
 
-static draco_status drg_plain_allowed(const char *address, const drg_pem *pem, int insecure, char *why,
-                                      size_t capacity) {
+/* Is this an address of gRPC's kinds, and may it be spoken to as configured? A name in front of "://" that gRPC does
+   not know would be taken for a host. */
+static draco_status drg_address_allowed(const char *address, const drg_pem *pem, int insecure, char *why,
+                                        size_t capacity) {
+    const char *scheme[] = {"dns://", "ipv4://", "ipv6://", "unix://"};
+    int known = !strstr(address, "://");
+    for (size_t i = 0; i < sizeof scheme / sizeof *scheme; i++)
+        known |= !strncmp(address, scheme[i], strlen(scheme[i]));
+    if (!known)
+        return drg_fail(why, capacity, DRACO_E_ARGUMENT,
+                        "%s is not an address: write host:port without \"%.*s://\", or unix:path", address,
+                        (int)(strstr(address, "://") - address), address);
     if (pem->ca || insecure || drg_is_local(address)) return DRACO_OK;
     return drg_fail(why, capacity, DRACO_E_ARGUMENT,
                     "%s is not on this machine: give a CA, a certificate and a key (plain text is for "
                     "loopback and Unix-domain sockets)",
                     address);
+}
+
+/* gRPC unlinks a Unix-domain socket before it binds to its path, whoever listens there. Refuse a path that answers; one
+   that a dead server left behind refuses the connection and is taken over. */
+static draco_status drg_unix_is_free(const char *address, char *why, size_t capacity) {
+    struct sockaddr_un name;
+    if (strncmp(address, "unix:", 5)) return DRACO_OK;
+    const char *path = address + (strncmp(address, "unix:///", 8) ? 5 : 7);
+    memset(&name, 0, sizeof name);
+    name.sun_family = AF_UNIX;
+    if (strlen(path) >= sizeof name.sun_path)
+        return drg_fail(why, capacity, DRACO_E_ARGUMENT, "cannot listen on %s: a path has at most %zu bytes",
+                        address, sizeof name.sun_path - 1);
+    memcpy(name.sun_path, path, strlen(path));
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return drg_fail(why, capacity, DRACO_E_IO, "cannot listen on %s: %s", address, strerror(errno));
+    /* EAGAIN: it listens, and its queue of connections is full */
+    const int answers = !connect(fd, (struct sockaddr *)&name, sizeof name) || errno == EAGAIN;
+    close(fd);
+    if (!answers) return DRACO_OK;
+    return drg_fail(why, capacity, DRACO_E_IO, "cannot listen on %s: another server listens there", address);
 }
 
 /* gRPC allocates and frees what passes through it in pieces, and glibc gives the top of its heap back to the system

@@ -1,4 +1,6 @@
-/* draco_grpc_worker.h - part of draco_grpc.h: the worker's end. Include draco_grpc.h instead.
+/* draco_grpc_worker.h - version 0.1.0 - part of draco_grpc.h: the worker's end
+
+   Included by draco_grpc.h.
 
    Copyright (c) 2026 The Draco authors
    SPDX-License-Identifier: MIT */
@@ -662,7 +664,7 @@ static draco_status drg_worker_close(void *ctx) {
 
 static draco_status drg_link_open(drg_link *l, const draco_grpc_worker_config *config, const drg_pem *pem,
                                   char *why, size_t capacity) {
-    const draco_status status = drg_plain_allowed(l->target, pem, config->insecure, why, capacity);
+    const draco_status status = drg_address_allowed(l->target, pem, config->insecure, why, capacity);
     if (status) return status;
     drg_args a;
     drg_common_args(&a, &l->worker->limits, (size_t)3 << 20); /* the longest chunk a server may choose */

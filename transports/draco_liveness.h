@@ -1,32 +1,32 @@
 /* draco_liveness.h - version 0.1.0 - liveness of peers by idle TCP connections
  *
- * For transports whose own connections do not say when the other end is gone (MPI). Each pair of processes that
- * wants to know of the other's end holds one TCP connection on which nothing is ever said; the kernel closes it
- * when either process ends, for whatever reason, and keep-alive finds a host without power in some 11 seconds.
- *
- * Do this in one C file:
+ * Do this in one .c file:
  *     #define DRACO_LIVENESS_IMPLEMENTATION
  *     #include "transports/draco_liveness.h"
  * DRACO_LIVENESS_STATIC, defined as well, makes a private copy. The declarations are C11 and C++17; the implementation
  * is C11 on POSIX sockets, with -std=gnu11 or _GNU_SOURCE.
  *
- * How it goes. One side invites, the other calls:
- *     draco_liveness_links lines;
- *     draco_liveness_links_open(&lines, peers, 1);            peers: how many others there are; 1: be called
+ * For transports whose own connections do not tell that the other end is gone (MPI). Two processes hold one TCP
+ * connection on which nothing is sent after its first 20 bytes; the kernel closes it when either process ends, for
+ * whatever reason, and keep-alive finds a host without power after about 11 seconds.
+ *
+ * Use. One side invites, the other calls:
+ *     draco_liveness_links links;
+ *     draco_liveness_links_open(&links, peers, 1);     peers: how many others there are; 1: accept connections
  *     draco_liveness_card card;
- *     draco_liveness_invite(&lines, peer, &card);
- *     ... the card goes to that peer by other means, which say for certain who it is ...
- *     draco_liveness_call(&lines, peer, &card);          on the other side
- *     n = draco_liveness_links_look(&lines, lost);            now and then: peers whose line broke since
- *     draco_liveness_links_close(&lines);
+ *     draco_liveness_invite(&links, peer, &card);
+ *     ... the card goes to that peer by other means, which establish who it is ...
+ *     draco_liveness_call(&links, peer, &card);        on the other side
+ *     n = draco_liveness_links_look(&links, lost);     from time to time: peers whose connection broke since
+ *     draco_liveness_links_close(&links);
  *
- * The card carries a random token, and whoever connects shows it first: a stranger who finds the port cannot be
- * taken for a peer, nor can one peer for another. Strangers who connect and say nothing are shown out.
+ * The card carries a random secret that whoever connects sends first: a stranger who finds the port is not taken
+ * for a peer, nor one peer for another. Strangers who connect and send nothing are disconnected.
  *
- * Contract. One thread. No call waits, but draco_liveness_call, for up to two seconds for each address. Where no
- * connection can be made draco_liveness_tied stays 0, and the transport has to do without.
+ * Threads: one. No call waits except draco_liveness_call, up to two seconds per address. Where no connection can be
+ * made draco_liveness_tied stays 0, and the transport has to do without.
  *
- * Limits: 32 callers at a time that have not shown their token yet; 8 addresses of a host.
+ * Limits: 32 connections at a time that have not sent their secret yet; 8 addresses per host.
  *
  * Copyright (c) 2026 The Draco authors
  * SPDX-License-Identifier: MIT */
@@ -37,7 +37,7 @@
 
 #ifndef DRACO_LIVENESS_API
 #ifdef DRACO_LIVENESS_STATIC
-#define DRACO_LIVENESS_API static __attribute__((unused))
+#define DRACO_LIVENESS_API __attribute__((unused)) static
 #else
 #define DRACO_LIVENESS_API extern
 #endif
@@ -51,25 +51,30 @@ extern "C" {
 #define DRACO_LIVENESS_GUESTS 32
 
 typedef struct draco_liveness_card {
-    uint8_t token[16];
+    uint8_t secret[16];
     uint8_t address[DRACO_LIVENESS_ADDRESSES][16]; /* IPv6, or IPv4 written as IPv6 */
     char host[64];
     uint32_t number;
     uint16_t port, addresses; /* port 0: do not call */
 } draco_liveness_card;
 
+typedef struct draco_liveness_link { /* private: the connection to a peer */
+    int fd, invited;
+    uint8_t secret[16];
+} draco_liveness_link;
+
+typedef struct
+    draco_liveness_guest { /* private: a connection that has not sent all of its number and secret yet */
+    int fd, bytes;
+    uint8_t said[20];
+} draco_liveness_guest;
+
 typedef struct draco_liveness_links { /* private */
     int peers, listener, guests;
     uint16_t port;
     double looked;
-    struct {
-        int fd, invited;
-        uint8_t token[16];
-    } * line;
-    struct {
-        int fd, bytes;
-        uint8_t said[20]; /* number, token */
-    } guest[DRACO_LIVENESS_GUESTS];
+    draco_liveness_link *link;
+    draco_liveness_guest guest[DRACO_LIVENESS_GUESTS];
 } draco_liveness_links;
 
 DRACO_LIVENESS_API draco_status draco_liveness_links_open(draco_liveness_links *l, int peers, int be_called);
@@ -78,7 +83,7 @@ DRACO_LIVENESS_API void draco_liveness_call(draco_liveness_links *l, int peer,
                                             const draco_liveness_card *card);
 DRACO_LIVENESS_API int draco_liveness_tied(const draco_liveness_links *l, int peer);
 DRACO_LIVENESS_API void draco_liveness_cut(draco_liveness_links *l, int peer);
-/* Every few milliseconds at most: how many lines broke, their peers in lost[0..peers). */
+/* Every few milliseconds at most: how many connections broke, their peers in lost[0..peers). */
 DRACO_LIVENESS_API int draco_liveness_links_look(draco_liveness_links *l, int *lost);
 DRACO_LIVENESS_API void draco_liveness_links_close(draco_liveness_links *l);
 
@@ -154,10 +159,10 @@ static void drl_listen(draco_liveness_links *l) {
 DRACO_LIVENESS_API draco_status draco_liveness_links_open(draco_liveness_links *l, int peers, int be_called) {
     memset(l, 0, sizeof *l);
     l->listener = -1;
-    l->line = calloc((size_t)peers, sizeof *l->line);
-    if (!l->line) return DRACO_E_MEMORY;
+    l->link = calloc((size_t)peers, sizeof *l->link);
+    if (!l->link) return DRACO_E_MEMORY;
     l->peers = peers;
-    for (int i = 0; i < peers; i++) l->line[i].fd = -1;
+    for (int i = 0; i < peers; i++) l->link[i].fd = -1;
     if (be_called) drl_listen(l);
     return DRACO_OK;
 }
@@ -185,12 +190,12 @@ static void drl_addresses(draco_liveness_card *card) {
 }
 
 DRACO_LIVENESS_API void draco_liveness_invite(draco_liveness_links *l, int peer, draco_liveness_card *card) {
-    draco_seed token;
+    draco_seed seed;
     memset(card, 0, sizeof *card);
-    if (l->listener < 0 || peer < 0 || peer >= l->peers || draco_seed_random(&token) < 0) return;
-    memcpy(card->token, token.bytes, sizeof card->token);
-    memcpy(l->line[peer].token, card->token, sizeof card->token);
-    l->line[peer].invited = 1;
+    if (l->listener < 0 || peer < 0 || peer >= l->peers || draco_seed_random(&seed) < 0) return;
+    memcpy(card->secret, seed.bytes, sizeof card->secret);
+    memcpy(l->link[peer].secret, card->secret, sizeof card->secret);
+    l->link[peer].invited = 1;
     card->number = (uint32_t)peer;
     card->port = l->port;
     gethostname(card->host, sizeof card->host - 1);
@@ -227,37 +232,37 @@ DRACO_LIVENESS_API void draco_liveness_call(draco_liveness_links *l, int peer,
     uint8_t say[20];
     char host[sizeof card->host] = "";
     int i, fd = -1;
-    if (card->port == 0 || peer < 0 || peer >= l->peers || l->line[peer].fd >= 0) return;
+    if (card->port == 0 || peer < 0 || peer >= l->peers || l->link[peer].fd >= 0) return;
     gethostname(host, sizeof host - 1);
     if (strncmp(host, card->host, sizeof host) == 0) fd = drl_dial(loopback, card->port);
     for (i = 0; i < card->addresses && i < DRACO_LIVENESS_ADDRESSES && fd < 0; i++)
         fd = drl_dial(card->address[i], card->port);
     if (fd < 0) return;
-    memcpy(say, &card->number, 4);
-    memcpy(say + 4, card->token, 16);
+    for (i = 0; i < 4; i++) say[i] = (uint8_t)(card->number >> 8 * i);
+    memcpy(say + 4, card->secret, 16);
     if (send(fd, say, sizeof say, MSG_NOSIGNAL) == (ssize_t)sizeof say)
-        l->line[peer].fd = fd;
+        l->link[peer].fd = fd;
     else
         close(fd);
 }
 
 DRACO_LIVENESS_API int draco_liveness_tied(const draco_liveness_links *l, int peer) {
-    return l->line[peer].fd >= 0;
+    return l->link[peer].fd >= 0;
 }
 
 DRACO_LIVENESS_API void draco_liveness_cut(draco_liveness_links *l, int peer) {
-    if (l->line[peer].fd >= 0) close(l->line[peer].fd);
-    l->line[peer].fd = -1;
+    if (l->link[peer].fd >= 0) close(l->link[peer].fd);
+    l->link[peer].fd = -1;
 }
 
-/* A guest has said whose it is: that peer's line, when the token is right. */
+/* All 20 bytes are there: it is that peer's connection when the secret is right. */
 static void drl_seat(draco_liveness_links *l, int guest) {
-    uint32_t number;
+    const uint8_t *said = l->guest[guest].said;
+    uint32_t number = said[0] | (uint32_t)said[1] << 8 | (uint32_t)said[2] << 16 | (uint32_t)said[3] << 24;
     int fd = l->guest[guest].fd;
-    memcpy(&number, l->guest[guest].said, 4);
-    if (number < (uint32_t)l->peers && l->line[number].invited && l->line[number].fd < 0 &&
-        memcmp(l->line[number].token, l->guest[guest].said + 4, 16) == 0)
-        l->line[number].fd = fd;
+    if (number < (uint32_t)l->peers && l->link[number].invited && l->link[number].fd < 0 &&
+        memcmp(l->link[number].secret, l->guest[guest].said + 4, 16) == 0)
+        l->link[number].fd = fd;
     else
         close(fd);
 }
@@ -281,7 +286,7 @@ static void drl_guests(draco_liveness_links *l) {
         else
             l->guest[kept++] = l->guest[i];
     }
-    /* Whoever fills the hall without a word is shown out, the longest there first. */
+    /* All places are taken by connections that send nothing: the oldest is closed. */
     if (kept == DRACO_LIVENESS_GUESTS) {
         close(l->guest[0].fd);
         memmove(&l->guest[0], &l->guest[1], (size_t)--kept * sizeof l->guest[0]);
@@ -301,8 +306,8 @@ DRACO_LIVENESS_API int draco_liveness_links_look(draco_liveness_links *l, int *l
     for (int i = 0; i < l->peers; i++) {
         char scrap[64];
         ssize_t n;
-        if (l->line[i].fd < 0) continue;
-        n = recv(l->line[i].fd, scrap, sizeof scrap, 0);
+        if (l->link[i].fd < 0) continue;
+        n = recv(l->link[i].fd, scrap, sizeof scrap, 0);
         if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))) continue;
         draco_liveness_cut(l, i);
         lost[count++] = i;
@@ -311,12 +316,12 @@ DRACO_LIVENESS_API int draco_liveness_links_look(draco_liveness_links *l, int *l
 }
 
 DRACO_LIVENESS_API void draco_liveness_links_close(draco_liveness_links *l) {
-    if (!l->line) return; /* never opened */
+    if (!l->link) return; /* never opened */
     for (int i = 0; i < l->peers; i++) draco_liveness_cut(l, i);
     for (int i = 0; i < l->guests; i++) close(l->guest[i].fd);
     if (l->listener >= 0) close(l->listener);
-    free(l->line);
-    l->line = NULL;
+    free(l->link);
+    l->link = NULL;
     l->peers = l->guests = 0;
     l->listener = -1;
 }

@@ -4,7 +4,7 @@
  * are workers, numbered in the order of their ranks. Who a message is from is what MPI says, never what the
  * message says.
  *
- * Do this in one C file:
+ * Do this in one .c file, and link with Open MPI 4.1:
  *     #define DRACO_MPI_IMPLEMENTATION
  *     #include "transports/draco_mpi.h"
  * DRACO_MPI_STATIC, defined as well, makes a private copy. The declarations are C11 and C++17; the implementation is
@@ -104,7 +104,7 @@
  * Macros: DRACO_MPI_STATIC with DRACO_STATIC: a private copy; DRACO_MPI_SLICE, DRACO_MPI_MISSES,
  * DRACO_MPI_SILENCE: see below, to be set before including.
  *
- * Sources: MPI 3.1 (matched probe, section 3.8.2); Open MPI 4.1.4. MIT licence, see the end of the file.
+ * Sources: MPI 3.1 (matched probe, section 3.8.2); Open MPI 4.1.4.
  *
  * Copyright (c) 2026 The Draco authors
  * SPDX-License-Identifier: MIT */
@@ -121,7 +121,7 @@
 #define DRACO_MPI_VERSION 0x000100 /* 0.1.0 */
 #ifndef DRACO_MPI_API
 #ifdef DRACO_MPI_STATIC
-#define DRACO_MPI_API static __attribute__((unused))
+#define DRACO_MPI_API __attribute__((unused)) static
 #else
 #define DRACO_MPI_API extern
 #endif
@@ -135,12 +135,10 @@ extern "C" {
 #define DRACO_MPI_MISSES 3 /* deadlines in a row after which a silent worker is not waited for */
 #endif
 #ifndef DRACO_MPI_SILENCE
-#define DRACO_MPI_SILENCE                                                                                    \
-    600 /* seconds after which a worker without a life line gives a silent server up                         \
-         */
+#define DRACO_MPI_SILENCE 600 /* seconds after which a worker without liveness gives a silent server up */
 #endif
 #ifndef DRACO_MPI_SLICE
-#define DRACO_MPI_SLICE ((size_t)256 << 10) /* bytes of a slice of an answer */
+#define DRACO_MPI_SLICE ((size_t)256 << 10) /* bytes of a slice of a reply */
 #endif
 
 typedef struct draco_mpi_config {
@@ -150,7 +148,7 @@ typedef struct draco_mpi_config {
     int workers;             /* n; 0: as many as there are */
     size_t dim;              /* floats of the whole parameter vector; every server must have some of them */
     uint64_t code_id;        /* draco_code_id */
-    const char *text;        /* what must be equal everywhere, in lines; NULL: nothing. Under 32 KiB */
+    const char *text;        /* fields "key=value" that must be equal everywhere; may be NULL. Under 32 KiB */
     double start_seconds;    /* how long open waits for all to come; 0: 60 */
     double stop_seconds;     /* how long close waits for workers to take their leave; 0: 5 */
     int no_liveness;         /* non-zero: make no TCP connections */
@@ -187,6 +185,7 @@ DRACO_MPI_API void draco_mpi_count(const draco_transport *transport, draco_mpi_c
 #endif
 
 #define DRACO_LIVENESS_IMPLEMENTATION
+#include "draco_handshake.h"
 #include "draco_liveness.h"
 
 #include <sched.h>
@@ -208,10 +207,7 @@ enum {
     DRM_EXCHANGE
 };
 
-#define DRM_MAGIC                                                                                            \
-    UINT64_C(                                                                                                \
-        0x4452414355533031) /* in host order: tells a foreign byte order too                            \
-                                  */
+#define DRM_MAGIC UINT64_C(0x4452414355533031)
 #define DRM_TEXT 32768u
 #define DRM_REFUSED UINT64_MAX      /* reply_bytes of a worker that cannot answer */
 #define DRM_PIECE ((size_t)1 << 29) /* bytes of one MPI message of a letter */
@@ -644,22 +640,8 @@ static int drm_serve(draco_mpi *t, drm_peer *p) {
 
 /* ---- The start: every caller says what it was set up with, the called compare ---- */
 
-/* The first line in which two texts differ, cut short. */
-static void drm_difference(const char *ours, const char *theirs, char *a, char *b, size_t room) {
-    for (;;) {
-        size_t n = strcspn(ours, "\n"), m = strcspn(theirs, "\n");
-        if (n != m || strncmp(ours, theirs, n) != 0 || (!ours[n] && !theirs[m])) {
-            snprintf(a, room, "%.*s", (int)n, ours);
-            snprintf(b, room, "%.*s", (int)m, theirs);
-            return;
-        }
-        ours += n + (ours[n] != 0);
-        theirs += m + (theirs[m] != 0);
-    }
-}
-
 static void drm_compare(draco_mpi *t, drm_peer *p, const drm_hello *hello, const char *text) {
-    char a[100], b[100];
+    draco_handshake_field here, there;
     if (hello->magic != DRM_MAGIC || hello->version != DRACO_VERSION)
         drm_say(t, "rank %d speaks another version of the protocol", p->rank);
     else if (hello->servers != (uint32_t)t->servers || hello->workers != (uint32_t)t->n)
@@ -668,10 +650,10 @@ static void drm_compare(draco_mpi *t, drm_peer *p, const drm_hello *hello, const
     else if (hello->dim != t->config.dim)
         drm_say(t, "rank %d has %llu parameters, rank %d has %zu", p->rank, (unsigned long long)hello->dim,
                 t->rank, t->config.dim);
-    else if (strcmp(text, t->text) != 0) {
-        drm_difference(t->text, text, a, b, sizeof a);
-        drm_say(t, "rank %d has '%s' where rank %d has '%s'", p->rank, b, t->rank, a);
-    } else if (hello->code_id != t->config.code_id)
+    else if (draco_handshake_compare(t->text, text, strlen(text), 1, &here, &there))
+        drm_say(t, "rank %d has '%.*s' where rank %d has '%.*s'", p->rank, there.bytes, there.text, t->rank,
+                here.bytes, here.text);
+    else if (hello->code_id != t->config.code_id)
         drm_say(t, "rank %d has another code than rank %d", p->rank, t->rank);
     else
         return;

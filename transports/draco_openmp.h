@@ -32,7 +32,8 @@
    holders, r times less work. It is for experiments about the server; the holders no longer compute apart, so
    a fault of this machine's arithmetic would reach all of them. Costs parts x dim floats of memory.
 
-   Errors: a worker whose model fails sends nothing; the server sees it as DRACO_MALFORMED.
+   Errors: when open fails, transport.explain says why, and transport.close frees that text. A worker whose model
+   fails sends nothing; the server sees it as DRACO_MALFORMED.
 
    Writing another transport (ZeroMQ, say): fill a draco_transport as draco_openmp_open does at the end of this file.
    It carries bytes and knows no code, no field and no vote:
@@ -103,6 +104,8 @@ DRACO_OPENMP_API draco_status draco_openmp_open(draco_transport *transport,
 #define DRO_ALONE() ((void)0)
 #define DRO_PRAGMA(words)
 #endif
+#include "draco_handshake.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -275,14 +278,18 @@ static int dro_is_small(const draco_openmp_config *config) {
 DRACO_OPENMP_API draco_status draco_openmp_open(draco_transport *transport,
                                                 const draco_openmp_config *config) {
     draco_openmp *t;
-    if (!transport || !config || !config->worker.model || config->worker.model->size < sizeof(draco_model))
-        return DRACO_E_ARGUMENT;
+    draco_status status;
+    if (!transport || !config) return DRACO_E_NULL;
+    if (!config->worker.model) return draco_handshake_fail(transport, DRACO_E_NULL, "there is no model");
+    if (config->worker.model->size < sizeof(draco_model))
+        return draco_handshake_fail(transport, DRACO_E_SIZE, "the model's size is not that of a draco_model");
     t = calloc(1, sizeof *t);
-    if (!t) return DRACO_E_MEMORY;
+    if (!t) return draco_handshake_fail(transport, DRACO_E_MEMORY, "no memory");
     t->config = *config;
-    if (draco_code_init(&t->config.worker.code) < 0) {
+    status = draco_code_init(&t->config.worker.code);
+    if (status < 0) {
         free(t);
-        return DRACO_E_ARGUMENT;
+        return draco_handshake_fail(transport, status, "the code: %s", draco_status_text(status));
     }
     t->n = t->config.worker.code.n;
     t->threads = config->threads > 0 ? config->threads : dro_is_small(&t->config) ? 1 : DRO_MAX_THREADS();
@@ -294,7 +301,8 @@ DRACO_OPENMP_API draco_status draco_openmp_open(draco_transport *transport,
         t->parts = calloc((size_t)t->config.worker.code.parts * config->worker.model->dim, sizeof(float));
     if (!t->workers || !t->workspaces || (config->share_parts && !t->parts)) {
         dro_close(t);
-        return DRACO_E_MEMORY;
+        return draco_handshake_fail(transport, DRACO_E_MEMORY, "no memory for %d workers",
+                                    config->worker.code.n);
     }
     dro_wrap_model(t);
     memset(transport, 0, sizeof *transport);

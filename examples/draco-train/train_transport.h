@@ -34,8 +34,7 @@ typedef struct train_context {
    code. end, optional: after the close, whose status it gets. name, optional: of a worker, besides its number. */
 typedef struct train_transport_row {
     const char *name;
-    int local;      /* the workers run in this process */
-    char separator; /* between the fields of the shared text */
+    int local; /* the workers run in this process */
     int (*begin)(const train_options *o, train_transport *t);
     int (*open)(const train_context *c, train_transport *t);
     void (*end)(draco_status closed, int code);
@@ -57,15 +56,12 @@ static draco_worker_config train_worker_config(const train_options *o, const tra
 }
 
 /* The options that all processes of a run must share. */
-static void train_shared_text(const train_options *o, const train_setup *s, char separator, char *text,
-                              size_t capacity) {
+static void train_shared_text(const train_options *o, const train_setup *s, char *text, size_t capacity) {
     snprintf(text, capacity,
              "version=%d\nmodel=%s\ndata=%s\nsamples=%zu\ndim=%zu\nbatch=%ld\nseed=%ld\ncode=%s\n"
              "workers=%d\ns=%d\nt=%d\nservers=%ld\n",
              DRACO_VERSION, o->model, s->data_name, s->train.samples, s->model.dim, o->batch, o->seed,
              o->code, s->code.n, s->code.s, s->code.t, o->servers);
-    for (; *text; text++)
-        if (*text == '\n') *text = separator;
 }
 
 /* ---- OpenMP: the workers are iterations of a loop in this process ---- */
@@ -105,6 +101,12 @@ static int train_mpi_begin(const train_options *o, train_transport *t) {
                     size, o->servers, o->servers == 1 ? "" : "s", o->workers, o->servers + o->workers);
         return 2;
     }
+    if (rank == 0 && getenv("OMPI_MCA_orte_enable_recovery") &&
+        !getenv("OMPI_MCA_orte_allowed_exit_without_sync"))
+        fputs(
+            "draco-train: mpirun --enable-recovery always exits with 0; to keep the exit status, start with "
+            "mpirun --mca orte_allowed_exit_without_sync 1 ... scripts/mpi_rank.sh build/draco-train ...\n",
+            stderr);
     config.comm = MPI_COMM_WORLD;
     return draco_mpi_role(&config, &t->server, &t->worker, &workers) < 0 ? 2 : 0;
 }
@@ -208,12 +210,12 @@ static int train_grpc_open(const train_context *c, train_transport *t) {
 /* ---- The table, and what calls it ---- */
 
 static const train_transport_row train_transports[] = {
-    {"openmp", 1, '\n', NULL, train_openmp_open, NULL, NULL},
+    {"openmp", 1, NULL, train_openmp_open, NULL, NULL},
 #ifdef DRACO_WITH_MPI
-    {"mpi", 0, '\n', train_mpi_begin, train_mpi_open, train_mpi_end, train_mpi_worker_name},
+    {"mpi", 0, train_mpi_begin, train_mpi_open, train_mpi_end, train_mpi_worker_name},
 #endif
 #ifdef DRACO_WITH_GRPC
-    {"grpc", 0, ' ', train_grpc_begin, train_grpc_open, NULL, NULL},
+    {"grpc", 0, train_grpc_begin, train_grpc_open, NULL, NULL},
 #endif
 };
 
@@ -230,7 +232,7 @@ static int train_transport_begin(const train_options *o, train_transport *t) {
 }
 
 static int train_transport_open(const train_context *c, train_transport *t) {
-    train_shared_text(c->o, c->s, t->row->separator, t->text, sizeof t->text);
+    train_shared_text(c->o, c->s, t->text, sizeof t->text);
     return t->row->open(c, t);
 }
 
