@@ -1,18 +1,32 @@
 /* draco.h - version 0.1.0 - training rounds that stay exactly right while some of the workers lie
+ * SPDX-License-Identifier: MIT (full text at the end)
  *
  * Do this in one .c file (it brings the implementations of draco_codes.h and draco_vote.h along):
  *
  *     #define DRACO_IMPLEMENTATION
  *     #include "draco.h"
  *
- * and include the header alone everywhere else. DRACO_STATIC, defined as well, makes a private copy. Link -lm.
+ * and include the header alone everywhere else. DRACO_STATIC, defined as well, makes a private copy;
+ * DRACO_API, defined as for instance __declspec(dllexport), exports the functions. Link -lm, on Windows
+ * -lbcrypt and nothing else.
+ *
+ * CONTENTS
+ *
+ *     in this comment    two programs, FLOW, KINDS OF ROUND, SUMS AND MEANS, PARTS, MEMORY, THREADS, TIME,
+ *                        ERRORS, DETERMINISM, SEVERAL SERVERS, LIMITS
+ *     declarations       Random numbers, Model, Optimizer, Transport, Rule, Memory, Several servers, Worker,
+ *                        Server, Training, The common case (encoder and decoder)
+ *     implementation     Small things, Random numbers, Worker (a row for each kind of request: drs_replies),
+ *                        Server: its memory, what comes in, Several servers, Steps that kinds of round share,
+ *                        Kind: ... (a row for each kind of round: drs_kinds), Server: rounds, Training,
+ *                        The common case
  *
  * There are two ways to use it. A program that computes, gathers and steps by itself opens an encoder for
- * each worker and a decoder at the server: the worker's gradients come from a callback and leave as one
- * message, the n messages go in as an array of pointers, and out come the exact sum and who lied. Memory,
- * secrets and sizes are the layer's business, and the three codes differ in one line of the description. A
- * program that wants the round run for it (deadlines, transports, verdicts in time, several servers) fills in
- * the structs of functions further down: the second program.
+ * each worker and a decoder at the server: a callback gives the worker's gradients, which leave as one
+ * message; the n messages go in as an array of pointers; the exact sum and a verdict for each worker come
+ * out. The layer sizes and owns the memory and draws the secrets, and the three codes differ in one line of
+ * the description: the first program. A program that wants deadlines, transports, retries and several servers
+ * fills in the structs of functions described below: the second program.
  *
  * program: five workers of which one lies, a gradient of three numbers, and no transport at all
  *
@@ -124,75 +138,116 @@
  *     }
  * end of program
  *
- * THE FLOW of one round
+ * FLOW of one round
  *
  *     server                                                          worker i
- *     broadcast parameters, step                ------------------->  for each of its parts k:
+ *     request: parameters, step                 ------------------->  for each of its parts k:
  *                                                                         samples from (seed, step, k)
  *                                                                         gradient g_k, a SUM over the samples
  *                                                                         message += f_k(i) g_k
- *     reserve, chunk, ..., end per worker       <-------------------  one message
+ *     reserve, chunk, ..., end per worker       <-------------------  reply: one message
  *         sketch_add: fold each chunk as it comes
- *     locate: who lied, and one weight a worker
+ *     locate: who lied, and one weight per worker
  *     combine: sum of all gradients = sum_i weight_i message_i
  *     mean = sum / batch -> optimizer -> parameters of the next step
  *
  * The codes are those of draco_codes.h (Chen, Wang, Charles, Papailiopoulos, "DRACO: Byzantine-resilient
- * Distributed Training via Redundant Gradients", ICML 2018). Three kinds of round differ from the picture:
+ * Distributed Training via Redundant Gradients", ICML 2018).
  *
- *     cyclic, prime field   two questions: the workers report the exponents of their parts (ASK_EXPONENTS), the
- *                           server decides them by vote and sends them back, the workers encode (ASK_ENCODED)
- *     digest first          the workers send 32-byte digests, the server votes on them and fetches one body a
- *                           group (ASK_BODY); a body that its digest did not promise blames its sender
- *     rule or tolerance     whole rows are kept and looked at together
+ * KINDS OF ROUND. The first in this order that the server's configuration chooses:
  *
- * THE PARTS, each a struct of functions (slots) that begins with its own size, so that old fillers work with new
- * headers; optional slots may be NULL:
+ *     rule             config.rule                 the messages are kept, and an aggregation rule turns them
+ *                                                  into one gradient
+ *     tolerant         abs_tol or rel_tol > 0      the messages of a group are kept and compared, equal to
+ *                                                  within the tolerance
+ *     digest first     digest_first                the workers send 32-byte digests (REQUEST_DIGEST), which
+ *                                                  are voted on; one message per group is fetched
+ *                                                  (REQUEST_BODY), and a worker whose message is not the one
+ *                                                  that its digest promised is blamed
+ *     prime            cyclic code, prime field    two requests: the workers report the exponents of their
+ *                                                  parts (REQUEST_EXPONENTS); the server decides them by vote
+ *                                                  and sends them back, and the workers encode
+ *                                                  (REQUEST_ENCODED)
+ *     repetition       repetition code             messages are fingerprinted as they arrive, the
+ *                                                  fingerprints are voted on; equal messages are held once
+ *     cyclic           cyclic code, complex field  as in the picture
  *
- *     draco_model      gradient(params, batch) -> SUM over the batch's samples. Equal inputs must give equal
+ * SUMS AND MEANS
+ *
+ *     Everything that is coded is a sum. model.gradient gives the sum over the samples of its part, and
+ *     draco_server_round the sum over the samples of the batch; a rule scales its aggregate by n, so that it
+ *     stands for the same sum. The mean is made in one place: draco_train divides by trainer.batch, in float,
+ *     before it calls the optimizer. A program that calls draco_server_round itself divides itself; the layer
+ *     of encoder and decoder multiplies by coding.scale.
+ *
+ * PARTS: structs of functions (slots), each of which begins with its own size, so that a struct filled by code
+ * that was compiled with an older header works with a newer one. Optional slots may be NULL.
+ *
+ *     draco_model      gradient(params, batch) -> sum over the batch's samples. Equal inputs must give equal
  *                      bits: that is what a vote compares. The last coordinates may be statistics (loss,
  *                      batch-norm sums): they travel in the message and are protected like the gradient.
- *     draco_transport  carries bytes and knows no code. Who a message is from is what the transport says.
+ *                      A test makes one worker lie in a line of its model: if (batch->worker == 3) ...
+ *     draco_transport  carries bytes and knows no code. The sender of a message is the one that the transport
+ *                      has authenticated, not one that the message claims.
  *     draco_rule       n messages in, one gradient out: what DRACO is compared with.
  *     draco_optimizer  elementwise, state owned by the caller.
  *
- * WHO OWNS WHAT, AND THREADS
+ * MEMORY
  *
- *     All sizes are in floats unless they say bytes. Parameters, sum and state are the caller's. A server and a
- *     worker own what they allocate through config.allocator (malloc by default) and free it in close. A server
- *     is used by one thread at a time; its inbox's chunk may run on many threads for different workers (see
- *     draco_inbox). A worker is used by one thread at a time; many workers may share a model, each has its own
- *     workspace. round.verdicts points into the server and lives until its next round. With -fopenmp combine
- *     runs on all threads; the bits do not depend on their number.
+ *     Sizes are in floats unless they say bytes. Parameters, sum and state are the caller's. A server and a
+ *     worker allocate through config.allocator (default malloc) when they are opened, and free in close.
+ *     Besides, a server allocates a message's memory when more messages are held at once than ever before, and
+ *     draco_worker_run a reply's when a request asks for a longer one than ever before; both are kept. So the
+ *     first rounds allocate and later ones do not. round.verdicts points into the server and is valid until
+ *     its next round.
+ *
+ * THREADS
+ *
+ *     A server is used by one thread at a time; its inbox's chunk may run on many threads for different
+ *     workers (see draco_inbox). A worker is used by one thread at a time; many workers may share a model,
+ *     each has its own workspace. With -fopenmp combine runs on all threads; the bits do not depend on their
+ *     number.
+ *
+ * TIME
+ *
+ *     Seconds are wall-clock time: clock_gettime's monotonic clock where the headers declare it,
+ *     QueryPerformanceCounter on Windows, and gettimeofday under a strict -std=c99 or -std=c11 on Unix, which
+ *     moves when the system's time is set. No decision depends on it: deadlines are the transport's.
  *
  * ERRORS
  *
- *     Every call returns a draco_status, < 0 for an error. A round that fails leaves sum alone and says in
- *     round.text which group or how many workers were the reason; draco_train then retries the step, skips it
- *     or stops (draco_policy), and the parameters are those of the last decoded step. Bytes of a worker never
- *     size an allocation: a row has the size that the server computed. A worker that cannot answer says so
- *     (submit with NULL) and is MALFORMED at once.
+ *     Every call returns a draco_status, < 0 for an error. One that is about the call itself says what is
+ *     wrong with it: DRACO_E_NULL (a pointer, or a slot that is needed), DRACO_E_SIZE (a struct of functions
+ *     whose size does not reach a slot that is needed: was it set?), DRACO_E_LIMITS (n, s, t), DRACO_E_BATCH
+ *     (a batch of 0), DRACO_E_INDEX (no such worker), DRACO_E_CONFIG (two parts that do not belong together,
+ *     such as a transport with another number of workers), DRACO_E_ARGUMENT (anything else, such as dim 0).
+ *     A round that fails leaves sum alone and says in round.text which group or how many workers were the
+ *     reason; draco_train then retries the step, skips it or stops (draco_policy), and the parameters are
+ *     those of the last decoded step. No byte from a worker sizes an allocation: the server knows the size of
+ *     every reply beforehand. A worker that cannot reply says so (submit with NULL) and is MALFORMED at once.
  *
  * DETERMINISM
  *
  *     Samples come from draco_random, a function of (seed, step, place in the batch) alone: every holder of a
  *     part draws the same ones, and every code sees the same batch. Repetition and the prime field give the same
- *     bits whoever lied or was missing, whatever the transport, the threads and the order of arrival; the
- *     complex field does when the same workers answered. With DRACO_WAIT_ALL (the default) a round waits for all
- *     who are alive, so verdicts are the same too; with DRACO_WAIT_ENOUGH it ends as soon as the code can decode.
+ *     bits whichever workers lied or were missing, whatever the transport, the threads and the order of arrival;
+ *     the complex field does when the same workers replied. With DRACO_WAIT_ALL (the default) a round waits for
+ *     all workers that are alive, so verdicts are the same too; with DRACO_WAIT_ENOUGH it ends as soon as the
+ *     code can decode.
  *
  * SEVERAL SERVERS
  *
- *     With transport.servers = K > 1 each server keeps the coordinates of draco_shard, decodes them alone, and
- *     the servers exchange sketches, so that a worker bad in one shard is bad in all. Every server runs the same
- *     draco_train. Rules and tolerance look at whole rows and work with one server only (DRACO_E_CONFIG).
+ *     With transport.servers = K > 1 each server keeps the coordinates of draco_shard and decodes them alone;
+ *     the servers exchange sketches, so that a worker that lies in one shard is blamed in all. Every server
+ *     runs the same draco_train and passes whole vectors. Rules and tolerance look at whole messages and work
+ *     with one server only (DRACO_E_CONFIG).
  *
  * LIMITS
  *
- *     n up to DRACO_MAX_WORKERS. s + 1 colluding liars in a group of exactly 2s + 1, or more liars than the code
- *     carries that agree on another codeword, are a majority of the evidence: no decoder can tell. Keep s honest.
- *
- * Licence: MIT, see the end of the file.
+ *     n up to DRACO_MAX_WORKERS. When s + 1 of the workers of a group of 2s + 1 agree on the same lie, or more
+ *     workers than the code carries agree on another codeword, no decoder can tell: that at most s lie is an
+ *     assumption, which the caller has to be sure of. Up to s are found; more that do not agree make the round
+ *     fail.
  */
 
 /* The switches reach the two headers below. */
@@ -223,8 +278,9 @@
 extern "C" {
 #endif
 
-/* ---- Random numbers that depend on nothing but their address (Philox 4x32-10, Salmon et al., SC 2011) ----
- */
+/* ---- Random numbers ---- */
+
+/* Numbers that depend on nothing but their address (Philox 4x32-10, Salmon et al., SC 2011). */
 DRACO_API void draco_random(uint64_t key, uint64_t stream, uint64_t counter, uint32_t out[4]);
 /* The sample that stands at place `index` of the batch of `step`, uniform in [0, size). */
 DRACO_API size_t draco_sample(uint64_t seed, uint64_t step, size_t index, size_t size);
@@ -246,7 +302,7 @@ typedef struct draco_score {
 } draco_score; /* loss: mean over samples; accuracy 0..1 */
 
 typedef struct draco_model {
-    size_t size; /* sizeof(draco_model) of the one who filled it: slots past it are absent */
+    size_t size; /* sizeof(draco_model) as the caller compiled it: slots past it are absent */
     const char *name;
     void *ctx;         /* shared by all threads, read only during gradient and evaluate */
     size_t dim;        /* floats of the parameter vector and of a gradient: parameters, padding, statistics */
@@ -302,21 +358,21 @@ typedef enum draco_request_kind {
     DRACO_REQUEST_BODY = 5,
     /* params -> 32-byte digest of the plain gradient of one batch that is the same for all */
     DRACO_REQUEST_PROBE = 6,
-    /* the run is over; no answer */
+    /* the run is over; no reply */
     DRACO_REQUEST_STOP = 7
 } draco_request_kind;
 
 typedef struct draco_request {
     draco_request_kind kind;
-    uint64_t round; /* grows with every broadcast and fetch: names the answers */
+    uint64_t round; /* grows with every broadcast and fetch: tells which request a reply is to */
     uint64_t step;  /* the step whose batch is meant */
     const float
         *params; /* NULL when this request carries none; on the worker valid until the next that does */
     size_t params_count;
     const void *extra; /* small payload or NULL; on the worker valid until the next receive */
     size_t extra_bytes;
-    size_t reply_bytes; /* exact size of an answer; another size is MALFORMED */
-    int server;         /* worker side, several servers: the one that asks, or -1 when all ask together */
+    size_t reply_bytes; /* exact size of a reply; another size is MALFORMED */
+    int server;         /* worker side, several servers: the one that requests, or -1 when all do together */
 } draco_request;
 
 /* How far a worker's reply has come, as a transport sees it. It says nothing of what is in the reply: that is
@@ -355,7 +411,7 @@ typedef struct draco_transport {
      * or DRACO_MORE when time was up. */
     draco_status (*collect)(void *ctx, const draco_request *request, double seconds,
                             const draco_inbox *inbox);
-    /* Ask the workers with whom[i] != 0, and collect from them alone. */
+    /* Send the request to the workers with whom[i] != 0, and collect from them alone. */
     draco_status (*fetch)(void *ctx, const draco_request *request, const unsigned char *whom, double seconds,
                           const draco_inbox *inbox);
     /* Optional, several servers: all[k * bytes ..] = `mine` of server k. NULL when servers <= 1. */
@@ -366,7 +422,7 @@ typedef struct draco_transport {
     draco_status (*submit)(void *ctx, const draco_request *request, const void *reply, size_t bytes);
     /* Both sides: release everything; the server's side first tells the workers to stop. */
     draco_status (*close)(void *ctx);
-    /* Optional: what went wrong last, in words, naming the peer; valid until the next call. */
+    /* Optional: what went wrong last, as text that says with which peer; valid until the next call. */
     const char *(*explain)(void *ctx);
 } draco_transport;
 
@@ -391,7 +447,7 @@ typedef struct draco_rule {
                               draco_report *report);
 } draco_rule;
 
-/* ---- Memory: malloc and free unless the caller says otherwise ---- */
+/* ---- Memory: default malloc and free; both functions or neither (DRACO_E_NULL) ---- */
 typedef struct draco_allocator {
     void *ctx;
     void *(*alloc)(void *ctx, size_t bytes); /* aligned to 64 bytes */
@@ -408,48 +464,49 @@ typedef struct draco_worker_config {
     const draco_model *model;
     size_t batch;  /* samples of a whole batch */
     uint64_t seed; /* of the samples */
-    int keep;      /* prime field: keep the gradients of the r parts between the two halves (else compute them
-                      twice);      digest first: keep the message (else compute it twice) */
+    /* 1: prime field: keep the gradients of the r parts between the two requests; digest first: keep the
+     * message. 0: compute them twice. */
+    int keep;
     draco_digest_fn digest; /* needed for DRACO_REQUEST_DIGEST and DRACO_REQUEST_PROBE */
     void *digest_ctx;
-    int servers;               /* how many share the parameter vector; 0 or 1: one */
-    draco_allocator allocator; /* zero: malloc */
+    int servers;               /* that share the parameter vector; default 1 */
+    draco_allocator allocator; /* default malloc */
 } draco_worker_config;
 DRACO_API draco_status draco_worker_open(draco_worker **worker, const draco_worker_config *config);
-/* Answer one request as worker number `index`. reply: request->reply_bytes bytes; written whole or not at all
- * meaningful on error. */
+/* Reply to one request as worker number `index`. reply: request->reply_bytes bytes; what is in it after an
+ * error has no meaning. DRACO_E_CONFIG: a request that this worker was not set up for, or of another size. */
 DRACO_API draco_status draco_worker_reply(draco_worker *worker, int index, const draco_request *request,
                                           void *reply);
-/* Bytes of this worker's answer: laid out by server, each server's answer after the other. */
+/* Bytes of this worker's reply: each server's part after the other. */
 DRACO_API size_t draco_worker_reply_bytes(const draco_worker *worker, int index,
                                           const draco_request *request);
-/* receive, answer, submit until the server stops or is gone. */
+/* receive, reply, submit until the server stops or is gone. */
 DRACO_API draco_status draco_worker_run(draco_worker *worker, int index, const draco_transport *transport);
 DRACO_API void draco_worker_close(draco_worker *worker);
 
 /* ---- Server ---- */
 typedef enum draco_wait {
-    DRACO_WAIT_ALL =
-        0, /* a round ends when every worker answered or is known to be gone, or at the deadline */
-    DRACO_WAIT_ENOUGH =
-        1 /* … or as soon as it can be decoded for sure; who comes later is judged in no round */
+    /* A round ends when every worker replied or is known to be gone, or at the deadline. */
+    DRACO_WAIT_ALL = 0,
+    /* ... or as soon as it can be decoded, whoever is lying; replies that come later are not looked at. */
+    DRACO_WAIT_ENOUGH = 1
 } draco_wait;
 
 typedef struct draco_server draco_server;
 typedef struct draco_server_config {
     draco_code code;
-    const draco_rule *rule; /* NULL: decode with the code */
-    int rule_f;
+    const draco_rule *rule; /* default: decode with the code */
+    int rule_f;             /* adversaries that the rule is to withstand */
     const draco_transport *transport;
     size_t dim; /* floats of the whole parameter vector, model.dim; several servers shard it themselves */
-    double deadline; /* seconds a phase of a round may take; <= 0: none */
+    double deadline; /* seconds that one request of a round may take; default none */
     draco_wait wait;
     int digest_first; /* repetition only */
     draco_digest_fn digest;
     void *digest_ctx;
-    float abs_tol, rel_tol;   /* repetition: tolerant vote when either is > 0 */
-    const draco_seed *secret; /* NULL: fresh from the system every round, as it must be; tests set it */
-    draco_allocator allocator;
+    float abs_tol, rel_tol;    /* repetition: tolerant vote when either is > 0 */
+    const draco_seed *secret;  /* of every round, for tests; default: a new one from the system each round */
+    draco_allocator allocator; /* default malloc */
 } draco_server_config;
 
 typedef struct draco_round { /* what one round was like */
@@ -458,17 +515,18 @@ typedef struct draco_round { /* what one round was like */
     const draco_verdict *verdicts; /* n, the server's memory, valid until its next round */
     double seconds;                /* of the whole round */
     double server_seconds;         /* of the server's own work: sketches, locate, combine, rule */
-    uint64_t bytes_in;             /* bytes of answers that were taken in */
+    uint64_t bytes_in;             /* bytes of replies that were taken in */
     size_t rows_peak;              /* most messages held at once */
     char text[256];                /* why the round failed, in one line; empty otherwise */
 } draco_round;
 
 DRACO_API draco_status draco_server_open(draco_server **server, const draco_server_config *config);
-/* One round: sum[dim] = the sum of the gradients of all parts at params. On error sum is untouched. */
+/* One round: sum[dim] = the sum of the gradients of all parts at params (not the mean); of several servers each
+ * writes its shard. params and sum are whole vectors. round may be NULL. On error sum is untouched. */
 DRACO_API draco_status draco_server_round(draco_server *server, uint64_t step, const float *params,
                                           float *sum, draco_round *round);
 /* Do all workers compute the same bits? classes[i]: workers with equal numbers gave equal digests of the same
-   gradient, -1: no answer; count: how many different ones. */
+   gradient, -1: no reply; count: how many different ones. */
 DRACO_API draco_status draco_server_probe(draco_server *server, uint64_t step, const float *params,
                                           int *classes, int *count);
 /* Several servers: make a vector of dim floats whole on every one of them; nothing to do for one. */
@@ -489,7 +547,7 @@ typedef struct draco_trainer {
     float *params; /* model->dim floats, initialised by the caller */
     float *state;  /* optimizer state: state_per_parameter x parameters floats */
     float *sum;    /* model->dim floats of scratch */
-    size_t batch;
+    size_t batch;  /* samples of a whole batch, as the workers were told: sum / batch is the mean */
     uint64_t first_step, steps; /* first_step > 0 when resumed */
     uint64_t first_update;      /* updates made before, when resumed */
     draco_policy policy;
@@ -2376,7 +2434,9 @@ DRACO_API draco_status draco_floats_of(const double *values, size_t count, float
 #endif /* DRACO_IMPLEMENTED */
 #endif /* DRACO_IMPLEMENTATION */
 
-/* MIT License
+/* SPDX-License-Identifier: MIT
+ *
+ * MIT License
  *
  * Copyright (c) 2026 The Draco authors
  *
