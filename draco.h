@@ -143,7 +143,7 @@
  *     server                                                          worker i
  *     request: parameters, step                 ------------------->  for each of its parts k:
  *                                                                         samples from (seed, step, k)
- *                                                                         gradient g_k, a SUM over the samples
+ *                                                                         gradient g_k, a sum over the samples
  *                                                                         message += f_k(i) g_k
  *     reserve, chunk, ..., end per worker       <-------------------  reply: one message
  *         sketch_add: fold each chunk as it comes
@@ -180,8 +180,8 @@
  *     before it calls the optimizer. A program that calls draco_server_round itself divides itself; the layer
  *     of encoder and decoder multiplies by coding.scale.
  *
- * PARTS: structs of functions (slots), each of which begins with its own size, so that a struct filled by code
- * that was compiled with an older header works with a newer one. Optional slots may be NULL.
+ * PARTS: structs of functions (slots). Each begins with its own size, so that a struct filled by code that
+ * was compiled with an older header works with a newer one. Optional slots may be NULL.
  *
  *     draco_model      gradient(params, batch) -> sum over the batch's samples. Equal inputs must give equal
  *                      bits: that is what a vote compares. The last coordinates may be statistics (loss,
@@ -196,10 +196,10 @@
  *
  *     Sizes are in floats unless they say bytes. Parameters, sum and state are the caller's. A server and a
  *     worker allocate through config.allocator (default malloc) when they are opened, and free in close.
- *     Besides, a server allocates a message's memory when more messages are held at once than ever before, and
- *     draco_worker_run a reply's when a request asks for a longer one than ever before; both are kept. So the
- *     first rounds allocate and later ones do not. round.verdicts points into the server and is valid until
- *     its next round.
+ *     Besides, a server allocates a message's memory when more messages are held at once than ever before,
+ *     and draco_worker_run a reply's when a request asks for a longer one than ever before; both are kept.
+ *     So the first rounds allocate and later ones do not. round.verdicts points into the server and is valid
+ *     until its next round.
  *
  * THREADS
  *
@@ -228,12 +228,12 @@
  *
  * DETERMINISM
  *
- *     Samples come from draco_random, a function of (seed, step, place in the batch) alone: every holder of a
- *     part draws the same ones, and every code sees the same batch. Repetition and the prime field give the same
- *     bits whichever workers lied or were missing, whatever the transport, the threads and the order of arrival;
- *     the complex field does when the same workers replied. With DRACO_WAIT_ALL (the default) a round waits for
- *     all workers that are alive, so verdicts are the same too; with DRACO_WAIT_ENOUGH it ends as soon as the
- *     code can decode.
+ *     Samples come from draco_random, a function of (seed, step, place in the batch) alone: every holder of
+ *     a part draws the same ones, and every code sees the same batch. Repetition and the prime field give
+ *     the same bits whichever workers lied or were missing, whatever the transport, the threads and the
+ *     order of arrival; the complex field does when the same workers replied. With DRACO_WAIT_ALL (the
+ *     default) a round waits for all workers that are alive, so verdicts are the same too; with
+ *     DRACO_WAIT_ENOUGH it ends as soon as the code can decode.
  *
  * SEVERAL SERVERS
  *
@@ -244,10 +244,10 @@
  *
  * LIMITS
  *
- *     n up to DRACO_MAX_WORKERS. When s + 1 of the workers of a group of 2s + 1 agree on the same lie, or more
- *     workers than the code carries agree on another codeword, no decoder can tell: that at most s lie is an
- *     assumption, which the caller has to be sure of. Up to s are found; more that do not agree make the round
- *     fail.
+ *     n up to DRACO_MAX_WORKERS. When s + 1 of the workers of a group of 2s + 1 agree on the same lie, or
+ *     more workers than the code carries agree on another codeword, no decoder can tell: that at most s lie
+ *     is an assumption, which the caller has to be sure of. Up to s are found; more that do not agree make
+ *     the round fail.
  */
 
 /* The switches reach the two headers below. */
@@ -384,9 +384,9 @@ typedef enum draco_arrival {
     DRACO_ARRIVAL_MALFORMED = 3 /* wrong size or form */
 } draco_arrival;
 
-/* Where the server takes bytes from a transport. For one worker the calls come in order: reserve, chunk…, end.
-   chunk may run on several threads at once for different workers; reserve and end never run at the same time
-   as another reserve or end (the transport holds a lock). */
+/* Where the server takes bytes from a transport. For one worker the calls come in order: reserve, chunk, chunk,
+   ..., end. chunk may run on several threads at once for different workers; reserve and end never run at the
+   same time as another reserve or end (the transport holds a lock). */
 typedef struct draco_inbox {
     size_t size;
     void *ctx;
@@ -395,8 +395,8 @@ typedef struct draco_inbox {
     void *(*reserve)(void *ctx, int worker);
     /* Bytes [offset, offset + n) of that memory have arrived; offsets without gap or overlap. */
     void (*chunk)(void *ctx, int worker, size_t offset, size_t n);
-    /* Nothing more comes from this worker: WHOLE, ABSENT or MALFORMED. Returns DRACO_OK when the round needs no
-     * more, DRACO_MORE otherwise. Workers that are never ended are absent. */
+    /* Nothing more comes from this worker: WHOLE, ABSENT or MALFORMED. Returns DRACO_OK when the round needs
+     * no more, DRACO_MORE otherwise. Workers that are never ended are absent. */
     draco_status (*end)(void *ctx, int worker, draco_arrival arrival);
 } draco_inbox;
 
@@ -521,8 +521,8 @@ typedef struct draco_round { /* what one round was like */
 } draco_round;
 
 DRACO_API draco_status draco_server_open(draco_server **server, const draco_server_config *config);
-/* One round: sum[dim] = the sum of the gradients of all parts at params (not the mean); of several servers each
- * writes its shard. params and sum are whole vectors. round may be NULL. On error sum is untouched. */
+/* One round: sum[dim] = the sum of the gradients of all parts at params (not the mean); of several servers
+ * each writes its shard. params and sum are whole vectors. round may be NULL. On error sum is untouched. */
 DRACO_API draco_status draco_server_round(draco_server *server, uint64_t step, const float *params,
                                           float *sum, draco_round *round);
 /* Do all workers compute the same bits? classes[i]: workers with equal numbers gave equal digests of the same
@@ -726,8 +726,8 @@ static int drs_allocator_ok(const draco_allocator *a) {
     return !a->alloc == !a->release;
 }
 
-/* One block divided into pieces of 64-byte alignment. Divided twice: with base == NULL to learn the size, then for
-   good. A size that does not fit into size_t ends as SIZE_MAX, which no allocator grants. */
+/* One block divided into pieces of 64-byte alignment. Divided twice: with base == NULL to learn the size, and
+   then for good. A size that does not fit into size_t ends as SIZE_MAX, which no allocator grants. */
 typedef struct drs_arena {
     char *base;
     size_t used;
@@ -2216,7 +2216,8 @@ DRACO_API draco_status draco_coding_init(draco_coding *coding) {
     return DRACO_OK;
 }
 
-/* The one block of a handle begins with the handle itself; laid out twice: for its size, then for its pointers. */
+/* The one block of a handle begins with the handle itself. Laid out twice: for its size, then for its
+   pointers. */
 static void drs_encoder_layout(draco_encoder *e, drs_arena *a) {
     size_t rows = e->c.code.scheme == DRACO_REPETITION ? 0 : e->c.agreed_bytes ? (size_t)e->c.code.r : 1u;
     (void)drs_carve(a, 1, sizeof *e);
