@@ -32,11 +32,11 @@ typedef struct outcome {
     draco_verdict verdicts[MOST];
 } outcome;
 
-typedef struct tally {
+typedef struct outcomes {
     int decided, ambiguous, none, undecided;
-} tally;
+} outcomes;
 
-static void count(tally *t, const outcome *o, size_t n) {
+static void count(outcomes *t, const outcome *o, size_t n) {
     t->decided += o->status == DRACO_OK;
     t->ambiguous += o->status == DRACO_E_AMBIGUOUS;
     t->none += o->status == DRACO_E_NO_MAJORITY;
@@ -114,7 +114,7 @@ static outcome expected_exact(const relation *r) {
     return o;
 }
 
-/* ---- Exact vote and ballot tally ---- */
+/* ---- Exact vote and tally ---- */
 
 typedef struct letters {
     relation r;
@@ -139,7 +139,7 @@ static void random_letters(letters *v) {
 
 static void exact_votes(void **unused) {
     (void)unused;
-    tally t = {0, 0, 0, 0};
+    outcomes t = {0, 0, 0, 0};
     state = 1;
     for (int k = 0; k < VOTES; k++) {
         letters v;
@@ -183,7 +183,7 @@ static void cast_all(letters *v, outcome *got) {
 
 static void ballot_boxes(void **unused) {
     (void)unused;
-    tally t = {0, 0, 0, 0};
+    outcomes t = {0, 0, 0, 0};
     state = 2;
     for (int k = 0; k < VOTES; k++) {
         letters v;
@@ -243,7 +243,7 @@ static void random_numbers(numbers *v) {
 
 static void tolerant_votes(void **unused) {
     (void)unused;
-    tally t = {0, 0, 0, 0};
+    outcomes t = {0, 0, 0, 0};
     state = 3;
     for (int k = 0; k < VOTES; k++) {
         numbers v;
