@@ -78,9 +78,9 @@ typedef struct draco_rule_options {
     uint64_t seed; /* bucketing: of the permutation, drawn anew every step */
     /* Zeno. */
     const draco_model *model; /* needs `progress` or `evaluate` for its loss */
-    size_t batch;             /* samples of the server's batch; 0: 128 */
+    size_t batch;             /* n_r, samples of the server's batch; 0: 128 */
     size_t samples;           /* samples of one part: a row divided by it is a mean gradient; 0: 1 */
-    double gamma, rho;        /* learning rate 0: 0.1; weight of the squared norm 0: gamma / 200 */
+    double gamma, rho; /* learning rate, 0: 0.1; weight of ||u||^2, the sum of squares, 0: gamma / 200 */
 } draco_rule_options;
 
 typedef struct draco_rule_info {
@@ -614,10 +614,12 @@ static draco_status dr_rules_centred_clipping(dr_rules_rule *rule, dr_rules_view
 }
 
 /* ---- Zeno ----
-   score(u) = f_r(x) - f_r(x - gamma u) - rho ||u||^2 on a batch that the server draws itself, here from its
-   own stream of samples; the mean of the n - f rows of the highest scores (Xie, Koyejo, Gupta, ICML 2019,
-   arXiv 1805.10032). u is a row divided by options.samples, x is in->params. O(nd) and n + 1 losses of the
-   model; f < n, as far as the server's batch can be trusted to tell good from bad. */
+   score(u) = f_r(x) - f_r(x - gamma u) - rho ||u||^2 on a batch of n_r samples that the server draws itself,
+   here from its own stream of samples; the mean of the n - f rows of the highest scores (Xie, Koyejo, Gupta,
+   ICML 2019, arXiv 1805.10032, whose b is f). u is a row divided by options.samples, x is in->params. The
+   score is the paper's, with the sum of the squares; its authors' code takes their mean, so that a rho of that
+   code is to be divided by d here. O(nd) and n + 1 losses of the model; f < n, as far as the server's batch
+   can be trusted to tell good from bad. */
 static draco_status dr_rules_loss(dr_rules_rule *rule, const float *params, uint64_t step, float *gradient,
                                   double *loss) {
     const draco_model *model = rule->options.model;

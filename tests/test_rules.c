@@ -688,6 +688,31 @@ static void zeno_keeps_what_lowers_the_loss(void **state) {
     rows_free(&r);
 }
 
+/* The weight rho stands before the sum of the squares, not before their mean: 20 times as much here. A step of 1 per
+   coordinate lowers the loss more than one of 1/2, and its norm is 4 times as large. */
+static void zeno_scores_by_the_squared_norm(void **state) {
+    (void)state;
+    size_t d = 20;
+    const double rho[] = {0.01,
+                          0.5}; /* as a weight of the mean, the second would still take the large step */
+    draco_model model = {.size = sizeof model, .ctx = &d, .dim = d, .parameters = d, .evaluate = bowl};
+    float params[20];
+    for (size_t j = 0; j < d; j++) params[j] = 1;
+    for (int k = 0; k < 2; k++) {
+        draco_rule_options options = {.model = &model, .gamma = 0.1, .rho = rho[k]};
+        rows r = rows_new(2, 1, d, 0, 0);
+        for (size_t j = 0; j < d; j++) row_of(&r, 0)[j] = 1, row_of(&r, 1)[j] = 0.5f;
+        draco_rule rule;
+        assert_int_equal(draco_rule_make(&rule, "zeno", &options), DRACO_OK);
+        draco_inputs in = {r.n, r.d, r.row, &r.code, 5, params, 1};
+        assert_int_equal(rule.aggregate(rule.ctx, &in, r.sum, r.verdicts, &r.report), DRACO_OK);
+        assert_int_equal(r.verdicts[k], DRACO_AGREES);
+        assert_int_equal(r.verdicts[1 - k], DRACO_UNDECIDED);
+        draco_rule_free(&rule);
+        rows_free(&r);
+    }
+}
+
 /* ---- Distances keep small differences beside large rows ---- */
 static void distances_do_not_cancel(void **state) {
     (void)state;
@@ -721,6 +746,7 @@ int main(void) {
         cmocka_unit_test(buckets_are_means),
         cmocka_unit_test(detox_votes_first),
         cmocka_unit_test(zeno_keeps_what_lowers_the_loss),
+        cmocka_unit_test(zeno_scores_by_the_squared_norm),
         cmocka_unit_test(distances_do_not_cancel),
     };
     return cmocka_run_group_tests_name("rules", tests, NULL, NULL);

@@ -169,6 +169,8 @@ static int train_open_rule(train_run *run) {
     options.model = &run->setup.model;
     options.samples = ((size_t)o->batch + (size_t)run->setup.code.parts - 1) / (size_t)run->setup.code.parts;
     options.gamma = o->lr;
+    options.rho = o->zeno_rho;
+    options.batch = (size_t)o->zeno_batch;
     options.tolerance = o->rule_tolerance;
     options.streaming = o->rule_streaming;
     if (draco_rule_make(&run->rule, o->rule, &options) < 0) {

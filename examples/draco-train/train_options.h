@@ -22,7 +22,8 @@ typedef struct train_options {
     long train_samples, test_samples;
     const char *code, *field, *support, *rule;
     long workers, adversaries, stragglers, rule_f;
-    double rule_tolerance;
+    double rule_tolerance, zeno_rho;
+    long zeno_batch;
     int rule_streaming, digest_first;
     double tolerance, relative_tolerance;
     const char *attack, *who;
@@ -133,7 +134,7 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
         {"l2", TRAIN_REAL, &o->l2, 0, 1e6, NULL, "L2",
          "softmax, logistic, svm, linear: weight of the L2 term"},
         {"word2vec", TRAIN_TEXT, &o->word2vec, 0, 0, NULL, "FILE",
-         "textcnn: read initial word vectors from this word2vec file"},
+         "textcnn: read initial word vectors from this word2vec file, binary or text"},
 
         {"Code or aggregation rule", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
         {"workers", TRAIN_LONG, &o->workers, 1, DRACO_MAX_WORKERS, NULL, "N", "number of workers n"},
@@ -161,6 +162,10 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
          "geometric median: stop when a step is below EPS times the spread; default 1e-5"},
         {"rule-streaming", TRAIN_FLAG, &o->rule_streaming, 0, 0, NULL, NULL,
          "geometric median: read the messages in every iteration, as the classical method does"},
+        {"zeno-rho", TRAIN_REAL, &o->zeno_rho, 0, 1e30, NULL, "RHO",
+         "zeno: weight of the squared norm of a gradient in its score; default learning rate / 200"},
+        {"zeno-batch", TRAIN_LONG, &o->zeno_batch, 0, 1000000, NULL, "N",
+         "zeno: samples of the server's own batch, n_r in the paper; default 128"},
 
         {"Simulated attack", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
         {"attack", TRAIN_TEXT, &o->attack, 0, 0, NULL, "NAME",

@@ -82,6 +82,8 @@ static int train_load_data(const train_options *o, train_setup *s) {
         return 2;
     }
     s->has_data = 1;
+    if (s->train.encoding && strcmp(o->progress, "none") != 0)
+        printf("%s: text read as %s\n", s->data_name, s->train.encoding);
     if (o->test_samples > 0 && s->test.samples > (size_t)o->test_samples)
         s->test.samples = (size_t)o->test_samples;
     return 0;
