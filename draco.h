@@ -1905,7 +1905,7 @@ static void drs_begin_round(draco_server *s) {
 
 static void drs_end_round(draco_server *s, draco_status status, double seconds) {
     draco_report *report = &s->out.report;
-    int count[DRACO_MALFORMED + 1] = {0, 0, 0, 0, 0}, i;
+    int i;
     s->out.status = status;
     s->out.seconds = seconds;
     s->out.server_seconds = seconds - s->waited;
@@ -1913,13 +1913,8 @@ static void drs_end_round(draco_server *s, draco_status status, double seconds) 
     for (i = 0; i < s->n; i++) {
         s->out.server_seconds += s->busy[i];
         report->present += s->arrival[i] == DRACO_ARRIVAL_WHOLE;
-        count[s->verdicts[i]]++;
     }
-    report->undecided = count[DRACO_UNDECIDED];
-    report->agreed = count[DRACO_AGREES];
-    report->blamed = count[DRACO_BLAMED];
-    report->absent = count[DRACO_ABSENT];
-    report->malformed = count[DRACO_MALFORMED];
+    draco_report_count(s->verdicts, s->n, report);
     if (status < 0 && !s->out.text[0])
         (void)snprintf(s->out.text, sizeof s->out.text, "%s (%d present, %d absent, %d malformed)",
                        draco_status_text(status), report->present, report->absent, report->malformed);
@@ -2389,14 +2384,9 @@ static void drs_decoder_join(draco_decoder *d, draco_report *report) {
     int i;
     for (i = 0; i < d->c.code.n; i++) {
         draco_verdict was = d->verdicts[i], now = d->early[i];
-        if (now == was || (now != DRACO_BLAMED && (now != DRACO_MALFORMED || was != DRACO_AGREES))) continue;
-        d->verdicts[i] = now;
-        report->blamed += now == DRACO_BLAMED;
-        report->malformed += (now == DRACO_MALFORMED) - (was == DRACO_MALFORMED);
-        report->agreed -= was == DRACO_AGREES;
-        report->absent -= was == DRACO_ABSENT;
-        report->undecided -= was == DRACO_UNDECIDED;
+        if (now == DRACO_BLAMED || (now == DRACO_MALFORMED && was == DRACO_AGREES)) d->verdicts[i] = now;
     }
+    draco_report_count(d->verdicts, d->c.code.n, report);
 }
 
 DRACO_API draco_status draco_decoder_decode(draco_decoder *d, const void *messages, float *sum,

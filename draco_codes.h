@@ -304,6 +304,8 @@ typedef struct draco_report {
     double error; /* complex: rounding error of the sum to expect, relative to it, when the gradients of the
                         parts are unlike and of one size */
 } draco_report;
+/* Counts n verdicts: agreed, blamed, absent, malformed, undecided. The other members stay as they are. */
+DRACO_CODES_API void draco_report_count(const draco_verdict *verdicts, int n, draco_report *report);
 
 /* ---- Server ---- */
 
@@ -489,18 +491,23 @@ static int drc_used(const double *weights, int worker) {
     return weights[2 * worker] != 0 || weights[2 * worker + 1] != 0;
 }
 
-static void drc_count(const draco_code *code, const draco_verdict *verdicts, draco_report *report) {
+DRACO_CODES_API void draco_report_count(const draco_verdict *verdicts, int n, draco_report *report) {
     int i;
-    memset(report, 0, sizeof *report);
-    report->group = -1;
-    report->gain = 1;
-    for (i = 0; i < code->n; i++) {
+    report->agreed = report->blamed = report->absent = report->malformed = report->undecided = 0;
+    for (i = 0; i < n; i++) {
         report->agreed += verdicts[i] == DRACO_AGREES;
         report->blamed += verdicts[i] == DRACO_BLAMED;
         report->absent += verdicts[i] == DRACO_ABSENT;
         report->malformed += verdicts[i] == DRACO_MALFORMED;
         report->undecided += verdicts[i] == DRACO_UNDECIDED;
     }
+}
+
+static void drc_count(const draco_code *code, const draco_verdict *verdicts, draco_report *report) {
+    memset(report, 0, sizeof *report);
+    report->group = -1;
+    report->gain = 1;
+    draco_report_count(verdicts, code->n, report);
     report->present = code->n - report->absent - report->malformed;
     report->spare = 2 * code->s + code->t - 2 * report->blamed - report->absent - report->malformed;
 }

@@ -885,13 +885,7 @@ static draco_status dr_rules_check(const dr_rules_rule *rule, int n, int f, cons
 static void dr_rules_count(const draco_verdict *verdicts, int n, draco_report *report) {
     memset(report, 0, sizeof *report);
     report->group = -1;
-    for (int i = 0; i < n; i++) {
-        report->agreed += verdicts[i] == DRACO_AGREES;
-        report->blamed += verdicts[i] == DRACO_BLAMED;
-        report->absent += verdicts[i] == DRACO_ABSENT;
-        report->malformed += verdicts[i] == DRACO_MALFORMED;
-        report->undecided += verdicts[i] == DRACO_UNDECIDED;
-    }
+    draco_report_count(verdicts, n, report);
     report->present = n - report->absent - report->malformed;
 }
 
