@@ -70,7 +70,7 @@ SCRIPTS  := $(wildcard tests/test_*.sh)
 
 .PHONY: all programs demo check check-fresh test bench paper fuzz play deps check-all format check-format debug coverage analyze clean FORCE
 
-all: $(BUILD)/draco-train $(EXAMPLES)
+all: $(EXAMPLES) $(BUILD)/draco-train
 
 programs: all $(TESTS) $(PEERS) $(FUZZERS) $(BENCHES)
 
