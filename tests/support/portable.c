@@ -67,7 +67,7 @@ static void agree(const draco_code *code, uint8_t *agreed) {
     const uint8_t *seen[N];
     draco_verdict verdicts[N];
     draco_report report;
-    void *work = reserve(draco_exponents_work_bytes(code, D));
+    draco_work *work = (draco_work *)reserve(draco_exponents_work_bytes(code, D));
     int i, l;
     for (i = 0; i < N; i++) {
         reports[i] = (uint8_t *)reserve((size_t)draco_code_load(code, i) * bytes);
@@ -86,7 +86,6 @@ static uint64_t encode(const draco_code *code, const uint8_t *agreed, void **mes
     size_t bytes = draco_message_bytes(code, D), j;
     uint64_t digest = digest_start();
     int i, l;
-    uint32_t word;
     for (i = 0; i < N; i++) {
         messages[i] = reserve(bytes);
         if (draco_encode_begin(code, D, messages[i]) < 0) exit(1);
@@ -95,8 +94,9 @@ static uint64_t encode(const draco_code *code, const uint8_t *agreed, void **mes
             if (draco_encode_add(code, i, k, gradient[k], D, agreed, messages[i]) < 0) exit(1);
         }
         for (j = 0; j < bytes / 4; j++) {
-            memcpy(&word, (const char *)messages[i] + 4 * j, 4);
-            digest = digest_add(digest, word);
+            const uint8_t *b = (const uint8_t *)messages[i] + 4 * j; /* little-endian by definition */
+            digest =
+                digest_add(digest, b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24);
         }
     }
     return digest;
@@ -119,7 +119,7 @@ static void run(const char *name, draco_scheme scheme, draco_field field, int ex
     const void *seen[N];
     uint8_t agreed[64];
     uint64_t digest;
-    void *work;
+    draco_work *work;
     int i;
     memset(&code, 0, sizeof code), memset(&seed, 7, sizeof seed), memset(agreed, 0, sizeof agreed);
     code.n = N, code.s = 2, code.scheme = scheme, code.field = field;
@@ -130,7 +130,7 @@ static void run(const char *name, draco_scheme scheme, draco_field field, int ex
     memset(messages[3], 0x41, draco_message_bytes(&code, D));
     memcpy((char *)messages[9] + 400, "a lie", 4);
     for (i = 0; i < N; i++) seen[i] = messages[i];
-    work = reserve(draco_decode_work_bytes(&code));
+    work = (draco_work *)reserve(draco_decode_work_bytes(&code));
     if (draco_decode(&code, &seed, seen, D, agreed, work, sum, verdicts, &report) < 0) exit(1);
     if (exact && memcmp(sum, expected, sizeof sum) != 0) exit(1);
     if (!near_expected()) exit(1);
