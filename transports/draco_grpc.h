@@ -21,20 +21,20 @@
  *     int main(void) {
  *         draco_grpc_server_config listen = {.address = "127.0.0.1:0", .workers = 1};
  *         draco_transport server, worker;
- *         char address[32], answer[6] = "";
+ *         char address[32], reply[6] = "";
  *         if (draco_grpc_server_open(&server, &listen, NULL, 0)) return 1;
  *         snprintf(address, sizeof address, "127.0.0.1:%d", draco_grpc_port(&server));
  *         draco_grpc_worker_config call = {.address = address, .index = 0};
  *         if (draco_grpc_worker_open(&worker, &call, NULL, 0)) return 1;
  *         draco_request asked, ask = {.kind = DRACO_REQUEST_MESSAGE, .round = 1, .extra = "hello"};
  *         ask.extra_bytes = ask.reply_bytes = 6;
- *         draco_inbox inbox = {sizeof inbox, answer, reserve, chunk, end};
+ *         draco_inbox inbox = {sizeof inbox, reply, reserve, chunk, end};
  *         if (server.broadcast(server.ctx, &ask) || worker.receive(worker.ctx, &asked)) return 1;
  *         if (worker.submit(worker.ctx, &asked, asked.extra, 6)) return 1;
  *         if (server.collect(server.ctx, &ask, 5, &inbox)) return 1;
  *         server.close(server.ctx);
  *         worker.close(worker.ctx);
- *         return strcmp(answer, "hello");
+ *         return strcmp(reply, "hello");
  *     }
  * end of program
  *
@@ -53,14 +53,14 @@
  *              gRPC's queue itself, at other times a thread of the transport does. Servers of one process
  *              share gRPC's poller, so each may do the other's work: one process per server is faster.
  *   Rows       The inbox is called from inside collect and fetch, on the caller's thread; no row is touched
- *              at any other time. A worker that reconnects during a round sends its answer from the start;
+ *              at any other time. A worker that reconnects during a round sends its reply from the start;
  *              what had come before stays and the rest is appended.
  *   Snapshots  broadcast copies the request once, into chunks that all workers' sends share. A chunk is free
  *              again when the last send lets go of it, so a worker that hangs holds back one chunk, not a
  *              model.
  *   Absent     A worker without a connection is awaited limits.start_seconds after the server opened, and
  *              limits.rejoin_seconds after it was lost; after that it is absent at once.
- *   Late       Answers name their round; an old round's are read and dropped. A worker that sends more than
+ *   Late       Replies carry their round; an old round's are read and dropped. A worker that sends more than
  *              it was asked for (an eighth and 64 KiB let pass) is cut off.
  *   Memory     Per worker one chunk in hand, one on the way, and the HTTP/2 windows (about 1 MiB). Flow
  *              control holds back the rest. A guard watches the bytes that each TCP connection brings in
@@ -108,14 +108,14 @@ typedef struct draco_grpc_tls {
 
 /* Zero: the default. Seconds below zero: without end. */
 typedef struct draco_grpc_limits {
-    size_t message_bytes;     /* longest request or answer: 4 GiB */
-    size_t chunk_bytes;       /* longest payload of one frame: 1 MiB */
-    int connections;          /* server: sockets at once, workers included: workers + 64 */
-    double join_seconds;      /* server: from connecting to a valid HELLO: 5 */
-    double start_seconds;     /* server: to wait for all workers before the first round: 30 */
-    double rejoin_seconds;    /* server: to wait in a round for a worker that was lost: 2 */
-    double give_up_seconds;   /* worker: to look for a server that is away: 120 */
-    double keepalive_seconds; /* both: between pings; half of it again and the peer is dead: 10 */
+    size_t message_bytes;     /* longest request or reply, default 4 GiB */
+    size_t chunk_bytes;       /* longest payload of one frame, default 1 MiB */
+    int connections;          /* server: sockets at once, workers included, default workers + 64 */
+    double join_seconds;      /* server: from connecting to a valid HELLO, default 5 */
+    double start_seconds;     /* server: to wait for all workers before the first round, default 30 */
+    double rejoin_seconds;    /* server: to wait in a round for a worker that was lost, default 2 */
+    double give_up_seconds;   /* worker: to look for a server that is away, default 120 */
+    double keepalive_seconds; /* both: between pings; half of it again and the peer is dead, default 10 */
 } draco_grpc_limits;
 
 /* One line of what happened: who joined, was lost, was refused and why. Called from any thread, not at once.

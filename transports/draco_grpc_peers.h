@@ -64,29 +64,29 @@ static drg_chunk *drg_chunk_take(drg_pool *pool) {
 }
 
 /* A request cut into frames, shared by all workers it goes to. */
-typedef struct drg_post {
+typedef struct drg_outgoing {
     int refs; /* under the server's mutex */
     int has_params;
     uint64_t round, reply;
     size_t frames;
     grpc_slice *slices; /* frames x (header, payload) */
-} drg_post;
+} drg_outgoing;
 
-static void drg_post_free(drg_post *post) {
-    for (size_t i = 0; i < 2 * post->frames; i++) grpc_slice_unref(post->slices[i]);
-    free(post->slices);
-    free(post);
+static void drg_outgoing_free(drg_outgoing *outgoing) {
+    for (size_t i = 0; i < 2 * outgoing->frames; i++) grpc_slice_unref(outgoing->slices[i]);
+    free(outgoing->slices);
+    free(outgoing);
 }
 
-static void drg_post_drop(drg_post **post) {
-    if (*post && --(*post)->refs == 0) drg_post_free(*post);
-    *post = NULL;
+static void drg_outgoing_drop(drg_outgoing **outgoing) {
+    if (*outgoing && --(*outgoing)->refs == 0) drg_outgoing_free(*outgoing);
+    *outgoing = NULL;
 }
 
-static void drg_post_set(drg_post **place, drg_post *post) {
-    if (post) post->refs++;
-    drg_post_drop(place);
-    *place = post;
+static void drg_outgoing_set(drg_outgoing **place, drg_outgoing *outgoing) {
+    if (outgoing) outgoing->refs++;
+    drg_outgoing_drop(place);
+    *place = outgoing;
 }
 
 /* Bytes [offset, offset + n) of a followed by b. */
@@ -98,25 +98,25 @@ static void drg_gather(unsigned char *out, size_t offset, size_t n, const void *
 }
 
 /* frame: all but offset, total and payload. */
-static drg_post *drg_post_new(drg_pool *pool, draco_grpc_frame frame, const void *a, size_t a_bytes,
-                              const void *b, size_t b_bytes) {
+static drg_outgoing *drg_outgoing_new(drg_pool *pool, draco_grpc_frame frame, const void *a, size_t a_bytes,
+                                      const void *b, size_t b_bytes) {
     const size_t total = a_bytes + b_bytes, chunk_bytes = pool->chunk_bytes;
     const size_t frames = total ? (total + chunk_bytes - 1) / chunk_bytes : 1;
-    drg_post *post = (drg_post *)calloc(1, sizeof *post);
-    if (post) post->slices = (grpc_slice *)calloc(2 * frames, sizeof *post->slices);
-    if (!post || !post->slices) {
-        free(post);
+    drg_outgoing *outgoing = (drg_outgoing *)calloc(1, sizeof *outgoing);
+    if (outgoing) outgoing->slices = (grpc_slice *)calloc(2 * frames, sizeof *outgoing->slices);
+    if (!outgoing || !outgoing->slices) {
+        free(outgoing);
         return NULL;
     }
-    post->refs = 1;
-    post->has_params = frame.params > 0;
-    post->round = frame.round;
-    post->reply = frame.reply;
+    outgoing->refs = 1;
+    outgoing->has_params = frame.params > 0;
+    outgoing->round = frame.round;
+    outgoing->reply = frame.reply;
     frame.total = total;
     for (size_t i = 0; i < frames; i++) {
         drg_chunk *chunk = drg_chunk_take(pool);
         if (!chunk) {
-            drg_post_free(post);
+            drg_outgoing_free(outgoing);
             return NULL;
         }
         frame.offset = i * chunk_bytes;
@@ -125,12 +125,12 @@ static drg_post *drg_post_new(drg_pool *pool, draco_grpc_frame frame, const void
         drg_gather(chunk->bytes, (size_t)frame.offset, frame.payload_bytes, a, a_bytes, b);
         uint8_t head[DRACO_GRPC_HEADER];
         const size_t n = draco_grpc_frame_encode(&frame, head);
-        post->slices[2 * i] = grpc_slice_from_copied_buffer((const char *)head, n);
-        post->slices[2 * i + 1] =
+        outgoing->slices[2 * i] = grpc_slice_from_copied_buffer((const char *)head, n);
+        outgoing->slices[2 * i + 1] =
             grpc_slice_new_with_user_data(chunk->bytes, frame.payload_bytes, drg_chunk_home, chunk);
-        post->frames++;
+        outgoing->frames++;
     }
-    return post;
+    return outgoing;
 }
 
 /* ---- Server: connections ---- */
@@ -159,20 +159,20 @@ struct drg_conn {
     int cancelled; /* written by gRPC */
     grpc_byte_buffer *incoming;
     drg_conn *next, *next_ready;
-    /* Sending: frame out_frame of post out is next or under way. */
+    /* Sending: frame out_frame of out is next or under way. */
     int sending, welcomed;
-    drg_post *out;
+    drg_outgoing *out;
     size_t out_frame;
     uint64_t params_sent, sent; /* 1 + the newest round sent whole, 0 none */
     /* What it may still send, and what it did. */
     uint64_t credit, allowance, bytes_in, bytes_out;
-    uint64_t cursor_round, cursor; /* bytes of this round's answer that came on this connection */
+    uint64_t cursor_round, cursor; /* bytes of this round's reply that came on this connection */
 };
 
 typedef struct drg_slot {
-    drg_conn *conn;          /* who holds it now, or NULL */
-    double lost_at;          /* -HUGE_VAL: never joined */
-    drg_post *params, *want; /* the newest request with parameters, and the newest of all */
+    drg_conn *conn;              /* who holds it now, or NULL */
+    double lost_at;              /* -HUGE_VAL: never joined */
+    drg_outgoing *params, *want; /* the newest request with parameters, and the newest of all */
     /* The round being collected; touched by the collecting thread only. */
     unsigned char *row;
     size_t received;
@@ -216,7 +216,7 @@ struct drg_server {
     drg_slot *slots;
     drg_conn *conns;
     drg_conn *ready, **ready_end; /* connections with a message for collect */
-    drg_post *welcome;
+    drg_outgoing *welcome;
     drg_socket *sockets; /* the guard's own */
     int socket_count;
     draco_transport hub;       /* between servers */
@@ -239,7 +239,7 @@ static void drg_release(drg_conn *c) {
         drg_conn **at = &s->conns;
         while (*at != c) at = &(*at)->next;
         *at = c->next;
-        drg_post_drop(&c->out);
+        drg_outgoing_drop(&c->out);
         for (int i = 0; i < s->socket_count; i++)
             if (s->sockets[i].conn == c) s->sockets[i].conn = NULL;
         pthread_cond_broadcast(&s->changed);
@@ -325,8 +325,8 @@ static void drg_refuse(drg_conn *c, grpc_status_code code, const char *format, .
     drg_dismiss(c, code, why);
 }
 
-/* Which post goes on, under the mutex: the welcome, then the newest parameters, then the newest request. */
-static drg_post *drg_next_post(drg_conn *c) {
+/* What is sent next, under the mutex: the welcome, then the newest parameters, then the newest request. */
+static drg_outgoing *drg_next_outgoing(drg_conn *c) {
     const drg_slot *slot = &c->server->slots[c->slot];
     if (!c->welcomed) return c->server->welcome;
     if (slot->params && slot->params->round >= c->params_sent) return slot->params;
@@ -335,7 +335,7 @@ static drg_post *drg_next_post(drg_conn *c) {
 }
 
 static void drg_frame_sent(drg_conn *c) { /* under the mutex */
-    drg_post *out = c->out;
+    drg_outgoing *out = c->out;
     if (!out || ++c->out_frame < out->frames) return;
     if (out == c->server->welcome)
         c->welcomed = 1;
@@ -344,24 +344,24 @@ static void drg_frame_sent(drg_conn *c) { /* under the mutex */
         if (out->round + 1 > c->sent) c->sent = out->round + 1;
         pthread_cond_broadcast(&c->server->changed);
     }
-    drg_post_drop(&c->out);
+    drg_outgoing_drop(&c->out);
 }
 
 /* Send the next frame, if there is one and none is under way. */
 static void drg_pump(drg_conn *c) {
     drg_server *s = c->server;
     pthread_mutex_lock(&s->mutex);
-    drg_post *next = NULL;
+    drg_outgoing *next = NULL;
     if (!c->sending && !c->gone && !c->leaving && c->slot >= 0 && s->slots[c->slot].conn == c)
-        next = drg_next_post(c);
+        next = drg_next_outgoing(c);
     if (!next) {
         pthread_mutex_unlock(&s->mutex);
         return;
     }
     if (next != c->out) { /* something newer: what was left of the old is not worth sending */
-        drg_post_set(&c->out, next);
+        drg_outgoing_set(&c->out, next);
         c->out_frame = 0;
-        /* Four answers' worth may pile up, frames and their headers counted. */
+        /* Four replies' worth may pile up, frames and their headers counted. */
         const uint64_t allowance = next->reply + next->reply / 8 + 65536;
         if (allowance > c->allowance) c->allowance = allowance;
         c->credit += allowance;
@@ -440,7 +440,7 @@ static void drg_hello(drg_conn *c, grpc_byte_buffer *buffer) {
         snprintf(why, sizeof why, "no memory");
     } else if (f.version != DRACO_GRPC_WIRE) {
         code = GRPC_STATUS_INVALID_ARGUMENT;
-        snprintf(why, sizeof why, "it speaks version %u of the contract, this server version %u", f.version,
+        snprintf(why, sizeof why, "it uses version %u of the contract, this server version %u", f.version,
                  DRACO_GRPC_WIRE);
     } else if (f.worker >= (uint32_t)s->workers) {
         code = GRPC_STATUS_INVALID_ARGUMENT;

@@ -276,21 +276,21 @@ static draco_status drg_send(drg_server *s, const draco_request *request, const 
         pthread_mutex_lock(&s->mutex);
         for (int i = 0; i < s->workers; i++) {
             if (whom && !whom[i]) continue;
-            drg_post_drop(&s->slots[i].want);
-            drg_post_drop(&s->slots[i].params);
+            drg_outgoing_drop(&s->slots[i].want);
+            drg_outgoing_drop(&s->slots[i].params);
         }
         pthread_mutex_unlock(&s->mutex);
     }
-    drg_post *post = drg_post_new(s->pool, f, request->params, params_bytes, request->extra,
-                                  request->extra ? request->extra_bytes : 0);
-    if (!post) return DRACO_E_MEMORY;
+    drg_outgoing *outgoing = drg_outgoing_new(s->pool, f, request->params, params_bytes, request->extra,
+                                              request->extra ? request->extra_bytes : 0);
+    if (!outgoing) return DRACO_E_MEMORY;
     pthread_mutex_lock(&s->mutex);
     for (int i = 0; i < s->workers; i++) {
         if (whom && !whom[i]) continue;
-        drg_post_set(&s->slots[i].want, post);
-        if (params_bytes) drg_post_set(&s->slots[i].params, post);
+        drg_outgoing_set(&s->slots[i].want, outgoing);
+        if (params_bytes) drg_outgoing_set(&s->slots[i].params, outgoing);
     }
-    drg_post_drop(&post);
+    drg_outgoing_drop(&outgoing);
     pthread_mutex_unlock(&s->mutex);
     drg_pump_all(s);
     return DRACO_OK;
@@ -351,7 +351,7 @@ static int drg_take(drg_round *r, drg_conn *c, const draco_grpc_frame *f, grpc_b
             return 1;
         }
     }
-    /* After a reconnection the answer comes from its start again; what is there stays. */
+    /* After a reconnection the reply comes from its start again; what is there stays. */
     if (c->cursor > slot->received) {
         const size_t skip = (size_t)(slot->received - f->offset), n = (size_t)c->cursor - slot->received;
         drg_copy(buffer, f->payload_at + skip, slot->row + slot->received, n);
@@ -375,7 +375,7 @@ static void drg_read(drg_round *r, drg_conn *c, grpc_byte_buffer *buffer) {
         drg_refuse(c, GRPC_STATUS_INVALID_ARGUMENT, "%s", wrong);
         return;
     }
-    if (slot->ended || f.round < r->request->round) return; /* late, or more than one answer */
+    if (slot->ended || f.round < r->request->round) return; /* late, or more than one reply */
     if (!drg_take(r, c, &f, buffer)) {
         drg_say(&r->s->journal,
                 "%s %d (%s) answers round %llu with %llu bytes of step %llu: %zu of step %llu were asked for",
@@ -481,15 +481,15 @@ static void drg_farewell(drg_server *s) {
     f.code = s->code_id;
     f.request = DRACO_REQUEST_STOP;
     f.round = UINT64_MAX - 1;
-    drg_post *stop = drg_post_new(s->pool, f, NULL, 0, NULL, 0);
+    drg_outgoing *stop = drg_outgoing_new(s->pool, f, NULL, 0, NULL, 0);
     if (!stop) return;
     pthread_mutex_lock(&s->mutex);
     s->closing = 1;
     for (int i = 0; i < s->workers; i++) {
-        drg_post_drop(&s->slots[i].params);
-        drg_post_set(&s->slots[i].want, stop);
+        drg_outgoing_drop(&s->slots[i].params);
+        drg_outgoing_set(&s->slots[i].want, stop);
     }
-    drg_post_drop(&stop);
+    drg_outgoing_drop(&stop);
     pthread_mutex_unlock(&s->mutex);
     drg_pump_all(s);
     const double until = drg_now() + 1;
@@ -500,7 +500,7 @@ static void drg_farewell(drg_server *s) {
             waiting += s->slots[i].conn && s->slots[i].conn->sent != f.round + 1;
         if (waiting) drg_wait(&s->changed, &s->mutex, until);
     }
-    for (drg_conn *c; (c = drg_pop(s));) { /* answers that nobody waits for */
+    for (drg_conn *c; (c = drg_pop(s));) { /* replies that nobody waits for */
         pthread_mutex_unlock(&s->mutex);
         drg_release(c);
         pthread_mutex_lock(&s->mutex);
@@ -552,10 +552,10 @@ static void drg_server_free(drg_server *s) {
     drg_queue_end(s->accept_queue, NULL);
     drg_queue_end(s->queue, s->threads ? &s->io : NULL);
     for (int i = 0; s->slots && i < s->workers; i++) {
-        drg_post_drop(&s->slots[i].params);
-        drg_post_drop(&s->slots[i].want);
+        drg_outgoing_drop(&s->slots[i].params);
+        drg_outgoing_drop(&s->slots[i].want);
     }
-    drg_post_drop(&s->welcome);
+    drg_outgoing_drop(&s->welcome);
     grpc_shutdown_blocking();
     if (s->pool) drg_pool_leave(s->pool);
     pthread_cond_destroy(&s->changed);
@@ -689,7 +689,7 @@ static draco_status drg_server_new(drg_server **server, const draco_grpc_server_
         atomic_init(&s->pool->users, 1);
         s->pool->chunk_bytes = limits.chunk_bytes;
         if (s->configuration && strlen(s->configuration) <= limits.chunk_bytes)
-            s->welcome = drg_post_new(s->pool, f, s->configuration, strlen(s->configuration), NULL, 0);
+            s->welcome = drg_outgoing_new(s->pool, f, s->configuration, strlen(s->configuration), NULL, 0);
     }
     if (!s->slots || !s->sockets || !s->welcome)
         status = drg_fail(why, capacity, DRACO_E_MEMORY, "no memory for %d workers", s->workers);
@@ -718,7 +718,7 @@ static draco_status drg_server_new(drg_server **server, const draco_grpc_server_
 typedef struct drg_hub_rows {
     unsigned char *all;
     size_t bytes;
-    int whole; /* answers that came whole */
+    int whole; /* replies that came whole */
 } drg_hub_rows;
 
 static void *drg_hub_reserve(void *ctx, int worker) {
@@ -761,7 +761,7 @@ static draco_status drg_exchange_as_hub(drg_server *s, const void *mine, size_t 
     r.extra = all;
     r.extra_bytes = bytes * (size_t)(hub->workers + 1);
     rows.whole = 0;
-    status = hub->broadcast(hub->ctx, &r); /* the empty answers say that it came */
+    status = hub->broadcast(hub->ctx, &r); /* the empty replies say that it came */
     if (!status) status = hub->collect(hub->ctx, &r, s->limits.give_up_seconds, &inbox);
     if (!status && rows.whole < hub->workers) status = DRACO_E_TRANSPORT;
     return status == DRACO_MORE ? DRACO_E_TIMEOUT : status;

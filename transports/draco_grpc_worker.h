@@ -10,6 +10,7 @@
 #define DRACO_GRPC_WORKER_PART
 
 #include "draco_grpc_peers.h" /* the log */
+#include "draco_share.h"
 
 /* ---- Worker ---- */
 
@@ -50,9 +51,9 @@ typedef struct drg_link {
     /* The request that the caller works on. */
     draco_request taken;
     uint64_t taken_epoch;
-    int sending, answering; /* answering: 1 an answer is there, 2 it has begun to go out */
+    int sending, replying; /* replying: 1 a reply is there, 2 it has begun to go out */
     const unsigned char *reply;
-    size_t share, sent; /* bytes of the answer that are this server's; bytes sent */
+    size_t share, sent; /* bytes of the reply that are this server's; bytes sent */
 } drg_link;
 
 struct drg_worker {
@@ -69,9 +70,8 @@ struct drg_worker {
     pthread_cond_t changed;
     draco_status fatal;
     drg_link *link;
-    int asker;            /* whose request the caller works on: a link's, -1 that of all */
-    void *whole, *extras; /* several servers: what they sent, one after the other */
-    size_t whole_capacity, extras_capacity;
+    int asker;                         /* whose request the caller works on: a link's, -1 that of all */
+    draco_share_memory params, extras; /* several servers: what they sent, one after the other */
     /* Slices of the caller's reply that gRPC still holds. Its own mutex: gRPC lets go from inside any call.
      */
     pthread_mutex_t slice_mutex;
@@ -204,7 +204,7 @@ static int drg_build(drg_link *l, const draco_grpc_frame *f) {
         pthread_mutex_lock(&w->mutex);
         drg_flush(l);
         l->newest = r.round;
-        pthread_cond_broadcast(&w->changed); /* an answer that is going out to an older one ends here */
+        pthread_cond_broadcast(&w->changed); /* a reply that is going out to an older one ends here */
         const int spare = !l->held;
         pthread_mutex_unlock(&w->mutex);
         if (l->capacity[spare] < r.params_count) {
@@ -366,11 +366,11 @@ static void drg_slice_done(void *arg) {
     pthread_mutex_unlock(&w->slice_mutex);
 }
 
-/* Does this link still want bytes of the answer? An answer to a server that is gone, or that has begun to send newer
+/* Does this link still want bytes of the reply? A reply to a server that is gone, or that has begun to send newer
    parameters, is dropped. Under the mutex. */
 static int drg_link_wants_reply(const drg_link *l) {
-    return l->answering && l->joined && !l->ending && l->epoch == l->taken_epoch && !l->stopped &&
-           l->newest <= l->taken.round && (l->answering == 1 || l->sent < l->share);
+    return l->replying && l->joined && !l->ending && l->epoch == l->taken_epoch && !l->stopped &&
+           l->newest <= l->taken.round && (l->replying == 1 || l->sent < l->share);
 }
 
 /* Send the next frame of this link's share, if it wants one and none is under way. Frame after frame: submit sends
@@ -396,7 +396,7 @@ static void drg_pump_reply(drg_link *l) {
     f.offset = l->sent;
     f.payload_bytes = l->share - l->sent < l->chunk ? l->share - l->sent : l->chunk;
     l->sent += f.payload_bytes;
-    l->answering = 2; /* begun */
+    l->replying = 2; /* begun */
     l->sending = 1;
     l->pending++;
     pthread_mutex_unlock(&w->mutex);
@@ -416,7 +416,7 @@ static void drg_pump_reply(drg_link *l) {
     op.data.send_message.send_message = buffer;
     if (grpc_call_start_batch(l->call, &op, 1, &l->tags[DRG_SEND], NULL) != GRPC_CALL_OK) {
         pthread_mutex_lock(&w->mutex);
-        l->sending = l->answering = 0;
+        l->sending = l->replying = 0;
         pthread_mutex_unlock(&w->mutex);
         drg_link_release(l);
     }
@@ -424,7 +424,7 @@ static void drg_pump_reply(drg_link *l) {
     for (int i = 0; i < 2; i++) grpc_slice_unref(slices[i]);
 }
 
-static int drg_answering(const drg_worker *w) { /* under the mutex */
+static int drg_replying(const drg_worker *w) { /* under the mutex */
     for (int i = 0; i < w->links; i++)
         if (w->link[i].sending || drg_link_wants_reply(&w->link[i])) return 1;
     return 0;
@@ -445,7 +445,7 @@ static void *drg_worker_main(void *arg) {
         if (tag->event == DRG_SEND) {
             pthread_mutex_lock(&w->mutex);
             l->sending = 0;
-            if (!drg_answering(w)) pthread_cond_broadcast(&w->changed);
+            if (!drg_replying(w)) pthread_cond_broadcast(&w->changed);
             pthread_mutex_unlock(&w->mutex);
             if (e.success) drg_pump_reply(l);
         }
@@ -482,49 +482,13 @@ static void drg_take_request(drg_link *l) { /* under the mutex */
     if (l->taken.params) l->held = !l->held;
 }
 
-/* Several servers' parts one after the other in memory that grows as needed. */
-static void *drg_join_parts(const drg_worker *w, int extra, void **memory, size_t *capacity, size_t bytes) {
-    if (*capacity < bytes) {
-        free(*memory);
-        *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
-        *capacity = *memory ? bytes : 0;
-        if (!*memory) return NULL;
-    }
-    unsigned char *to = (unsigned char *)*memory;
-    for (int i = 0; i < w->links; i++) {
-        const draco_request *r = &w->link[i].taken;
-        const size_t n = extra ? r->extra_bytes : r->params_count * sizeof(float);
-        if (n) memcpy(to, extra ? r->extra : (const void *)r->params, n);
-        to += n;
-    }
-    return *memory;
-}
-
-/* One request out of those of all servers. */
 static draco_status drg_merge(drg_worker *w, draco_request *request) {
-    *request = w->link[0].taken;
-    request->server = -1;
-    for (int i = 1; i < w->links; i++) {
-        const draco_request *r = &w->link[i].taken;
-        if (r->kind != request->kind || r->step != request->step || !r->params != !request->params) {
-            drg_say(&w->journal, "%s and %s ask for different things: they are not of one run",
-                    w->link[0].target, w->link[i].target);
-            return DRACO_E_CONFIG;
-        }
-        request->params_count += r->params_count;
-        request->extra_bytes += r->extra_bytes;
-        request->reply_bytes += r->reply_bytes;
-    }
-    if (w->links == 1) return DRACO_OK;
-    if (request->params)
-        request->params = (const float *)drg_join_parts(w, 0, &w->whole, &w->whole_capacity,
-                                                        request->params_count * sizeof(float));
-    request->extra = request->extra_bytes
-                         ? drg_join_parts(w, 1, &w->extras, &w->extras_capacity, request->extra_bytes)
-                         : NULL;
-    const int lacking =
-        (request->params_count && !request->params) || (request->extra_bytes && !request->extra);
-    return lacking ? DRACO_E_MEMORY : DRACO_OK;
+    const draco_status status =
+        draco_share_join(&w->link[0].taken, sizeof *w->link, w->links, &w->params, &w->extras, request);
+    if (status == DRACO_E_CONFIG)
+        drg_say(&w->journal, "the servers %s to %s ask for different things: they are not of one run",
+                w->link[0].target, w->link[w->links - 1].target);
+    return status;
 }
 
 static int drg_any_stopped(const drg_worker *w) {
@@ -559,7 +523,7 @@ static draco_status drg_receive(void *ctx, draco_request *request) {
         w->asker = drg_aligned(w);
         if (w->asker != -2) {
             for (int i = 0; i < w->links; i++)
-                if (w->asker < 0 || w->asker == i) drg_take_request(&w->link[i]);
+                if (draco_share_asked(w->asker, i)) drg_take_request(&w->link[i]);
             pthread_mutex_unlock(&w->mutex);
             if (w->asker < 0) return drg_merge(w, request);
             *request = w->link[w->asker].taken;
@@ -575,7 +539,7 @@ static draco_status drg_receive(void *ctx, draco_request *request) {
     return status;
 }
 
-/* reply NULL: "I cannot answer", an empty answer where bytes were asked for. */
+/* reply NULL: the worker cannot reply; an empty reply where bytes were requested. */
 static draco_status drg_submit(void *ctx, const draco_request *request, const void *reply, size_t bytes) {
     drg_worker *w = (drg_worker *)ctx;
     size_t at = 0;
@@ -583,20 +547,19 @@ static draco_status drg_submit(void *ctx, const draco_request *request, const vo
     if (!reply) bytes = 0;
     for (int i = 0; i < w->links; i++) {
         drg_link *l = &w->link[i];
-        if (w->asker >= 0 && w->asker != i) continue;
-        const size_t left = bytes - at, part = w->asker >= 0 || w->links == 1 ? left : l->taken.reply_bytes;
+        if (!draco_share_asked(w->asker, i)) continue;
+        const int alone = w->asker >= 0 || w->links == 1;
         pthread_mutex_lock(&w->mutex);
-        l->share = part < left ? part : left; /* a short answer: the last servers miss the rest */
-        l->reply = l->share ? (const unsigned char *)reply + at : (const unsigned char *)"";
+        l->reply = bytes ? (const unsigned char *)reply + at : (const unsigned char *)"";
+        l->share = draco_share_cut(&at, bytes, alone ? bytes : l->taken.reply_bytes);
         l->sent = 0;
-        l->answering = 1;
-        at += l->share;
+        l->replying = 1;
         pthread_mutex_unlock(&w->mutex);
         drg_pump_reply(l);
     }
     pthread_mutex_lock(&w->mutex);
-    while (drg_answering(w)) drg_wait(&w->changed, &w->mutex, drg_now() + 0.2);
-    for (int i = 0; i < w->links; i++) w->link[i].answering = 0;
+    while (drg_replying(w)) drg_wait(&w->changed, &w->mutex, drg_now() + 0.2);
+    for (int i = 0; i < w->links; i++) w->link[i].replying = 0;
     pthread_mutex_unlock(&w->mutex);
     pthread_mutex_lock(&w->slice_mutex);
     while (w->slices) pthread_cond_wait(&w->slice_changed, &w->slice_mutex);
@@ -655,8 +618,8 @@ static draco_status drg_worker_close(void *ctx) {
     pthread_mutex_destroy(&w->slice_mutex);
     pthread_mutex_destroy(&w->journal.mutex);
     free(w->configuration);
-    free(w->whole);
-    free(w->extras);
+    free(w->params.bytes);
+    free(w->extras.bytes);
     free(w->link);
     free(w);
     return DRACO_OK;

@@ -61,19 +61,18 @@
  *     }
  * end of program
  *
- * The flow. A worker that is free says READY. A server that has a question for it sends a LETTER: a head,
- * then the parameters, then the small extra. The worker answers with a REPLY: a head, then slices, then READY
- * again.
+ * Flow. A worker that is free sends READY. A server that has a request for it sends REQUEST, which is a head, then the
+ * parameters, then the small extra. The worker sends REPLY, which is a head, then slices, then READY again.
  *
  *     worker   READY                ->   server
- *     worker   <-   LETTER head, parameters, extra
+ *     worker   <-   REQUEST head, parameters, extra
  *     worker   REPLY head, slice, slice, ..., READY   ->   server
  *
- * Nothing is sent to a worker that has not said READY, so a slow worker never has old letters waiting for it:
- * the next one it gets is the newest. READY also closes an answer: whoever says it with an answer unfinished
- * has sent too little, whoever says it with no answer begun will not give one, and nobody waits for him.
+ * Nothing is sent to a worker that has not said READY, so a slow worker never has old requests waiting for it:
+ * the next one it gets is the newest. READY also ends a reply: a worker that sends it before the reply is complete has
+ * sent too little, one that sends it without a reply will not give one, and is not waited for.
  *
- * Letters go straight from a server to each worker. MPI_Ibcast relays them through other workers: a dead one
+ * Requests go straight from a server to each worker. MPI_Ibcast relays them through other workers: a dead one
  * takes those below it along (measured: docs/mpi.md), and a lying one could change what it passes on.
  *
  * Slices are received into a few small buffers of each worker and copied into the server's row while they are
@@ -82,24 +81,24 @@
  * A message longer than a buffer is never received: Open MPI 4.1 writes past the end of the receive buffer
  * when a long message is truncated. Its sender is MALFORMED and cut off for the rest of the run.
  *
- * Life lines. MPI has no word for "that rank is dead", so each worker holds an idle TCP connection to each
+ * Liveness. MPI does not report that a rank is dead, so each worker holds an idle TCP connection to each
  * server (draco_liveness.h), which the kernel closes when either process ends. A dead worker is ABSENT at once,
  * and a dead server ends its workers at once. Where no connection can be made the run goes on without: a worker
- * that let DRACO_MPI_MISSES deadlines pass in a row is not waited for until it speaks again.
+ * that let DRACO_MPI_MISSES deadlines pass in a row is not waited for until a message of it arrives.
  *
- * Several servers: the vector is cut by draco_shard. A worker's receive() hands up a question when it has it
- * from every server (fetches excepted: one server's question alone), and submit() sends each its slice.
+ * Several servers: the vector is cut by draco_shard. A worker's receive() returns a request when it has it
+ * from every server (but a fetch is one server's request alone), and submit() sends each its slice.
  *
  * Contract. One thread calls all slots of a transport. comm is the caller's; nothing else may be sent on it
  * between open and close. Nothing collective is called, so that a rank that died does not hang the others.
  * The transport sets MPI_ERRORS_RETURN on comm and puts the former handler back. request.params and .extra
- * are copied by broadcast and fetch. A letter that a silent worker may still read is not freed at close.
- * Errors: DRACO_E_CONFIG from open when a rank's text, code or dim differs (explain names it),
+ * are copied by broadcast and fetch. A request that a silent worker may still read is not freed at close.
+ * Errors: DRACO_E_CONFIG from open when a rank's text, code or dim differs (explain says which, and both values),
  * DRACO_E_TRANSPORT when a server is gone.
  *
  * Limits. Open MPI guards no rank against another that breaks the MPI library itself or, on the same host,
  * its shared memory: liars here are programs that send wrong messages through MPI. All ranks must have the
- * same byte order. Answers and vectors may exceed 2^31 bytes; extra is limited to the shard's bytes + 64 KiB.
+ * same byte order. Replies and vectors may exceed 2^31 bytes; extra is limited to the shard's bytes + 64 KiB.
  *
  * Macros: DRACO_MPI_STATIC with DRACO_STATIC: a private copy; DRACO_MPI_SLICE, DRACO_MPI_MISSES,
  * DRACO_MPI_SILENCE: see below, to be set before including.
@@ -143,14 +142,14 @@ extern "C" {
 
 typedef struct draco_mpi_config {
     MPI_Comm comm;
-    int servers;             /* K; 0: 1 */
-    const int *server_ranks; /* K different ranks; NULL: 0..K-1 */
-    int workers;             /* n; 0: as many as there are */
+    int servers;             /* K, default 1 */
+    const int *server_ranks; /* K different ranks, default 0..K-1 */
+    int workers;             /* n, default as many as there are */
     size_t dim;              /* floats of the whole parameter vector; every server must have some of them */
     uint64_t code_id;        /* draco_code_id */
     const char *text;        /* fields "key=value" that must be equal everywhere; may be NULL. Under 32 KiB */
-    double start_seconds;    /* how long open waits for all to come; 0: 60 */
-    double stop_seconds;     /* how long close waits for workers to take their leave; 0: 5 */
+    double start_seconds;    /* how long open waits for all ranks, default 60 */
+    double stop_seconds;     /* how long close waits for the workers to end, default 5 */
     int no_liveness;         /* non-zero: make no TCP connections */
 } draco_mpi_config;
 
@@ -163,7 +162,7 @@ DRACO_MPI_API int draco_mpi_worker(const draco_transport *transport); /* this ra
 
 typedef struct draco_mpi_counters {
     uint64_t bytes_in, bytes_out; /* payload taken in and sent */
-    uint64_t late;                /* answers to a question that was over */
+    uint64_t late;                /* replies to a request that was over */
     uint64_t offences;            /* messages that no honest worker sends */
     int gone;                     /* workers known to be dead or cut off */
 } draco_mpi_counters;
@@ -187,6 +186,7 @@ DRACO_MPI_API void draco_mpi_count(const draco_transport *transport, draco_mpi_c
 #define DRACO_LIVENESS_IMPLEMENTATION
 #include "draco_handshake.h"
 #include "draco_liveness.h"
+#include "draco_share.h"
 
 #include <sched.h>
 #include <stdarg.h>
@@ -198,7 +198,7 @@ DRACO_MPI_API void draco_mpi_count(const draco_transport *transport, draco_mpi_c
 enum {
     DRM_HELLO = 1,
     DRM_WELCOME,
-    DRM_LETTER,
+    DRM_REQUEST,
     DRM_PARAMS,
     DRM_EXTRA,
     DRM_REPLY,
@@ -209,13 +209,13 @@ enum {
 
 #define DRM_MAGIC UINT64_C(0x4452414355533031)
 #define DRM_TEXT 32768u
-#define DRM_REFUSED UINT64_MAX      /* reply_bytes of a worker that cannot answer */
-#define DRM_PIECE ((size_t)1 << 29) /* bytes of one MPI message of a letter */
-#define DRM_WINDOW 64               /* slices of one answer under way at a time */
+#define DRM_REFUSED UINT64_MAX      /* reply_bytes of a worker that cannot reply */
+#define DRM_PIECE ((size_t)1 << 29) /* bytes of one MPI message of a request */
+#define DRM_WINDOW 64               /* slices of one reply under way at a time */
 #define DRM_SLOTS 2                 /* messages of one worker being received at a time */
-#define DRM_LETTERS 3
+#define DRM_OUTGOING 3
 
-/* Head of a letter and of a reply; a reply repeats the letter's. */
+/* Head of a request and of a reply; a reply repeats the request's. */
 typedef struct drm_head {
     uint64_t magic, code_id, round, step;
     uint64_t sequence;        /* broadcasts so far: the same on all servers */
@@ -243,7 +243,7 @@ typedef struct drm_slot {
     size_t bytes;
 } drm_slot;
 
-typedef struct drm_letter {
+typedef struct drm_outgoing {
     drm_head head;
     unsigned char *memory; /* parameters, then extra */
     size_t capacity;
@@ -251,11 +251,11 @@ typedef struct drm_letter {
     uint64_t serial;
     int everybody;
     unsigned char *whom;
-} drm_letter;
+} drm_outgoing;
 
 enum { DRM_SILENT = 0, DRM_ROW = 1, DRM_DROP = 2 };
 
-/* How far the letter of a server has come. */
+/* How far the request of a server has come. */
 enum { DRM_NOTHING = 0, DRM_HEAD, DRM_PAYLOAD, DRM_WHOLE };
 
 /* Another rank: a worker as a server sees it, or a server as anybody sees it. */
@@ -265,24 +265,25 @@ typedef struct drm_peer {
     int gone;    /* dead, or not listened to any more */
     int cut;     /* gone because of what it sent */
     int missed;  /* deadlines in a row */
-    int offence; /* it spoke out of turn when nobody was asking: held against it in the next question */
+    int offence; /* it sent something while no request was out: counted against it in the next */
     int ready;
     double heard;
     drm_welcome welcome;
-    /* A letter on its way to this worker. */
-    drm_letter *letter;
+    /* A request on its way to this worker. */
+    drm_outgoing *outgoing;
     int sending;
-    drm_head told; /* the last letter it was sent */
+    drm_head told; /* the last request it was sent */
     uint64_t told_serial, params_sequence;
-    int expecting; /* it may answer that letter */
-    /* Its answer. */
+    int expecting; /* it may reply to that request */
+    /* Its reply. */
     int mode, ended;
     unsigned char *row;
     size_t got, left;
     drm_slot slot[DRM_SLOTS];
     int first, used; /* ring of slots, in order of arrival */
-    /* A letter from this server. */
+    /* A request from this server. */
     drm_head head;
+    draco_request request; /* the same, once it is whole */
     int stage, announced, receiving, failed;
     size_t shard_first, shard_count;
     unsigned char *extra;
@@ -313,17 +314,16 @@ typedef struct draco_mpi {
     int used, room;
     int idle;
     /* Server. */
-    drm_letter letters[DRM_LETTERS], *current;
+    drm_outgoing outgoing[DRM_OUTGOING], *current;
     uint64_t serial, sequence, params_sequence;
     const draco_inbox *inbox; /* NULL: nobody is asking */
-    int asking;               /* the current letter is still worth sending */
-    int enough, left;         /* of this question: the inbox has enough; workers who have not ended */
+    int asking;               /* the current request is still worth sending */
+    int enough, left;         /* of this request: the inbox has enough; workers that have not ended */
     size_t shard_first, shard_count;
     /* Worker. */
     float *params;
-    unsigned char *extra;
-    size_t extra_capacity;
-    int asked_by; /* the server of the last request, or -1 for all */
+    draco_share_memory joined, extras; /* the first stays empty: shards are received side by side */
+    int asked_by;                      /* the server of the last request, or -1 for all */
     draco_liveness_links lines;
     int *lost; /* count */
     int opened, missing;
@@ -351,7 +351,7 @@ __attribute__((format(printf, 2, 3))) static void drm_say(draco_mpi *t, const ch
 }
 
 /* Longest nap between two looks, in nanoseconds: while bytes flow that MPI moves only when it is called, and
-   while a worker waits for a question, of whom there may be dozens on a core. */
+   while a worker waits for a request, of which there may be dozens on a core. */
 #define DRM_FLOWING 100000L
 #define DRM_WAITING 500000L
 
@@ -473,8 +473,8 @@ static void drm_lose(draco_mpi *t, drm_peer *p) {
     if (p->gone) return;
     p->gone = 1;
     t->counters.gone++;
-    if (p->letter) p->letter->users--; /* who is dead reads no more */
-    p->letter = NULL;
+    if (p->outgoing) p->outgoing->users--; /* a dead rank reads no more */
+    p->outgoing = NULL;
     p->mode = DRM_SILENT;
 }
 
@@ -538,8 +538,8 @@ static void drm_offend(draco_mpi *t, drm_peer *p) {
         p->offence = 1;
 }
 
-/* Is this the last letter's head, as a reply repeats it? */
-static int drm_answers(const drm_head *told, const drm_head *head) {
+/* Is this the last request's head, as a reply repeats it? */
+static int drm_repeats(const drm_head *told, const drm_head *head) {
     return head->magic == told->magic && head->version == told->version && head->code_id == told->code_id &&
            head->round == told->round && head->step == told->step && head->kind == told->kind &&
            head->sequence == told->sequence;
@@ -552,7 +552,7 @@ static void drm_on_reply(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
         return;
     }
     memcpy(&head, slot->memory, sizeof head);
-    if (!drm_answers(&p->told, &head) ||
+    if (!drm_repeats(&p->told, &head) ||
         (head.reply_bytes != p->told.reply_bytes && head.reply_bytes != DRM_REFUSED)) {
         drm_offend(t, p);
         return;
@@ -643,7 +643,7 @@ static int drm_serve(draco_mpi *t, drm_peer *p) {
 static void drm_compare(draco_mpi *t, drm_peer *p, const drm_hello *hello, const char *text) {
     draco_handshake_field here, there;
     if (hello->magic != DRM_MAGIC || hello->version != DRACO_VERSION)
-        drm_say(t, "rank %d speaks another version of the protocol", p->rank);
+        drm_say(t, "rank %d uses another version of the protocol", p->rank);
     else if (hello->servers != (uint32_t)t->servers || hello->workers != (uint32_t)t->n)
         drm_say(t, "rank %d counts %u servers and %u workers, rank %d counts %d and %d", p->rank,
                 hello->servers, hello->workers, t->rank, t->servers, t->n);
@@ -671,7 +671,7 @@ static void drm_welcome_peer(draco_mpi *t, drm_peer *p, draco_status status) {
     drm_send(t, p->rank, DRM_WELCOME, w, sizeof *w, &t->none, &t->none_failed);
 }
 
-/* During open, welcomes wait until all have been heard; whoever comes later is answered at once. */
+/* During open, welcomes wait until all have been heard; a rank that comes later is welcomed at once. */
 static void drm_on_hello(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
     drm_hello hello;
     char *text;
@@ -798,12 +798,12 @@ static draco_status drm_start(draco_mpi *t) {
 
 /* ---- Server ---- */
 
-/* A letter's memory that nobody is reading; if silent workers hold all, the oldest: what they read of it is
-   torn, and what they answer is too late to count. */
-static drm_letter *drm_blank(draco_mpi *t, size_t bytes) {
-    drm_letter *oldest = NULL;
-    for (int i = 0; i < DRM_LETTERS; i++) {
-        drm_letter *l = &t->letters[i];
+/* Memory of a request that nobody is reading; if silent workers hold all, the oldest: what they read of it is torn, and
+   their reply is too late to count. */
+static drm_outgoing *drm_blank(draco_mpi *t, size_t bytes) {
+    drm_outgoing *oldest = NULL;
+    for (int i = 0; i < DRM_OUTGOING; i++) {
+        drm_outgoing *l = &t->outgoing[i];
         if (l->users > 0) {
             if (l->capacity >= bytes && (!oldest || l->serial < oldest->serial)) oldest = l;
             continue;
@@ -820,7 +820,7 @@ static drm_letter *drm_blank(draco_mpi *t, size_t bytes) {
 
 static draco_status drm_write(draco_mpi *t, const draco_request *request, const unsigned char *whom) {
     size_t params = request->params ? request->params_count * sizeof(float) : 0;
-    drm_letter *l;
+    drm_outgoing *l;
     if (params && request->params_count != t->shard_count) return DRACO_E_CONFIG;
     if (request->extra_bytes > t->shard_count * sizeof(float) + 65536) return DRACO_E_ARGUMENT;
     l = drm_blank(t, params + request->extra_bytes + 1);
@@ -848,27 +848,27 @@ static draco_status drm_write(draco_mpi *t, const draco_request *request, const 
     return DRACO_OK;
 }
 
-/* Send the current letter to a worker that is free for it. */
+/* Send the current request to a worker that is free for it. */
 static int drm_offer(draco_mpi *t, drm_peer *p) {
-    drm_letter *l = t->current;
-    if (p->letter && p->sending == 0) {
-        p->letter->users--;
-        p->letter = NULL;
+    drm_outgoing *l = t->current;
+    if (p->outgoing && p->sending == 0) {
+        p->outgoing->users--;
+        p->outgoing = NULL;
     }
-    if (!l || !t->asking || !p->ready || !p->welcomed || p->refused || p->gone || p->letter ||
+    if (!l || !t->asking || !p->ready || !p->welcomed || p->refused || p->gone || p->outgoing ||
         p->told_serial == l->serial)
         return 0;
     if (!l->everybody && !l->whom[p->number]) return 0;
     if (l->head.params_bytes == 0 && p->params_sequence != l->head.params_sequence) return 0;
     p->told = l->head;
     p->told_serial = l->serial;
-    p->letter = l;
+    p->outgoing = l;
     l->users++;
     p->ready = 0;
     p->expecting = 1;
     p->mode = DRM_SILENT;
     if (l->head.params_bytes) p->params_sequence = l->head.params_sequence;
-    drm_send(t, p->rank, DRM_LETTER, &p->told, sizeof p->told, &p->sending, &p->failed);
+    drm_send(t, p->rank, DRM_REQUEST, &p->told, sizeof p->told, &p->sending, &p->failed);
     drm_send_all(t, p->rank, DRM_PARAMS, l->memory, (size_t)l->head.params_bytes, &p->sending, &p->failed);
     drm_send_all(t, p->rank, DRM_EXTRA, l->memory + l->head.params_bytes, (size_t)l->head.extra_bytes,
                  &p->sending, &p->failed);
@@ -1018,11 +1018,28 @@ static int drm_sane(const draco_mpi *t, const drm_peer *p) {
            h->reply_bytes <= 2 * shard + ((uint64_t)1 << 24);
 }
 
+/* All of a request is here: put it in draco.h's terms. */
+static void drm_requested(draco_mpi *t, drm_peer *p) {
+    const drm_head *h = &p->head;
+    memset(&p->request, 0, sizeof p->request);
+    p->stage = DRM_WHOLE;
+    p->request.kind = (draco_request_kind)h->kind;
+    p->request.round = h->round;
+    p->request.step = h->step;
+    p->request.params = h->params_bytes ? t->params + p->shard_first : NULL;
+    p->request.params_count = (size_t)h->params_bytes / sizeof(float);
+    p->request.extra = h->extra_bytes ? p->extra : NULL;
+    p->request.extra_bytes = (size_t)h->extra_bytes;
+    p->request.reply_bytes = (size_t)h->reply_bytes;
+    if (h->params_bytes) p->params_sequence = h->params_sequence;
+}
+
 /* A head is here: receive what it announces, the parameters where they belong. */
-static void drm_open_letter(draco_mpi *t, drm_peer *p) {
+static void drm_open_request(draco_mpi *t, drm_peer *p) {
     const drm_head *h = &p->head;
     if (h->magic == DRM_MAGIC && h->kind == DRACO_REQUEST_STOP) {
-        p->stage = DRM_WHOLE;
+        p->head.params_bytes = p->head.extra_bytes = 0;
+        drm_requested(t, p);
         return;
     }
     if (p->failed || !drm_sane(t, p)) {
@@ -1044,14 +1061,14 @@ static void drm_open_letter(draco_mpi *t, drm_peer *p) {
     p->stage = DRM_PAYLOAD;
 }
 
-/* Bring a server's letter as far as it goes. */
+/* Receive as much of a server's request as there is. */
 static void drm_listen_to(draco_mpi *t, drm_peer *p) {
     MPI_Message message;
     MPI_Request request;
     MPI_Status status;
     int flag = 0, bytes = 0;
     if (p->stage == DRM_NOTHING && drm_room(t) &&
-        MPI_Improbe(p->rank, DRM_LETTER, t->config.comm, &flag, &message, &status) == MPI_SUCCESS && flag) {
+        MPI_Improbe(p->rank, DRM_REQUEST, t->config.comm, &flag, &message, &status) == MPI_SUCCESS && flag) {
         int error;
         MPI_Get_count(&status, MPI_BYTE, &bytes);
         if (bytes != (int)sizeof p->head) {
@@ -1066,11 +1083,8 @@ static void drm_listen_to(draco_mpi *t, drm_peer *p) {
         p->heard = drm_now();
         t->idle = 0;
     }
-    if (p->stage == DRM_HEAD && p->receiving == 0) drm_open_letter(t, p);
-    if (p->stage == DRM_PAYLOAD && p->receiving == 0) {
-        p->stage = DRM_WHOLE;
-        if (p->head.params_bytes) p->params_sequence = p->head.params_sequence;
-    }
+    if (p->stage == DRM_HEAD && p->receiving == 0) drm_open_request(t, p);
+    if (p->stage == DRM_PAYLOAD && p->receiving == 0) drm_requested(t, p);
 }
 
 /* Workers have nothing to say to each other: take it and forget it. What is too long is left where it is. */
@@ -1136,8 +1150,8 @@ static int drm_stopped(draco_mpi *t) {
     return 0;
 }
 
-/* Which letters make a request: one server's fetch alone, else those of all, of one broadcast or STOP.
-   Returns the server, -1 for all, -2 for not yet. A server that is behind is asked for its next letter. */
+/* Which servers' requests are to be handed up: one server's fetch alone, else those of all, of one broadcast or STOP.
+   Returns the server, -1 for all, -2 for not yet. A server that is behind is told READY for its next request. */
 static int drm_match(draco_mpi *t) {
     uint64_t newest = 0;
     int whole = 0, stopped = 0;
@@ -1149,7 +1163,7 @@ static int drm_match(draco_mpi *t) {
             continue;
         }
         if (p->head.params_sequence != p->params_sequence) {
-            p->stage = DRM_NOTHING; /* it speaks of parameters that this worker does not have */
+            p->stage = DRM_NOTHING; /* it is about parameters that this worker does not have */
             continue;
         }
         if (p->head.kind == DRACO_REQUEST_BODY && t->servers > 1) return k;
@@ -1167,62 +1181,28 @@ static int drm_match(draco_mpi *t) {
     return whole == t->servers ? -1 : -2;
 }
 
-/* All extras one behind the other. */
-static draco_status drm_join_extras(draco_mpi *t, draco_request *request) {
-    size_t bytes = 0;
-    for (int k = 0; k < t->servers; k++) bytes += (size_t)t->peers[k].head.extra_bytes;
-    request->extra_bytes = bytes;
-    request->extra = bytes ? t->peers[0].extra : NULL;
-    if (bytes == 0 || t->servers == 1) return DRACO_OK;
-    if (bytes > t->extra_capacity) {
-        free(t->extra);
-        t->extra = malloc(bytes);
-        t->extra_capacity = t->extra ? bytes : 0;
-        if (!t->extra) return DRACO_E_MEMORY;
-    }
-    bytes = 0;
-    for (int k = 0; k < t->servers; k++) {
-        drm_peer *p = &t->peers[k];
-        if (p->head.extra_bytes) memcpy(t->extra + bytes, p->extra, (size_t)p->head.extra_bytes);
-        bytes += (size_t)p->head.extra_bytes;
-    }
-    request->extra = t->extra;
-    return DRACO_OK;
-}
-
 static draco_status drm_hand_up(draco_mpi *t, int from, draco_request *request) {
-    const drm_peer *p = &t->peers[from < 0 ? 0 : from];
-    int k;
-    memset(request, 0, sizeof *request);
-    request->kind = (draco_request_kind)p->head.kind;
-    request->round = p->head.round;
-    request->step = p->head.step;
-    request->server = t->servers > 1 ? from : -1;
+    draco_status status;
     t->asked_by = from;
     if (from >= 0) {
-        request->reply_bytes = (size_t)p->head.reply_bytes;
+        *request = t->peers[from].request;
+        request->server = t->servers > 1 ? from : -1;
         return DRACO_OK;
     }
-    for (k = 0; k < t->servers; k++) request->reply_bytes += (size_t)t->peers[k].head.reply_bytes;
-    if (p->head.params_bytes) {
-        request->params = t->params;
-        request->params_count = t->config.dim;
-    }
-    return drm_join_extras(t, request);
+    status =
+        draco_share_join(&t->peers[0].request, sizeof *t->peers, t->servers, &t->joined, &t->extras, request);
+    if (status == DRACO_E_CONFIG) drm_say(t, "the servers ask for different things: they are not of one run");
+    return status;
 }
 
-static int drm_asked(const draco_mpi *t, int k) {
-    return t->asked_by == -1 || t->asked_by == k;
-}
-
-/* The last request is over, answered or not. */
+/* The last request is over, replied to or not. */
 static void drm_let_go(draco_mpi *t) {
     for (int k = 0; k < t->servers; k++)
-        if (drm_asked(t, k)) t->peers[k].stage = DRM_NOTHING;
+        if (draco_share_asked(t->asked_by, k)) t->peers[k].stage = DRM_NOTHING;
     t->asked_by = -2;
 }
 
-/* Is a letter on its way to this worker? */
+/* Is a request on its way to this worker? */
 static int drm_flows(const draco_mpi *t) {
     int flows = 0;
     for (int k = 0; k < t->servers; k++) flows |= t->peers[k].receiving > 0;
@@ -1251,21 +1231,20 @@ static draco_status drm_receive(void *ctx, draco_request *request) {
     return drm_hand_up(t, from, request);
 }
 
-/* Cut the reply for those who asked, and send each the head of its answer. */
+/* Cut the reply for the servers whose request it is, and send each the head of its share. */
 static draco_status drm_cut(draco_mpi *t, const unsigned char *reply, size_t bytes) {
     size_t offset = 0;
     for (int k = 0; k < t->servers; k++)
-        if (drm_asked(t, k)) offset += (size_t)t->peers[k].head.reply_bytes;
+        if (draco_share_asked(t->asked_by, k)) offset += t->peers[k].request.reply_bytes;
     if (t->asked_by == -2 || (reply && offset != bytes)) return DRACO_E_ARGUMENT;
     offset = 0;
     for (int k = 0; k < t->servers; k++) {
         drm_peer *p = &t->peers[k];
-        if (!drm_asked(t, k)) continue;
+        if (!draco_share_asked(t->asked_by, k)) continue;
         p->reply = p->head;
         p->body = reply ? reply + offset : NULL;
-        p->body_bytes = reply ? (size_t)p->head.reply_bytes : 0;
+        p->body_bytes = reply ? draco_share_cut(&offset, bytes, p->request.reply_bytes) : 0;
         p->posted = 0;
-        offset += p->body_bytes;
         if (!reply) p->reply.reply_bytes = DRM_REFUSED;
         drm_send(t, p->rank, DRM_REPLY, &p->reply, sizeof p->reply, &p->replying, &p->failed);
     }
@@ -1294,7 +1273,7 @@ static draco_status drm_submit(void *ctx, const draco_request *request, const vo
     while (status >= 0) {
         int left = 0;
         for (int k = 0; k < t->servers; k++)
-            if (by == -1 || by == k) left += !drm_feed(t, &t->peers[k]);
+            if (draco_share_asked(by, k)) left += !drm_feed(t, &t->peers[k]);
         if (left == 0) break;
         drm_progress(t);
         status = drm_servers_there(t);
@@ -1363,9 +1342,9 @@ static draco_status drm_meet(draco_mpi *t) {
 static draco_status drm_memory(draco_mpi *t) {
     if (t->server >= 0) {
         t->shard_count = drm_servers(t)[t->server].shard_count;
-        for (int i = 0; i < DRM_LETTERS; i++) {
-            t->letters[i].whom = calloc(1, (size_t)t->n);
-            if (!t->letters[i].whom) return DRACO_E_MEMORY;
+        for (int i = 0; i < DRM_OUTGOING; i++) {
+            t->outgoing[i].whom = calloc(1, (size_t)t->n);
+            if (!t->outgoing[i].whom) return DRACO_E_MEMORY;
         }
         return DRACO_OK;
     }
@@ -1390,7 +1369,7 @@ static void drm_say_stop(draco_mpi *t) {
                              .version = DRACO_VERSION,
                              .kind = DRACO_REQUEST_STOP,
                              .reply_bytes = (uint64_t)t->missing};
-        drm_send(t, p->rank, DRM_LETTER, &p->head, sizeof p->head, &p->stopping, &p->failed);
+        drm_send(t, p->rank, DRM_REQUEST, &p->head, sizeof p->head, &p->stopping, &p->failed);
     }
 }
 
@@ -1421,15 +1400,16 @@ static void drm_free(draco_mpi *t) {
         for (int k = 0; k < DRM_SLOTS; k++) free(t->peers[i].slot[k].memory);
         free(t->peers[i].extra);
     }
-    for (int i = 0; i < DRM_LETTERS; i++) {
-        free(t->letters[i].memory);
-        free(t->letters[i].whom);
+    for (int i = 0; i < DRM_OUTGOING; i++) {
+        free(t->outgoing[i].memory);
+        free(t->outgoing[i].whom);
     }
     free(t->drain.memory);
     free(t->exchange_memory);
     free(t->hello);
     free(t->params);
-    free(t->extra);
+    free(t->joined.bytes);
+    free(t->extras.bytes);
     free(t->peers);
     free(t->requests);
     free(t->calls);

@@ -45,7 +45,9 @@
      worker  receive(request), submit(request, reply, bytes; NULL: cannot).
      both    close; explain: the reason of the last error, naming the peer.
    Who a reply comes from is what the connection says, never what the bytes say; a reply of another round is
-   dropped; nothing a peer sends sizes an allocation. tests/support/conformance.h tries any transport.
+   dropped; nothing a peer sends sizes an allocation. draco_handshake.h compares what the
+   two ends were configured with and words a failed open; draco_share.h joins the requests of several servers and cuts
+   the reply for them; draco_liveness.h tells who is gone where a library does not. tests/support/conformance.h tries any transport.
 
    Copyright (c) 2026 The Draco authors
    SPDX-License-Identifier: MIT */

@@ -1,5 +1,5 @@
 /* Hostile bytes as messages of a worker: whatever comes, in whatever order, a row is written within its
-   bounds and without gaps, and a question is ended once for a worker. Then as the head of a letter: nothing
+   bounds and without gaps, and a request is ended once per worker. Then as the head of a request: nothing
    is received outside the parameters and the extra. MPI itself is left out: its calls are replaced by ones
    that say yes. */
 #include <mpi.h>
@@ -80,10 +80,10 @@ static void fuzz_open(void) {
     }
     fuzz_peers[WORKERS].number = 0;
     fuzz_peers[WORKERS].is_server = 1;
-    for (int i = 0; i < 3; i++) fuzz_t.letters[i].whom = fuzz_whom[i];
+    for (int i = 0; i < 3; i++) fuzz_t.outgoing[i].whom = fuzz_whom[i];
 }
 
-/* A new question, as broadcast and the beginning of collect ask it. */
+/* A new request, as broadcast and the beginning of collect ask it. */
 static void fuzz_ask(uint64_t round) {
     static const float params[DIM];
     draco_request q = {.kind = DRACO_REQUEST_MESSAGE,
@@ -98,7 +98,7 @@ static void fuzz_ask(uint64_t round) {
     drm_roll_call(&fuzz_t);
 }
 
-static void fuzz_close_question(void) {
+static void fuzz_close_round(void) {
     for (int i = 0; i < WORKERS; i++) {
         if (fuzz_peers[i].mode == DRM_ROW) fuzz_peers[i].mode = DRM_DROP;
         free(fuzz_reserves[i]);
@@ -121,20 +121,20 @@ static void fuzz_message(drm_peer *p, int tag, const uint8_t *bytes, size_t n) {
     fuzz_t.used = 0;
 }
 
-static void fuzz_letter(const uint8_t *data, size_t size) {
+static void fuzz_request(const uint8_t *data, size_t size) {
     drm_peer *p = &fuzz_peers[WORKERS];
     if (size < sizeof p->head) return;
     memcpy(&p->head, data, sizeof p->head);
     p->shard_count = DIM;
     fuzz_t.params = malloc(DIM * sizeof(float));
-    drm_open_letter(&fuzz_t, p);
+    drm_open_request(&fuzz_t, p);
     free(fuzz_t.params);
     free(p->extra);
     fuzz_t.used = 0;
 }
 
 /* Bytes: what (an action and whom it concerns), length, and so on. A head with a length of 255 repeats the
-   letter that the worker was sent, but for the bytes that follow. */
+   request that the worker was sent, but for the bytes that follow. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     uint64_t round = 1;
@@ -147,12 +147,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         at += 2;
         rest = size - at;
         if (what == 0) {
-            fuzz_close_question();
+            fuzz_close_round();
             fuzz_ask(round++);
             continue;
         }
         if (what == 10) {
-            fuzz_close_question();
+            fuzz_close_round();
             continue;
         }
         if (n == 255 && tag == DRM_REPLY) { /* as an honest worker would */
@@ -179,9 +179,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
         fuzz_message(p, tag, message, n);
     }
-    fuzz_close_question();
+    fuzz_close_round();
     draco_liveness_links_close(&fuzz_t.lines);
-    for (int i = 0; i < DRM_LETTERS; i++) free(fuzz_t.letters[i].memory);
+    for (int i = 0; i < DRM_OUTGOING; i++) free(fuzz_t.outgoing[i].memory);
     free(fuzz_t.requests);
     free(fuzz_t.calls);
     free(fuzz_t.indices);
@@ -191,7 +191,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_t.indices = NULL;
     fuzz_t.statuses = NULL;
     fuzz_t.room = 0;
-    fuzz_letter(data, size);
+    fuzz_request(data, size);
     free(fuzz_t.requests);
     free(fuzz_t.calls);
     free(fuzz_t.indices);
@@ -200,7 +200,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 }
 
 #ifdef DRACO_FUZZ_MAIN
-/* Honest runs to begin with: hello, ready, question, reply, slices, ready. */
+/* Honest runs to begin with: hello, ready, request, reply, slices, ready. */
 static size_t wire_seed(uint64_t i, uint8_t *data, size_t room) {
     size_t n = 0;
     for (int w = 0; w < WORKERS; w++) {
