@@ -119,7 +119,8 @@ $(BUILD)/libfuzzer/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/settings
 # ---- What is done with them ----
 # A package that was just installed is seen by the second make only.
 
-deps demo paper check: %: setup-%
+deps demo paper: %: setup-%
+check: setup-$(if $(SHORT),short,check)
 check-fresh: setup-fresh
 
 setup-%:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the Debian packages that a target needs and that are missing: setup.sh deps|demo|paper|check|fresh|analyze|coverage
+# Install the Debian packages that a target needs and that are missing: setup.sh deps|demo|paper|check|short|fresh|analyze|coverage
 # With root or sudo it says what it installs and by which command, and does so; otherwise it says what to install.
 # What the project can do without is not an error.
 set -u
@@ -15,10 +15,11 @@ case ${1:-} in
     demo) wanted="$build $data" ;;
     paper) wanted="$build python3 $data" ;;
     check) wanted="$build $transports $tests $data $portability"; optional="$data $portability" ;;
+    short) wanted="$build $transports $tests $data" ;;
     fresh) wanted="git mmdebstrap" ;;
     analyze) wanted="$build $transports clang-tidy clang-format cppcheck" ;;
     coverage) wanted="$build $transports libcmocka-dev gcovr $data" ;;
-    *) echo "usage: setup.sh deps|demo|paper|check|fresh|analyze|coverage" >&2; exit 2 ;;
+    *) echo "usage: setup.sh deps|demo|paper|check|short|fresh|analyze|coverage" >&2; exit 2 ;;
 esac
 
 missing() {
