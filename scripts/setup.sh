@@ -1,5 +1,6 @@
 #!/bin/sh
-# Install the Debian packages that a target needs and that are missing: setup.sh deps|demo|paper|check|short|fresh|analyze|coverage
+# Install the Debian packages that a target needs and that are missing:
+# setup.sh deps|demo|paper|check|short|fresh|analyze|coverage
 # With root or sudo it says what it installs and by which command, and does so; otherwise it says what to install.
 # What the project can do without is not an error.
 set -u
