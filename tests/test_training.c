@@ -276,6 +276,40 @@ static void the_server_holds_one_body_a_value(void **state) {
     free(t.params);
 }
 
+/* A lie told by the model of one worker, called over OpenMP with nothing wrapped. */
+static draco_status told_by_three(void *ctx, void *workspace, const float *params, const draco_batch *batch,
+                                  float *grad) {
+    (void)ctx, (void)workspace;
+    for (int j = 0; j < 9; j++) grad[j] = params[j] * (float)batch->count + (float)batch->first;
+    if (batch->worker == 3) grad[5] = -100;
+    return DRACO_OK;
+}
+
+static void a_model_over_openmp_knows_its_worker(void **state) {
+    static const float params[9] = {1, 2, 3};
+    draco_model model = {.size = sizeof model, .dim = 9, .parameters = 9, .gradient = told_by_three};
+    (void)state;
+    for (int shared = 0; shared < 2; shared++) {
+        draco_openmp_config config = {.worker = {.code = {.n = 6, .s = 1}, .model = &model, .batch = 12},
+                                      .share_parts = shared};
+        draco_transport transport;
+        draco_server *server = NULL;
+        draco_round round;
+        float sum[9];
+        assert_int_equal(draco_openmp_open(&transport, &config), DRACO_OK);
+        draco_server_config c = {.code = config.worker.code, .transport = &transport, .dim = 9};
+        assert_int_equal(draco_server_open(&server, &c), DRACO_OK);
+        assert_int_equal(draco_server_round(server, 0, params, sum, &round), DRACO_OK);
+        /* Parts that are computed once for all are nobody's. */
+        for (int i = 0; i < 6; i++)
+            assert_int_equal(round.verdicts[i], i == 3 && !shared ? DRACO_BLAMED : DRACO_AGREES);
+        assert_true(sum[0] == 12 * 1 + 0 + 6);
+        assert_true(sum[5] == 0 + 6);
+        draco_server_close(server);
+        transport.close(transport.ctx);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fc_under_attack_is_the_same_bytes),
@@ -289,6 +323,7 @@ int main(void) {
         cmocka_unit_test(too_many_liars_in_one_group_stop_the_run),
         cmocka_unit_test(digest_first_pays_for_one_copy),
         cmocka_unit_test(the_server_holds_one_body_a_value),
+        cmocka_unit_test(a_model_over_openmp_knows_its_worker),
     };
     return cmocka_run_group_tests_name("training", tests, training_setup, training_teardown);
 }
