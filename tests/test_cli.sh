@@ -201,6 +201,14 @@ result $? "a worker that stays away is named with the step since when"
 grep -q '^step 1: .* and 30 more$' "$dir/out" && [ "$(awk '{ print length }' "$dir/out" | sort -n | tail -n 1)" -lt 250 ]
 result $? "with 200 workers a line names the first and counts the others"
 
+for model in fc softmax logistic svm linear kmeans lenet resnet18:pictures textcnn:sentences; do
+    data=${model#*:}
+    [ "$data" = "$model" ] && data=digits
+    "$train" --model="${model%:*}" --data=$data --train-samples=60 --test-samples=20 --workers=3 --adversaries=1 --batch=2 --steps=1 \
+        --threads=1 --progress=none >"$dir/out" 2>"$dir/err" && grep -q '^model [0-9a-f]\{32\}$' "$dir/out"
+    result $? "--model=${model%:*} trains on $data"
+done
+
 for list in --rule=list --attack=list --isa=list; do
     "$train" $list | grep -q . || result 1 "$list"
 done

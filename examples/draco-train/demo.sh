@@ -8,7 +8,7 @@
 set -u
 build=${1:-build}
 out=$build/demo
-steps=50
+steps=60
 samples=0
 [ "${DRACO_DEMO:-}" = short ] && steps=2 && samples=1000
 steps=${DEMO_STEPS:-$steps}

@@ -399,9 +399,9 @@ static void train_close(train_run *run, int code) {
     train_close_setup(&run->setup);
 }
 
-/* --rule=list and the like answer and leave. */
+/* --rule=list and the like: prints the lists that the options ask for; 0: none. */
 static int train_lists(const train_options *o) {
-    int asked = 0, i;
+    int printed = 0, i;
     if (o->rule && strcmp(o->rule, "list") == 0) {
         for (i = 0; draco_rule_list(i); i++)
             printf("%-20s %-24s %s\n", draco_rule_list(i)->name, draco_rule_list(i)->limit,
@@ -409,18 +409,18 @@ static int train_lists(const train_options *o) {
         for (i = 0; draco_pre_list(i); i++)
             printf("%-20s %-24s %s\n", draco_pre_list(i)->name, draco_pre_list(i)->limit,
                    draco_pre_list(i)->help);
-        asked = 1;
+        printed = 1;
     }
     if (strcmp(o->attack, "list") == 0) {
         for (i = 0; draco_attack_list(i); i++)
             printf("%-20s %s\n", draco_attack_list(i)->name, draco_attack_list(i)->help);
-        asked = 1;
+        printed = 1;
     }
     if (strcmp(o->isa, "list") == 0) {
         printf("%s\n", draco_isa_list());
-        asked = 1;
+        printed = 1;
     }
-    return asked;
+    return printed;
 }
 
 static int train_start(train_run *run) {

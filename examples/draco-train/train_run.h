@@ -29,7 +29,7 @@ typedef struct train_run {
     train_glance glance;
     train_watch watch;
     FILE *metrics;
-    char metrics_path[64]; /* of a file of our own, when only a plot was asked for */
+    char metrics_path[64]; /* a temporary file, when there is a plot and no --metrics */
     unsigned char *liars;
     double begin, paused; /* evaluation does not count as training */
     double server_seconds;
@@ -41,6 +41,7 @@ static double train_seconds(const train_run *run) {
     return train_now() - run->begin - run->paused;
 }
 
+/* Is this the process that prints? */
 static int train_speaks(const train_run *run) {
     return run->transport.server == 0;
 }

@@ -39,18 +39,88 @@ static draco_status train_digest(void *ctx, const void *bytes, size_t n, uint8_t
                                                                                   : DRACO_E_ARGUMENT;
 }
 
-/* What a model learns from by default, and what is drawn when that is not installed. */
-static void train_usual_data(const char *model, const char **real, const char **drawn) {
-    *real = "fashion-mnist";
-    *drawn = "digits";
-    if (strcmp(model, "resnet18") == 0) {
-        *real = "cifar10";
-        *drawn = "pictures";
-    }
-    if (strcmp(model, "textcnn") == 0) {
-        *real = "mr";
-        *drawn = "sentences";
-    }
+/* A model is one row: what it is trained on by default, what is generated when that is not installed, how it is
+   opened; samples: most of one part. open returns DRACO_E_ARGUMENT for a data set that does not suit it. */
+typedef struct train_model {
+    const char *name, *real, *drawn;
+    draco_status (*open)(const train_options *o, train_setup *s, size_t samples);
+} train_model;
+
+static draco_status train_open_fc(const train_options *o, train_setup *s, size_t samples) {
+    draco_mlp_config config = {&s->train, &s->test, 2, {800, 500}};
+    draco_status status = draco_mlp_open(&s->model, &config);
+    (void)o;
+    s->close_model = draco_mlp_close;
+    if (status >= 0) s->memory = draco_mlp_memory(&s->model, samples);
+    return status;
+}
+
+static draco_status train_open_lenet(const train_options *o, train_setup *s, size_t samples) {
+    draco_lenet_config config = {&s->train, &s->test};
+    draco_status status = draco_lenet_open(&s->model, &config);
+    (void)o;
+    s->close_model = draco_lenet_close;
+    if (status >= 0) s->memory = draco_lenet_memory(&s->model, samples);
+    return status;
+}
+
+static draco_status train_open_resnet(const train_options *o, train_setup *s, size_t samples) {
+    draco_resnet_config config = {.train = &s->train, .test = &s->test};
+    draco_status status = draco_resnet_open(&s->model, &config);
+    (void)o;
+    s->close_model = draco_resnet_close;
+    if (status >= 0) s->memory = draco_resnet_memory(&s->model, samples);
+    return status;
+}
+
+static draco_status train_open_textcnn(const train_options *o, train_setup *s, size_t samples) {
+    draco_textcnn_config config = {.train = &s->train, .test = &s->test, .dimension = TRAIN_EMBEDDING};
+    draco_status status = draco_textcnn_open(&s->model, &config);
+    (void)o;
+    s->close_model = draco_textcnn_close;
+    if (status >= 0) s->memory = draco_textcnn_memory(&s->model, samples);
+    return status;
+}
+
+static draco_status train_open_kmeans(const train_options *o, train_setup *s, size_t samples) {
+    draco_kmeans_config config = {.train = &s->train, .test = &s->test, .centres = 10};
+    (void)o, (void)samples;
+    s->close_model = draco_kmeans_close;
+    return draco_kmeans_open(&s->model, &config);
+}
+
+/* The linear models differ by their loss, which has the model's name. */
+static draco_status train_open_linear(const train_options *o, train_setup *s, size_t samples) {
+    draco_linear_config config = {.kind = DRACO_LINEAR_SOFTMAX,
+                                  .train = &s->train,
+                                  .test = &s->test,
+                                  .l2 = (float)o->l2,
+                                  .positive = 1};
+    (void)samples;
+    if (strcmp(o->model, "logistic") == 0) config.kind = DRACO_LINEAR_LOGISTIC;
+    if (strcmp(o->model, "svm") == 0) config.kind = DRACO_LINEAR_SVM;
+    if (strcmp(o->model, "linear") == 0) config.kind = DRACO_LINEAR_LEAST_SQUARES;
+    s->close_model = draco_linear_close;
+    return draco_linear_open(&s->model, &config);
+}
+
+static const train_model train_models[] = {
+    {"fc", "fashion-mnist", "digits", train_open_fc},
+    {"softmax", "fashion-mnist", "digits", train_open_linear},
+    {"logistic", "fashion-mnist", "digits", train_open_linear},
+    {"svm", "fashion-mnist", "digits", train_open_linear},
+    {"linear", "fashion-mnist", "digits", train_open_linear},
+    {"kmeans", "fashion-mnist", "digits", train_open_kmeans},
+    {"lenet", "fashion-mnist", "digits", train_open_lenet},
+    {"resnet18", "cifar10", "pictures", train_open_resnet},
+    {"textcnn", "mr", "sentences", train_open_textcnn},
+};
+
+/* --model is one of the names: the table of options has checked it. */
+static const train_model *train_model_of(const train_options *o) {
+    for (size_t i = 0; i < sizeof train_models / sizeof *train_models; i++)
+        if (strcmp(train_models[i].name, o->model) == 0) return &train_models[i];
+    abort();
 }
 
 static int train_load_data(const train_options *o, train_setup *s) {
@@ -61,20 +131,20 @@ static int train_load_data(const train_options *o, train_setup *s) {
                                 .train = (size_t)o->train_samples,
                                 .test = (size_t)o->test_samples};
     draco_data_error error = {{0}};
-    const char *real, *drawn;
     if (strcmp(o->data, "auto") == 0) {
+        const train_model *model = train_model_of(o);
         draco_data_paths *paths = malloc(sizeof *paths);
         int found;
-        train_usual_data(o->model, &real, &drawn);
-        found = paths && draco_data_find(real, o->data_dir, paths, &error) == DRACO_OK;
+        found = paths && draco_data_find(model->real, o->data_dir, paths, &error) == DRACO_OK;
         free(paths);
         if (!found && o->data_dir) {
             fprintf(stderr, "draco-train: %s\n", error.text);
             return 2;
         }
-        config.name = found ? real : drawn;
+        config.name = found ? model->real : model->drawn;
         if (!found && strcmp(o->progress, "none") != 0)
-            printf("%s is not installed; training on generated data instead: %s\n", real, drawn);
+            printf("%s is not installed; training on generated data instead: %s\n", model->real,
+                   model->drawn);
     }
     snprintf(s->data_name, sizeof s->data_name, "%s", config.name);
     if (draco_data_load(&config, &s->train, &s->test, &error) != DRACO_OK) {
@@ -89,58 +159,14 @@ static int train_load_data(const train_options *o, train_setup *s) {
     return 0;
 }
 
-static int train_wrong_data(const train_options *o, const train_setup *s) {
-    fprintf(stderr, "draco-train: --model=%s cannot be trained on the data set %s\n", o->model, s->data_name);
-    return 2;
-}
-
-static draco_status train_open_linear(const train_options *o, train_setup *s, draco_linear_kind kind) {
-    draco_linear_config config = {
-        .kind = kind, .train = &s->train, .test = &s->test, .l2 = (float)o->l2, .positive = 1};
-    s->close_model = draco_linear_close;
-    return draco_linear_open(&s->model, &config);
-}
-
-static draco_status train_open_named(const train_options *o, train_setup *s) {
-    draco_status status = DRACO_E_ARGUMENT;
-    size_t samples = ((size_t)o->batch + (size_t)s->code.parts - 1) / (size_t)s->code.parts; /* of a part */
-    if (strcmp(o->model, "fc") == 0) {
-        draco_mlp_config config = {&s->train, &s->test, 2, {800, 500}};
-        status = draco_mlp_open(&s->model, &config);
-        s->close_model = draco_mlp_close;
-        if (status >= 0) s->memory = draco_mlp_memory(&s->model, samples);
-    } else if (strcmp(o->model, "lenet") == 0) {
-        draco_lenet_config config = {&s->train, &s->test};
-        status = draco_lenet_open(&s->model, &config);
-        s->close_model = draco_lenet_close;
-        if (status >= 0) s->memory = draco_lenet_memory(&s->model, samples);
-    } else if (strcmp(o->model, "resnet18") == 0) {
-        draco_resnet_config config = {.train = &s->train, .test = &s->test};
-        status = draco_resnet_open(&s->model, &config);
-        s->close_model = draco_resnet_close;
-        if (status >= 0) s->memory = draco_resnet_memory(&s->model, samples);
-    } else if (strcmp(o->model, "textcnn") == 0) {
-        draco_textcnn_config config = {.train = &s->train, .test = &s->test, .dimension = TRAIN_EMBEDDING};
-        status = draco_textcnn_open(&s->model, &config);
-        s->close_model = draco_textcnn_close;
-        if (status >= 0) s->memory = draco_textcnn_memory(&s->model, samples);
-    } else if (strcmp(o->model, "kmeans") == 0) {
-        draco_kmeans_config config = {.train = &s->train, .test = &s->test, .centres = 10};
-        status = draco_kmeans_open(&s->model, &config);
-        s->close_model = draco_kmeans_close;
-    } else {
-        draco_linear_kind kind = DRACO_LINEAR_SOFTMAX;
-        if (strcmp(o->model, "logistic") == 0) kind = DRACO_LINEAR_LOGISTIC;
-        if (strcmp(o->model, "svm") == 0) kind = DRACO_LINEAR_SVM;
-        if (strcmp(o->model, "linear") == 0) kind = DRACO_LINEAR_LEAST_SQUARES;
-        status = train_open_linear(o, s, kind);
-    }
-    return status;
-}
-
 static int train_open_model(const train_options *o, train_setup *s) {
-    draco_status status = train_open_named(o, s);
-    if (status == DRACO_E_ARGUMENT) return train_wrong_data(o, s);
+    size_t samples = ((size_t)o->batch + (size_t)s->code.parts - 1) / (size_t)s->code.parts; /* of a part */
+    draco_status status = train_model_of(o)->open(o, s, samples);
+    if (status == DRACO_E_ARGUMENT) {
+        fprintf(stderr, "draco-train: --model=%s cannot be trained on the data set %s\n", o->model,
+                s->data_name);
+        return 2;
+    }
     if (status < 0) {
         fprintf(stderr, "draco-train: model %s: %s\n", o->model, draco_status_text(status));
         return 1;
