@@ -17,7 +17,7 @@ case ${1:-} in
     paper) wanted="$build python3 $data" ;;
     check) wanted="$build $transports $tests $data $portability"; optional="$data $portability" ;;
     short) wanted="$build $transports $tests $data" ;;
-    fresh) wanted="git mmdebstrap" ;;
+    fresh) wanted="git mmdebstrap"; optional=$wanted ;;
     analyze) wanted="$build $transports clang-tidy clang-format cppcheck" ;;
     coverage) wanted="$build $transports libcmocka-dev gcovr $data" ;;
     *) echo "usage: setup.sh deps|demo|paper|check|short|fresh|analyze|coverage" >&2; exit 2 ;;
