@@ -144,7 +144,7 @@ static void sleep_deeply(double seconds) {
 
 static void send_part(draco_mpi *t, drm_peer *p, const unsigned char *reply, size_t slices) {
     static drm_head head;
-    head = p->head;
+    head = p->server.head;
     raw(t, p, DRM_REPLY, &head, sizeof head);
     for (size_t i = 0; i < slices; i++) raw(t, p, DRM_SLICE, reply + i * DRACO_MPI_SLICE, DRACO_MPI_SLICE);
 }
@@ -164,7 +164,7 @@ static int misbehave(draco_mpi *t, action act, unsigned char *reply, size_t byte
     static drm_head head;
     for (int k = 0; k < t->servers; k++) {
         drm_peer *p = &t->peers[k];
-        head = p->head;
+        head = p->server.head;
         switch (act) {
         case FINE:
         case CANNOT:
@@ -195,7 +195,7 @@ static int misbehave(draco_mpi *t, action act, unsigned char *reply, size_t byte
             linger(t, 0.05);
             break;
         case LONG:
-            send_part(t, p, reply, (size_t)p->head.reply_bytes / DRACO_MPI_SLICE);
+            send_part(t, p, reply, (size_t)p->server.head.reply_bytes / DRACO_MPI_SLICE);
             for (int i = 0; i < 3; i++) raw(t, p, DRM_SLICE, reply, DRACO_MPI_SLICE);
             linger(t, 0.3);
             break;
@@ -268,7 +268,7 @@ static draco_status work(int index, int servers, const draco_transport *transpor
             done = 1;
             honest = misbehave(t, now_playing->act, reply, bytes);
         }
-        last_head = t->peers[0].head;
+        last_head = t->peers[0].server.head;
         if (honest)
             status = transport->submit(t, &request, reply, bytes);
         else if (now_playing->act == CANNOT)

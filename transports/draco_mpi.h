@@ -258,41 +258,52 @@ enum { DRM_SILENT = 0, DRM_ROW = 1, DRM_DROP = 2 };
 /* How far the request of a server has come. */
 enum { DRM_NOTHING = 0, DRM_HEAD, DRM_PAYLOAD, DRM_WHOLE };
 
-/* Another rank: a worker as a server sees it, or a server as anybody sees it. */
-typedef struct drm_peer {
-    int rank, number, is_server; /* number: among the workers or among the servers */
-    int greeted, welcomed, refused;
-    int gone;    /* dead, or not listened to any more */
-    int cut;     /* gone because of what it sent */
+/* A server's link to a worker. */
+typedef struct drm_worker_link {
+    int ready;   /* it may be sent a request */
     int missed;  /* deadlines in a row */
     int offence; /* it sent something while no request was out: counted against it in the next */
-    int ready;
-    double heard;
-    drm_welcome welcome;
-    /* A request on its way to this worker. */
+    int cut;     /* gone because of what it sent */
+    /* A request on its way to it. */
     drm_outgoing *outgoing;
-    int sending;
-    drm_head told; /* the last request it was sent */
+    int sending, stopping;
+    drm_head told, stop; /* the last request it was sent; STOP */
     uint64_t told_serial, params_sequence;
     int expecting; /* it may reply to that request */
     /* Its reply. */
     int mode, ended;
     unsigned char *row;
     size_t got, left;
-    drm_slot slot[DRM_SLOTS];
-    int first, used; /* ring of slots, in order of arrival */
-    /* A request from this server. */
+} drm_worker_link;
+
+/* A worker's link to a server. */
+typedef struct drm_server_link {
+    size_t shard_first, shard_count;
+    double heard;
+    /* A request from it. */
+    int stage, announced, receiving;
     drm_head head;
     draco_request request; /* the same, once it is whole */
-    int stage, announced, receiving, failed;
-    size_t shard_first, shard_count;
+    uint64_t params_sequence;
     unsigned char *extra;
     size_t extra_capacity;
-    /* A reply to this server. */
+    /* A reply to it. */
     drm_head reply;
     const unsigned char *body;
     size_t body_bytes, posted;
-    int replying, stopping;
+    int replying;
+} drm_server_link;
+
+/* Another rank: what is known of it at either end, and the link for the role that it has. */
+typedef struct drm_peer {
+    int rank, number, is_server; /* number: among the workers or among the servers */
+    int greeted, welcomed, refused;
+    int gone, failed; /* dead, or not listened to any more; sending to it or receiving from it failed */
+    drm_welcome welcome;
+    drm_slot slot[DRM_SLOTS];
+    int first, used; /* ring of slots, in order of arrival */
+    drm_worker_link worker;
+    drm_server_link server;
 } drm_peer;
 
 typedef struct drm_call {
@@ -473,9 +484,9 @@ static void drm_lose(draco_mpi *t, drm_peer *p) {
     if (p->gone) return;
     p->gone = 1;
     t->counters.gone++;
-    if (p->outgoing) p->outgoing->users--; /* a dead rank reads no more */
-    p->outgoing = NULL;
-    p->mode = DRM_SILENT;
+    if (p->worker.outgoing) p->worker.outgoing->users--; /* a dead rank reads no more */
+    p->worker.outgoing = NULL;
+    p->worker.mode = DRM_SILENT;
 }
 
 static void drm_look(draco_mpi *t) {
@@ -500,7 +511,7 @@ static int drm_take(draco_mpi *t, drm_peer *p) {
     if (MPI_Iprobe(p->rank, MPI_ANY_TAG, t->config.comm, &flag, &status) != MPI_SUCCESS || !flag) return 0;
     MPI_Get_count(&status, MPI_BYTE, &bytes);
     if (bytes < 0 || (size_t)bytes > DRACO_MPI_SLICE) {
-        p->cut = 1;
+        p->worker.cut = 1;
         t->counters.offences++;
         drm_lose(t, p);
         return 1;
@@ -516,13 +527,13 @@ static int drm_take(draco_mpi *t, drm_peer *p) {
     error = MPI_Imrecv(slot->memory, bytes, MPI_BYTE, &message, &request);
     drm_track(t, error, request, &slot->pending, &slot->failed);
     p->used++;
-    p->missed = 0;
+    p->worker.missed = 0;
     return 1;
 }
 
 static void drm_finish(draco_mpi *t, drm_peer *p, draco_arrival arrival) {
-    if (p->ended || !t->inbox || p->is_server) return;
-    p->ended = 1;
+    if (p->worker.ended || !t->inbox || p->is_server) return;
+    p->worker.ended = 1;
     t->left--;
     if (t->inbox->end(t->inbox->ctx, p->number, arrival) == DRACO_OK) t->enough = 1;
 }
@@ -530,12 +541,12 @@ static void drm_finish(draco_mpi *t, drm_peer *p, draco_arrival arrival) {
 /* A message that no honest worker sends. */
 static void drm_offend(draco_mpi *t, drm_peer *p) {
     t->counters.offences++;
-    p->mode = DRM_SILENT;
-    p->expecting = 0;
-    if (t->inbox && !p->ended)
+    p->worker.mode = DRM_SILENT;
+    p->worker.expecting = 0;
+    if (t->inbox && !p->worker.ended)
         drm_finish(t, p, DRACO_ARRIVAL_MALFORMED);
     else
-        p->offence = 1;
+        p->worker.offence = 1;
 }
 
 /* Is this the last request's head, as a reply repeats it? */
@@ -547,61 +558,61 @@ static int drm_repeats(const drm_head *told, const drm_head *head) {
 
 static void drm_on_reply(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
     drm_head head;
-    if (!p->expecting || slot->bytes != sizeof head) {
+    if (!p->worker.expecting || slot->bytes != sizeof head) {
         drm_offend(t, p);
         return;
     }
     memcpy(&head, slot->memory, sizeof head);
-    if (!drm_repeats(&p->told, &head) ||
-        (head.reply_bytes != p->told.reply_bytes && head.reply_bytes != DRM_REFUSED)) {
+    if (!drm_repeats(&p->worker.told, &head) ||
+        (head.reply_bytes != p->worker.told.reply_bytes && head.reply_bytes != DRM_REFUSED)) {
         drm_offend(t, p);
         return;
     }
-    p->expecting = 0;
-    p->got = 0;
-    p->left = head.reply_bytes == DRM_REFUSED ? 0 : (size_t)head.reply_bytes;
-    p->mode = DRM_DROP;
-    if (!t->inbox || !t->current || p->told_serial != t->current->serial) {
+    p->worker.expecting = 0;
+    p->worker.got = 0;
+    p->worker.left = head.reply_bytes == DRM_REFUSED ? 0 : (size_t)head.reply_bytes;
+    p->worker.mode = DRM_DROP;
+    if (!t->inbox || !t->current || p->worker.told_serial != t->current->serial) {
         t->counters.late++;
     } else if (head.reply_bytes == DRM_REFUSED) {
         drm_finish(t, p, DRACO_ARRIVAL_MALFORMED);
-    } else if (!p->ended) {
-        p->row = t->inbox->reserve(t->inbox->ctx, p->number);
-        if (p->row)
-            p->mode = DRM_ROW;
+    } else if (!p->worker.ended) {
+        p->worker.row = t->inbox->reserve(t->inbox->ctx, p->number);
+        if (p->worker.row)
+            p->worker.mode = DRM_ROW;
         else
             drm_finish(t, p, DRACO_ARRIVAL_ABSENT);
     }
 }
 
 static void drm_on_slice(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
-    if (p->mode == DRM_SILENT || slot->bytes > p->left || slot->bytes == 0) {
+    if (p->worker.mode == DRM_SILENT || slot->bytes > p->worker.left || slot->bytes == 0) {
         drm_offend(t, p);
         return;
     }
-    p->left -= slot->bytes;
-    if (p->mode == DRM_ROW) {
-        memcpy(p->row + p->got, slot->memory, slot->bytes);
-        t->inbox->chunk(t->inbox->ctx, p->number, p->got, slot->bytes);
+    p->worker.left -= slot->bytes;
+    if (p->worker.mode == DRM_ROW) {
+        memcpy(p->worker.row + p->worker.got, slot->memory, slot->bytes);
+        t->inbox->chunk(t->inbox->ctx, p->number, p->worker.got, slot->bytes);
         t->counters.bytes_in += slot->bytes;
     }
-    p->got += slot->bytes;
+    p->worker.got += slot->bytes;
 }
 
 /* It is free again: whatever it had to say has been said. */
 static void drm_on_ready(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
-    int now = t->inbox && t->current && p->told_serial == t->current->serial;
-    if (slot->bytes != 0 || p->ready) {
+    int now = t->inbox && t->current && p->worker.told_serial == t->current->serial;
+    if (slot->bytes != 0 || p->worker.ready) {
         drm_offend(t, p);
         return;
     }
-    if (now && p->mode == DRM_ROW)
-        drm_finish(t, p, p->left == 0 ? DRACO_ARRIVAL_WHOLE : DRACO_ARRIVAL_MALFORMED);
-    else if (now && p->expecting)
+    if (now && p->worker.mode == DRM_ROW)
+        drm_finish(t, p, p->worker.left == 0 ? DRACO_ARRIVAL_WHOLE : DRACO_ARRIVAL_MALFORMED);
+    else if (now && p->worker.expecting)
         drm_finish(t, p, DRACO_ARRIVAL_ABSENT);
-    p->mode = DRM_SILENT;
-    p->expecting = 0;
-    p->ready = 1;
+    p->worker.mode = DRM_SILENT;
+    p->worker.expecting = 0;
+    p->worker.ready = 1;
 }
 
 static void drm_on_hello(draco_mpi *t, drm_peer *p, const drm_slot *slot);
@@ -765,7 +776,7 @@ static draco_status drm_hear_servers(draco_mpi *t) {
             return DRACO_E_CONFIG;
         }
         draco_liveness_call(&t->lines, i, &p->welcome.card);
-        p->heard = drm_now();
+        p->server.heard = drm_now();
     }
     return DRACO_OK;
 }
@@ -782,7 +793,8 @@ static draco_status drm_start(draco_mpi *t) {
         if (t->peers[i].refused) status = DRACO_E_CONFIG;
     for (int i = 0; i < t->count; i++) {
         if (t->peers[i].greeted) drm_welcome_peer(t, &t->peers[i], status);
-        if (!t->peers[i].greeted) t->peers[i].missed = DRACO_MPI_MISSES; /* not waited for until it comes */
+        if (!t->peers[i].greeted)
+            t->peers[i].worker.missed = DRACO_MPI_MISSES; /* not waited for until it comes */
     }
     t->opened = 1;
     if (status < 0) {
@@ -851,27 +863,28 @@ static draco_status drm_write(draco_mpi *t, const draco_request *request, const 
 /* Send the current request to a worker that is free for it. */
 static int drm_offer(draco_mpi *t, drm_peer *p) {
     drm_outgoing *l = t->current;
-    if (p->outgoing && p->sending == 0) {
-        p->outgoing->users--;
-        p->outgoing = NULL;
+    if (p->worker.outgoing && p->worker.sending == 0) {
+        p->worker.outgoing->users--;
+        p->worker.outgoing = NULL;
     }
-    if (!l || !t->asking || !p->ready || !p->welcomed || p->refused || p->gone || p->outgoing ||
-        p->told_serial == l->serial)
+    if (!l || !t->asking || !p->worker.ready || !p->welcomed || p->refused || p->gone || p->worker.outgoing ||
+        p->worker.told_serial == l->serial)
         return 0;
     if (!l->everybody && !l->whom[p->number]) return 0;
-    if (l->head.params_bytes == 0 && p->params_sequence != l->head.params_sequence) return 0;
-    p->told = l->head;
-    p->told_serial = l->serial;
-    p->outgoing = l;
+    if (l->head.params_bytes == 0 && p->worker.params_sequence != l->head.params_sequence) return 0;
+    p->worker.told = l->head;
+    p->worker.told_serial = l->serial;
+    p->worker.outgoing = l;
     l->users++;
-    p->ready = 0;
-    p->expecting = 1;
-    p->mode = DRM_SILENT;
-    if (l->head.params_bytes) p->params_sequence = l->head.params_sequence;
-    drm_send(t, p->rank, DRM_REQUEST, &p->told, sizeof p->told, &p->sending, &p->failed);
-    drm_send_all(t, p->rank, DRM_PARAMS, l->memory, (size_t)l->head.params_bytes, &p->sending, &p->failed);
+    p->worker.ready = 0;
+    p->worker.expecting = 1;
+    p->worker.mode = DRM_SILENT;
+    if (l->head.params_bytes) p->worker.params_sequence = l->head.params_sequence;
+    drm_send(t, p->rank, DRM_REQUEST, &p->worker.told, sizeof p->worker.told, &p->worker.sending, &p->failed);
+    drm_send_all(t, p->rank, DRM_PARAMS, l->memory, (size_t)l->head.params_bytes, &p->worker.sending,
+                 &p->failed);
     drm_send_all(t, p->rank, DRM_EXTRA, l->memory + l->head.params_bytes, (size_t)l->head.extra_bytes,
-                 &p->sending, &p->failed);
+                 &p->worker.sending, &p->failed);
     if (p->failed) drm_lose(t, p);
     return 1;
 }
@@ -888,7 +901,7 @@ static void drm_work(draco_mpi *t) {
         busy |= drm_offer(t, p);
         busy |= drm_serve(t, p);
         if (flag && drm_take(t, p)) busy |= 1 | drm_serve(t, p);
-        if (p->gone) drm_finish(t, p, p->cut ? DRACO_ARRIVAL_MALFORMED : DRACO_ARRIVAL_ABSENT);
+        if (p->gone) drm_finish(t, p, p->worker.cut ? DRACO_ARRIVAL_MALFORMED : DRACO_ARRIVAL_ABSENT);
     }
     if (busy)
         t->idle = 0;
@@ -908,19 +921,19 @@ static void drm_roll_call(draco_mpi *t) {
     t->left = 0;
     for (int i = 0; i < t->n; i++) {
         drm_peer *p = &drm_workers(t)[i];
-        p->ended = !t->current->everybody && !t->current->whom[i];
-        t->left += !p->ended;
+        p->worker.ended = !t->current->everybody && !t->current->whom[i];
+        t->left += !p->worker.ended;
     }
     for (int i = 0; i < t->n; i++) {
         drm_peer *p = &drm_workers(t)[i];
-        if (p->ended) continue;
+        if (p->worker.ended) continue;
         if (p->gone)
-            drm_finish(t, p, p->cut ? DRACO_ARRIVAL_MALFORMED : DRACO_ARRIVAL_ABSENT);
-        else if (p->offence)
+            drm_finish(t, p, p->worker.cut ? DRACO_ARRIVAL_MALFORMED : DRACO_ARRIVAL_ABSENT);
+        else if (p->worker.offence)
             drm_finish(t, p, DRACO_ARRIVAL_MALFORMED);
-        else if (p->refused || p->missed >= DRACO_MPI_MISSES)
+        else if (p->refused || p->worker.missed >= DRACO_MPI_MISSES)
             drm_finish(t, p, DRACO_ARRIVAL_ABSENT);
-        if (p->ended) p->offence = 0;
+        if (p->worker.ended) p->worker.offence = 0;
     }
 }
 
@@ -936,9 +949,9 @@ static draco_status drm_gather(draco_mpi *t, double seconds, const draco_inbox *
     }
     for (int i = 0; i < t->n; i++) {
         drm_peer *p = &drm_workers(t)[i];
-        if (p->mode == DRM_ROW) p->mode = DRM_DROP;
-        p->row = NULL;
-        if (over && !p->ended && !t->enough) p->missed++;
+        if (p->worker.mode == DRM_ROW) p->worker.mode = DRM_DROP;
+        p->worker.row = NULL;
+        if (over && !p->worker.ended && !t->enough) p->worker.missed++;
     }
     t->inbox = NULL;
     t->asking = 0;
@@ -1004,15 +1017,15 @@ static draco_status drm_exchange(void *ctx, const void *mine, size_t bytes, void
 
 /* Tell a server that this worker is free. */
 static void drm_announce(draco_mpi *t, drm_peer *p) {
-    if (p->announced || p->stage != DRM_NOTHING) return;
-    p->announced = 1;
+    if (p->server.announced || p->server.stage != DRM_NOTHING) return;
+    p->server.announced = 1;
     drm_send(t, p->rank, DRM_READY, NULL, 0, &t->none, &p->failed);
 }
 
 /* What a server may ask for: nothing that a healthy one does not. */
 static int drm_sane(const draco_mpi *t, const drm_peer *p) {
-    const drm_head *h = &p->head;
-    uint64_t shard = p->shard_count * sizeof(float);
+    const drm_head *h = &p->server.head;
+    uint64_t shard = p->server.shard_count * sizeof(float);
     return h->magic == DRM_MAGIC && h->version == DRACO_VERSION && h->code_id == t->config.code_id &&
            (h->params_bytes == 0 || h->params_bytes == shard) && h->extra_bytes <= shard + 65536 &&
            h->reply_bytes <= 2 * shard + ((uint64_t)1 << 24);
@@ -1020,25 +1033,25 @@ static int drm_sane(const draco_mpi *t, const drm_peer *p) {
 
 /* All of a request is here: put it in draco.h's terms. */
 static void drm_requested(draco_mpi *t, drm_peer *p) {
-    const drm_head *h = &p->head;
-    memset(&p->request, 0, sizeof p->request);
-    p->stage = DRM_WHOLE;
-    p->request.kind = (draco_request_kind)h->kind;
-    p->request.round = h->round;
-    p->request.step = h->step;
-    p->request.params = h->params_bytes ? t->params + p->shard_first : NULL;
-    p->request.params_count = (size_t)h->params_bytes / sizeof(float);
-    p->request.extra = h->extra_bytes ? p->extra : NULL;
-    p->request.extra_bytes = (size_t)h->extra_bytes;
-    p->request.reply_bytes = (size_t)h->reply_bytes;
-    if (h->params_bytes) p->params_sequence = h->params_sequence;
+    const drm_head *h = &p->server.head;
+    memset(&p->server.request, 0, sizeof p->server.request);
+    p->server.stage = DRM_WHOLE;
+    p->server.request.kind = (draco_request_kind)h->kind;
+    p->server.request.round = h->round;
+    p->server.request.step = h->step;
+    p->server.request.params = h->params_bytes ? t->params + p->server.shard_first : NULL;
+    p->server.request.params_count = (size_t)h->params_bytes / sizeof(float);
+    p->server.request.extra = h->extra_bytes ? p->server.extra : NULL;
+    p->server.request.extra_bytes = (size_t)h->extra_bytes;
+    p->server.request.reply_bytes = (size_t)h->reply_bytes;
+    if (h->params_bytes) p->server.params_sequence = h->params_sequence;
 }
 
 /* A head is here: receive what it announces, the parameters where they belong. */
 static void drm_open_request(draco_mpi *t, drm_peer *p) {
-    const drm_head *h = &p->head;
+    const drm_head *h = &p->server.head;
     if (h->magic == DRM_MAGIC && h->kind == DRACO_REQUEST_STOP) {
-        p->head.params_bytes = p->head.extra_bytes = 0;
+        p->server.head.params_bytes = p->server.head.extra_bytes = 0;
         drm_requested(t, p);
         return;
     }
@@ -1046,19 +1059,20 @@ static void drm_open_request(draco_mpi *t, drm_peer *p) {
         p->failed = 1;
         return;
     }
-    if (h->extra_bytes > p->extra_capacity) {
-        free(p->extra);
-        p->extra = malloc((size_t)h->extra_bytes);
-        p->extra_capacity = p->extra ? (size_t)h->extra_bytes : 0;
-        if (!p->extra) {
+    if (h->extra_bytes > p->server.extra_capacity) {
+        free(p->server.extra);
+        p->server.extra = malloc((size_t)h->extra_bytes);
+        p->server.extra_capacity = p->server.extra ? (size_t)h->extra_bytes : 0;
+        if (!p->server.extra) {
             p->failed = 1;
             return;
         }
     }
-    drm_receive_all(t, p->rank, DRM_PARAMS, (unsigned char *)(t->params + p->shard_first),
-                    (size_t)h->params_bytes, &p->receiving, &p->failed);
-    drm_receive_all(t, p->rank, DRM_EXTRA, p->extra, (size_t)h->extra_bytes, &p->receiving, &p->failed);
-    p->stage = DRM_PAYLOAD;
+    drm_receive_all(t, p->rank, DRM_PARAMS, (unsigned char *)(t->params + p->server.shard_first),
+                    (size_t)h->params_bytes, &p->server.receiving, &p->failed);
+    drm_receive_all(t, p->rank, DRM_EXTRA, p->server.extra, (size_t)h->extra_bytes, &p->server.receiving,
+                    &p->failed);
+    p->server.stage = DRM_PAYLOAD;
 }
 
 /* Receive as much of a server's request as there is. */
@@ -1067,24 +1081,24 @@ static void drm_listen_to(draco_mpi *t, drm_peer *p) {
     MPI_Request request;
     MPI_Status status;
     int flag = 0, bytes = 0;
-    if (p->stage == DRM_NOTHING && drm_room(t) &&
+    if (p->server.stage == DRM_NOTHING && drm_room(t) &&
         MPI_Improbe(p->rank, DRM_REQUEST, t->config.comm, &flag, &message, &status) == MPI_SUCCESS && flag) {
         int error;
         MPI_Get_count(&status, MPI_BYTE, &bytes);
-        if (bytes != (int)sizeof p->head) {
+        if (bytes != (int)sizeof p->server.head) {
             p->failed = 1;
             return;
         }
-        error = MPI_Imrecv(&p->head, bytes, MPI_BYTE, &message, &request);
-        drm_track(t, error, request, &p->receiving, &p->failed);
+        error = MPI_Imrecv(&p->server.head, bytes, MPI_BYTE, &message, &request);
+        drm_track(t, error, request, &p->server.receiving, &p->failed);
         drm_progress(t);
-        p->stage = DRM_HEAD;
-        p->announced = 0;
-        p->heard = drm_now();
+        p->server.stage = DRM_HEAD;
+        p->server.announced = 0;
+        p->server.heard = drm_now();
         t->idle = 0;
     }
-    if (p->stage == DRM_HEAD && p->receiving == 0) drm_open_request(t, p);
-    if (p->stage == DRM_PAYLOAD && p->receiving == 0) drm_requested(t, p);
+    if (p->server.stage == DRM_HEAD && p->server.receiving == 0) drm_open_request(t, p);
+    if (p->server.stage == DRM_PAYLOAD && p->server.receiving == 0) drm_requested(t, p);
 }
 
 /* Workers have nothing to say to each other: take it and forget it. What is too long is left where it is. */
@@ -1113,9 +1127,9 @@ static draco_status drm_farewell(draco_mpi *t, drm_peer *p) {
     double until = drm_now() + 0.2;
     while (drm_now() < until) {
         drm_progress(t);
-        if (p->stage < DRM_PAYLOAD) drm_listen_to(t, p);
-        if (p->stage == DRM_WHOLE && p->head.kind == DRACO_REQUEST_STOP) {
-            t->missing |= p->head.reply_bytes != 0;
+        if (p->server.stage < DRM_PAYLOAD) drm_listen_to(t, p);
+        if (p->server.stage == DRM_WHOLE && p->server.head.kind == DRACO_REQUEST_STOP) {
+            t->missing |= p->server.head.reply_bytes != 0;
             return DRACO_E_STOPPED;
         }
         drm_idle(t, DRM_FLOWING);
@@ -1136,7 +1150,7 @@ static draco_status drm_servers_there(draco_mpi *t) {
             return DRACO_E_MALFORMED;
         }
         if (p->gone) return drm_farewell(t, p);
-        if (!drm_tied(t, p) && now - p->heard > DRACO_MPI_SILENCE) {
+        if (!drm_tied(t, p) && now - p->server.heard > DRACO_MPI_SILENCE) {
             drm_say(t, "server %d (rank %d) has been silent for %d s", k, p->rank, DRACO_MPI_SILENCE);
             return DRACO_E_TRANSPORT;
         }
@@ -1146,7 +1160,7 @@ static draco_status drm_servers_there(draco_mpi *t) {
 
 /* All servers said STOP; have they missed anybody? */
 static int drm_stopped(draco_mpi *t) {
-    for (int k = 0; k < t->servers; k++) t->missing |= t->peers[k].head.reply_bytes != 0;
+    for (int k = 0; k < t->servers; k++) t->missing |= t->peers[k].server.head.reply_bytes != 0;
     return 0;
 }
 
@@ -1157,26 +1171,26 @@ static int drm_match(draco_mpi *t) {
     int whole = 0, stopped = 0;
     for (int k = 0; k < t->servers; k++) {
         drm_peer *p = &t->peers[k];
-        if (p->stage != DRM_WHOLE) continue;
-        if (p->head.kind == DRACO_REQUEST_STOP) {
+        if (p->server.stage != DRM_WHOLE) continue;
+        if (p->server.head.kind == DRACO_REQUEST_STOP) {
             stopped++;
             continue;
         }
-        if (p->head.params_sequence != p->params_sequence) {
-            p->stage = DRM_NOTHING; /* it is about parameters that this worker does not have */
+        if (p->server.head.params_sequence != p->server.params_sequence) {
+            p->server.stage = DRM_NOTHING; /* it is about parameters that this worker does not have */
             continue;
         }
-        if (p->head.kind == DRACO_REQUEST_BODY && t->servers > 1) return k;
-        if (p->head.sequence > newest) newest = p->head.sequence;
+        if (p->server.head.kind == DRACO_REQUEST_BODY && t->servers > 1) return k;
+        if (p->server.head.sequence > newest) newest = p->server.head.sequence;
     }
     if (stopped == t->servers) return drm_stopped(t);
     for (int k = 0; k < t->servers; k++) {
         drm_peer *p = &t->peers[k];
-        if (p->stage != DRM_WHOLE || p->head.kind == DRACO_REQUEST_STOP) continue;
-        if (p->head.sequence == newest)
+        if (p->server.stage != DRM_WHOLE || p->server.head.kind == DRACO_REQUEST_STOP) continue;
+        if (p->server.head.sequence == newest)
             whole++;
         else
-            p->stage = DRM_NOTHING;
+            p->server.stage = DRM_NOTHING;
     }
     return whole == t->servers ? -1 : -2;
 }
@@ -1185,12 +1199,12 @@ static draco_status drm_hand_up(draco_mpi *t, int from, draco_request *request) 
     draco_status status;
     t->asked_by = from;
     if (from >= 0) {
-        *request = t->peers[from].request;
+        *request = t->peers[from].server.request;
         request->server = t->servers > 1 ? from : -1;
         return DRACO_OK;
     }
-    status =
-        draco_share_join(&t->peers[0].request, sizeof *t->peers, t->servers, &t->joined, &t->extras, request);
+    status = draco_share_join(&t->peers[0].server.request, sizeof *t->peers, t->servers, &t->joined,
+                              &t->extras, request);
     if (status == DRACO_E_CONFIG) drm_say(t, "the servers ask for different things: they are not of one run");
     return status;
 }
@@ -1198,14 +1212,14 @@ static draco_status drm_hand_up(draco_mpi *t, int from, draco_request *request) 
 /* The last request is over, replied to or not. */
 static void drm_let_go(draco_mpi *t) {
     for (int k = 0; k < t->servers; k++)
-        if (draco_share_asked(t->asked_by, k)) t->peers[k].stage = DRM_NOTHING;
+        if (draco_share_asked(t->asked_by, k)) t->peers[k].server.stage = DRM_NOTHING;
     t->asked_by = -2;
 }
 
 /* Is a request on its way to this worker? */
 static int drm_flows(const draco_mpi *t) {
     int flows = 0;
-    for (int k = 0; k < t->servers; k++) flows |= t->peers[k].receiving > 0;
+    for (int k = 0; k < t->servers; k++) flows |= t->peers[k].server.receiving > 0;
     return flows;
 }
 
@@ -1235,18 +1249,19 @@ static draco_status drm_receive(void *ctx, draco_request *request) {
 static draco_status drm_cut(draco_mpi *t, const unsigned char *reply, size_t bytes) {
     size_t offset = 0;
     for (int k = 0; k < t->servers; k++)
-        if (draco_share_asked(t->asked_by, k)) offset += t->peers[k].request.reply_bytes;
+        if (draco_share_asked(t->asked_by, k)) offset += t->peers[k].server.request.reply_bytes;
     if (t->asked_by == -2 || (reply && offset != bytes)) return DRACO_E_ARGUMENT;
     offset = 0;
     for (int k = 0; k < t->servers; k++) {
         drm_peer *p = &t->peers[k];
         if (!draco_share_asked(t->asked_by, k)) continue;
-        p->reply = p->head;
-        p->body = reply ? reply + offset : NULL;
-        p->body_bytes = reply ? draco_share_cut(&offset, bytes, p->request.reply_bytes) : 0;
-        p->posted = 0;
-        if (!reply) p->reply.reply_bytes = DRM_REFUSED;
-        drm_send(t, p->rank, DRM_REPLY, &p->reply, sizeof p->reply, &p->replying, &p->failed);
+        p->server.reply = p->server.head;
+        p->server.body = reply ? reply + offset : NULL;
+        p->server.body_bytes = reply ? draco_share_cut(&offset, bytes, p->server.request.reply_bytes) : 0;
+        p->server.posted = 0;
+        if (!reply) p->server.reply.reply_bytes = DRM_REFUSED;
+        drm_send(t, p->rank, DRM_REPLY, &p->server.reply, sizeof p->server.reply, &p->server.replying,
+                 &p->failed);
     }
     drm_let_go(t);
     return DRACO_OK;
@@ -1254,14 +1269,15 @@ static draco_status drm_cut(draco_mpi *t, const unsigned char *reply, size_t byt
 
 /* Keep a window of slices under way; READY after the last. Returns whether all of it has left. */
 static int drm_feed(draco_mpi *t, drm_peer *p) {
-    while (p->posted < p->body_bytes && p->replying < DRM_WINDOW && !p->failed) {
-        size_t n = p->body_bytes - p->posted;
+    while (p->server.posted < p->server.body_bytes && p->server.replying < DRM_WINDOW && !p->failed) {
+        size_t n = p->server.body_bytes - p->server.posted;
         if (n > DRACO_MPI_SLICE) n = DRACO_MPI_SLICE;
-        drm_send(t, p->rank, DRM_SLICE, p->body + p->posted, n, &p->replying, &p->failed);
-        p->posted += n;
+        drm_send(t, p->rank, DRM_SLICE, p->server.body + p->server.posted, n, &p->server.replying,
+                 &p->failed);
+        p->server.posted += n;
     }
-    if (p->posted == p->body_bytes) drm_announce(t, p);
-    return p->posted == p->body_bytes && p->replying == 0;
+    if (p->server.posted == p->server.body_bytes) drm_announce(t, p);
+    return p->server.posted == p->server.body_bytes && p->server.replying == 0;
 }
 
 static draco_status drm_submit(void *ctx, const draco_request *request, const void *reply, size_t bytes) {
@@ -1330,8 +1346,8 @@ static draco_status drm_meet(draco_mpi *t) {
         p->is_server = 1;
         p->number = servers;
         p->rank = drm_server_rank(&t->config, servers);
-        draco_shard(t->config.dim, t->servers, servers, &p->shard_first, &p->shard_count);
-        if (p->shard_count == 0) {
+        draco_shard(t->config.dim, t->servers, servers, &p->server.shard_first, &p->server.shard_count);
+        if (p->server.shard_count == 0) {
             drm_say(t, "%zu parameters are too few for %d servers", t->config.dim, t->servers);
             return DRACO_E_CONFIG;
         }
@@ -1341,7 +1357,7 @@ static draco_status drm_meet(draco_mpi *t) {
 
 static draco_status drm_memory(draco_mpi *t) {
     if (t->server >= 0) {
-        t->shard_count = drm_servers(t)[t->server].shard_count;
+        t->shard_count = drm_servers(t)[t->server].server.shard_count;
         for (int i = 0; i < DRM_OUTGOING; i++) {
             t->outgoing[i].whom = calloc(1, (size_t)t->n);
             if (!t->outgoing[i].whom) return DRACO_E_MEMORY;
@@ -1365,11 +1381,12 @@ static void drm_say_stop(draco_mpi *t) {
     for (int i = 0; i < t->n; i++) {
         drm_peer *p = &drm_workers(t)[i];
         if (!p->welcomed || p->gone) continue;
-        p->head = (drm_head){.magic = DRM_MAGIC,
-                             .version = DRACO_VERSION,
-                             .kind = DRACO_REQUEST_STOP,
-                             .reply_bytes = (uint64_t)t->missing};
-        drm_send(t, p->rank, DRM_REQUEST, &p->head, sizeof p->head, &p->stopping, &p->failed);
+        p->worker.stop = (drm_head){.magic = DRM_MAGIC,
+                                    .version = DRACO_VERSION,
+                                    .kind = DRACO_REQUEST_STOP,
+                                    .reply_bytes = (uint64_t)t->missing};
+        drm_send(t, p->rank, DRM_REQUEST, &p->worker.stop, sizeof p->worker.stop, &p->worker.stopping,
+                 &p->failed);
     }
 }
 
@@ -1378,7 +1395,7 @@ static int drm_lingering(draco_mpi *t) {
     int left = 0;
     for (int i = 0; i < t->n; i++) {
         drm_peer *p = &drm_workers(t)[i];
-        if (p->welcomed && !p->refused && !p->gone) left += drm_tied(t, p) || p->stopping > 0;
+        if (p->welcomed && !p->refused && !p->gone) left += drm_tied(t, p) || p->worker.stopping > 0;
     }
     return left;
 }
@@ -1398,7 +1415,7 @@ static void drm_free(draco_mpi *t) {
     if (t->used > 0) return;
     for (int i = 0; i < t->count && t->peers; i++) {
         for (int k = 0; k < DRM_SLOTS; k++) free(t->peers[i].slot[k].memory);
-        free(t->peers[i].extra);
+        free(t->peers[i].server.extra);
     }
     for (int i = 0; i < DRM_OUTGOING; i++) {
         free(t->outgoing[i].memory);

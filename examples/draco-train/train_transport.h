@@ -101,12 +101,11 @@ static int train_mpi_begin(const train_options *o, train_transport *t) {
                     size, o->servers, o->servers == 1 ? "" : "s", o->workers, o->servers + o->workers);
         return 2;
     }
-    if (rank == 0 && getenv("OMPI_MCA_orte_enable_recovery") &&
-        !getenv("OMPI_MCA_orte_allowed_exit_without_sync"))
-        fputs(
-            "draco-train: mpirun --enable-recovery always exits with 0; to keep the exit status, start with "
-            "mpirun --mca orte_allowed_exit_without_sync 1 ... scripts/mpi_rank.sh build/draco-train ...\n",
-            stderr);
+    if (rank == 0 && getenv("OMPI_MCA_orte_enable_recovery"))
+        fputs("draco-train: mpirun --enable-recovery always exits with 0; to keep the exit status, start "
+              "without it: "
+              "mpirun --mca orte_allowed_exit_without_sync 1 ... scripts/mpi_rank.sh build/draco-train ...\n",
+              stderr);
     config.comm = MPI_COMM_WORLD;
     return draco_mpi_role(&config, &t->server, &t->worker, &workers) < 0 ? 2 : 0;
 }

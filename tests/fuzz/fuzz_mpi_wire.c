@@ -100,7 +100,7 @@ static void fuzz_ask(uint64_t round) {
 
 static void fuzz_close_round(void) {
     for (int i = 0; i < WORKERS; i++) {
-        if (fuzz_peers[i].mode == DRM_ROW) fuzz_peers[i].mode = DRM_DROP;
+        if (fuzz_peers[i].worker.mode == DRM_ROW) fuzz_peers[i].worker.mode = DRM_DROP;
         free(fuzz_reserves[i]);
         fuzz_reserves[i] = NULL;
     }
@@ -115,7 +115,7 @@ static void fuzz_message(drm_peer *p, int tag, const uint8_t *bytes, size_t n) {
     if (!p->gone) drm_dispatch(&fuzz_t, p, &slot);
     free(slot.memory);
     for (int i = 0; i < WORKERS; i++) {
-        fuzz_peers[i].sending = 0; /* what was sent has arrived */
+        fuzz_peers[i].worker.sending = 0; /* what was sent has arrived */
         drm_offer(&fuzz_t, &fuzz_peers[i]);
     }
     fuzz_t.used = 0;
@@ -123,13 +123,13 @@ static void fuzz_message(drm_peer *p, int tag, const uint8_t *bytes, size_t n) {
 
 static void fuzz_request(const uint8_t *data, size_t size) {
     drm_peer *p = &fuzz_peers[WORKERS];
-    if (size < sizeof p->head) return;
-    memcpy(&p->head, data, sizeof p->head);
-    p->shard_count = DIM;
+    if (size < sizeof p->server.head) return;
+    memcpy(&p->server.head, data, sizeof p->server.head);
+    p->server.shard_count = DIM;
     fuzz_t.params = malloc(DIM * sizeof(float));
     drm_open_request(&fuzz_t, p);
     free(fuzz_t.params);
-    free(p->extra);
+    free(p->server.extra);
     fuzz_t.used = 0;
 }
 
@@ -156,8 +156,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             continue;
         }
         if (n == 255 && tag == DRM_REPLY) { /* as an honest worker would */
-            n = sizeof p->told;
-            memcpy(message, &p->told, n);
+            n = sizeof p->worker.told;
+            memcpy(message, &p->worker.told, n);
             if (rest > 0 && data[at] % 4 == 0) message[data[at] % n] ^= (uint8_t)(1u << (data[at] / 4 % 8));
             at += rest > 0;
         } else if (n == 255 && tag == DRM_HELLO) {
