@@ -68,11 +68,11 @@
  *                    Repetition                each code: who holds what, encode, sketch, locate, combine
  *                    Prime field
  *                    Complex field             with its linear algebra
- *                    The codes                 the table drc_codes: one row per code
+ *                    The codes                 the table drc_codes: the rows of the codes
  *                    The public calls          check their arguments and call the row's functions
  *
- * To add a code, write its functions, add a row to drc_codes, and give it a value of draco_scheme or
- * draco_field.
+ * To add a code: a value of draco_scheme or draco_field, its functions with their row (a drc_code), and the
+ * row's place in drc_codes.
  *
  * FLOW
  *
@@ -512,6 +512,40 @@ static void drc_count(const draco_code *code, const draco_verdict *verdicts, dra
     report->spare = 2 * code->s + code->t - 2 * report->blamed - report->absent - report->malformed;
 }
 
+/* ---- A code is a row of functions ---- */
+
+/* Another code is its functions, a row like these, and its place in drc_codes. Weights are two doubles per
+ * worker. A message has d words, rounded up to a multiple of `multiple`. Keys and sketches are raw memory
+ * of the sizes given; every sketch begins with a drc_head. */
+typedef struct drc_code {
+    draco_scheme scheme;
+    draco_field field;
+    const char *name;
+    int sums;      /* a message is the sum of what its parts add, from zero on */
+    int exponents; /* encode and combine need the exponents that were agreed on */
+    size_t multiple, key_bytes, sketch_bytes;
+    void (*init)(draco_code *code); /* n, s, t, r -> groups, parts */
+    int (*load)(const draco_code *code);
+    int (*part)(const draco_code *code, int worker, int l);
+    int (*holds)(const draco_code *code, int worker, int part);
+    int (*describe)(const draco_code *code, const char *name, char *text, size_t capacity);
+    void (*coefficient)(const draco_code *code, int part, int worker, double value[2]);
+    draco_status (*encode)(const draco_code *code, const double value[2], const float *gradient, size_t d,
+                           const uint8_t *exponents, void *message);
+    void (*key_init)(const draco_seed *seed, void *key);
+    void (*begin)(void *sketch, uint64_t offset); /* NULL: a sketch begins as zeros */
+    void (*fold)(const void *key, void *sketch, const unsigned char *bytes, size_t n);
+    void (*merge)(const void *key, void *into, const void *from);
+    void (*fingerprint)(const void *key, const void *sketch, uint8_t value[DRACO_FINGERPRINT_BYTES]); /* NULL:
+                           messages are not voted on */
+    size_t (*work_bytes)(const draco_code *code);
+    draco_status (*locate)(const draco_code *code, const draco_key *key, size_t d,
+                           const draco_sketch *const *sketches, void *work, double *weights,
+                           draco_verdict *verdicts, draco_report *report);
+    void (*combine)(const draco_code *code, const double *weights, const void *const *messages, size_t first,
+                    size_t count, const uint8_t *exponents, float *sum); /* none of two tiles */
+} drc_code;
+
 /* ---- Sketches: what all begin with ---- */
 
 /* Every sketch begins with what was folded. */
@@ -812,6 +846,30 @@ static void drc_repetition_combine(const draco_code *code, const double *weights
     }
     for (c = 0; c < count; c++) sum[c] = (float)total[c];
 }
+
+static const drc_code drc_repetition = {DRACO_REPETITION,
+                                        DRACO_FIELD_COMPLEX,
+                                        "repetition code",
+                                        0, /* sums */
+                                        0, /* exponents */
+                                        1, /* multiple */
+                                        sizeof(draco_fingerprint_key),
+                                        sizeof(drc_repetition_sketch),
+                                        drc_repetition_init,
+                                        drc_repetition_load,
+                                        drc_repetition_part,
+                                        drc_repetition_holds,
+                                        drc_repetition_describe,
+                                        drc_repetition_coefficient,
+                                        drc_repetition_encode,
+                                        drc_repetition_key,
+                                        drc_repetition_begin,
+                                        drc_repetition_fold,
+                                        drc_repetition_merge,
+                                        drc_repetition_fingerprint,
+                                        drc_repetition_work,
+                                        drc_repetition_locate,
+                                        drc_repetition_combine};
 
 /* ======== Prime field: Reed-Solomon modulo p = 2^31 - 1 ======== */
 
@@ -1449,6 +1507,30 @@ static void drc_prime_combine(const draco_code *code, const double *weights, con
         sum[c] = (float)(q * unit);
     }
 }
+
+static const drc_code drc_prime = {DRACO_CYCLIC,
+                                   DRACO_FIELD_PRIME,
+                                   "cyclic code, prime field",
+                                   1, /* sums */
+                                   1, /* exponents */
+                                   1, /* multiple */
+                                   sizeof(drc_prime_key),
+                                   sizeof(drc_prime_sketch),
+                                   drc_cyclic_init,
+                                   drc_cyclic_load,
+                                   drc_cyclic_part,
+                                   drc_cyclic_holds,
+                                   drc_cyclic_describe,
+                                   drc_prime_coefficient,
+                                   drc_prime_encode,
+                                   drc_prime_key_init,
+                                   NULL,
+                                   drc_prime_fold,
+                                   drc_prime_merge,
+                                   NULL,
+                                   drc_prime_work_bytes,
+                                   drc_prime_locate,
+                                   drc_prime_combine};
 
 /* ======== Complex field: Reed-Solomon over the roots of unity, with rounding ======== */
 
@@ -2366,113 +2448,38 @@ static void drc_complex_combine(const draco_code *code, const double *weights, c
     }
 }
 
+static const drc_code drc_complex = {DRACO_CYCLIC,
+                                     DRACO_FIELD_COMPLEX,
+                                     "cyclic code, complex field",
+                                     1, /* sums */
+                                     0, /* exponents */
+                                     2, /* multiple */
+                                     sizeof(drc_complex_key),
+                                     sizeof(drc_complex_sketch),
+                                     drc_cyclic_init,
+                                     drc_cyclic_load,
+                                     drc_cyclic_part,
+                                     drc_cyclic_holds,
+                                     drc_cyclic_describe,
+                                     drc_complex_coefficient,
+                                     drc_complex_encode,
+                                     drc_complex_key_init,
+                                     NULL,
+                                     drc_complex_fold,
+                                     drc_complex_merge,
+                                     NULL,
+                                     drc_complex_work_bytes,
+                                     drc_complex_locate,
+                                     drc_complex_combine};
+
 /* ======== The codes ======== */
 
-/* One row per code: another code is its functions and a row. Weights are two doubles per worker. A message
- * is n words with n a multiple of `multiple`; keys and sketches are raw memory of the sizes given. */
-typedef struct drc_code {
-    draco_scheme scheme;
-    draco_field field;
-    const char *name;
-    int sums;      /* a message is the sum of what its parts add, from zero on */
-    int exponents; /* encode and combine need the exponents that were agreed on */
-    size_t multiple, key_bytes, sketch_bytes;
-    void (*init)(draco_code *code); /* n, s, t, r -> groups, parts */
-    int (*load)(const draco_code *code);
-    int (*part)(const draco_code *code, int worker, int l);
-    int (*holds)(const draco_code *code, int worker, int part);
-    int (*describe)(const draco_code *code, const char *name, char *text, size_t capacity);
-    void (*coefficient)(const draco_code *code, int part, int worker, double value[2]);
-    draco_status (*encode)(const draco_code *code, const double value[2], const float *gradient, size_t d,
-                           const uint8_t *exponents, void *message);
-    void (*key_init)(const draco_seed *seed, void *key);
-    void (*begin)(void *sketch, uint64_t offset); /* NULL: a sketch begins as zeros */
-    void (*fold)(const void *key, void *sketch, const unsigned char *bytes, size_t n);
-    void (*merge)(const void *key, void *into, const void *from);
-    void (*fingerprint)(const void *key, const void *sketch, uint8_t value[DRACO_FINGERPRINT_BYTES]); /* NULL:
-                           messages are not voted on */
-    size_t (*work_bytes)(const draco_code *code);
-    draco_status (*locate)(const draco_code *code, const draco_key *key, size_t d,
-                           const draco_sketch *const *sketches, void *work, double *weights,
-                           draco_verdict *verdicts, draco_report *report);
-    void (*combine)(const draco_code *code, const double *weights, const void *const *messages, size_t first,
-                    size_t count, const uint8_t *exponents, float *sum); /* none of two tiles */
-} drc_code;
-
-static const drc_code drc_codes[] = {{DRACO_REPETITION,
-                                      DRACO_FIELD_COMPLEX,
-                                      "repetition code",
-                                      0,
-                                      0,
-                                      1,
-                                      sizeof(draco_fingerprint_key),
-                                      sizeof(drc_repetition_sketch),
-                                      drc_repetition_init,
-                                      drc_repetition_load,
-                                      drc_repetition_part,
-                                      drc_repetition_holds,
-                                      drc_repetition_describe,
-                                      drc_repetition_coefficient,
-                                      drc_repetition_encode,
-                                      drc_repetition_key,
-                                      drc_repetition_begin,
-                                      drc_repetition_fold,
-                                      drc_repetition_merge,
-                                      drc_repetition_fingerprint,
-                                      drc_repetition_work,
-                                      drc_repetition_locate,
-                                      drc_repetition_combine},
-                                     {DRACO_CYCLIC,
-                                      DRACO_FIELD_COMPLEX,
-                                      "cyclic code, complex field",
-                                      1,
-                                      0,
-                                      2,
-                                      sizeof(drc_complex_key),
-                                      sizeof(drc_complex_sketch),
-                                      drc_cyclic_init,
-                                      drc_cyclic_load,
-                                      drc_cyclic_part,
-                                      drc_cyclic_holds,
-                                      drc_cyclic_describe,
-                                      drc_complex_coefficient,
-                                      drc_complex_encode,
-                                      drc_complex_key_init,
-                                      NULL,
-                                      drc_complex_fold,
-                                      drc_complex_merge,
-                                      NULL,
-                                      drc_complex_work_bytes,
-                                      drc_complex_locate,
-                                      drc_complex_combine},
-                                     {DRACO_CYCLIC,
-                                      DRACO_FIELD_PRIME,
-                                      "cyclic code, prime field",
-                                      1,
-                                      1,
-                                      1,
-                                      sizeof(drc_prime_key),
-                                      sizeof(drc_prime_sketch),
-                                      drc_cyclic_init,
-                                      drc_cyclic_load,
-                                      drc_cyclic_part,
-                                      drc_cyclic_holds,
-                                      drc_cyclic_describe,
-                                      drc_prime_coefficient,
-                                      drc_prime_encode,
-                                      drc_prime_key_init,
-                                      NULL,
-                                      drc_prime_fold,
-                                      drc_prime_merge,
-                                      NULL,
-                                      drc_prime_work_bytes,
-                                      drc_prime_locate,
-                                      drc_prime_combine}};
+static const drc_code *const drc_codes[] = {&drc_repetition, &drc_complex, &drc_prime};
 
 static const drc_code *drc_find(draco_scheme scheme, draco_field field) {
     size_t i;
     for (i = 0; i < sizeof drc_codes / sizeof *drc_codes; i++) {
-        if (drc_codes[i].scheme == scheme && drc_codes[i].field == field) return drc_codes + i;
+        if (drc_codes[i]->scheme == scheme && drc_codes[i]->field == field) return drc_codes[i];
     }
     return NULL;
 }
