@@ -1,5 +1,5 @@
 /* draco_codes.h - version 0.1.0 - gradient codes: exact sums although workers lie or are missing
- * SPDX-License-Identifier: MIT (full text at the end of this file)
+ * SPDX-License-Identifier: MIT (full text at the end)
  *
  * Do this in one .c file:
  *
@@ -2928,7 +2928,9 @@ DRACO_CODES_API size_t draco_report_describe(const draco_code *code, draco_statu
 #endif
 #endif /* DRACO_CODES_IMPLEMENTATION */
 
-/* MIT License
+/* SPDX-License-Identifier: MIT
+ *
+ * MIT License
  *
  * Copyright (c) 2026 The Draco authors
  *

@@ -1,5 +1,5 @@
 /* draco_vote.h - version 0.1.0 - votes over the messages of workers of which some lie
- * SPDX-License-Identifier: MIT (full text at the end of this file)
+ * SPDX-License-Identifier: MIT (full text at the end)
  *
  * Do this in one .c file:
  *
@@ -1040,7 +1040,9 @@ DRACO_VOTE_API draco_status draco_tally_close(const draco_tally *tally, size_t *
 #endif
 #endif /* DRACO_VOTE_IMPLEMENTATION */
 
-/* MIT License
+/* SPDX-License-Identifier: MIT
+ *
+ * MIT License
  *
  * Copyright (c) 2026 The Draco authors
  *
