@@ -10,6 +10,10 @@ extra=$mpi
 
 for compiler in gcc clang; do
     command -v $compiler >/dev/null 2>&1 || continue
+    for name in handshake share; do
+        compiles $compiler "transports/draco_$name.h"
+        result $? "transports/draco_$name.h compiles alone and twice with $compiler"
+    done
     for name in MPI LIVENESS; do
         header=transports/draco_$(echo $name | tr 'A-Z' 'a-z').h
         compiles $compiler "$header" && compiles $compiler "$header" DRACO_${name}_IMPLEMENTATION

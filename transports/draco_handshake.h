@@ -65,7 +65,7 @@ __attribute__((unused)) static int draco_handshake_compare(const char *ours, con
 }
 
 __attribute__((unused)) static const char *drh_explain(void *ctx) {
-    return ctx ? (const char *)ctx : draco_status_text(DRACO_E_MEMORY);
+    return ctx ? (const char *)ctx : "no memory";
 }
 
 __attribute__((unused)) static draco_status drh_close(void *ctx) {
