@@ -43,7 +43,7 @@ cell() { # target, language:level
         return
     fi
     libraries=-lm
-    case $1 in Windows*) libraries="-lbcrypt -lpthread" ;; esac
+    case $1 in Windows*) libraries=-lbcrypt ;; esac
     case $compiler in *-c)
         libraries=
         runner=no
