@@ -10,10 +10,13 @@
  *
  * my_seed writes the i-th well-formed input and returns its size; half of the inputs are then mutations of
  * such. DRACO_FUZZ_SECONDS (default 4) and DRACO_FUZZ_INPUTS (default 200000) end the run, whichever comes
- * first. With file names as arguments the files are replayed instead, as libFuzzer does. */
+ * first. The files of tests/fuzz/corpus/NAME, seen from the folder that the program is run in, are replayed
+ * before. With file names as arguments those are replayed instead, as libFuzzer does. DRACO_FUZZ_WRITE=FOLDER
+ * writes the first well-formed inputs as files there: seeds for a corpus. */
 #ifndef DRACO_FUZZ_MAIN_H
 #define DRACO_FUZZ_MAIN_H
 
+#include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,9 +116,39 @@ static int fuzz_replay(const char *path) {
     return 0;
 }
 
+/* Replays the files of a folder; how many there were, 0 when there is no such folder. */
+static int fuzz_corpus(const char *folder) {
+    char path[1024];
+    const struct dirent *entry;
+    int count = 0;
+    DIR *files = opendir(folder);
+    while (files && (entry = readdir(files)) != NULL) {
+        if (entry->d_name[0] == '.') continue;
+        if (snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= (int)sizeof path) exit(1);
+        if (fuzz_replay(path)) exit(1);
+        count++;
+    }
+    if (files) closedir(files);
+    return count;
+}
+
 static double fuzz_option(const char *name, double otherwise) {
     const char *text = getenv(name);
     return text ? atof(text) : otherwise;
+}
+
+/* The first six inputs that are well-formed, or random where the target has no seeds. */
+static int fuzz_write(const char *folder, uint8_t *data) {
+    uint64_t i;
+    for (i = 0; i < 6; i++) {
+        char path[1024];
+        FILE *file;
+        size_t size = fuzz_make(8 * i + 1, data);
+        if (snprintf(path, sizeof path, "%s/seed-%d", folder, (int)i) >= (int)sizeof path) return 1;
+        file = fopen(path, "wb");
+        if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0) return 1;
+    }
+    return 0;
 }
 
 int main(int argc, char **argv) {
@@ -123,18 +156,24 @@ int main(int argc, char **argv) {
     double seconds = fuzz_option("DRACO_FUZZ_SECONDS", 4), inputs = fuzz_option("DRACO_FUZZ_INPUTS", 200000);
     time_t end = time(NULL) + (time_t)seconds;
     const char *name = strrchr(argv[0], '/');
+    char folder[512];
     uint64_t i = 0;
-    int bad = 0;
+    int bad = 0, files;
+    if (getenv("DRACO_FUZZ_WRITE")) return fuzz_write(getenv("DRACO_FUZZ_WRITE"), data);
     if (argc > 1) {
         int a;
         for (a = 1; a < argc; a++) bad |= fuzz_replay(argv[a]);
         return bad;
     }
+    name = name ? name + 1 : argv[0];
+    snprintf(folder, sizeof folder, "tests/fuzz/corpus/%s", name);
+    files = fuzz_corpus(folder);
     for (; (double)i < inputs && (i % 16 || time(NULL) < end); i++) {
         size_t size = fuzz_make(i, data);
         fuzz_one(data, size);
     }
-    printf("1..1\nok 1 - %s: %llu inputs\n", name ? name + 1 : argv[0], (unsigned long long)i);
+    printf("1..1\nok 1 - %s: %llu inputs and %d files of tests/fuzz/corpus\n", name, (unsigned long long)i,
+           files);
     return 0;
 }
 
