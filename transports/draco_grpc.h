@@ -3,9 +3,9 @@
  * Do this in one .c file, and link with -lgrpc -lgpr -lpthread -lm (gRPC C core 1.51):
  *     #define DRACO_GRPC_IMPLEMENTATION
  *     #include "transports/draco_grpc.h"
- * DRACO_GRPC_STATIC, defined as well, makes a private copy. The declarations are C11 and C++17; the implementation
- * is C11 on Linux, with -std=gnu11 or _GNU_SOURCE. It stands in draco_grpc_wire.h (frames), _peers.h (connections),
- * _server.h and _worker.h; nothing else calls gRPC.
+ * DRACO_GRPC_STATIC, defined as well, makes a private copy. The declarations are C11 and C++17; the
+ * implementation is C11 on Linux, with -std=gnu11 or _GNU_SOURCE. It stands in draco_grpc_wire.h (frames),
+ * _peers.h (connections), _server.h and _worker.h; nothing else calls gRPC.
  *
  * program:
  *     #define DRACO_GRPC_IMPLEMENTATION

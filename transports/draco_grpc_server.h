@@ -1,4 +1,4 @@
-/* draco_grpc_server.h - version 0.1.0 - part of draco_grpc.h: the server's threads, rounds, opening and closing
+/* draco_grpc_server.h - version 0.1.0 - part of draco_grpc.h: the server's threads, rounds, open and close
 
    Included by draco_grpc.h.
 

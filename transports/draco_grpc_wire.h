@@ -411,8 +411,8 @@ static int drg_is_local(const char *address) {
     return inet_pton(AF_INET, host, &ip) == 1 && ntohl(ip.s_addr) >> 24 == 127;
 }
 
-/* Is this an address of gRPC's kinds, and may it be spoken to as configured? A name in front of "://" that gRPC does
-   not know would be taken for a host. */
+/* Is this an address of gRPC's kinds, and may it be spoken to as configured? A name in front of "://" that
+   gRPC does not know would be taken for a host. */
 static draco_status drg_address_allowed(const char *address, const drg_pem *pem, int insecure, char *why,
                                         size_t capacity) {
     const char *scheme[] = {"dns://", "ipv4://", "ipv6://", "unix://"};
@@ -430,8 +430,8 @@ static draco_status drg_address_allowed(const char *address, const drg_pem *pem,
                     address);
 }
 
-/* gRPC unlinks a Unix-domain socket before it binds to its path, whoever listens there. Refuse a path that answers; one
-   that a dead server left behind refuses the connection and is taken over. */
+/* gRPC unlinks a Unix-domain socket before it binds to its path, whoever listens there. Refuse a path that
+   answers; one that a dead server left behind refuses the connection and is taken over. */
 static draco_status drg_unix_is_free(const char *address, char *why, size_t capacity) {
     struct sockaddr_un name;
     if (strncmp(address, "unix:", 5)) return DRACO_OK;
@@ -452,9 +452,10 @@ static draco_status drg_unix_is_free(const char *address, char *why, size_t capa
     return drg_fail(why, capacity, DRACO_E_IO, "cannot listen on %s: another server listens there", address);
 }
 
-/* gRPC allocates and frees what passes through it in pieces, and glibc gives the top of its heap back to the system
-   above 128 KiB, to fault it in again for the next message: a third of a round's time at a million floats. Freeing one
-   mapped block moves that limit to twice its size (mallopt(3), M_MMAP_THRESHOLD), unless the program has set it. */
+/* gRPC allocates and frees what passes through it in pieces, and glibc gives the top of its heap back to the
+   system above 128 KiB, to fault it in again for the next message: a third of a round's time at a million
+   floats. Freeing one mapped block moves that limit to twice its size (mallopt(3), M_MMAP_THRESHOLD),
+   unless the program has set it. */
 static void drg_warm_heap(void) {
     void *volatile block = malloc((size_t)4 << 20);
     free(block);

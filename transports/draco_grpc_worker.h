@@ -366,15 +366,15 @@ static void drg_slice_done(void *arg) {
     pthread_mutex_unlock(&w->slice_mutex);
 }
 
-/* Does this link still want bytes of the reply? A reply to a server that is gone, or that has begun to send newer
-   parameters, is dropped. Under the mutex. */
+/* Does this link still want bytes of the reply? A reply to a server that is gone, or that has begun to send
+   newer parameters, is dropped. Under the mutex. */
 static int drg_link_wants_reply(const drg_link *l) {
     return l->replying && l->joined && !l->ending && l->epoch == l->taken_epoch && !l->stopped &&
            l->newest <= l->taken.round && (l->replying == 1 || l->sent < l->share);
 }
 
-/* Send the next frame of this link's share, if it wants one and none is under way. Frame after frame: submit sends
-   the first, the I/O thread each next one when gRPC has taken the one before. */
+/* Send the next frame of this link's share, if it wants one and none is under way. Frame after frame: submit
+   sends the first, the I/O thread each next one when gRPC has taken the one before. */
 static void drg_pump_reply(drg_link *l) {
     drg_worker *w = l->worker;
     draco_grpc_frame f;

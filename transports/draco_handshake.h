@@ -1,11 +1,12 @@
-/* draco_handshake.h - version 0.1.0 - what transports share at the start: configurations compared, failures explained
+/* draco_handshake.h - version 0.1.0 - compared configurations and explained failures, for all transports
  *
- * Included by the transports, inside their implementations. Private to each file that includes it: nothing to define.
+ * Included by the transports, inside their implementations. Private to each file that includes it: nothing
+ * to define.
  *
  * A configuration is text of fields, mostly "key=value", separated by blanks, newlines, commas or semicolons.
- * draco_handshake_compare finds the first difference; a transport words it, since it knows who the two ends are.
- * draco_handshake_fail fills a transport that could not be opened: explain says why, close frees, nothing else is
- * there.
+ * draco_handshake_compare finds the first difference; a transport words it, since it knows who the two ends
+ * are. draco_handshake_fail fills a transport that could not be opened: explain says why, close frees,
+ * nothing else is there.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef DRACO_HANDSHAKE_H
@@ -36,8 +37,9 @@ __attribute__((unused)) static draco_handshake_field drh_field(const char *text,
     return field;
 }
 
-/* Do two configurations differ? With whole set they must have the same fields in the same order, otherwise only no key
-   may have two values. Then mine and theirs are the first fields that differ (empty: one has ended). */
+/* Do two configurations differ? With whole set they must have the same fields in the same order, otherwise
+   only no key may have two values. Then mine and theirs are the first fields that differ (empty: one has
+   ended). */
 __attribute__((unused)) static int draco_handshake_compare(const char *ours, const char *text, size_t bytes,
                                                            int whole, draco_handshake_field *mine,
                                                            draco_handshake_field *theirs) {

@@ -3,16 +3,16 @@
  * Do this in one .c file:
  *     #define DRACO_LIVENESS_IMPLEMENTATION
  *     #include "transports/draco_liveness.h"
- * DRACO_LIVENESS_STATIC, defined as well, makes a private copy. The declarations are C11 and C++17; the implementation
- * is C11 on POSIX sockets, with -std=gnu11 or _GNU_SOURCE.
+ * DRACO_LIVENESS_STATIC, defined as well, makes a private copy. The declarations are C11 and C++17; the
+ * implementation is C11 on POSIX sockets, with -std=gnu11 or _GNU_SOURCE.
  *
- * For transports whose own connections do not tell that the other end is gone (MPI). Two processes hold one TCP
- * connection on which nothing is sent after its first 20 bytes; the kernel closes it when either process ends, for
- * whatever reason, and keep-alive finds a host without power after about 11 seconds.
+ * For transports whose own connections do not tell that the other end is gone (MPI). Two processes hold one
+ * TCP connection on which nothing is sent after its first 20 bytes; the kernel closes it when either process
+ * ends, for whatever reason, and keep-alive finds a host without power after about 11 seconds.
  *
  * Use. One side invites, the other calls:
  *     draco_liveness_links links;
- *     draco_liveness_links_open(&links, peers, 1);     peers: how many others there are; 1: accept connections
+ *     draco_liveness_links_open(&links, peers, 1);   peers: how many others there are; 1: accept connections
  *     draco_liveness_card card;
  *     draco_liveness_invite(&links, peer, &card);
  *     ... the card goes to that peer by other means, which establish who it is ...
@@ -20,11 +20,11 @@
  *     n = draco_liveness_links_look(&links, lost);     from time to time: peers whose connection broke since
  *     draco_liveness_links_close(&links);
  *
- * The card carries a random secret that whoever connects sends first: a stranger who finds the port is not taken
- * for a peer, nor one peer for another. Strangers who connect and send nothing are disconnected.
+ * The card carries a random secret that whoever connects sends first: a stranger who finds the port is not
+ * taken for a peer, nor one peer for another. Strangers who connect and send nothing are disconnected.
  *
- * Threads: one. No call waits except draco_liveness_call, up to two seconds per address. Where no connection can be
- * made draco_liveness_tied stays 0, and the transport has to do without.
+ * Threads: one. No call waits except draco_liveness_call, up to two seconds per address. Where no connection
+ * can be made draco_liveness_tied stays 0, and the transport has to do without.
  *
  * Limits: 32 connections at a time that have not sent their secret yet; 8 addresses per host.
  *

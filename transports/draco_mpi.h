@@ -7,8 +7,8 @@
  * Do this in one .c file, and link with Open MPI 4.1:
  *     #define DRACO_MPI_IMPLEMENTATION
  *     #include "transports/draco_mpi.h"
- * DRACO_MPI_STATIC, defined as well, makes a private copy. The declarations are C11 and C++17; the implementation is
- * C11 on POSIX, with -std=gnu11 or _GNU_SOURCE.
+ * DRACO_MPI_STATIC, defined as well, makes a private copy. The declarations are C11 and C++17; the
+ * implementation is C11 on POSIX, with -std=gnu11 or _GNU_SOURCE.
  *
  * A complete program, for mpirun -n 4:
  * program:
@@ -61,16 +61,18 @@
  *     }
  * end of program
  *
- * Flow. A worker that is free sends READY. A server that has a request for it sends REQUEST, which is a head, then the
- * parameters, then the small extra. The worker sends REPLY, which is a head, then slices, then READY again.
+ * Flow. A worker that is free sends READY. A server that has a request for it sends REQUEST, which is a
+ * head, then the parameters, then the small extra. The worker sends REPLY, which is a head, then slices,
+ * then READY again.
  *
  *     worker   READY                ->   server
  *     worker   <-   REQUEST head, parameters, extra
  *     worker   REPLY head, slice, slice, ..., READY   ->   server
  *
- * Nothing is sent to a worker that has not said READY, so a slow worker never has old requests waiting for it:
- * the next one it gets is the newest. READY also ends a reply: a worker that sends it before the reply is complete has
- * sent too little, one that sends it without a reply will not give one, and is not waited for.
+ * Nothing is sent to a worker that has not said READY, so a slow worker never has old requests waiting for
+ * it: the next one it gets is the newest. READY also ends a reply: a worker that sends it before the reply
+ * is complete has sent too little, one that sends it without a reply will not give one, and is not waited
+ * for.
  *
  * Requests go straight from a server to each worker. MPI_Ibcast relays them through other workers: a dead one
  * takes those below it along (measured: docs/mpi.md), and a lying one could change what it passes on.
@@ -82,9 +84,9 @@
  * when a long message is truncated. Its sender is MALFORMED and cut off for the rest of the run.
  *
  * Liveness. MPI does not report that a rank is dead, so each worker holds an idle TCP connection to each
- * server (draco_liveness.h), which the kernel closes when either process ends. A dead worker is ABSENT at once,
- * and a dead server ends its workers at once. Where no connection can be made the run goes on without: a worker
- * that let DRACO_MPI_MISSES deadlines pass in a row is not waited for until a message of it arrives.
+ * server (draco_liveness.h), which the kernel closes when either process ends. A dead worker is ABSENT at
+ * once, and a dead server ends its workers at once. Where no connection can be made the run goes on without:
+ * a worker that let DRACO_MPI_MISSES deadlines pass in a row is not waited for until a message of it arrives.
  *
  * Several servers: the vector is cut by draco_shard. A worker's receive() returns a request when it has it
  * from every server (but a fetch is one server's request alone), and submit() sends each its slice.
@@ -93,8 +95,8 @@
  * between open and close. Nothing collective is called, so that a rank that died does not hang the others.
  * The transport sets MPI_ERRORS_RETURN on comm and puts the former handler back. request.params and .extra
  * are copied by broadcast and fetch. A request that a silent worker may still read is not freed at close.
- * Errors: DRACO_E_CONFIG from open when a rank's text, code or dim differs (explain says which, and both values),
- * DRACO_E_TRANSPORT when a server is gone.
+ * Errors: DRACO_E_CONFIG from open when a rank's text, code or dim differs (explain says which, and both
+ * values), DRACO_E_TRANSPORT when a server is gone.
  *
  * Limits. Open MPI guards no rank against another that breaks the MPI library itself or, on the same host,
  * its shared memory: liars here are programs that send wrong messages through MPI. All ranks must have the
@@ -810,8 +812,8 @@ static draco_status drm_start(draco_mpi *t) {
 
 /* ---- Server ---- */
 
-/* Memory of a request that nobody is reading; if silent workers hold all, the oldest: what they read of it is torn, and
-   their reply is too late to count. */
+/* Memory of a request that nobody is reading; if silent workers hold all, the oldest: what they read of it
+   is torn, and their reply is too late to count. */
 static drm_outgoing *drm_blank(draco_mpi *t, size_t bytes) {
     drm_outgoing *oldest = NULL;
     for (int i = 0; i < DRM_OUTGOING; i++) {
@@ -1164,8 +1166,9 @@ static int drm_stopped(draco_mpi *t) {
     return 0;
 }
 
-/* Which servers' requests are to be handed up: one server's fetch alone, else those of all, of one broadcast or STOP.
-   Returns the server, -1 for all, -2 for not yet. A server that is behind is told READY for its next request. */
+/* Which servers' requests are to be handed up: one server's fetch alone, else those of all, of one broadcast
+   or STOP. Returns the server, -1 for all, -2 for not yet. A server that is behind is told READY for its
+   next request. */
 static int drm_match(draco_mpi *t) {
     uint64_t newest = 0;
     int whole = 0, stopped = 0;

@@ -9,8 +9,8 @@
        #define DRACO_OPENMP_IMPLEMENTATION
        #include "transports/draco_openmp.h"
    DRACO_OPENMP_STATIC, defined as well, makes a private copy; DRACO_OPENMP_API, defined, stands before every
-   function. The declarations are C11 and C++17; the implementation is C11, by a compiler with or without OpenMP
-   (without: one thread).
+   function. The declarations are C11 and C++17; the implementation is C11, by a compiler with or without
+   OpenMP (without: one thread).
 
    How it goes:
        draco_openmp_config config = {0};
@@ -20,10 +20,11 @@
        ... hand &transport to draco_server_open, train ...
        transport.close(transport.ctx);
 
-   Threads: collect and fetch start a team of config.threads threads (default 0: as many as OpenMP gives, but one
-   when all workers together take fewer than DRACO_OPENMP_SMALL coordinates times samples: waking a team costs more
-   than such a round) and leave the inbox's reserve and end to one thread at a time. Inside the team every thread has OpenMP to itself, so that
-   a compute library does not start a team in each. The result is the same bits for any number of threads.
+   Threads: collect and fetch start a team of config.threads threads (default 0: as many as OpenMP gives, but
+   one when all workers together take fewer than DRACO_OPENMP_SMALL coordinates times samples: waking a team
+   costs more than such a round) and leave the inbox's reserve and end to one thread at a time. Inside the
+   team every thread has OpenMP to itself, so that a compute library does not start a team in each. The
+   result is the same bits for any number of threads.
 
    Deadlines: a worker here is never late, so collect pays no heed to its deadline; lateness is tried out by
    wrapping the transport (baselines/draco_attacks.h).
@@ -32,22 +33,23 @@
    holders, r times less work. It is for experiments about the server; the holders no longer compute apart, so
    a fault of this machine's arithmetic would reach all of them. Costs parts x dim floats of memory.
 
-   Errors: when open fails, transport.explain says why, and transport.close frees that text. A worker whose model
-   fails sends nothing; the server sees it as DRACO_MALFORMED.
+   Errors: when open fails, transport.explain says why, and transport.close frees that text. A worker whose
+   model fails sends nothing; the server sees it as DRACO_MALFORMED.
 
-   Writing another transport (ZeroMQ, say): fill a draco_transport as draco_openmp_open does at the end of this file.
-   It carries bytes and knows no code, no field and no vote:
+   Writing another transport (ZeroMQ, say): fill a draco_transport as draco_openmp_open does at the end of
+   this file. It carries bytes and knows no code, no field and no vote:
      server  broadcast(request): send kind, round, step, params, extra to all n workers;
-             collect(request, seconds, inbox): for every reply ask inbox.reserve for its memory (reply_bytes; NULL:
-             drop it), copy the bytes there, report them by inbox.chunk, finish by inbox.end(WHOLE, ABSENT or
-             MALFORMED), until all ended, end said DRACO_OK, or time is up;
+             collect(request, seconds, inbox): for every reply ask inbox.reserve for its memory (reply_bytes;
+             NULL: drop it), copy the bytes there, report them by inbox.chunk, finish by inbox.end(WHOLE,
+             ABSENT or MALFORMED), until all ended, end said DRACO_OK, or time is up;
              fetch(request, whom, ...): the same for some workers; exchange: several servers only.
      worker  receive(request), submit(request, reply, bytes; NULL: cannot).
      both    close; explain: the reason of the last error, naming the peer.
    Who a reply comes from is what the connection says, never what the bytes say; a reply of another round is
    dropped; nothing a peer sends sizes an allocation. draco_handshake.h compares what the
-   two ends were configured with and words a failed open; draco_share.h joins the requests of several servers and cuts
-   the reply for them; draco_liveness.h tells who is gone where a library does not. tests/support/conformance.h tries any transport.
+   two ends were configured with and words a failed open; draco_share.h joins the requests of several servers
+   and cuts the reply for them; draco_liveness.h tells who is gone where a library does not.
+   tests/support/conformance.h tries any transport.
 
    Copyright (c) 2026 The Draco authors
    SPDX-License-Identifier: MIT */

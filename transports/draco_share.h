@@ -1,10 +1,11 @@
 /* draco_share.h - version 0.1.0 - what transports share between several servers and one worker
  *
- * Included by the transports, inside their implementations. Private to each file that includes it: nothing to define.
+ * Included by the transports, inside their implementations. Private to each file that includes it: nothing
+ * to define.
  *
  * With K servers the vector is cut by draco_shard. draco_share_join makes one request of the K that came, and
- * draco_share_cut says how much of the reply is a server's. `asker` is the server whose request the worker has in
- * hand, or -1 when it is that of all.
+ * draco_share_cut says how much of the reply is a server's. `asker` is the server whose request the worker
+ * has in hand, or -1 when it is that of all.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef DRACO_SHARE_H
@@ -25,8 +26,8 @@ __attribute__((unused)) static int draco_share_asked(int asker, int server) {
     return asker == -1 || asker == server;
 }
 
-/* Bytes of the reply that the next server gets, at most `wanted`; *at, 0 before the first, moves on. When a reply is too
-   short the last servers get less. */
+/* Bytes of the reply that the next server gets, at most `wanted`; *at, 0 before the first, moves on. When a
+   reply is too short the last servers get less. */
 __attribute__((unused)) static size_t draco_share_cut(size_t *at, size_t bytes, size_t wanted) {
     size_t share = wanted < bytes - *at ? wanted : bytes - *at;
     *at += share;
@@ -72,8 +73,8 @@ static const void *dri_gather(const draco_request *first, size_t stride, int ser
     return memory->bytes;
 }
 
-/* One request out of those of all servers. It borrows their memory, or the two that are handed in. DRACO_E_CONFIG: they
-   ask for different things, so they are not of one run. */
+/* One request out of those of all servers. It borrows their memory, or the two that are handed in.
+   DRACO_E_CONFIG: they ask for different things, so they are not of one run. */
 __attribute__((unused)) static draco_status draco_share_join(const draco_request *first, size_t stride,
                                                              int servers, draco_share_memory *params,
                                                              draco_share_memory *extras,
