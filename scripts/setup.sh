@@ -10,12 +10,13 @@ data="dataset-fashion-mnist"
 tests="g++ clang patch cmake libclang-rt-14-dev libomp-dev libcmocka-dev openssl python3-grpcio python3-grpc-tools
     python3-numpy valgrind"
 portability="gcc-i686-linux-gnu gcc-aarch64-linux-gnu gcc-s390x-linux-gnu qemu-user mingw-w64 musl-tools clang-format"
+page="lld wasi-libc libclang-rt-14-dev-wasm32 chromium chromium-driver"
 optional="$data"
 case ${1:-} in
     deps) wanted="$build $transports" ;;
     demo) wanted="$build $data" ;;
     paper) wanted="$build python3 $data" ;;
-    check) wanted="$build $transports $tests $data $portability"; optional="$data $portability" ;;
+    check) wanted="$build $transports $tests $data $portability $page"; optional="$data $portability $page" ;;
     short) wanted="$build $transports $tests $data" ;;
     fresh) wanted="git mmdebstrap"; optional=$wanted ;;
     analyze) wanted="$build $transports clang-tidy clang-format cppcheck" ;;
