@@ -24,7 +24,7 @@ static void *executioner(void *arg) {
     for (;;) {
         pthread_mutex_lock(&self()->mutex);
         const int now = self()->link[0].sent >= half;
-        if (now) self()->link[0].answering = 0; /* not a byte more */
+        if (now) self()->link[0].replying = 0; /* not a byte more */
         pthread_mutex_unlock(&self()->mutex);
         if (now) kill(getpid(), SIGKILL);
         sched_yield();
