@@ -15,7 +15,7 @@
        draco_attack_unwrap(&bad);              frees the wrapper
 
    How. The wrapper stands between the transport and the server's inbox. An honest worker's calls pass through
-   untouched. A liar's chunks are held back; when its answer is whole its bytes are changed where they lie, in
+   untouched. A liar's chunks are held back; when its reply is whole its bytes are changed where they lie, in
    the server's own row, and delivered as one chunk. Omniscient attacks hold back every end until the
    transport has collected all it can, compute the lie from the honest messages, and deliver the liars first:
    the strongest order. draco_attack_wrap_worker() wraps the worker's side of a transport instead, for liars
@@ -25,13 +25,13 @@
    the config alone: programs that show or test verdicts ask it for the truth. FIXED: the workers in `ids`, or
    a set drawn once from the seed; RANDOM: drawn anew for each step and attempt; WORST: drawn anew, but all in
    one group (repetition; what does not fit spills into the next), or neighbours in a row (cyclic). `missing`
-   honest workers never answer, on top of the liars: draco_attack_missing().
+   honest workers never reply, on top of the liars: draco_attack_missing().
 
    What is attacked. Messages are floats (repetition, complex) or residues mod p = 2^31 - 1 (prime), where
-   every formula is meant mod p. Of the other answers, a liar garbles its exponents (unless honest_exponents)
+   every formula is meant mod p. Of the other replies, a liar garbles its exponents (unless honest_exponents)
    and its digest, with the same garbling for all liars; the "digest-…" attacks give the right digest and then
    cheat with the body. Probes are answered truthfully. "label-flip" needs config.flipped, a draco_worker
-   whose model has turned labels (draco_attack_flip_labels): its answers take the place of the liar's, in
+   whose model has turned labels (draco_attack_flip_labels): its replies take the place of the liar's, in
    every request.
 
    Threads: as the transport's inbox, see draco.h. The wrapper owns its memory (malloc): n pointers;
@@ -75,7 +75,7 @@ typedef struct draco_attack_config {
     int liars;        /* how many lie in each step */
     draco_attack_who who;
     const int *ids;    /* FIXED: `liars` workers; NULL: drawn from the seed */
-    int missing;       /* how many honest workers never answer in each step */
+    int missing;       /* how many honest workers never reply in each step */
     int missing_fixed; /* the same ones in all steps, else drawn anew */
     uint64_t seed;     /* of the draws and of random lies */
     double factor;     /* strength; 0: the attack's own, see the list */
@@ -190,7 +190,7 @@ typedef struct draco_attacks_priv {
     uint64_t step;
     int attempt, begun;
     unsigned char *liar, *missing;
-    /* The answers at hand. */
+    /* The replies at hand. */
     const draco_inbox *inbox;
     void **row;
     unsigned char *ended; /* 0 (DRACO_ARRIVAL_WAITING): no, else the draco_arrival of a reply held back */
@@ -800,13 +800,13 @@ static void dr_attacks_note(draco_attacks_priv *a, const draco_request *request)
     draco_attack_missing(&a->c, a->step, a->attempt, a->missing);
 }
 
-/* ---- A liar's answer is whole ---- */
+/* ---- A liar's reply is whole ---- */
 
 static void dr_attacks_garble(unsigned char *bytes, size_t count) {
     for (size_t i = 0; i < count; i++) bytes[i] ^= DR_ATTACKS_GARBLE;
 }
 
-/* Change an answer in place. Returns how many of its bytes are to be sent; -1: it never arrives. */
+/* Change a reply in place. Returns how many of its bytes are to be sent; -1: it never arrives. */
 static long long dr_attacks_change(draco_attacks_priv *a, int worker, void *bytes, size_t size) {
     draco_request_kind ask = a->request.kind;
     long long whole = (long long)size;
@@ -897,7 +897,7 @@ static void dr_attacks_conspire(draco_attacks_priv *a, size_t size) {
     a->plot_bytes = size;
 }
 
-/* An omniscient attack: everybody who will answer has; make the lie, hand out the liars, then the others. */
+/* An omniscient attack: everybody who will reply has; make the lie, hand out the liars, then the others. */
 static draco_status dr_attacks_release(draco_attacks_priv *a, draco_status status) {
     if (!dr_attacks_plots(a)) return status;
     dr_attacks_conspire(a, a->request.reply_bytes);

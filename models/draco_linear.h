@@ -15,8 +15,8 @@
        weights  [features][C]   row-major: weight from feature i to output c at i * C + c
        bias     [C]
 
-   then zeros to the next multiple of DRACO_BLOCK, then two statistics: sum of losses, count of right
-   answers. Of one sample x, with z = x W + b:
+   then zeros to the next multiple of DRACO_BLOCK, then two statistics: sum of losses, count of correct
+   predictions. Of one sample x, with z = x W + b:
 
      softmax        loss = log(sum_c exp(z_c)) - z_label      dz = softmax(z) - onehot(label)
      logistic       loss = log(1 + exp(-y z))                 dz = -y / (1 + exp(y z))
@@ -25,7 +25,7 @@
 
    At the corner y z = 1 of the hinge every slope between -y and 0 is a subgradient; 0 is taken. y is +1 for
    the class `positive` and -1 for every other. Each loss has l2 / 2 ||W||^2 added per sample, and its
-   gradient l2 W; the bias is free of it. Right answers: the greatest z, the sign of z, |z - target| < 1/2.
+   gradient l2 W; the bias is free of it. Correct predictions: the greatest z, the sign of z, |z - target| < 1/2.
    Sources: Bishop, Pattern Recognition and Machine Learning, sections 3.1, 4.3 and 7.1; the subgradient of
    the hinge: Shalev-Shwartz et al., Pegasos, ICML 2007.
 
@@ -170,7 +170,7 @@ DRACO_MODEL_INLINE double dr_linear_margin_loss(draco_linear_kind kind, double z
     return dr_linear_logistic(margin);
 }
 
-/* Adds losses and right answers of the rows of z; dz is their derivative. */
+/* Adds losses and correct predictions of the rows of z; dz is their derivative. */
 DRACO_MODEL_INLINE void dr_linear_losses(const draco_linear_priv *linear, size_t rows, dr_linear_workspace *w,
                                          double *loss, size_t *correct) {
     const draco_linear_config *c = &linear->config;

@@ -21,7 +21,7 @@
    where the number of channels or the size changes, the unit of its shortcut (1 x 1, stride 2). After the
    units the fully connected layer: weights [channels][classes], bias [classes]. 32 x 32 x 3 images and 10
    classes: 11,173,962 parameters. Then zeros to the next multiple of DRACO_BLOCK, then the statistics: sum of
-   losses, count of right answers, and for every unit mean [co] and variance [co].
+   losses, count of correct predictions, and for every unit mean [co] and variance [co].
 
    Batch norm. A part is computed in micro-batches of at most DRACO_RESNET_MICRO images, as even as can be,
    and each micro-batch is normalised by its own mean and variance. A gradient's statistics hold the sum over
