@@ -21,7 +21,8 @@
        fully connected 1  weights [h][w][50] x [500], bias [500]     28 x 28 images: h = w = 4, 800 inputs
        fully connected 2  weights [500][classes], bias [classes]
 
-   then zeros to the next multiple of DRACO_BLOCK, then two statistics: sum of losses, count of correct predictions.
+   then zeros to the next multiple of DRACO_BLOCK, then two statistics: sum of losses, count of correct
+   predictions.
    28 x 28 x 1 images and 10 classes: 431,080 parameters. Convolution weights are [kh][kw][ci][co].
 
    Start: He's uniform distribution (bound sqrt(6 / inputs)) where ReLU follows, bound sqrt(1 / inputs) for

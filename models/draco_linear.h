@@ -25,7 +25,8 @@
 
    At the corner y z = 1 of the hinge every slope between -y and 0 is a subgradient; 0 is taken. y is +1 for
    the class `positive` and -1 for every other. Each loss has l2 / 2 ||W||^2 added per sample, and its
-   gradient l2 W; the bias is free of it. Correct predictions: the greatest z, the sign of z, |z - target| < 1/2.
+   gradient l2 W; the bias is free of it. Correct predictions: the greatest z, the sign of z,
+   |z - target| < 1/2.
    Sources: Bishop, Pattern Recognition and Machine Learning, sections 3.1, 4.3 and 7.1; the subgradient of
    the hinge: Shalev-Shwartz et al., Pegasos, ICML 2007.
 

@@ -17,7 +17,8 @@
        weights l   [w[l]][w[l+1]]   row-major: weight from input i to output o at i * w[l+1] + o
        bias l      [w[l+1]]
 
-   then zeros to the next multiple of DRACO_BLOCK, then two statistics: sum of losses, count of correct predictions.
+   then zeros to the next multiple of DRACO_BLOCK, then two statistics: sum of losses, count of correct
+   predictions.
    784-800-500-10 has 1,033,510 parameters.
 
    Start: He's uniform distribution (bound sqrt(6 / inputs)) for layers that ReLU follows, bound sqrt(1 /

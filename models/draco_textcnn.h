@@ -22,7 +22,8 @@
        filters of 5 words  [5][D][F], bias [F]
        fully connected     [3 F][classes], bias [classes]
 
-   then zeros to the next multiple of DRACO_BLOCK, then two statistics: sum of losses, count of correct predictions.
+   then zeros to the next multiple of DRACO_BLOCK, then two statistics: sum of losses, count of correct
+   predictions.
    Word vectors stand first so that draco_data_word2vec(path, &train.vocabulary, 300, params, ...) after init
    replaces the random vectors of the words that a word2vec file has.
 
