@@ -3,8 +3,8 @@
      ca=FILE         another authority to believe in
      code=ID config=WORDS   what the HELLO says
      give-up=SECONDS
-     die=ROUND       kill -9 itself when half of the answer to that round is sent
-     mode=honest|mute (cannot answer)|short|long|step|name (another worker's)|garbage|twice|endless|huge|slow
+     die=ROUND       kill -9 itself when half of the reply of that round is sent
+     mode=honest|mute (cannot reply)|short|long|step|name (another worker's)|garbage|twice|endless|huge|slow
    Exit code: 0 told to stop, 3 the server is gone, 4 refused, 5 anything else. */
 #include <stdlib.h>
 #define DRACO_GRPC_IMPLEMENTATION
@@ -23,8 +23,9 @@ static void *executioner(void *arg) {
     const size_t half = *(const size_t *)arg;
     for (;;) {
         pthread_mutex_lock(&self()->mutex);
-        const int now = self()->link[0].sent >= half;
-        if (now) self()->link[0].replying = 0; /* not a byte more */
+        drg_link *l = &self()->link[0];
+        const int now = l->replying && l->taken.round == die_at && l->sent >= half;
+        if (now) l->replying = 0; /* not a byte more */
         pthread_mutex_unlock(&self()->mutex);
         if (now) kill(getpid(), SIGKILL);
         sched_yield();
