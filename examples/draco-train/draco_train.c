@@ -65,17 +65,25 @@ static int train_catch_signals(void) {
 
 /* ---- During the run ---- */
 
-static draco_status train_evaluate(train_run *run, uint64_t step) {
+static draco_status train_score(train_run *run, uint64_t step) {
     const draco_model *m = &run->setup.model;
     double begin = train_now();
-    draco_status status = draco_server_gather(run->server, run->params);
-    if (status >= 0 && m->evaluate && train_speaks(run)) {
+    draco_status status = DRACO_OK;
+    if (m->evaluate && train_speaks(run)) {
         status = m->evaluate(m->ctx, run->workspace, run->params, &run->test);
         run->glance.test = run->test.accuracy;
     }
     run->paused += train_now() - begin;
     if (status >= 0) train_metrics_test(run->metrics, step, train_seconds(run), &run->test);
     return status;
+}
+
+/* All servers call it together: each holds its shard of the parameters. */
+static draco_status train_evaluate(train_run *run, uint64_t step) {
+    double begin = train_now();
+    draco_status status = draco_server_gather(run->server, run->params);
+    run->paused += train_now() - begin;
+    return status < 0 ? status : train_score(run, step);
 }
 
 /* Compare the verdicts with the truth, which only a simulated attack knows. A lie is one worker's false message
@@ -318,7 +326,7 @@ static int train_finish(train_run *run, draco_status status) {
         code = 1;
     }
     if (run->o->eval_every == 0 || code == 130)
-        (void)train_evaluate(run, run->first_step + run->trainer.updates);
+        (void)train_score(run, run->first_step + run->trainer.updates);
     train_hex(run, model);
     train_summary(run, status, model);
     if (run->o->params && train_write_params(run) != 0 && code == 0) code = 1;
