@@ -14,7 +14,7 @@ pkgconfig() { # DESCRIPTION, and lines of its own
 case $file in
     draco-codes)
         pkgconfig "gradient codes and rounds that stay right while workers lie" \
-            'Cflags: -I${includedir}' 'Libs: -L${libdir} -ldraco-codes' 'Libs.private: -lm' ;;
+            'Cflags: -I${includedir}' 'Libs: -L${libdir} -ldraco-codes -lm' ;;
     draco-codes-openmp)
         pkgconfig "transport of draco-codes: workers in one process" "Requires: draco-codes = $version" \
             'Cflags: -fopenmp' 'Libs: -fopenmp -lm' ;;
