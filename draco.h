@@ -13,7 +13,7 @@
  * CONTENTS
  *
  *     in this comment    two programs, FLOW, KINDS OF ROUND, SUMS AND MEANS, PARTS, MEMORY, THREADS, TIME,
- *                        ERRORS, DETERMINISM, SEVERAL SERVERS, LIMITS
+ *                        ERRORS, DETERMINISM, SEVERAL SERVERS, BYTE ORDER, LIMITS
  *     declarations       Random numbers, Model, Optimizer, Transport, Rule, Memory, Several servers, Worker,
  *                        Server, Training, The common case (encoder and decoder)
  *     implementation     Small things, Random numbers, Worker (a row for each kind of request: drs_replies),
@@ -241,6 +241,11 @@
  *     the servers exchange sketches, so that a worker that lies in one shard is blamed in all. Every server
  *     runs the same draco_train and passes whole vectors. Rules and tolerance look at whole messages and work
  *     with one server only (DRACO_E_CONFIG).
+ *
+ * BYTE ORDER
+ *
+ *     Replies are the same bytes on every machine, messages and digests of them little-endian: a big-endian
+ *     worker can take part, over MPI and gRPC too. Servers that share a vector must have one byte order.
  *
  * LIMITS
  *
@@ -574,8 +579,8 @@ DRACO_API draco_status draco_train(draco_trainer *trainer);
  * An array of the n workers' pointers is passed as `const void *`, so that float **, float *const *, void *[]
  * and any other array of object pointers go in as they are, in C and in C++. A NULL in it is a missing
  * worker; so is a message of another length than message_bytes, which the caller, who knows the length, has
- * to make NULL. Pointers are to 4-byte aligned memory, in the byte order of the machine, and are not kept
- * after the call. After open nothing is allocated. A handle is used by one thread at a time; encoders of
+ * to make NULL. Pointers are to 4-byte aligned memory, and are not kept after the call; messages and reports
+ * are the same bytes on machines of both byte orders. After open nothing is allocated. A handle is used by one thread at a time; encoders of
  * different workers may run side by side if `gradient` may. */
 typedef struct draco_coding { /* zero, but for d, n, s and gradient, is the default everywhere */
     size_t d;                 /* floats of a gradient and of the sum; odd is fine */
@@ -894,14 +899,17 @@ static draco_status drs_gradient(draco_worker *w, int index, uint64_t step, int 
     return w->c.model->gradient(w->c.model->ctx, w->workspace, w->params, &batch, gradient);
 }
 
-/* The whole coded message into `message`. The one part of a repetition worker needs no second buffer. */
+/* The whole coded message into `message`, little-endian. The one part of a repetition worker needs no second
+   buffer. */
 static draco_status drs_message(draco_worker *w, int index, uint64_t step, const uint8_t *exponents,
                                 void *message) {
     int l, load = draco_code_load(&w->c.code, index), have = exponents && drs_kept(w, index, step);
     draco_status status;
     if (w->c.code.scheme == DRACO_REPETITION) {
         int part = draco_code_part(&w->c.code, index, 0);
-        return drs_gradient(w, index, step, part, part, (float *)message);
+        status = drs_gradient(w, index, step, part, part, (float *)message);
+        draco_little_endian(message, w->dim);
+        return status;
     }
     if (!have) w->kept = 0; /* their memory is used again */
     status = draco_encode_begin(&w->c.code, w->dim, message);
@@ -1005,6 +1013,7 @@ static draco_status drs_reply_probe(draco_worker *w, int index, const draco_requ
     if (!w->c.digest) return DRACO_E_CONFIG;
     w->kept = 0;
     status = drs_gradient(w, index, request->step, 0, -1, w->gradient);
+    draco_little_endian(w->gradient, w->dim);
     if (status >= 0)
         status = w->c.digest(w->c.digest_ctx, w->gradient, w->dim * sizeof(float), (uint8_t *)reply);
     for (k = 1; k < w->servers && status >= 0; k++)
@@ -1773,6 +1782,13 @@ static draco_status drs_finish_digest(draco_server *s, uint64_t step, const floa
     return status < 0 ? status : drs_combine_winners(s, sum);
 }
 
+/* The messages that were kept, from little-endian floats into the machine's, or back. */
+static void drs_turn_messages(draco_server *s) {
+    int i;
+    for (i = 0; i < s->n; i++)
+        if (s->arrival[i] == DRACO_ARRIVAL_WHOLE) draco_little_endian(s->messages[i], s->count);
+}
+
 /* ---- Kind: tolerant. Messages are compared with each other, equal to within the tolerance ---- */
 
 static int drs_tolerant_chosen(const draco_server_config *c) {
@@ -1808,6 +1824,7 @@ static draco_status drs_finish_tolerant(draco_server *s, uint64_t step, const fl
     int g;
     (void)step, (void)params;
     drs_verdicts_of_arrival(s, s->verdicts);
+    drs_turn_messages(s);
     for (g = 0; g < s->groups; g++) {
         draco_status status = drs_tolerant_group(s, g);
         if (status >= 0) continue;
@@ -1816,6 +1833,7 @@ static draco_status drs_finish_tolerant(draco_server *s, uint64_t step, const fl
                        s->c.code.s + 1);
         return status;
     }
+    drs_turn_messages(s);
     return drs_combine_winners(s, sum);
 }
 
@@ -1834,6 +1852,7 @@ static draco_status drs_rule_check(const draco_server_config *c) {
 static draco_status drs_finish_rule(draco_server *s, uint64_t step, const float *params, float *sum) {
     draco_inputs in;
     drs_verdicts_of_arrival(s, s->verdicts);
+    drs_turn_messages(s);
     memset(&in, 0, sizeof in);
     in.n = s->n;
     in.d = s->count;
@@ -2287,6 +2306,7 @@ DRACO_API draco_status draco_encoder_message(draco_encoder *e, const void *agree
     if (prime && !e->ready) return DRACO_E_ARGUMENT;
     if (e->c.code.scheme == DRACO_REPETITION) {
         status = drs_encoder_part(e, draco_code_part(&e->c.code, e->worker, 0), (float *)e->message);
+        draco_little_endian(e->message, e->c.d);
         if (status >= 0) *message = e->message;
         return status < 0 ? status : DRACO_OK;
     }

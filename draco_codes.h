@@ -284,6 +284,25 @@ DRACO_CODES_API draco_status draco_encode_add(const draco_code *code, int worker
                                               const float *gradient, size_t d, const uint8_t *exponents,
                                               void *message);
 
+#if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define DRC_BIG_ENDIAN 1
+#else
+#define DRC_BIG_ENDIAN 0
+#endif
+/* Turns 32-bit words (a message, floats) from the machine's byte order into little-endian, or back; does
+ * nothing on a little-endian machine. The message of a repetition worker is its gradient turned so. Inline, so
+ * that a transport needs no implementation of the codes. */
+static inline void draco_little_endian(void *words, size_t count) {
+    unsigned char *b = (unsigned char *)words;
+    for (; DRC_BIG_ENDIAN && count > 0; count--, b += 4) {
+        unsigned char first = b[0], second = b[1];
+        b[0] = b[3];
+        b[1] = b[2];
+        b[2] = second;
+        b[3] = first;
+    }
+}
+
 /* ---- Exponents (prime field): one byte for each block of DRACO_BLOCK coordinates ---- */
 
 DRACO_CODES_API size_t draco_exponent_bytes(size_t d);
@@ -441,24 +460,6 @@ static size_t drc_take(unsigned char **at, size_t bytes) {
     return drc_align(bytes);
 }
 
-/* The words of messages and keys are little-endian. Turns words of them into the machine's own, or back. */
-#if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-#define DRC_BIG_ENDIAN 1
-#else
-#define DRC_BIG_ENDIAN 0
-#endif
-
-static void drc_turn(void *words, size_t count) {
-    unsigned char *b = (unsigned char *)words;
-    for (; DRC_BIG_ENDIAN && count > 0; count--, b += 4) {
-        unsigned char first = b[0], second = b[1];
-        b[0] = b[3];
-        b[1] = b[2];
-        b[2] = second;
-        b[3] = first;
-    }
-}
-
 #define DRC_TILE 1024u /* coordinates summed at a time */
 
 /* The words first .. first + count - 1 of a message, in place or in `copy`. */
@@ -466,7 +467,7 @@ static const void *drc_words(const void *message, size_t first, size_t count, ui
     const void *words = (const uint32_t *)message + first;
     if (!DRC_BIG_ENDIAN) return words;
     memcpy(copy, words, 4 * count);
-    drc_turn(copy, count);
+    draco_little_endian(copy, count);
     return copy;
 }
 
@@ -630,7 +631,7 @@ static void drc_fold(const drc_folding *folding, const void *key, void *sketch, 
     }
     if (DRC_BIG_ENDIAN || (uintptr_t)bytes % 4 != 0) {
         memcpy(aligned, bytes, sizeof aligned);
-        drc_turn(aligned, DRACO_BLOCK);
+        draco_little_endian(aligned, DRACO_BLOCK);
         bytes = next = (const unsigned char *)aligned;
     }
     folding->block(key, sketch, coordinate / DRC_LANES, bytes, next);
@@ -1073,7 +1074,7 @@ static void drc_prime_key_init(const draco_seed *seed, void *key) {
     uint32_t *values = (uint32_t *)key;
     size_t count = sizeof(drc_prime_key) / sizeof *values, i;
     draco_seed_expand(seed, 1, key, sizeof(drc_prime_key));
-    drc_turn(key, count);
+    draco_little_endian(key, count);
     for (i = 0; i < count; i++) values[i] = drc_mod(values[i]);
 }
 
@@ -1217,7 +1218,7 @@ static void drc_prime_piece(const void *key, void *sketch, uint64_t coordinate, 
         size_t row = (inside + c) / DRC_LANES, k = (inside + c) % DRC_LANES;
         uint32_t v;
         memcpy(&v, bytes + 4 * c, sizeof v);
-        drc_turn(&v, 1);
+        draco_little_endian(&v, 1);
         if (v >= DRC_P) to->head.outside = 1;
         for (f = 0; f < 2; f++) {
             to->lanes[f][k] = drc_mod(to->lanes[f][k] + (uint64_t)v * factors[f * DRC_ROWS + row]);
@@ -1742,7 +1743,7 @@ static void drc_complex_key_init(const draco_seed *seed, void *key) {
     float *values = (float *)key;
     size_t count = sizeof(drc_complex_key) / sizeof *values, i;
     draco_seed_expand(seed, 1, key, sizeof(drc_complex_key));
-    drc_turn(key, count);
+    draco_little_endian(key, count);
     for (i = 0; i < count; i++) {
         uint32_t unit;
         memcpy(&unit, bits + i, sizeof unit);
@@ -1817,7 +1818,7 @@ static void drc_complex_piece(const void *key, void *sketch, uint64_t coordinate
         uint32_t bits;
         float v;
         memcpy(&bits, bytes + 4 * c, sizeof bits);
-        drc_turn(&bits, 1);
+        draco_little_endian(&bits, 1);
         if ((bits & 0x7fffffffu) >= DRC_INFINITE) {
             to->head.outside = 1;
             continue;
@@ -2633,9 +2634,9 @@ DRACO_CODES_API draco_status draco_encode_add(const draco_code *code, int worker
     if (!gradient || !message || (row->exponents && !exponents)) return DRACO_E_NULL;
     if (!draco_code_holds(code, worker, part)) return DRACO_E_INDEX;
     draco_code_coefficient(code, part, worker, value);
-    drc_turn(message, words);
+    draco_little_endian(message, words);
     status = row->encode(code, value, gradient, d, exponents, message);
-    drc_turn(message, words);
+    draco_little_endian(message, words);
     return status;
 }
 

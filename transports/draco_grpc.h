@@ -77,7 +77,7 @@
  *
  * LIMITS n <= DRACO_MAX_WORKERS; chunks of 1 KiB to 3 MiB (other languages' gRPC takes messages up to 4
  *         MiB by default); Unix socket paths of 107 bytes, for trusted peers: the guard cannot see behind
- *         them; little-endian.
+ *         them. Everything on the wire is little-endian: a big-endian worker can take part.
  * SOURCES gRPC over HTTP/2 (github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md), Protocol Buffers encoding
  *         (protobuf.dev/programming-guides/encoding), tcp(7) for TCP_INFO.
  *

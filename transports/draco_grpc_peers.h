@@ -123,6 +123,11 @@ static drg_outgoing *drg_outgoing_new(drg_pool *pool, draco_grpc_frame frame, co
         frame.payload_bytes =
             total - frame.offset < chunk_bytes ? (size_t)(total - frame.offset) : chunk_bytes;
         drg_gather(chunk->bytes, (size_t)frame.offset, frame.payload_bytes, a, a_bytes, b);
+        if (frame.offset / sizeof(float) < frame.params) {
+            const size_t left = (size_t)(frame.params - frame.offset / sizeof(float));
+            const size_t floats = frame.payload_bytes / sizeof(float);
+            draco_little_endian(chunk->bytes, floats < left ? floats : left);
+        }
         uint8_t head[DRACO_GRPC_HEADER];
         const size_t n = draco_grpc_frame_encode(&frame, head);
         outgoing->slices[2 * i] = grpc_slice_from_copied_buffer((const char *)head, n);

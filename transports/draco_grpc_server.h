@@ -687,8 +687,9 @@ static draco_status drg_server_new(drg_server **server, const draco_grpc_server_
     f.chunk = (uint32_t)limits.chunk_bytes;
     if (s->pool) {
         atomic_init(&s->pool->users, 1);
-        s->pool->chunk_bytes = limits.chunk_bytes;
-        if (s->configuration && strlen(s->configuration) <= limits.chunk_bytes)
+        s->pool->chunk_bytes =
+            limits.chunk_bytes / sizeof(float) * sizeof(float); /* no float is cut in two */
+        if (s->configuration && strlen(s->configuration) <= s->pool->chunk_bytes)
             s->welcome = drg_outgoing_new(s->pool, f, s->configuration, strlen(s->configuration), NULL, 0);
     }
     if (!s->slots || !s->sockets || !s->welcome)

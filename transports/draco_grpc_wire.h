@@ -35,10 +35,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "draco_grpc.h: vectors travel in the order of their bytes in memory, which must be little-endian"
-#endif
-
 #define DRG_METHOD "/draco.v1.ParameterServer/Train"
 
 /* ---- The wire ---- */

@@ -251,6 +251,7 @@ static int drg_on_request(drg_link *l, const draco_grpc_frame *f, grpc_byte_buff
                  f->payload_bytes - first);
     l->got = end;
     if (end < l->total) return 1;
+    draco_little_endian((void *)(uintptr_t)l->build.params, l->build.params_count);
     pthread_mutex_lock(&w->mutex);
     if (l->queued == DRG_QUEUE) {
         drg_request_free(&l->queue[0]);

@@ -99,8 +99,8 @@
  * values), DRACO_E_TRANSPORT when a server is gone.
  *
  * Limits. Open MPI guards no rank against another that breaks the MPI library itself or, on the same host,
- * its shared memory: liars here are programs that send wrong messages through MPI. All ranks must have the
- * same byte order. Replies and vectors may exceed 2^31 bytes; extra is limited to the shard's bytes + 64 KiB.
+ * its shared memory: liars here are programs that send wrong messages through MPI. Everything on the wire is
+ * little-endian: a big-endian worker can take part, while several servers must have one byte order. Replies and vectors may exceed 2^31 bytes; extra is limited to the shard's bytes + 64 KiB.
  *
  * Macros: DRACO_MPI_STATIC with DRACO_STATIC: a private copy; DRACO_MPI_SLICE, DRACO_MPI_MISSES,
  * DRACO_MPI_SILENCE: see below, to be set before including.
@@ -209,9 +209,14 @@ enum {
     DRM_EXCHANGE
 };
 
+/* Numbers on the wire are little-endian: 1 turns those of heads, at both ends alike. */
+#ifndef DRM_TURNS
+#define DRM_TURNS (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
+#endif
+
 #define DRM_MAGIC UINT64_C(0x4452414355533031)
 #define DRM_TEXT 32768u
-#define DRM_REFUSED UINT64_MAX      /* reply_bytes of a worker that cannot reply */
+#define DRM_REFUSED UINT64_MAX      /* reply_bytes of a worker that cannot reply; in every byte order */
 #define DRM_PIECE ((size_t)1 << 29) /* bytes of one MPI message of a request */
 #define DRM_WINDOW 64               /* slices of one reply under way at a time */
 #define DRM_SLOTS 2                 /* messages of one worker being received at a time */
@@ -237,6 +242,47 @@ typedef struct drm_welcome {
     char why[256];
     draco_liveness_card card;
 } drm_welcome;
+
+/* From the machine's byte order into that of the wire, or back. */
+static uint64_t drm_turn64(uint64_t v) {
+    return DRM_TURNS ? __builtin_bswap64(v) : v;
+}
+
+static uint32_t drm_turn32(uint32_t v) {
+    return DRM_TURNS ? __builtin_bswap32(v) : v;
+}
+
+static void drm_turn_head(drm_head *h) {
+    h->magic = drm_turn64(h->magic);
+    h->code_id = drm_turn64(h->code_id);
+    h->round = drm_turn64(h->round);
+    h->step = drm_turn64(h->step);
+    h->sequence = drm_turn64(h->sequence);
+    h->params_sequence = drm_turn64(h->params_sequence);
+    h->params_bytes = drm_turn64(h->params_bytes);
+    h->extra_bytes = drm_turn64(h->extra_bytes);
+    h->reply_bytes = drm_turn64(h->reply_bytes);
+    h->version = drm_turn32(h->version);
+    h->kind = drm_turn32(h->kind);
+}
+
+static void drm_turn_hello(drm_hello *h) {
+    h->magic = drm_turn64(h->magic);
+    h->code_id = drm_turn64(h->code_id);
+    h->dim = drm_turn64(h->dim);
+    h->version = drm_turn32(h->version);
+    h->servers = drm_turn32(h->servers);
+    h->workers = drm_turn32(h->workers);
+    h->text_bytes = drm_turn32(h->text_bytes);
+}
+
+/* The card's port is in network order already. */
+static void drm_turn_welcome(drm_welcome *w) {
+    w->magic = drm_turn64(w->magic);
+    w->status = (int32_t)drm_turn32((uint32_t)w->status);
+    w->card.number = drm_turn32(w->card.number);
+    if (DRM_TURNS) w->card.addresses = __builtin_bswap16(w->card.addresses);
+}
 
 /* One message being received. */
 typedef struct drm_slot {
@@ -269,7 +315,7 @@ typedef struct drm_worker_link {
     /* A request on its way to it. */
     drm_outgoing *outgoing;
     int sending, stopping;
-    drm_head told, stop; /* the last request it was sent; STOP */
+    drm_head told, stop; /* the last request it was sent, and STOP, as on the wire */
     uint64_t told_serial, params_sequence;
     int expecting; /* it may reply to that request */
     /* Its reply. */
@@ -572,6 +618,7 @@ static void drm_on_reply(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
     }
     p->worker.expecting = 0;
     p->worker.got = 0;
+    drm_turn_head(&head);
     p->worker.left = head.reply_bytes == DRM_REFUSED ? 0 : (size_t)head.reply_bytes;
     p->worker.mode = DRM_DROP;
     if (!t->inbox || !t->current || p->worker.told_serial != t->current->serial) {
@@ -626,6 +673,7 @@ static void drm_dispatch(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
         drm_on_hello(t, p, slot);
     } else if (!slot->failed && slot->tag == DRM_WELCOME && called && !p->welcomed) {
         if (slot->bytes == sizeof p->welcome) memcpy(&p->welcome, slot->memory, sizeof p->welcome);
+        drm_turn_welcome(&p->welcome);
         p->welcomed = 1;
     } else if (!slot->failed && !p->is_server && slot->tag == DRM_REPLY) {
         drm_on_reply(t, p, slot);
@@ -681,6 +729,7 @@ static void drm_welcome_peer(draco_mpi *t, drm_peer *p, draco_status status) {
     if (status < 0) snprintf(w->why, sizeof w->why, "%.*s", (int)sizeof w->why - 1, t->why);
     draco_liveness_invite(&t->lines, (int)(p - t->peers), &w->card);
     p->welcomed = 1;
+    drm_turn_welcome(w);
     drm_send(t, p->rank, DRM_WELCOME, w, sizeof *w, &t->none, &t->none_failed);
 }
 
@@ -695,6 +744,7 @@ static void drm_on_hello(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
     text = calloc(1, slot->bytes - sizeof hello + 1);
     if (!text) return;
     memcpy(&hello, slot->memory, sizeof hello);
+    drm_turn_hello(&hello);
     memcpy(text, slot->memory + sizeof hello, slot->bytes - sizeof hello);
     p->greeted = 1;
     drm_compare(t, p, &hello, text);
@@ -704,18 +754,20 @@ static void drm_on_hello(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
 
 static draco_status drm_greet(draco_mpi *t, drm_peer *p) {
     size_t text = strlen(t->text);
-    drm_hello *hello = t->hello;
-    if (!hello) hello = t->hello = calloc(1, sizeof *hello + text + 1);
-    if (!hello) return DRACO_E_MEMORY;
-    hello->magic = DRM_MAGIC;
-    hello->version = DRACO_VERSION;
-    hello->code_id = t->config.code_id;
-    hello->dim = t->config.dim;
-    hello->servers = (uint32_t)t->servers;
-    hello->workers = (uint32_t)t->n;
-    hello->text_bytes = (uint32_t)text;
-    memcpy(hello + 1, t->text, text);
-    drm_send(t, p->rank, DRM_HELLO, hello, sizeof *hello + text, &t->none, &t->none_failed);
+    if (!t->hello) { /* the same for all */
+        t->hello = calloc(1, sizeof *t->hello + text + 1);
+        if (!t->hello) return DRACO_E_MEMORY;
+        *t->hello = (drm_hello){.magic = DRM_MAGIC,
+                                .version = DRACO_VERSION,
+                                .code_id = t->config.code_id,
+                                .dim = t->config.dim,
+                                .servers = (uint32_t)t->servers,
+                                .workers = (uint32_t)t->n,
+                                .text_bytes = (uint32_t)text};
+        drm_turn_hello(t->hello);
+        memcpy(t->hello + 1, t->text, text);
+    }
+    drm_send(t, p->rank, DRM_HELLO, t->hello, sizeof *t->hello + text, &t->none, &t->none_failed);
     return DRACO_OK;
 }
 
@@ -854,6 +906,7 @@ static draco_status drm_write(draco_mpi *t, const draco_request *request, const 
                          .extra_bytes = request->extra_bytes,
                          .reply_bytes = request->reply_bytes};
     if (params) memcpy(l->memory, request->params, params);
+    draco_little_endian(l->memory, params / sizeof(float));
     if (request->extra_bytes) memcpy(l->memory + params, request->extra, request->extra_bytes);
     l->everybody = !whom;
     if (whom) memcpy(l->whom, whom, (size_t)t->n);
@@ -875,6 +928,7 @@ static int drm_offer(draco_mpi *t, drm_peer *p) {
     if (!l->everybody && !l->whom[p->number]) return 0;
     if (l->head.params_bytes == 0 && p->worker.params_sequence != l->head.params_sequence) return 0;
     p->worker.told = l->head;
+    drm_turn_head(&p->worker.told);
     p->worker.told_serial = l->serial;
     p->worker.outgoing = l;
     l->users++;
@@ -1046,6 +1100,7 @@ static void drm_requested(draco_mpi *t, drm_peer *p) {
     p->server.request.extra = h->extra_bytes ? p->server.extra : NULL;
     p->server.request.extra_bytes = (size_t)h->extra_bytes;
     p->server.request.reply_bytes = (size_t)h->reply_bytes;
+    draco_little_endian(t->params + p->server.shard_first, p->server.request.params_count);
     if (h->params_bytes) p->server.params_sequence = h->params_sequence;
 }
 
@@ -1099,7 +1154,10 @@ static void drm_listen_to(draco_mpi *t, drm_peer *p) {
         p->server.heard = drm_now();
         t->idle = 0;
     }
-    if (p->server.stage == DRM_HEAD && p->server.receiving == 0) drm_open_request(t, p);
+    if (p->server.stage == DRM_HEAD && p->server.receiving == 0) {
+        drm_turn_head(&p->server.head);
+        drm_open_request(t, p);
+    }
     if (p->server.stage == DRM_PAYLOAD && p->server.receiving == 0) drm_requested(t, p);
 }
 
@@ -1263,6 +1321,7 @@ static draco_status drm_cut(draco_mpi *t, const unsigned char *reply, size_t byt
         p->server.body_bytes = reply ? draco_share_cut(&offset, bytes, p->server.request.reply_bytes) : 0;
         p->server.posted = 0;
         if (!reply) p->server.reply.reply_bytes = DRM_REFUSED;
+        drm_turn_head(&p->server.reply);
         drm_send(t, p->rank, DRM_REPLY, &p->server.reply, sizeof p->server.reply, &p->server.replying,
                  &p->failed);
     }
@@ -1388,6 +1447,7 @@ static void drm_say_stop(draco_mpi *t) {
                                     .version = DRACO_VERSION,
                                     .kind = DRACO_REQUEST_STOP,
                                     .reply_bytes = (uint64_t)t->missing};
+        drm_turn_head(&p->worker.stop);
         drm_send(t, p->rank, DRM_REQUEST, &p->worker.stop, sizeof p->worker.stop, &p->worker.stopping,
                  &p->failed);
     }

@@ -177,12 +177,148 @@ static void fingerprints(void) {
     print_digest("fingerprint", digest);
 }
 
+/* A worker's replies to every kind of request, byte by byte: what a server of another byte order reads. */
+static draco_status table_gradient(void *ctx, void *workspace, const float *params, const draco_batch *batch,
+                                   float *g) {
+    size_t j, row = batch->part < 0 ? N - 1 : (size_t)batch->part;
+    (void)ctx, (void)workspace;
+    for (j = 0; j < D; j++) g[j] = gradient[row][j] + params[j];
+    return DRACO_OK;
+}
+
+static draco_status fold(void *ctx, const void *bytes, size_t n, uint8_t digest[DRACO_DIGEST_BYTES]) {
+    const uint8_t *b = (const uint8_t *)bytes;
+    uint64_t number = digest_start();
+    size_t i;
+    (void)ctx;
+    for (i = 0; i < n; i++) number = digest_add(number, b[i]);
+    for (i = 0; i < DRACO_DIGEST_BYTES; i++) digest[i] = (uint8_t)(number >> 8 * (i % 8));
+    return DRACO_OK;
+}
+
+static void replies(const char *name, draco_scheme scheme, draco_field field, const draco_request_kind *kinds,
+                    int keep) {
+    static float params[D];
+    static uint8_t agreed[64];
+    draco_model model;
+    draco_worker_config config;
+    draco_worker *worker;
+    uint64_t digest = digest_start();
+    size_t i;
+    memset(&model, 0, sizeof model), memset(&config, 0, sizeof config);
+    for (i = 0; i < D; i++) params[i] = 16; /* nothing that follows is larger than 24 */
+    model.size = sizeof model, model.dim = model.parameters = D, model.gradient = table_gradient;
+    config.code.n = N, config.code.s = 2, config.code.scheme = scheme, config.code.field = field;
+    config.model = &model, config.batch = 2 * N, config.digest = fold, config.keep = keep;
+    if (draco_worker_open(&worker, &config) < 0 || draco_code_init(&config.code) < 0) exit(1);
+    if (field == DRACO_FIELD_PRIME) {
+        for (i = 0; i < D; i++) sum[i] = 24;
+        if (draco_exponents_of(&config.code, sum, D, agreed) < 0) exit(1);
+    }
+    for (; *kinds; kinds++) {
+        draco_request request;
+        uint8_t *reply;
+        memset(&request, 0, sizeof request);
+        request.kind = *kinds, request.step = 1, request.params = params, request.params_count = D;
+        request.server = -1;
+        if (*kinds == DRACO_REQUEST_ENCODED) {
+            request.extra = agreed;
+            request.extra_bytes = draco_exponent_bytes(D);
+        }
+        request.reply_bytes = draco_worker_reply_bytes(worker, 4, &request);
+        reply = (uint8_t *)reserve(request.reply_bytes);
+        if (request.reply_bytes == 0 || draco_worker_reply(worker, 4, &request, reply) < 0) exit(1);
+        for (i = 0; i < request.reply_bytes; i++) digest = digest_add(digest, reply[i]);
+        free(reply);
+    }
+    print_digest(name, digest);
+    draco_worker_close(worker);
+}
+
+static const draco_request_kind plain_kinds[] = {DRACO_REQUEST_MESSAGE, DRACO_REQUEST_PROBE,
+                                                 (draco_request_kind)0};
+static const draco_request_kind digest_kinds[] = {DRACO_REQUEST_DIGEST, DRACO_REQUEST_BODY,
+                                                  (draco_request_kind)0};
+static const draco_request_kind prime_kinds[] = {DRACO_REQUEST_EXPONENTS, DRACO_REQUEST_ENCODED,
+                                                 DRACO_REQUEST_PROBE, (draco_request_kind)0};
+
+/* One round of a server whose workers all reply and worker 3 lies; the transport is a loop. */
+static draco_worker *loop_worker;
+static draco_request loop_request;
+
+static draco_status loop_broadcast(void *ctx, const draco_request *request) {
+    (void)ctx;
+    loop_request = *request;
+    return DRACO_OK;
+}
+
+static draco_status loop_collect(void *ctx, const draco_request *request, double seconds,
+                                 const draco_inbox *in) {
+    int i;
+    (void)ctx, (void)seconds;
+    for (i = 0; i < N; i++) {
+        uint8_t *row = (uint8_t *)in->reserve(in->ctx, i);
+        if (!row || draco_worker_reply(loop_worker, i, &loop_request, row) < 0) exit(1);
+        if (i == 3) row[2] = (uint8_t)(row[2] ^ 0x55);
+        in->chunk(in->ctx, i, 0, request->reply_bytes);
+        in->end(in->ctx, i, DRACO_ARRIVAL_WHOLE);
+    }
+    return DRACO_OK;
+}
+
+static draco_status first_row(void *ctx, const draco_inputs *in, float *result, draco_verdict *verdicts,
+                              draco_report *report) {
+    (void)ctx, (void)verdicts, (void)report;
+    memcpy(result, in->rows[0], in->d * sizeof(float));
+    return DRACO_OK;
+}
+
+static void serve(const char *name, draco_scheme scheme, draco_field field, float tolerance,
+                  const draco_rule *rule) {
+    static float params[D];
+    draco_model model;
+    draco_transport transport;
+    draco_worker_config worker;
+    draco_server_config config;
+    draco_server *server;
+    draco_round round;
+    uint64_t digest;
+    int i;
+    memset(&model, 0, sizeof model), memset(&transport, 0, sizeof transport);
+    memset(&worker, 0, sizeof worker), memset(&config, 0, sizeof config);
+    model.size = sizeof model, model.dim = model.parameters = D, model.gradient = table_gradient;
+    transport.size = sizeof transport, transport.workers = N;
+    transport.broadcast = loop_broadcast, transport.collect = loop_collect;
+    worker.code.n = N, worker.code.s = 2, worker.code.scheme = scheme, worker.code.field = field;
+    worker.model = &model, worker.batch = 2 * N;
+    config.code = worker.code, config.transport = &transport, config.dim = D;
+    config.abs_tol = tolerance, config.rule = rule;
+    if (draco_worker_open(&loop_worker, &worker) < 0 || draco_server_open(&server, &config) < 0) exit(1);
+    if (draco_server_round(server, 0, params, sum, &round) < 0) exit(1);
+    digest = digest_floats(digest_start(), sum, D);
+    for (i = 0; i < N; i++) digest = digest_add(digest, (uint64_t)round.verdicts[i]);
+    print_digest(name, digest);
+    draco_server_close(server);
+    draco_worker_close(loop_worker);
+}
+
 int main(void) {
+    draco_rule rule;
+    memset(&rule, 0, sizeof rule);
+    rule.size = sizeof rule, rule.aggregate = first_row;
     draw();
     run("repetition", DRACO_REPETITION, DRACO_FIELD_COMPLEX, 1);
     run("prime", DRACO_CYCLIC, DRACO_FIELD_PRIME, 1);
     run("complex-verdicts", DRACO_CYCLIC, DRACO_FIELD_COMPLEX, 0);
     vote();
     fingerprints();
+    replies("repetition-replies", DRACO_REPETITION, DRACO_FIELD_COMPLEX, plain_kinds, 0);
+    replies("digest-replies", DRACO_REPETITION, DRACO_FIELD_COMPLEX, digest_kinds, 0);
+    replies("kept-digest-replies", DRACO_REPETITION, DRACO_FIELD_COMPLEX, digest_kinds, 1);
+    replies("prime-replies", DRACO_CYCLIC, DRACO_FIELD_PRIME, prime_kinds, 1);
+    serve("repetition-round", DRACO_REPETITION, DRACO_FIELD_COMPLEX, 0, NULL);
+    serve("tolerant-round", DRACO_REPETITION, DRACO_FIELD_COMPLEX, 1e-6f, NULL);
+    serve("prime-round", DRACO_CYCLIC, DRACO_FIELD_PRIME, 0, NULL);
+    serve("rule-round", DRACO_REPETITION, DRACO_FIELD_COMPLEX, 0, &rule);
     return 0;
 }
