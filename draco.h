@@ -580,8 +580,8 @@ DRACO_API draco_status draco_train(draco_trainer *trainer);
  * and any other array of object pointers go in as they are, in C and in C++. A NULL in it is a missing
  * worker; so is a message of another length than message_bytes, which the caller, who knows the length, has
  * to make NULL. Pointers are to 4-byte aligned memory, and are not kept after the call; messages and reports
- * are the same bytes on machines of both byte orders. After open nothing is allocated. A handle is used by one thread at a time; encoders of
- * different workers may run side by side if `gradient` may. */
+ * are the same bytes on machines of both byte orders. After open nothing is allocated. A handle is used by
+ * one thread at a time; encoders of different workers may run side by side if `gradient` may. */
 typedef struct draco_coding { /* zero, but for d, n, s and gradient, is the default everywhere */
     size_t d;                 /* floats of a gradient and of the sum; odd is fine */
     draco_code code; /* n and s, and t, scheme, field, support; draco_code_init is not needed before */

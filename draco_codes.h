@@ -64,7 +64,7 @@
  *
  *     manual         FLOW, CODES, RESULTS, PROBABILITY OF ERROR, CONTRACT, MACROS, SOURCES
  *     declarations   code, messages, exponents, report, sketch, locate, combine, decode
- *     implementation Common arithmetic         memory, byte order, sketch head, supports, folding
+ *     implementation Common arithmetic         memory, sketch head, supports, folding
  *                    Repetition                each code: who holds what, encode, sketch, locate, combine
  *                    Prime field
  *                    Complex field             with its linear algebra
@@ -290,8 +290,8 @@ DRACO_CODES_API draco_status draco_encode_add(const draco_code *code, int worker
 #define DRC_BIG_ENDIAN 0
 #endif
 /* Turns 32-bit words (a message, floats) from the machine's byte order into little-endian, or back; does
- * nothing on a little-endian machine. The message of a repetition worker is its gradient turned so. Inline, so
- * that a transport needs no implementation of the codes. */
+ * nothing on a little-endian machine. The message of a repetition worker is its gradient turned so. It is
+ * inline, so that a transport needs no implementation of the codes. */
 static inline void draco_little_endian(void *words, size_t count) {
     unsigned char *b = (unsigned char *)words;
     for (; DRC_BIG_ENDIAN && count > 0; count--, b += 4) {

@@ -100,7 +100,8 @@
  *
  * Limits. Open MPI guards no rank against another that breaks the MPI library itself or, on the same host,
  * its shared memory: liars here are programs that send wrong messages through MPI. Everything on the wire is
- * little-endian: a big-endian worker can take part, while several servers must have one byte order. Replies and vectors may exceed 2^31 bytes; extra is limited to the shard's bytes + 64 KiB.
+ * little-endian: a big-endian worker can take part, while several servers must have one byte order. Replies
+ * and vectors may exceed 2^31 bytes; extra is limited to the shard's bytes + 64 KiB.
  *
  * Macros: DRACO_MPI_STATIC with DRACO_STATIC: a private copy; DRACO_MPI_SLICE, DRACO_MPI_MISSES,
  * DRACO_MPI_SILENCE: see below, to be set before including.
