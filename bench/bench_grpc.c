@@ -96,7 +96,7 @@ static void tcp_round(const int *fds, int n, const char *params, char **rows, si
 
 static int grpc_worker(int port, int index, size_t bytes, const char *tls) {
     draco_transport t;
-    char why[256], address[32], files[3][256];
+    char address[32], files[3][256];
     draco_grpc_worker_config config;
     memset(&config, 0, sizeof config);
     snprintf(address, sizeof address, "127.0.0.1:%d", port);
@@ -108,8 +108,8 @@ static int grpc_worker(int port, int index, size_t bytes, const char *tls) {
         snprintf(files[2], 256, "%s/worker-%d.key", tls, index);
         config.tls = (draco_grpc_tls){files[0], files[1], files[2]};
     }
-    if (draco_grpc_worker_open(&t, &config, why, sizeof why)) {
-        fprintf(stderr, "%s\n", why);
+    if (draco_grpc_worker_open(&t, &config)) {
+        fprintf(stderr, "%s\n", t.explain(t.ctx));
         return 1;
     }
     float *reply = (float *)malloc(bytes);
@@ -155,7 +155,7 @@ static void grpc_round(const draco_transport *t, uint64_t round, const float *pa
 }
 
 static void grpc_serve(draco_transport *t, int n, const char *tls) {
-    char why[256], files[3][256];
+    char files[3][256];
     draco_grpc_server_config config;
     memset(&config, 0, sizeof config);
     config.address = "127.0.0.1:0";
@@ -166,8 +166,8 @@ static void grpc_serve(draco_transport *t, int n, const char *tls) {
         snprintf(files[2], 256, "%s/server-0.key", tls);
         config.tls = (draco_grpc_tls){files[0], files[1], files[2]};
     }
-    if (draco_grpc_server_open(t, &config, why, sizeof why)) {
-        fprintf(stderr, "%s\n", why);
+    if (draco_grpc_server_open(t, &config)) {
+        fprintf(stderr, "%s\n", t->explain(t->ctx));
         exit(1);
     }
 }

@@ -22,10 +22,10 @@ static int serve(const char *address) {
                                        .code_id = draco_code_id(&c.code),
                                        .configuration = "model=own"};
     draco_transport transport;
-    char why[256];
     int failed;
-    if (draco_grpc_server_open(&transport, &config, why, sizeof why) < 0) {
-        fprintf(stderr, "%s\n", why);
+    if (draco_grpc_server_open(&transport, &config) < 0) {
+        fprintf(stderr, "%s\n", transport.explain(transport.ctx));
+        transport.close(transport.ctx);
         return 1;
     }
     failed = own_train(&transport, 30); /* a round takes 30 seconds at most */
@@ -43,10 +43,10 @@ static int work(const char *address, int index) {
     draco_transport transport, attacked;
     draco_worker *worker;
     draco_status status;
-    char why[256];
     if (draco_worker_open(&worker, &c) < 0) return 1;
-    if (draco_grpc_worker_open(&transport, &config, why, sizeof why) < 0) {
-        fprintf(stderr, "%s\n", why);
+    if (draco_grpc_worker_open(&transport, &config) < 0) {
+        fprintf(stderr, "%s\n", transport.explain(transport.ctx));
+        transport.close(transport.ctx);
         return 1;
     }
     if (draco_attack_wrap_worker(&attacked, &transport, &lie, index) < 0) return 1; /* to try it out */

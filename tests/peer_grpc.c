@@ -166,7 +166,7 @@ int main(int argc, char **argv) {
             return 2;
     }
     char why[256];
-    if (draco_grpc_worker_open(&transport, &config, why, sizeof why)) {
+    if (explained(&transport, draco_grpc_worker_open(&transport, &config), why, sizeof why)) {
         fprintf(stderr, "# %s\n", why);
         return 2;
     }

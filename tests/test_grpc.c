@@ -83,7 +83,7 @@ static void *crew_main(void *arg) {
     const int i = (int)(intptr_t)((void **)arg)[1];
     free(arg);
     draco_transport t;
-    c->ends[i] = draco_grpc_worker_open(&t, &c->configs[i], c->text[i], sizeof c->text[i]);
+    c->ends[i] = explained(&t, draco_grpc_worker_open(&t, &c->configs[i]), c->text[i], sizeof c->text[i]);
     if (c->ends[i]) return NULL;
     c->ends[i] = toy_work(&t, c->configs[i].index);
     snprintf(c->text[i], sizeof c->text[i], "%s", t.explain(t.ctx));
@@ -127,7 +127,7 @@ static draco_grpc_worker_config worker_of(const char *address, int index) {
 
 static void open_server(draco_transport *t, const draco_grpc_server_config *config, char address[64]) {
     char why[256] = "";
-    if (draco_grpc_server_open(t, config, why, sizeof why)) fail_msg("%s", why);
+    if (explained(t, draco_grpc_server_open(t, config), why, sizeof why)) fail_msg("%s", why);
     snprintf(address, 64, "127.0.0.1:%d", draco_grpc_port(t));
 }
 
@@ -150,7 +150,7 @@ static void rounds_carry_every_byte(const draco_grpc_server_config *config,
     char address[64], why[256] = "";
     crew c;
     memset(&c, 0, sizeof c);
-    if (draco_grpc_server_open(&t, config, why, sizeof why)) fail_msg("%s", why);
+    if (explained(&t, draco_grpc_server_open(&t, config), why, sizeof why)) fail_msg("%s", why);
     snprintf(address, sizeof address, "127.0.0.1:%d", draco_grpc_port(&t));
     for (int i = 0; i < n; i++) {
         draco_grpc_worker_config w = workers[i];
@@ -288,8 +288,9 @@ static void unix_paths_are_taken_over_only_when_stale(void **state) {
     draco_grpc_server_config config = loopback(2, NULL);
     draco_transport first, second;
     config.address = address;
-    assert_int_equal(draco_grpc_server_open(&first, &config, why, sizeof why), DRACO_OK);
-    assert_int_equal(draco_grpc_server_open(&second, &config, why, sizeof why), DRACO_E_IO);
+    assert_int_equal(explained(&first, draco_grpc_server_open(&first, &config), why, sizeof why), DRACO_OK);
+    assert_int_equal(explained(&second, draco_grpc_server_open(&second, &config), why, sizeof why),
+                     DRACO_E_IO);
     assert_non_null(strstr(why, "another server listens there"));
     draco_grpc_worker_config worker = worker_of(address, 0);
     crew c = {0};
@@ -306,7 +307,8 @@ static void unix_paths_are_taken_over_only_when_stale(void **state) {
     const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof name), 0);
     assert_int_equal(listen(fd, 1), 0);
-    assert_int_equal(draco_grpc_server_open(&second, &config, why, sizeof why), DRACO_E_IO);
+    assert_int_equal(explained(&second, draco_grpc_server_open(&second, &config), why, sizeof why),
+                     DRACO_E_IO);
     close(fd); /* as if its process had died: the path stays */
     assert_int_equal(access(name.sun_path, F_OK), 0);
     rounds_carry_every_byte(&config, (draco_grpc_worker_config[2]){worker, worker_of(address, 1)}, 2, 1000,
@@ -320,53 +322,53 @@ static void addresses_and_files_are_checked(void **state) {
     draco_grpc_server_config s = loopback(3, NULL);
     draco_grpc_worker_config w = worker_of("192.0.2.1:7400", 0);
     s.address = "0.0.0.0:0";
-    assert_int_equal(draco_grpc_server_open(&t, &s, why, sizeof why), DRACO_E_ARGUMENT);
+    assert_int_equal(explained(&t, draco_grpc_server_open(&t, &s), why, sizeof why), DRACO_E_ARGUMENT);
     assert_non_null(strstr(why, "plain text"));
-    assert_int_equal(draco_grpc_worker_open(&t, &w, why, sizeof why), DRACO_E_ARGUMENT);
+    assert_int_equal(explained(&t, draco_grpc_worker_open(&t, &w), why, sizeof why), DRACO_E_ARGUMENT);
     assert_non_null(strstr(why, "plain text"));
     w.address = "dns:///localhost.example.org:1";
-    assert_int_equal(draco_grpc_worker_open(&t, &w, why, sizeof why), DRACO_E_ARGUMENT);
+    assert_int_equal(explained(&t, draco_grpc_worker_open(&t, &w), why, sizeof why), DRACO_E_ARGUMENT);
     w.address = "127.evil.example.org:1";
-    assert_int_equal(draco_grpc_worker_open(&t, &w, why, sizeof why), DRACO_E_ARGUMENT);
+    assert_int_equal(explained(&t, draco_grpc_worker_open(&t, &w), why, sizeof why), DRACO_E_ARGUMENT);
     w.address = s.address = "http://127.0.0.1:7400";
-    assert_int_equal(draco_grpc_worker_open(&t, &w, why, sizeof why), DRACO_E_ARGUMENT);
+    assert_int_equal(explained(&t, draco_grpc_worker_open(&t, &w), why, sizeof why), DRACO_E_ARGUMENT);
     assert_non_null(strstr(why, "is not an address"));
-    assert_int_equal(draco_grpc_server_open(&t, &s, why, sizeof why), DRACO_E_ARGUMENT);
+    assert_int_equal(explained(&t, draco_grpc_server_open(&t, &s), why, sizeof why), DRACO_E_ARGUMENT);
     assert_non_null(strstr(why, "is not an address"));
     s.address = "0.0.0.0:0";
     s.insecure = 1; /* asked for */
-    assert_int_equal(draco_grpc_server_open(&t, &s, why, sizeof why), DRACO_OK);
+    assert_int_equal(explained(&t, draco_grpc_server_open(&t, &s), why, sizeof why), DRACO_OK);
     t.close(t.ctx);
     s = loopback(3, NULL);
     s.tls.ca = "/nowhere/ca.pem";
-    assert_int_equal(draco_grpc_server_open(&t, &s, why, sizeof why), DRACO_E_ARGUMENT);
+    assert_int_equal(explained(&t, draco_grpc_server_open(&t, &s), why, sizeof why), DRACO_E_ARGUMENT);
     s.tls.certificate = s.tls.key = "/nowhere/x";
-    assert_int_equal(draco_grpc_server_open(&t, &s, why, sizeof why), DRACO_E_IO);
+    assert_int_equal(explained(&t, draco_grpc_server_open(&t, &s), why, sizeof why), DRACO_E_IO);
     assert_non_null(strstr(why, "/nowhere/ca.pem"));
     char store[3][128];
     tls_of(&s.tls, "server-0", store);
     s.tls.key = store[1]; /* a certificate is no key */
-    assert_int_equal(draco_grpc_server_open(&t, &s, why, sizeof why), DRACO_E_IO);
+    assert_int_equal(explained(&t, draco_grpc_server_open(&t, &s), why, sizeof why), DRACO_E_IO);
     assert_non_null(strstr(why, "Invalid private key"));
     s = loopback(0, NULL);
-    assert_int_equal(draco_grpc_server_open(&t, &s, why, sizeof why), DRACO_E_ARGUMENT);
+    assert_int_equal(explained(&t, draco_grpc_server_open(&t, &s), why, sizeof why), DRACO_E_ARGUMENT);
     s = loopback(3, NULL);
     s.limits.chunk_bytes = 5;
-    assert_int_equal(draco_grpc_server_open(&t, &s, why, sizeof why), DRACO_E_ARGUMENT);
+    assert_int_equal(explained(&t, draco_grpc_server_open(&t, &s), why, sizeof why), DRACO_E_ARGUMENT);
     /* An address in use */
     draco_transport other;
     char address[64];
     s = loopback(3, NULL);
     open_server(&other, &s, address);
     s.address = address;
-    assert_int_equal(draco_grpc_server_open(&t, &s, why, sizeof why), DRACO_E_IO);
+    assert_int_equal(explained(&t, draco_grpc_server_open(&t, &s), why, sizeof why), DRACO_E_IO);
     assert_non_null(strstr(why, address));
     assert_non_null(strstr(why, "Address already in use"));
     other.close(other.ctx);
     /* Nobody there */
     w = worker_of(address, 0);
     w.limits.give_up_seconds = 0.5;
-    assert_int_equal(draco_grpc_worker_open(&t, &w, why, sizeof why), DRACO_OK);
+    assert_int_equal(explained(&t, draco_grpc_worker_open(&t, &w), why, sizeof why), DRACO_OK);
     assert_int_equal(toy_work(&t, 0), DRACO_E_TRANSPORT);
     assert_non_null(strstr(t.explain(t.ctx), address));
     t.close(t.ctx);
@@ -402,10 +404,10 @@ static void wrong_workers_are_refused_and_named(void **state) {
     w = worker_of(address, 2);
     draco_transport first, second;
     draco_request r;
-    assert_int_equal(draco_grpc_worker_open(&first, &w, NULL, 0), DRACO_OK);
+    assert_int_equal(draco_grpc_worker_open(&first, &w), DRACO_OK);
     assert_true(toy_told_soon(&log, "worker 2 joined", 20));
     w.limits.give_up_seconds = 3;
-    assert_int_equal(draco_grpc_worker_open(&second, &w, NULL, 0), DRACO_OK);
+    assert_int_equal(draco_grpc_worker_open(&second, &w), DRACO_OK);
     assert_int_equal(second.receive(second.ctx, &r), DRACO_E_TRANSPORT);
     assert_non_null(strstr(second.explain(second.ctx), "already there"));
     second.close(second.ctx);

@@ -13,6 +13,14 @@
 #define DRACO_RULES_IMPLEMENTATION
 #include "baselines/draco_rules.h"
 
+/* Opening has failed: what it says of it goes to why. */
+static inline draco_status explained(draco_transport *t, draco_status status, char *why, size_t capacity) {
+    if (status >= 0) return status;
+    snprintf(why, capacity, "%s", t->explain(t->ctx));
+    t->close(t->ctx);
+    return status;
+}
+
 enum { SERVERS = 3, WORKERS = 16 };
 
 typedef struct member { /* a server or a worker, on a thread of its own */
@@ -39,7 +47,7 @@ static void *worker_main(void *arg) {
                                        .index = m->index,
                                        .code_id = draco_code_id(&code),
                                        .configuration = m->c->name};
-    m->status = draco_grpc_worker_open(&m->t, &config, why, sizeof why);
+    m->status = explained(&m->t, draco_grpc_worker_open(&m->t, &config), why, sizeof why);
     if (m->status) {
         printf("# %s\n", why);
         return NULL;
@@ -61,7 +69,7 @@ static int open_server(member *m, int k, int servers, const char *hub) {
                                        .server = servers > 1 ? k : 0,
                                        .servers = servers > 1 ? servers : 0,
                                        .hub = hub};
-    if (draco_grpc_server_open(&m->t, &config, why, sizeof why) == DRACO_OK) return 1;
+    if (explained(&m->t, draco_grpc_server_open(&m->t, &config), why, sizeof why) == DRACO_OK) return 1;
     printf("# %s\n", why);
     return 0;
 }

@@ -30,7 +30,7 @@ static void run_open(run *r, draco_grpc_server_config *config, int workers, size
     config->on_event = toy_note;
     config->event_ctx = &r->log;
     if (!config->address) config->address = "127.0.0.1:0";
-    if (draco_grpc_server_open(&r->t, config, why, sizeof why)) fail_msg("%s", why);
+    if (explained(&r->t, draco_grpc_server_open(&r->t, config), why, sizeof why)) fail_msg("%s", why);
     snprintf(r->address, sizeof r->address, "127.0.0.1:%d", draco_grpc_port(&r->t));
     toy_inbox_open(&r->in, workers, d * sizeof(float));
     r->params = (float *)malloc(d * sizeof(float));

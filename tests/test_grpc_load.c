@@ -27,7 +27,7 @@ int main(void) {
     config.limits.start_seconds = 120;
     config.limits.rejoin_seconds = 30;
     snprintf(peer, sizeof peer, "%s/tests/peer_grpc", build ? build : "build");
-    if (draco_grpc_server_open(&t, &config, why, sizeof why)) {
+    if (explained(&t, draco_grpc_server_open(&t, &config), why, sizeof why)) {
         printf("not ok 1 - %s\n1..1\n", why);
         return 1;
     }

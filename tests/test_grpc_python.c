@@ -72,7 +72,7 @@ static void *native_main(void *arg) {
     draco_worker *worker;
     draco_transport t;
     m->status = draco_worker_open(&worker, &config);
-    if (!m->status) m->status = draco_grpc_worker_open(&t, &link, NULL, 0);
+    if (!m->status) m->status = draco_grpc_worker_open(&t, &link);
     if (m->status) return NULL;
     m->status = draco_worker_run(worker, m->index, &t);
     t.close(t.ctx);
@@ -150,7 +150,7 @@ static draco_status run(int tls, const char *lie, float *params, count *c, int *
                                        .configuration = configuration,
                                        .limits = {.start_seconds = 60}};
     if (tls) config.tls = tls_of("server-0", store[2]);
-    draco_status status = draco_grpc_server_open(&t, &config, why, sizeof why);
+    draco_status status = explained(&t, draco_grpc_server_open(&t, &config), why, sizeof why);
     if (status) {
         printf("# %s\n", why);
         return status;

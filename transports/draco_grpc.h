@@ -22,10 +22,10 @@
  *         draco_grpc_server_config listen = {.address = "127.0.0.1:0", .workers = 1};
  *         draco_transport server, worker;
  *         char address[32], reply[6] = "";
- *         if (draco_grpc_server_open(&server, &listen, NULL, 0)) return 1;
+ *         if (draco_grpc_server_open(&server, &listen)) return 1;
  *         snprintf(address, sizeof address, "127.0.0.1:%d", draco_grpc_port(&server));
  *         draco_grpc_worker_config call = {.address = address, .index = 0};
- *         if (draco_grpc_worker_open(&worker, &call, NULL, 0)) return 1;
+ *         if (draco_grpc_worker_open(&worker, &call)) return 1;
  *         draco_request asked, ask = {.kind = DRACO_REQUEST_MESSAGE, .round = 1, .extra = "hello"};
  *         ask.extra_bytes = ask.reply_bytes = 6;
  *         draco_inbox inbox = {sizeof inbox, reply, reserve, chunk, end};
@@ -67,7 +67,7 @@
  *              (Linux) and shuts the one that sends more than its windows allow, or that does not join in
  *              time.
  *   Errors     A refused or lost peer is no error of the run: it is told to on_event, with its address. open
- *              returns DRACO_E_ARGUMENT, DRACO_E_IO or DRACO_E_MEMORY with the reason in words; broadcast and
+ *              returns DRACO_E_ARGUMENT, DRACO_E_IO or DRACO_E_MEMORY, and explain says why; broadcast and
  *              collect return DRACO_E_STOPPED when *stop became non-zero; receive returns DRACO_E_TRANSPORT
  *              when the server stays away for give_up_seconds and DRACO_E_CONFIG when it refuses the worker;
  *              explain says why.
@@ -153,13 +153,11 @@ typedef struct draco_grpc_worker_config {
     const volatile int *stop; /* non-zero: give up waiting; may be NULL */
 } draco_grpc_worker_config;
 
-/* Fill in the transport, or say in `why` what is wrong (why may be NULL). */
+/* Fill in the transport. When that fails, transport->explain says why, and transport->close frees that text. */
 DRACO_GRPC_API draco_status draco_grpc_server_open(draco_transport *transport,
-                                                   const draco_grpc_server_config *config, char *why,
-                                                   size_t capacity);
+                                                   const draco_grpc_server_config *config);
 DRACO_GRPC_API draco_status draco_grpc_worker_open(draco_transport *transport,
-                                                   const draco_grpc_worker_config *config, char *why,
-                                                   size_t capacity);
+                                                   const draco_grpc_worker_config *config);
 DRACO_GRPC_API int
 draco_grpc_port(const draco_transport *server); /* the port it listens on; 0: a Unix socket */
 DRACO_GRPC_API int draco_grpc_joined(const draco_transport *server); /* workers connected now */

@@ -822,7 +822,7 @@ static draco_status drg_hub_open(drg_server *s, const draco_grpc_server_config *
         peer.on_event = config->on_event;
         peer.event_ctx = config->event_ctx;
         peer.stop = config->stop;
-        return draco_grpc_worker_open(&s->hub, &peer, why, capacity);
+        return drg_worker_open(&s->hub, &peer, why, capacity);
     }
     draco_grpc_server_config mine = *config;
     drg_server *hub = NULL;
@@ -835,9 +835,8 @@ static draco_status drg_hub_open(drg_server *s, const draco_grpc_server_config *
     return DRACO_OK;
 }
 
-DRACO_GRPC_API draco_status draco_grpc_server_open(draco_transport *transport,
-                                                   const draco_grpc_server_config *config, char *why,
-                                                   size_t capacity) {
+static draco_status drg_server_open(draco_transport *transport, const draco_grpc_server_config *config,
+                                    char *why, size_t capacity) {
     drg_server *s = NULL;
     if (config->servers < 0 || config->server < 0 ||
         (config->servers > 1 && config->server >= config->servers))
@@ -855,6 +854,15 @@ DRACO_GRPC_API draco_status draco_grpc_server_open(draco_transport *transport,
     transport->servers = config->servers;
     if (config->servers > 1) transport->exchange = drg_exchange;
     return DRACO_OK;
+}
+
+DRACO_GRPC_API draco_status draco_grpc_server_open(draco_transport *transport,
+                                                   const draco_grpc_server_config *config) {
+    char why[512] = "";
+    draco_status status;
+    if (!transport || !config) return DRACO_E_NULL;
+    status = drg_server_open(transport, config, why, sizeof why);
+    return status < 0 ? draco_handshake_fail(transport, status, "%s", *why ? why : "out of memory") : status;
 }
 
 DRACO_GRPC_API int draco_grpc_port(const draco_transport *server) {

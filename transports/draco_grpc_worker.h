@@ -678,9 +678,8 @@ static int drg_split(drg_worker *w, const char *addresses) {
     return 1;
 }
 
-DRACO_GRPC_API draco_status draco_grpc_worker_open(draco_transport *transport,
-                                                   const draco_grpc_worker_config *config, char *why,
-                                                   size_t capacity) {
+static draco_status drg_worker_open(draco_transport *transport, const draco_grpc_worker_config *config,
+                                    char *why, size_t capacity) {
     if (!config->address || !*config->address || config->index < 0 || config->index >= DRACO_MAX_WORKERS)
         return drg_fail(why, capacity, DRACO_E_ARGUMENT, "a worker needs an address and a number 0 to %d",
                         DRACO_MAX_WORKERS - 1);
@@ -732,6 +731,15 @@ DRACO_GRPC_API draco_status draco_grpc_worker_open(draco_transport *transport,
     transport->close = drg_worker_close;
     transport->explain = drg_worker_explain;
     return DRACO_OK;
+}
+
+DRACO_GRPC_API draco_status draco_grpc_worker_open(draco_transport *transport,
+                                                   const draco_grpc_worker_config *config) {
+    char why[512] = "";
+    draco_status status;
+    if (!transport || !config) return DRACO_E_NULL;
+    status = drg_worker_open(transport, config, why, sizeof why);
+    return status < 0 ? draco_handshake_fail(transport, status, "%s", *why ? why : "out of memory") : status;
 }
 
 #endif /* DRACO_GRPC_WORKER_PART */

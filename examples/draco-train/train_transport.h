@@ -170,7 +170,6 @@ static int train_grpc_open(const train_context *c, train_transport *t) {
     const train_options *o = c->o;
     const train_setup *s = c->s;
     draco_grpc_tls tls = {.ca = o->ca, .certificate = o->certificate, .key = o->key};
-    char why[512] = "";
     draco_status status;
     if (t->server >= 0) {
         draco_grpc_server_config config = {.address = o->address,
@@ -186,7 +185,7 @@ static int train_grpc_open(const train_context *c, train_transport *t) {
                                            .hub = o->hub};
         config.limits.start_seconds = o->join_seconds;
         config.limits.connections = (int)o->max_connections;
-        status = draco_grpc_server_open(&t->transport, &config, why, sizeof why);
+        status = draco_grpc_server_open(&t->transport, &config);
     } else {
         draco_grpc_worker_config config = {.address = o->address,
                                            .index = t->worker,
@@ -197,11 +196,12 @@ static int train_grpc_open(const train_context *c, train_transport *t) {
                                            .insecure = o->insecure,
                                            .on_event = train_grpc_event,
                                            .stop = c->stop};
-        status = draco_grpc_worker_open(&t->transport, &config, why, sizeof why);
+        status = draco_grpc_worker_open(&t->transport, &config);
     }
     t->open = status >= 0;
     if (status >= 0) return 0;
-    fprintf(stderr, "draco-train: grpc: %s\n", why[0] ? why : draco_status_text(status));
+    fprintf(stderr, "draco-train: grpc: %s\n", t->transport.explain(t->transport.ctx));
+    t->transport.close(t->transport.ctx);
     return draco_status_is_misuse(status) || status == DRACO_E_CONFIG ? 2 : 1;
 }
 #endif

@@ -5,6 +5,14 @@
 
 #include "transports/draco_grpc.h"
 
+/* Opening has failed: what it says of it goes to why. */
+static inline draco_status explained(draco_transport *t, draco_status status, char *why, size_t capacity) {
+    if (status >= 0) return status;
+    snprintf(why, capacity, "%s", t->explain(t->ctx));
+    t->close(t->ctx);
+    return status;
+}
+
 #include <errno.h>
 #include <signal.h>
 #include <spawn.h>
