@@ -143,7 +143,7 @@
  *     server                                                          worker i
  *     request: parameters, step                 ------------------->  for each of its parts k:
  *                                                                         samples from (seed, step, k)
- *                                                                         gradient g_k, a sum over the samples
+ *                                                                         gradient g_k: a sum over samples
  *                                                                         message += f_k(i) g_k
  *     reserve, chunk, ..., end per worker       <-------------------  reply: one message
  *         sketch_add: fold each chunk as it comes
@@ -220,11 +220,14 @@
  *     wrong with it: DRACO_E_NULL (a pointer, or a slot that is needed), DRACO_E_SIZE (a struct of functions
  *     whose size does not reach a slot that is needed: was it set?), DRACO_E_LIMITS (n, s, t), DRACO_E_BATCH
  *     (a batch of 0), DRACO_E_INDEX (no such worker), DRACO_E_CONFIG (two parts that do not belong together,
- *     such as a transport with another number of workers), DRACO_E_ARGUMENT (anything else, such as dim 0).
- *     A round that fails leaves sum alone and says in round.text which group or how many workers were the
- *     reason; draco_train then retries the step, skips it or stops (draco_policy), and the parameters are
- *     those of the last decoded step. No byte from a worker sizes an allocation: the server knows the size of
- *     every reply beforehand. A worker that cannot reply says so (submit with NULL) and is MALFORMED at once.
+ *     such as a transport with another number of workers), DRACO_E_DIM (dim 0 or too large),
+ *     DRACO_E_SCHEME (no such code), DRACO_E_ORDER (a call is missing before), DRACO_E_ARGUMENT (anything
+ *     else, such as an allocator with one of its two functions).
+ *     A round that fails leaves sum alone, unless the sum itself overflows (DRACO_E_RANGE), and says in
+ *     round.text which group or how many workers were the reason; draco_train then retries the step, skips it
+ *     or stops (draco_policy), and the parameters are those of the last decoded step. No byte from a worker
+ *     sizes an allocation: the server knows the size of every reply beforehand. A worker that cannot reply
+ *     says so (submit with NULL) and is MALFORMED at once.
  *
  * DETERMINISM
  *
@@ -389,7 +392,7 @@ typedef enum draco_arrival {
     DRACO_ARRIVAL_MALFORMED = 3 /* wrong size or form */
 } draco_arrival;
 
-/* Where the server takes bytes from a transport. For one worker the calls come in order: reserve, chunk, chunk,
+/* Where the server takes bytes from a transport. For one worker the calls come in order: reserve, chunk,
    ..., end. chunk may run on several threads at once for different workers; reserve and end never run at the
    same time as another reserve or end (the transport holds a lock). */
 typedef struct draco_inbox {
@@ -527,7 +530,8 @@ typedef struct draco_round { /* what one round was like */
 
 DRACO_API draco_status draco_server_open(draco_server **server, const draco_server_config *config);
 /* One round: sum[dim] = the sum of the gradients of all parts at params (not the mean); of several servers
- * each writes its shard. params and sum are whole vectors. round may be NULL. On error sum is untouched. */
+ * each writes its shard. params and sum are whole vectors. round may be NULL. On an error sum is untouched;
+ * DRACO_E_RANGE, the sum overflows, may leave a part of it. */
 DRACO_API draco_status draco_server_round(draco_server *server, uint64_t step, const float *params,
                                           float *sum, draco_round *round);
 /* Do all workers compute the same bits? classes[i]: workers with equal numbers gave equal digests of the same
@@ -588,7 +592,8 @@ typedef struct draco_coding { /* zero, but for d, n, s and gradient, is the defa
     size_t batch;    /* samples of a batch, shared out to the parts; default: one a part */
     /* gradient[d] = the SUM over the samples first .. first + count - 1 of the batch, which make up
      * `part`. All of it is written; equal parts must give equal bits on all workers. Not needed by a
-     * decoder. */
+     * decoder. Any result but DRACO_OK is a failure: a negative one is handed on, a positive one becomes
+     * DRACO_E_MODEL. */
     draco_status (*gradient)(void *ctx, int part, size_t first, size_t count, float *gradient);
     void *ctx;
     double scale;              /* decode multiplies the sum by it: 1.0 / batch makes it the mean; default 1 */
@@ -597,8 +602,9 @@ typedef struct draco_coding { /* zero, but for d, n, s and gradient, is the defa
     size_t message_bytes, report_bytes, agreed_bytes;
 } draco_coding;
 
-/* Checks a description and completes it; open does the same to its own copy. DRACO_E_ARGUMENT: d is 0 or
- * too large. */
+/* Checks a description and completes it; open does the same to its own copy. DRACO_E_DIM: d is 0 or
+ * too large. DRACO_E_LIMITS, DRACO_E_SCHEME: as draco_code_init. DRACO_E_ARGUMENT: scale is NaN or infinite,
+ * or the allocator has one function of two. */
 DRACO_API draco_status draco_coding_init(draco_coding *coding);
 
 typedef struct draco_encoder draco_encoder;
@@ -608,22 +614,22 @@ DRACO_API draco_status draco_encoder_open(draco_encoder **encoder, const draco_c
  * exponents: report_bytes bytes, valid until the next call. */
 DRACO_API draco_status draco_encoder_exponents(draco_encoder *encoder, void **report);
 /* The message of this round: message_bytes bytes, the encoder's, valid until its next message. agreed:
- * agreed_bytes bytes. On an error (the callback's, DRACO_E_RANGE: NaN or Inf in the prime field) *message
- * is NULL. */
+ * agreed_bytes bytes. On an error (the callback's; DRACO_E_RANGE: NaN or Inf in the prime field;
+ * DRACO_E_ORDER: draco_encoder_exponents did not come before) *message is NULL. */
 DRACO_API draco_status draco_encoder_message(draco_encoder *encoder, const void *agreed, void **message);
 DRACO_API void draco_encoder_close(draco_encoder *encoder);
 
 typedef struct draco_decoder draco_decoder;
 DRACO_API draco_status draco_decoder_open(draco_decoder **decoder, const draco_coding *coding);
-/* reports: n pointers. agreed: the decoder's memory, valid until the next call. round: what was found, or
- * NULL. */
+/* reports: n pointers. agreed: the decoder's memory, valid until the next call. round: as in decode. */
 DRACO_API draco_status draco_decoder_agree(draco_decoder *decoder, const void *reports, void **agreed,
                                            draco_round *round);
 /* messages: n pointers. sum[d] = scale times the sum of the gradients of all parts; untouched on an error.
- * The secret is fresh in each call. round, if not NULL: status, verdicts (the decoder's memory, valid
- * until its next call), report, seconds, and when the sum could not be decoded the reason as a line of
- * text. After an error it may be called again with more messages. Whoever was blamed by agree stays so in
- * decode. */
+ * DRACO_E_RANGE: the sum overflows; one that only `scale`, above 1, makes overflow is left unscaled.
+ * DRACO_E_ORDER: the prime field, and agree did not come before. The secret is fresh in each call. round, if
+ * not NULL, is always written: status, verdicts (the decoder's memory, valid until its next call; NULL
+ * without a decoder), report, seconds, and on an error the reason as a line of text. After an error it may be
+ * called again with more messages. Whoever was blamed by agree stays so in decode. */
 DRACO_API draco_status draco_decoder_decode(draco_decoder *decoder, const void *messages, float *sum,
                                             draco_round *round);
 DRACO_API void draco_decoder_close(draco_decoder *decoder);
@@ -820,7 +826,8 @@ typedef struct drs_reply {
 static draco_status drs_check_model(const draco_model *m) {
     draco_status status = m ? DRS_NEED(m, gradient) : DRACO_E_NULL;
     if (status < 0) return status;
-    return m->dim == 0 || m->parameters > m->dim ? DRACO_E_ARGUMENT : DRACO_OK;
+    if (m->dim == 0) return DRACO_E_DIM;
+    return m->parameters > m->dim ? DRACO_E_ARGUMENT : DRACO_OK;
 }
 
 static int drs_is_prime(const draco_code *code) {
@@ -831,7 +838,7 @@ static draco_status drs_worker_memory(draco_worker *w) {
     const draco_allocator *a = &w->c.allocator;
     size_t parts = w->c.keep && drs_is_prime(&w->c.code) ? (size_t)w->c.code.r : 1u;
     int keeps_message = w->c.keep && w->c.digest && w->c.code.scheme == DRACO_REPETITION;
-    if (draco_message_bytes(&w->c.code, w->dim) == 0) return DRACO_E_ARGUMENT;
+    if (draco_message_bytes(&w->c.code, w->dim) == 0) return DRACO_E_DIM;
     w->gradient = (float *)drs_zalloc(a, w->dim + 1, parts * sizeof(float));
     if (keeps_message) w->message = drs_zalloc(a, 1, draco_message_bytes(&w->c.code, w->dim));
     return w->gradient && (w->message || !keeps_message) ? DRACO_OK : DRACO_E_MEMORY;
@@ -843,7 +850,7 @@ DRACO_API draco_status draco_worker_open(draco_worker **worker, const draco_work
     if (!worker || !config) return DRACO_E_NULL;
     status = drs_check_model(config->model);
     if (status < 0) return status;
-    if (!drs_allocator_ok(&config->allocator)) return DRACO_E_NULL;
+    if (!drs_allocator_ok(&config->allocator)) return DRACO_E_ARGUMENT;
     if (config->batch == 0) return DRACO_E_BATCH;
     w = (draco_worker *)drs_zalloc(&config->allocator, 1, sizeof *w);
     if (!w) return DRACO_E_MEMORY;
@@ -887,6 +894,11 @@ static int drs_kept(const draco_worker *w, int index, uint64_t step) {
 }
 
 /* The gradient of the samples of `part`, called `name` in the batch: -1 for a probe. */
+/* A positive status is no gradient either. */
+static draco_status drs_only_ok(draco_status status) {
+    return status > DRACO_OK ? DRACO_E_MODEL : status;
+}
+
 static draco_status drs_gradient(draco_worker *w, int index, uint64_t step, int part, int name,
                                  float *gradient) {
     draco_batch batch;
@@ -896,7 +908,7 @@ static draco_status drs_gradient(draco_worker *w, int index, uint64_t step, int 
     batch.part = name;
     batch.worker = index;
     draco_code_samples(&w->c.code, w->c.batch, part, &batch.first, &batch.count);
-    return w->c.model->gradient(w->c.model->ctx, w->workspace, w->params, &batch, gradient);
+    return drs_only_ok(w->c.model->gradient(w->c.model->ctx, w->workspace, w->params, &batch, gradient));
 }
 
 /* The whole coded message into `message`, little-endian. The one part of a repetition worker needs no second
@@ -1981,13 +1993,15 @@ DRACO_API draco_status draco_server_probe(draco_server *s, uint64_t step, const 
 static draco_status drs_check_server(const draco_server_config *c) {
     const draco_transport *t = c->transport;
     draco_status status;
-    if (!t || !drs_allocator_ok(&c->allocator)) return DRACO_E_NULL;
+    if (!t) return DRACO_E_NULL;
+    if (!drs_allocator_ok(&c->allocator)) return DRACO_E_ARGUMENT;
     status = DRS_NEED(t, broadcast);
     if (status >= 0) status = DRS_NEED(t, collect);
     if (status >= 0 && t->servers > 1) status = DRS_NEED(t, exchange);
     if (status < 0) return status;
     if (t->workers != c->code.n) return DRACO_E_CONFIG;
-    if (c->dim == 0 || !(c->abs_tol >= 0) || !(c->rel_tol >= 0)) return DRACO_E_ARGUMENT;
+    if (c->dim == 0) return DRACO_E_DIM;
+    if (!(c->abs_tol >= 0) || !(c->rel_tol >= 0)) return DRACO_E_ARGUMENT;
     return drs_kind_of(c)->check ? drs_kind_of(c)->check(c) : DRACO_OK;
 }
 
@@ -2009,7 +2023,7 @@ DRACO_API draco_status draco_server_open(draco_server **server, const draco_serv
         draco_shard(config->dim, s->servers, config->transport->server, &s->first, &s->count);
         s->message_bytes = draco_message_bytes(&s->c.code, s->count);
         if (s->count == 0) status = DRACO_E_CONFIG; /* more servers than blocks */
-        if (draco_message_bytes(&s->c.code, config->dim) == 0) status = DRACO_E_ARGUMENT;
+        if (draco_message_bytes(&s->c.code, config->dim) == 0) status = DRACO_E_DIM;
         if (status >= 0 && !drs_server_memory(s)) status = DRACO_E_MEMORY;
     }
     if (status < 0) {
@@ -2217,11 +2231,11 @@ DRACO_API draco_status draco_coding_init(draco_coding *coding) {
     draco_status status;
     if (!coding) return DRACO_E_NULL;
     c = *coding;
-    if (!c.allocator.alloc != !c.allocator.release) return DRACO_E_NULL;
+    if (!drs_allocator_ok(&c.allocator) || !(fabs(c.scale) <= DBL_MAX)) return DRACO_E_ARGUMENT;
     status = draco_code_init(&c.code);
     if (status < 0) return status;
     c.message_bytes = draco_message_bytes(&c.code, c.d);
-    if (c.d == 0 || c.message_bytes == 0) return DRACO_E_ARGUMENT;
+    if (c.message_bytes == 0) return DRACO_E_DIM;
     c.agreed_bytes = drs_is_prime(&c.code) ? draco_exponent_bytes(c.d) : 0;
     c.report_bytes = (size_t)c.code.r * c.agreed_bytes;
     if (c.batch == 0) c.batch = (size_t)c.code.parts;
@@ -2246,12 +2260,13 @@ DRACO_API draco_status draco_encoder_open(draco_encoder **encoder, const draco_c
     draco_status status;
     if (!encoder) return DRACO_E_NULL;
     *encoder = NULL;
-    if (!coding || !coding->gradient) return DRACO_E_NULL;
+    if (!coding) return DRACO_E_NULL;
     memset(&e, 0, sizeof e);
     e.c = *coding;
     e.worker = worker;
     status = draco_coding_init(&e.c);
     if (status < 0) return status;
+    if (!e.c.gradient) return DRACO_E_NULL;
     if (worker < 0 || worker >= e.c.code.n) return DRACO_E_INDEX;
     drs_encoder_layout(&e, &arena);
     arena.base = (char *)drs_zalloc(&e.c.allocator, arena.used, 1);
@@ -2272,7 +2287,7 @@ DRACO_API void draco_encoder_close(draco_encoder *e) {
 static draco_status drs_encoder_part(const draco_encoder *e, int part, float *gradient) {
     size_t first, count;
     draco_code_samples(&e->c.code, e->c.batch, part, &first, &count);
-    return e->c.gradient(e->c.ctx, part, first, count, gradient);
+    return drs_only_ok(e->c.gradient(e->c.ctx, part, first, count, gradient));
 }
 
 DRACO_API draco_status draco_encoder_exponents(draco_encoder *e, void **report) {
@@ -2303,7 +2318,7 @@ DRACO_API draco_status draco_encoder_message(draco_encoder *e, const void *agree
     *message = NULL;
     if (!e) return DRACO_E_NULL;
     prime = e->c.agreed_bytes > 0;
-    if (prime && !e->ready) return DRACO_E_ARGUMENT;
+    if (prime && !e->ready) return DRACO_E_ORDER;
     if (e->c.code.scheme == DRACO_REPETITION) {
         status = drs_encoder_part(e, draco_code_part(&e->c.code, e->worker, 0), (float *)e->message);
         draco_little_endian(e->message, e->c.d);
@@ -2362,20 +2377,27 @@ DRACO_API void draco_decoder_close(draco_decoder *d) {
     drs_release(&a, d);
 }
 
-/* The caller's array as pointers to void: copied as bytes, because its own type may be any. */
-static void drs_decoder_take(draco_decoder *d, const void *pointers, draco_round *out) {
-    memcpy((void *)d->pointers, pointers, (size_t)d->c.code.n * sizeof(void *));
-    memset(d->verdicts, 0, (size_t)d->c.code.n * sizeof *d->verdicts);
+/* Begins *out; after a misuse nothing else is read. The caller's array becomes pointers to void: copied as
+   bytes, because its own type may be any. */
+static draco_status drs_decoder_take(draco_decoder *d, const void *pointers, const void *output,
+                                     draco_round *out) {
     memset(out, 0, sizeof *out);
-    out->verdicts = d->verdicts;
     out->server_seconds = drs_now();
+    if (!d) return DRACO_E_NULL;
+    memset(d->verdicts, 0, (size_t)d->c.code.n * sizeof *d->verdicts);
+    out->verdicts = d->verdicts;
+    if (!pointers || !output) return DRACO_E_NULL;
+    memcpy((void *)d->pointers, pointers, (size_t)d->c.code.n * sizeof(void *));
+    return DRACO_OK;
 }
 
-static draco_status drs_decoder_give(draco_decoder *d, draco_status status, draco_round *out,
+static draco_status drs_decoder_give(const draco_decoder *d, draco_status status, draco_round *out,
                                      draco_round *round) {
     out->status = status;
     out->seconds = out->server_seconds = drs_now() - out->server_seconds;
-    if (status < 0)
+    if (draco_status_is_misuse(status))
+        (void)snprintf(out->text, sizeof out->text, "%s", draco_status_text(status));
+    else if (status < 0)
         (void)draco_report_describe(&d->c.code, status, d->verdicts, &out->report, out->text,
                                     sizeof out->text);
     if (round) *round = *out;
@@ -2386,11 +2408,9 @@ DRACO_API draco_status draco_decoder_agree(draco_decoder *d, const void *reports
                                            draco_round *round) {
     draco_round out;
     draco_status status;
-    if (!agreed) return DRACO_E_NULL;
-    *agreed = NULL;
-    if (!d || !reports) return DRACO_E_NULL;
-    drs_decoder_take(d, reports, &out);
-    if (!d->c.agreed_bytes) return drs_decoder_give(d, DRACO_OK, &out, round);
+    if (agreed) *agreed = NULL;
+    status = drs_decoder_take(d, reports, agreed, &out);
+    if (status < 0 || !d->c.agreed_bytes) return drs_decoder_give(d, status, &out, round);
     status = draco_exponents_decide(&d->c.code, (const uint8_t *const *)(const void *)d->pointers, d->c.d,
                                     d->work, d->agreed, d->verdicts, &out.report);
     memcpy(d->early, d->verdicts, (size_t)d->c.code.n * sizeof *d->early);
@@ -2415,15 +2435,17 @@ DRACO_API draco_status draco_decoder_decode(draco_decoder *d, const void *messag
     draco_seed seed;
     draco_status status;
     size_t i;
-    if (!d || !messages || !sum) return DRACO_E_NULL;
-    if (d->c.agreed_bytes && !d->ready) return DRACO_E_ARGUMENT;
-    drs_decoder_take(d, messages, &out);
+    status = drs_decoder_take(d, messages, sum, &out);
+    if (status >= 0 && d->c.agreed_bytes && !d->ready) status = DRACO_E_ORDER;
+    if (status < 0) return drs_decoder_give(d, status, &out, round);
     status = draco_seed_random(&seed);
     if (status >= 0)
         status = draco_decode(&d->c.code, &seed, d->pointers, d->c.d, d->agreed, d->work, sum, d->verdicts,
                               &out.report);
     memset(&seed, 0, sizeof seed);
     drs_decoder_join(d, &out.report);
+    for (i = 0; fabs(d->c.scale) > 1 && i < d->c.d && status >= 0; i++)
+        if (fabs(d->c.scale * (double)sum[i]) > FLT_MAX) status = DRACO_E_RANGE;
     if (d->c.scale != 1)
         for (i = 0; i < d->c.d && status >= 0; i++) sum[i] = (float)(d->c.scale * (double)sum[i]);
     return drs_decoder_give(d, status, &out, round);

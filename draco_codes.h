@@ -133,8 +133,8 @@
  * RESULTS
  *
  * Verdicts: AGREES; BLAMED: the message is not what an honest worker would have sent; ABSENT: NULL;
- * MALFORMED: of another length, with NaN or Inf in the complex field, or with a word of 2^31 - 1 or more in
- * the prime field. ABSENT and MALFORMED count as missing (erasures). Status of locate and decode:
+ * MALFORMED: of another length, with NaN or Inf in the complex field (encoding may have overflowed), or with
+ * a word of 2^31 - 1 or more in the prime field. ABSENT and MALFORMED count as missing (erasures). Status of locate and decode:
  *     DRACO_OK                  decoded and verified
  *     DRACO_UNVERIFIED          cyclic: decoded, but all 2s + t redundant messages are missing: not verified
  *     DRACO_E_TOO_MANY_MISSING  cyclic: more than 2s + t are missing
@@ -142,8 +142,9 @@
  *     DRACO_E_AMBIGUOUS         more liars than the code tolerates (or, in the complex field and rarely, as
  *                               many as it tolerates that collude, placed so that rounding hides which).
  *                               Request the messages again, wait for missing ones, or discard the round
- *     DRACO_E_RANGE             rounding would spoil the sum (DRACO_WORST_ERROR)
- * On an error the sum and the weights are unchanged. Verdicts and report are written all the same, to show
+ *     DRACO_E_RANGE             rounding would spoil the sum (DRACO_WORST_ERROR), or a coordinate of the sum
+ *                               is no finite float (decode and combine)
+ * On an error the sum and the weights are unchanged (combine: below). Verdicts and report are written all the same, to show
  * what was found, except when the call itself is wrong (draco_status_is_misuse). A majority that agrees on
  * another valid message cannot be distinguished from honest workers by any decoder.
  *
@@ -240,7 +241,7 @@ typedef enum draco_support {
 #define DRACO_WORST_ERROR 1e-2 /* a sum whose relative rounding error is expected to exceed it is refused */
 
 /* Set n, s, t, scheme, field and support (default 0: repetition, complex, spread), then call draco_code_init,
- * which computes the rest. DRACO_E_LIMITS: n, s, t do not fit; DRACO_E_ARGUMENT: an unknown scheme, field or
+ * which computes the rest. DRACO_E_LIMITS: n, s, t do not fit; DRACO_E_SCHEME: an unknown scheme, field or
  * support. Copy the struct freely: it holds no pointer. */
 typedef struct draco_code {
     int n, s, t; /* workers; liars and missing workers that the code carries */
@@ -370,7 +371,8 @@ DRACO_CODES_API int draco_weight_used(const draco_code *code, const draco_weight
 DRACO_CODES_API draco_status draco_weights_winners(const draco_code *code, const int *winners,
                                                    draco_weights *weights);
 /* sum[0 .. count - 1] = coordinates first .. first + count - 1 of the sum. messages: n pointers to whole
- * messages; those with no weight may be NULL. exponents: as in draco_encode_add. */
+ * messages; those with no weight may be NULL. exponents: as in draco_encode_add. DRACO_E_RANGE: a coordinate
+ * of the sum is no finite float; what sum has then is not to be used. */
 DRACO_CODES_API draco_status draco_combine(const draco_code *code, const draco_weights *weights,
                                            const void *const *messages, size_t d, size_t first, size_t count,
                                            const uint8_t *exponents, float *sum);
@@ -2502,7 +2504,7 @@ static draco_status drc_ready(const draco_code *code) {
 /* A code and a number of coordinates that a call can work with. */
 static draco_status drc_ready_for(const draco_code *code, size_t d) {
     draco_status status = drc_ready(code);
-    return status == DRACO_OK && draco_message_bytes(code, d) == 0 ? DRACO_E_ARGUMENT : status;
+    return status == DRACO_OK && draco_message_bytes(code, d) == 0 ? DRACO_E_DIM : status;
 }
 
 /* ======== The public calls ======== */
@@ -2514,11 +2516,11 @@ DRACO_CODES_API draco_status draco_code_init(draco_code *code) {
     const drc_code *row;
     if (!code) return DRACO_E_NULL;
     c = *code;
-    if (c.field != DRACO_FIELD_COMPLEX && c.field != DRACO_FIELD_PRIME) return DRACO_E_ARGUMENT;
-    if (c.support != DRACO_SUPPORT_SPREAD && c.support != DRACO_SUPPORT_CONTIGUOUS) return DRACO_E_ARGUMENT;
+    if (c.field != DRACO_FIELD_COMPLEX && c.field != DRACO_FIELD_PRIME) return DRACO_E_SCHEME;
+    if (c.support != DRACO_SUPPORT_SPREAD && c.support != DRACO_SUPPORT_CONTIGUOUS) return DRACO_E_SCHEME;
     if (c.scheme == DRACO_REPETITION) c.field = DRACO_FIELD_COMPLEX; /* it knows no field */
     row = drc_find(c.scheme, c.field);
-    if (!row) return DRACO_E_ARGUMENT;
+    if (!row) return DRACO_E_SCHEME;
     if (c.n < 1 || c.n > DRACO_MAX_WORKERS || c.s < 0 || c.s > c.n || c.t < 0 || c.t > c.n)
         return DRACO_E_LIMITS;
     c.r = 2 * c.s + c.t + 1;
@@ -2611,8 +2613,10 @@ DRACO_CODES_API draco_status draco_code_coefficient(const draco_code *code, int 
 
 DRACO_CODES_API size_t draco_message_bytes(const draco_code *code, size_t d) {
     const drc_code *row = drc_row(code);
+    size_t words;
     if (!row || d > DRC_MAX_D) return 0;
-    return 4 * ((d + row->multiple - 1) / row->multiple * row->multiple);
+    words = (d + row->multiple - 1) / row->multiple * row->multiple;
+    return words > DRC_MAX_BYTES / 4 ? 0 : 4 * words;
 }
 
 DRACO_CODES_API draco_status draco_encode_begin(const draco_code *code, size_t d, void *message) {
@@ -2824,22 +2828,59 @@ static int drc_complete(const draco_code *code, const double *weights, const voi
     return 1;
 }
 
+/* Combines tile by tile into `sum`, or, when that is NULL, only to see whether the sum is finite. */
+static draco_status drc_combine(const draco_code *code, const double *weights, const void *const *messages,
+                                size_t first, size_t count, const uint8_t *exponents, float *sum) {
+    float tile[DRC_TILE];
+    uint32_t largest;
+    size_t at, take;
+    for (at = first; at < first + count; at += take) {
+        size_t room = DRC_TILE - at % DRC_TILE, rest = first + count - at;
+        float *to = sum ? sum + (at - first) : tile;
+        take = rest < room ? rest : room;
+        drc_row(code)->combine(code, weights, messages, at, take, exponents, to);
+        drc_largest(to, take, &largest);
+        if (largest >= DRC_INFINITE) return DRACO_E_RANGE;
+    }
+    return DRACO_OK;
+}
+
+/* Are the messages so small that no coordinate of the sum can overflow? It reads them once, which costs less
+   than a trial of the sum; where the answer is no, the trial decides. */
+static int drc_is_small(const draco_code *code, const double *weights, const void *const *messages, size_t d,
+                        const uint8_t *exponents) {
+    size_t words = draco_message_bytes(code, d) / 4, blocks = draco_exponent_bytes(d), at;
+    double bound = 0;
+    uint32_t most = 0;
+    int i;
+    if (drc_row(code)->exponents) {
+        for (at = 0; at < blocks; at++) most = exponents[at] > most ? exponents[at] : most;
+        return most < 222; /* |sum| < 2^31 units, and a unit is at most 2^(most - 126) */
+    }
+    for (i = 0; i < code->n; i++) {
+        if (!drc_used(weights, i)) continue;
+        bound += fabs(weights[2 * i]) + fabs(weights[2 * i + 1]);
+        for (at = 0; at < words; at += DRC_TILE) {
+            size_t take = words - at < DRC_TILE ? words - at : DRC_TILE;
+            uint32_t copy[DRC_TILE], largest;
+            drc_largest((const float *)drc_words(messages[i], at, take, copy), take, &largest);
+            most = largest > most ? largest : most;
+        }
+    }
+    /* Every |word| < 2^(e - 126), with e the exponent bits of the largest. */
+    return ldexp(bound, (int)(most >> 23) - 126) < 1e38;
+}
+
 DRACO_CODES_API draco_status draco_combine(const draco_code *code, const draco_weights *weights,
                                            const void *const *messages, size_t d, size_t first, size_t count,
                                            const uint8_t *exponents, float *sum) {
     const double *w = (const double *)(const void *)weights;
     const drc_code *row = drc_row(code);
     draco_status ready = drc_ready_for(code, d);
-    size_t at, take;
     if (ready != DRACO_OK) return ready;
     if (!weights || !messages || !sum || (row->exponents && !exponents)) return DRACO_E_NULL;
     if (first > d || count > d - first || !drc_complete(code, w, messages)) return DRACO_E_ARGUMENT;
-    for (at = first; at < first + count; at += take) {
-        size_t room = DRC_TILE - at % DRC_TILE, rest = first + count - at;
-        take = rest < room ? rest : room;
-        row->combine(code, w, messages, at, take, exponents, sum + (at - first));
-    }
-    return DRACO_OK;
+    return drc_combine(code, w, messages, first, count, exponents, sum);
 }
 
 /* ---- Decode ---- */
@@ -2863,9 +2904,11 @@ DRACO_CODES_API draco_status draco_decode(const draco_code *code, const draco_se
     draco_key *key;
     draco_weights *weights;
     size_t n, i, each, bytes = draco_message_bytes(code, d);
-    draco_status status = drc_ready_for(code, d), combined;
+    draco_status status = drc_ready_for(code, d), finite = DRACO_OK;
+    const double *w;
     if (status != DRACO_OK) return status;
     if (!seed || !messages || !work || !sum || !verdicts || !report) return DRACO_E_NULL;
+    if (drc_row(code)->exponents && !exponents) return DRACO_E_NULL;
     n = (size_t)code->n;
     each = drc_align(draco_sketch_bytes(code));
     key = (draco_key *)(void *)(at += drc_align(n * sizeof(void *)));
@@ -2882,8 +2925,11 @@ DRACO_CODES_API draco_status draco_decode(const draco_code *code, const draco_se
     if (status == DRACO_OK)
         status = draco_locate(code, key, d, sketches, (draco_work *)(void *)at, weights, verdicts, report);
     if (status < 0) return status;
-    combined = draco_combine(code, weights, messages, d, 0, d, exponents, sum);
-    return combined == DRACO_OK ? status : combined;
+    w = (const double *)(const void *)weights;
+    if (!drc_is_small(code, w, messages, d, exponents))
+        finite = drc_combine(code, w, messages, 0, d, exponents, NULL);
+    if (finite == DRACO_OK) finite = drc_combine(code, w, messages, 0, d, exponents, sum);
+    return finite == DRACO_OK ? status : finite;
 }
 
 static size_t drc_append(size_t at, int length) {

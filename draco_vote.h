@@ -48,13 +48,13 @@
  * honest workers are certain to reach it. There are three ways to vote:
  *
  *     all messages in memory      draco_vote_exact        reads every byte once
- *     messages as they arrive     draco_fingerprint_*     reads every byte once, in any chunks, on any
- *                                 thread, then draco_tally_*      votes on 16-byte fingerprints (or on
- *     digests) replicas that differ by     draco_vote_tolerant     reads most bytes once
+ *     messages as they arrive     draco_fingerprint_*     reads every byte once, in any chunks, on any thread,
+ *                                 then draco_tally_*      votes on 16-byte fingerprints (or on digests)
+ *     replicas that differ by     draco_vote_tolerant     reads most bytes once
  *     rounding
  *
- *     seed -> key;   begin, add, add, ... (merge)  finish -> fingerprint;   cast, cast, ... -> decided;  
- *close 
+ *     seed -> key;   begin, add, add, ... (merge)  finish -> fingerprint;   cast, cast, ... -> decided;   close
+ *
  * EXACT VOTE
  *
  * Messages are compared as bytes: NaN equals NaN of the same bits, -0 differs from 0. The winner is given by
@@ -212,7 +212,10 @@ typedef enum draco_status {
     DRACO_E_LIMITS = -17,        /* n, s, t or a quorum outside its limits, such as 2s + t + 1 > n */
     DRACO_E_UNINITIALISED = -18, /* the code did not pass draco_code_init */
     DRACO_E_BATCH = -19,         /* a batch of no samples */
-    DRACO_E_INDEX = -20          /* a worker, voter or part that does not exist, or is not this worker's */
+    DRACO_E_INDEX = -20,         /* a worker, voter or part that does not exist, or is not this worker's */
+    DRACO_E_DIM = -21,           /* d is 0, or a message would be longer than 8 GiB */
+    DRACO_E_SCHEME = -22,        /* scheme, field or support is none of the enumeration */
+    DRACO_E_ORDER = -23          /* a call is missing before this one */
 } draco_status;
 
 typedef enum draco_verdict {
@@ -224,7 +227,7 @@ typedef enum draco_verdict {
 } draco_verdict;
 
 DRACO_VOTE_API const char *draco_status_text(draco_status status);
-/* 1 for DRACO_E_ARGUMENT and DRACO_E_NULL to DRACO_E_INDEX: the call itself is wrong, and fails again. */
+/* 1 for DRACO_E_ARGUMENT and DRACO_E_NULL to DRACO_E_ORDER: the call itself is wrong, and fails again. */
 DRACO_VOTE_API int draco_status_is_misuse(draco_status status);
 DRACO_VOTE_API const char *draco_verdict_text(draco_verdict verdict);
 
@@ -362,7 +365,7 @@ DRACO_VOTE_API const char *draco_status_text(draco_status status) {
     static const char *const good[] = {"good", "waiting for more messages",
                                        "decoded, with no redundancy left to check the result"};
     static const char *const bad[] = {
-        "an argument is out of its range",
+        "an argument is out of its range, or a pair of them is incomplete",
         "no value has enough equal copies to outvote the liars",
         "more messages are missing than the code carries",
         "more liars than the code carries: their messages cannot be told apart",
@@ -378,17 +381,20 @@ DRACO_VOTE_API const char *draco_status_text(draco_status status) {
         "reading or writing failed",
         "a pointer is NULL",
         "a struct of functions does not say its size, or lacks a function",
-        "n, s, t or the quorum is outside its limits (n must be at least 2s + t + 1)",
+        "n, s, t or the quorum is outside its limits (s, t >= 0, 2s + t + 1 <= n <= 4096, 1 <= quorum <= n)",
         "the code is not initialised (draco_code_init)",
         "the batch is empty",
-        "no such worker, voter or part, or the part is another worker's"};
+        "no such worker, voter or part, or the part is another worker's",
+        "the dimension is 0, or a message would be longer than 8 GiB",
+        "scheme, field or support is none of the enumeration",
+        "a call is missing before this one (exponents before message, agree before decode)"};
     if (status >= DRACO_OK && status <= DRACO_UNVERIFIED) return good[status];
-    if (status <= DRACO_E_ARGUMENT && status >= DRACO_E_INDEX) return bad[-1 - (int)status];
+    if (status <= DRACO_E_ARGUMENT && status >= DRACO_E_ORDER) return bad[-1 - (int)status];
     return "unknown status";
 }
 
 DRACO_VOTE_API int draco_status_is_misuse(draco_status status) {
-    return status == DRACO_E_ARGUMENT || (status <= DRACO_E_NULL && status >= DRACO_E_INDEX);
+    return status == DRACO_E_ARGUMENT || (status <= DRACO_E_NULL && status >= DRACO_E_ORDER);
 }
 
 DRACO_VOTE_API const char *draco_verdict_text(draco_verdict verdict) {

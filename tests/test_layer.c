@@ -160,7 +160,7 @@ static void lies_about_exponents(void **state) {
     assert_true(draco_decoder_agree(c.server, c.report, &agreed, &c.first) < 0);
     assert_null(agreed);
     assert_true(c.first.text[0] != 0);
-    assert_int_equal(draco_decoder_decode(c.server, c.message, c.sum, NULL), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_decoder_decode(c.server, c.message, c.sum, &c.round), DRACO_E_ORDER);
     assert_int_equal(draco_encoder_message(c.worker[0], agreed, &c.message[0]), DRACO_E_NULL);
     assert_null(c.message[0]);
     cluster_close(&c);
@@ -348,14 +348,10 @@ static void descriptions_at_fault(void **state) {
         size_t d;
         int n, s, t;
         draco_status status;
-    } faults[] = {{0, 5, 1, 0, DRACO_E_ARGUMENT},
-                  {SIZE_MAX, 5, 1, 0, DRACO_E_ARGUMENT},
-                  {SIZE_MAX / 4, 5, 1, 0, DRACO_E_ARGUMENT},
-                  {7, 2, 1, 0, DRACO_E_LIMITS},
-                  {7, 0, 0, 0, DRACO_E_LIMITS},
-                  {7, 5, -1, 0, DRACO_E_LIMITS},
-                  {7, 5, 1, 3, DRACO_E_LIMITS},
-                  {7, 5000, 1, 0, DRACO_E_LIMITS}};
+    } faults[] = {
+        {0, 5, 1, 0, DRACO_E_DIM},    {SIZE_MAX, 5, 1, 0, DRACO_E_DIM}, {SIZE_MAX / 4, 5, 1, 0, DRACO_E_DIM},
+        {7, 2, 1, 0, DRACO_E_LIMITS}, {7, 0, 0, 0, DRACO_E_LIMITS},     {7, 5, -1, 0, DRACO_E_LIMITS},
+        {7, 5, 1, 3, DRACO_E_LIMITS}, {7, 5000, 1, 0, DRACO_E_LIMITS}};
     for (size_t k = 0; k < sizeof faults / sizeof faults[0]; k++) {
         bad = good;
         bad.d = faults[k].d;
@@ -368,18 +364,28 @@ static void descriptions_at_fault(void **state) {
         assert_null(server);
     }
     bad = good;
-    bad.d = SIZE_MAX / 16; /* a message that could be, and memory that is not there */
+    bad.d = (size_t)1 << (SIZE_MAX > 0xffffffffu ? 31 : 28); /* memory that is not there */
     bad.code.scheme = DRACO_CYCLIC;
     bad.allocator = (draco_allocator){&(counter){0}, counted_alloc, counted_release};
     assert_int_equal(draco_encoder_open(&worker, &bad, 0), DRACO_E_MEMORY);
-    bad.code.field = DRACO_FIELD_PRIME; /* more than can be counted: nobody is asked for it */
-    counter count = {0};
-    bad.allocator.ctx = &count;
+    bad.code.field = DRACO_FIELD_PRIME;
     assert_int_equal(draco_encoder_open(&worker, &bad, 0), DRACO_E_MEMORY);
-    assert_int_equal(count.allocated, 0);
     bad = good;
     bad.allocator.alloc = counted_alloc;
-    assert_int_equal(draco_decoder_open(&server, &bad), DRACO_E_NULL);
+    assert_int_equal(draco_decoder_open(&server, &bad), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_encoder_open(&worker, &bad, 0), DRACO_E_ARGUMENT);
+    const double scales[] = {NAN, -NAN, INFINITY, -INFINITY};
+    for (size_t k = 0; k < sizeof scales / sizeof scales[0]; k++) {
+        bad = good;
+        bad.scale = scales[k];
+        assert_int_equal(draco_decoder_open(&server, &bad), DRACO_E_ARGUMENT);
+    }
+    bad = good;
+    bad.code.scheme = (draco_scheme)2;
+    assert_int_equal(draco_decoder_open(&server, &bad), DRACO_E_SCHEME);
+    bad = (draco_coding){0};
+    assert_int_equal(draco_encoder_open(&worker, &bad, 0), DRACO_E_LIMITS);
+    assert_int_equal(draco_decoder_open(&server, &bad), DRACO_E_LIMITS);
     bad = good;
     bad.gradient = NULL;
     assert_int_equal(draco_encoder_open(&worker, &bad, 0), DRACO_E_NULL);
@@ -395,6 +401,16 @@ static void descriptions_at_fault(void **state) {
     draco_decoder_close(NULL);
 }
 
+/* A round that was refused says so: nothing of an older round is left in it. */
+static const draco_verdict *refused(cluster *c, draco_status want, draco_status status) {
+    const draco_verdict *verdicts = c->round.verdicts;
+    assert_int_equal(status, want);
+    assert_int_equal(c->round.status, want);
+    assert_string_equal(c->round.text, draco_status_text(want));
+    memset(&c->round, 0x55, sizeof c->round);
+    return verdicts;
+}
+
 static void calls_at_fault(void **state) {
     (void)state;
     cluster c;
@@ -406,15 +422,23 @@ static void calls_at_fault(void **state) {
     assert_int_equal(draco_encoder_exponents(c.worker[0], NULL), DRACO_E_NULL);
     assert_int_equal(draco_encoder_message(NULL, NULL, &out), DRACO_E_NULL);
     assert_int_equal(draco_encoder_message(c.worker[0], NULL, NULL), DRACO_E_NULL);
-    assert_int_equal(draco_encoder_message(c.worker[0], sum, &out), DRACO_E_ARGUMENT); /* before exponents */
+    assert_int_equal(draco_encoder_message(c.worker[0], sum, &out), DRACO_E_ORDER); /* before exponents */
     assert_int_equal(draco_decoder_agree(NULL, c.report, &out, NULL), DRACO_E_NULL);
     assert_int_equal(draco_decoder_agree(c.server, NULL, &out, NULL), DRACO_E_NULL);
     assert_int_equal(draco_decoder_agree(c.server, c.report, NULL, NULL), DRACO_E_NULL);
     assert_int_equal(draco_decoder_decode(NULL, c.message, sum, NULL), DRACO_E_NULL);
     assert_int_equal(draco_decoder_decode(c.server, NULL, sum, NULL), DRACO_E_NULL);
     assert_int_equal(draco_decoder_decode(c.server, c.message, NULL, NULL), DRACO_E_NULL);
-    assert_int_equal(draco_decoder_decode(c.server, c.message, sum, NULL),
-                     DRACO_E_ARGUMENT); /* before agree */
+    assert_int_equal(draco_decoder_decode(c.server, c.message, sum, NULL), DRACO_E_ORDER); /* before agree */
+    refused(&c, DRACO_E_ORDER, draco_decoder_decode(c.server, c.message, sum, &c.round));
+    refused(&c, DRACO_E_NULL, draco_decoder_decode(c.server, NULL, sum, &c.round));
+    refused(&c, DRACO_E_NULL, draco_decoder_decode(c.server, c.message, NULL, &c.round));
+    refused(&c, DRACO_E_NULL, draco_decoder_agree(c.server, NULL, &out, &c.round));
+    const draco_verdict *none =
+        refused(&c, DRACO_E_NULL, draco_decoder_agree(c.server, c.report, NULL, &c.round));
+    for (int i = 0; i < codes[4].n; i++) assert_int_equal(none[i], DRACO_UNDECIDED);
+    assert_null(refused(&c, DRACO_E_NULL, draco_decoder_decode(NULL, c.message, sum, &c.round)));
+    refused(&c, DRACO_E_NULL, draco_decoder_agree(NULL, c.report, &out, &c.round));
     cluster_close(&c);
 }
 
@@ -459,11 +483,65 @@ static void a_round_after_a_failure(void **state) {
     assert_int_equal(draco_encoder_message(worker, &agreed, &message), DRACO_OK);
     told = DRACO_E_STOPPED;
     assert_int_equal(draco_encoder_exponents(worker, &report), DRACO_E_STOPPED);
-    assert_int_equal(draco_encoder_message(worker, &agreed, &message), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_encoder_message(worker, &agreed, &message), DRACO_E_ORDER);
     told = DRACO_OK;
     assert_int_equal(draco_encoder_exponents(worker, &report), DRACO_OK);
     assert_int_equal(draco_encoder_message(worker, &agreed, &message), DRACO_OK);
     draco_encoder_close(worker);
+}
+
+/* Anything but DRACO_OK from the callback is a failure; a positive status never looks like a success. */
+static void a_positive_status_is_no_gradient(void **state) {
+    (void)state;
+    for (size_t k = 0; k < sizeof codes / sizeof codes[0]; k++) {
+        draco_status told = DRACO_MORE;
+        draco_coding coding = {.d = 1, .code = codes[k], .gradient = fails_when_told, .ctx = &told};
+        draco_encoder *worker;
+        void *out = &coding;
+        assert_int_equal(draco_encoder_open(&worker, &coding, 0), DRACO_OK);
+        if (codes[k].field == DRACO_FIELD_PRIME)
+            assert_int_equal(draco_encoder_exponents(worker, &out), DRACO_E_MODEL);
+        else
+            assert_int_equal(draco_encoder_message(worker, NULL, &out), DRACO_E_MODEL);
+        assert_null(out);
+        draco_encoder_close(worker);
+    }
+}
+
+static draco_status huge_gradient(void *ctx, int part, size_t first, size_t count, float *g) {
+    (void)part, (void)first, (void)count;
+    g[0] = *(const float *)ctx;
+    return DRACO_OK;
+}
+
+/* Five parts of 1e38 have no sum in float: an error, and the sum untouched. In the complex field the messages
+   have the size of the sum, and are malformed before. Of 3e37 they have one, which a
+   scale of 10 takes away. */
+static void a_sum_that_overflows(void **state) {
+    (void)state;
+    for (size_t k = 0; k < 12; k++) {
+        draco_code code = {.n = 5, .s = 1, .scheme = k % 3 ? DRACO_CYCLIC : DRACO_REPETITION};
+        if (code.scheme == DRACO_REPETITION) code.n = 15;
+        if (k % 3 == 2) code.field = DRACO_FIELD_PRIME;
+        float each = k / 3 == 0 ? 1e38f : 3e37f, sum[1] = {77};
+        const double scales[] = {1, 0.2, 10, -10};
+        draco_coding coding = {.d = 1, .code = code, .gradient = huge_gradient, .ctx = &each};
+        coding.scale = scales[k / 3];
+        cluster c = {.coding = coding};
+        assert_int_equal(draco_coding_init(&c.coding), DRACO_OK);
+        assert_int_equal(draco_decoder_open(&c.server, &c.coding), DRACO_OK);
+        for (int i = 0; i < code.n; i++)
+            assert_int_equal(draco_encoder_open(&c.worker[i], &c.coding, i), DRACO_OK);
+        cluster_ready(&c);
+        draco_status want = k / 3 == 1 ? DRACO_OK : DRACO_E_RANGE;
+        if (k == 1) want = DRACO_E_TOO_MANY_MISSING;
+        assert_int_equal(draco_decoder_decode(c.server, c.message, sum, &c.round), want);
+        assert_int_equal(c.round.status, want);
+        if (k / 3 == 0) assert_true(sum[0] == 77);
+        if (k / 3 == 1) assert_true(fabs((double)sum[0] / 3e37 - 1) < 1e-5);
+        if (k / 3 >= 2) assert_true(fabs((double)sum[0] / 1.5e38 - 1) < 1e-5);
+        cluster_close(&c);
+    }
 }
 
 /* Zero in a description: one sample a part, sums, malloc. Gradients are computed once in a round. */
@@ -556,6 +634,8 @@ int main(void) {
         cmocka_unit_test(calls_at_fault),
         cmocka_unit_test(gradients_at_fault),
         cmocka_unit_test(a_round_after_a_failure),
+        cmocka_unit_test(a_positive_status_is_no_gradient),
+        cmocka_unit_test(a_sum_that_overflows),
         cmocka_unit_test(defaults),
         cmocka_unit_test(doubles_are_rounded_to_nearest),
         cmocka_unit_test(doubles_end_to_end),

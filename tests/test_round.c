@@ -427,9 +427,9 @@ static void bad_configurations_are_refused(void **state) {
         const draco_server_config c = b->config;
         refusal r[] = {{DRACO_E_NULL, c},     {DRACO_E_SIZE, c}, {DRACO_E_SIZE, c},     {DRACO_E_NULL, c},
                        {DRACO_E_NULL, c},     {DRACO_E_NULL, c}, {DRACO_E_CONFIG, c},   {DRACO_E_LIMITS, c},
-                       {DRACO_E_ARGUMENT, c}, {DRACO_E_NULL, c}, {DRACO_E_ARGUMENT, c}, {DRACO_E_ARGUMENT, c},
-                       {DRACO_E_ARGUMENT, c}, {DRACO_E_SIZE, c}, {DRACO_E_NULL, c},     {DRACO_E_NULL, c},
-                       {DRACO_E_ARGUMENT, c}};
+                       {DRACO_E_DIM, c},      {DRACO_E_NULL, c}, {DRACO_E_ARGUMENT, c}, {DRACO_E_ARGUMENT, c},
+                       {DRACO_E_ARGUMENT, c}, {DRACO_E_SIZE, c}, {DRACO_E_NULL, c},     {DRACO_E_ARGUMENT, c},
+                       {DRACO_E_DIM, c}};
         r[0].config.transport = NULL;
         r[1].config.transport = &none;
         r[2].config.transport = &old;
@@ -479,15 +479,15 @@ static void a_bad_worker_is_refused(void **state) {
     c.model = &empty;
     assert_int_equal(draco_worker_open(&worker, &c), DRACO_E_NULL);
     c.model = &no_dim;
-    assert_int_equal(draco_worker_open(&worker, &c), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_worker_open(&worker, &c), DRACO_E_DIM);
     c.model = &huge;
-    assert_int_equal(draco_worker_open(&worker, &c), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_worker_open(&worker, &c), DRACO_E_DIM);
     c = good, c.batch = 0;
     assert_int_equal(draco_worker_open(&worker, &c), DRACO_E_BATCH);
     c = good, c.code.s = N;
     assert_int_equal(draco_worker_open(&worker, &c), DRACO_E_LIMITS);
     c = good, c.allocator.release = free_nothing;
-    assert_int_equal(draco_worker_open(&worker, &c), DRACO_E_NULL);
+    assert_int_equal(draco_worker_open(&worker, &c), DRACO_E_ARGUMENT);
     assert_int_equal(draco_worker_open(NULL, &good), DRACO_E_NULL);
     assert_null(worker);
 }

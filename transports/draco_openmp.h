@@ -20,11 +20,11 @@
        ... hand &transport to draco_server_open, train ...
        transport.close(transport.ctx);
 
-   Threads: collect and fetch start a team of config.threads threads (default 0: as many as OpenMP gives, but one
-   when all workers together take fewer than DRACO_OPENMP_SMALL coordinates times samples: waking a team costs
-   more than such a round) and leave the inbox's reserve and end to one thread at a time. Inside the team every
-   thread has OpenMP to itself, so that a compute library does not start a team in each. The result is the same
-   bits for any number of threads.
+   Threads: collect and fetch start a team of config.threads threads (default 0: as many as OpenMP gives,
+   but one when all workers together take fewer than DRACO_OPENMP_SMALL coordinates times samples: waking a
+   team costs more than such a round) and leave the inbox's reserve and end to one thread at a time. Inside
+   the team every thread has OpenMP to itself, so that a compute library does not start a team in each. The
+   result is the same bits for any number of threads.
 
    Deadlines: a worker here is never late, so collect pays no heed to its deadline; lateness is tried out by
    wrapping the transport (baselines/draco_attacks.h).
