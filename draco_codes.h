@@ -134,7 +134,8 @@
  *
  * Verdicts: AGREES; BLAMED: the message is not what an honest worker would have sent; ABSENT: NULL;
  * MALFORMED: of another length, with NaN or Inf in the complex field (encoding may have overflowed), or with
- * a word of 2^31 - 1 or more in the prime field. ABSENT and MALFORMED count as missing (erasures). Status of locate and decode:
+ * a word of 2^31 - 1 or more in the prime field. ABSENT and MALFORMED count as missing (erasures). Status of
+ * locate and decode:
  *     DRACO_OK                  decoded and verified
  *     DRACO_UNVERIFIED          cyclic: decoded, but all 2s + t redundant messages are missing: not verified
  *     DRACO_E_TOO_MANY_MISSING  cyclic: more than 2s + t are missing
@@ -144,9 +145,9 @@
  *                               Request the messages again, wait for missing ones, or discard the round
  *     DRACO_E_RANGE             rounding would spoil the sum (DRACO_WORST_ERROR), or a coordinate of the sum
  *                               is no finite float (decode and combine)
- * On an error the sum and the weights are unchanged (combine: below). Verdicts and report are written all the same, to show
- * what was found, except when the call itself is wrong (draco_status_is_misuse). A majority that agrees on
- * another valid message cannot be distinguished from honest workers by any decoder.
+ * On an error the sum and the weights are unchanged (combine: below). Verdicts and report are written all
+ * the same, to show what was found, except when the call itself is wrong (draco_status_is_misuse). A
+ * majority that agrees on another valid message cannot be distinguished from honest workers by any decoder.
  *
  * PROBABILITY OF ERROR
  *
@@ -556,6 +557,7 @@ typedef struct drc_head {
     uint64_t offset, bytes; /* where the range begins in the message; bytes taken in so far */
     uint8_t carry[4];       /* the bytes % 4 of a coordinate that has begun */
     uint32_t outside;       /* a word is no message's: NaN or Inf (complex), p or more (prime) */
+    uint32_t largest;       /* complex: the bits of the largest |word| */
 } drc_head;
 
 /* What can be said of a message before it is compared with others. */
@@ -1801,6 +1803,7 @@ static void drc_complex_block(const void *key, void *sketch, uint64_t row, const
     double factors[DRC_FOLDS * DRC_ROWS];
     uint32_t largest;
     drc_largest((const float *)x, DRACO_BLOCK, &largest);
+    if (largest > to->head.largest) to->head.largest = largest;
     if (largest >= DRC_INFINITE) {
         to->head.outside = 1;
         return;
@@ -1821,6 +1824,7 @@ static void drc_complex_piece(const void *key, void *sketch, uint64_t coordinate
         float v;
         memcpy(&bits, bytes + 4 * c, sizeof bits);
         draco_little_endian(&bits, 1);
+        if ((bits & 0x7fffffffu) > to->head.largest) to->head.largest = bits & 0x7fffffffu;
         if ((bits & 0x7fffffffu) >= DRC_INFINITE) {
             to->head.outside = 1;
             continue;
@@ -2753,6 +2757,7 @@ DRACO_CODES_API draco_status draco_sketch_merge(const draco_code *code, const dr
     if (!key || !into || !from) return DRACO_E_NULL;
     a->bytes += b->bytes;
     a->outside |= b->outside;
+    if (b->largest > a->largest) a->largest = b->largest;
     drc_row(code)->merge(key, into, from);
     return DRACO_OK;
 }
@@ -2845,11 +2850,11 @@ static draco_status drc_combine(const draco_code *code, const double *weights, c
     return DRACO_OK;
 }
 
-/* Are the messages so small that no coordinate of the sum can overflow? It reads them once, which costs less
-   than a trial of the sum; where the answer is no, the trial decides. */
-static int drc_is_small(const draco_code *code, const double *weights, const void *const *messages, size_t d,
-                        const uint8_t *exponents) {
-    size_t words = draco_message_bytes(code, d) / 4, blocks = draco_exponent_bytes(d), at;
+/* Are the messages so small that no coordinate of the sum can overflow? Cheaper than a trial of the sum,
+   which decides where the answer is no. Only the winners of the repetition code are read for it. */
+static int drc_is_small(const draco_code *code, const double *weights, const draco_sketch *const *sketches,
+                        const void *const *messages, size_t d, const uint8_t *exponents) {
+    size_t blocks = draco_exponent_bytes(d), at;
     double bound = 0;
     uint32_t most = 0;
     int i;
@@ -2858,11 +2863,13 @@ static int drc_is_small(const draco_code *code, const double *weights, const voi
         return most < 222; /* |sum| < 2^31 units, and a unit is at most 2^(most - 126) */
     }
     for (i = 0; i < code->n; i++) {
+        uint32_t copy[DRC_TILE], largest;
         if (!drc_used(weights, i)) continue;
         bound += fabs(weights[2 * i]) + fabs(weights[2 * i + 1]);
-        for (at = 0; at < words; at += DRC_TILE) {
-            size_t take = words - at < DRC_TILE ? words - at : DRC_TILE;
-            uint32_t copy[DRC_TILE], largest;
+        largest = ((const drc_head *)(const void *)sketches[i])->largest;
+        most = largest > most ? largest : most;
+        for (at = 0; code->scheme == DRACO_REPETITION && at < d; at += DRC_TILE) {
+            size_t take = d - at < DRC_TILE ? d - at : DRC_TILE;
             drc_largest((const float *)drc_words(messages[i], at, take, copy), take, &largest);
             most = largest > most ? largest : most;
         }
@@ -2926,7 +2933,7 @@ DRACO_CODES_API draco_status draco_decode(const draco_code *code, const draco_se
         status = draco_locate(code, key, d, sketches, (draco_work *)(void *)at, weights, verdicts, report);
     if (status < 0) return status;
     w = (const double *)(const void *)weights;
-    if (!drc_is_small(code, w, messages, d, exponents))
+    if (!drc_is_small(code, w, sketches, messages, d, exponents))
         finite = drc_combine(code, w, messages, 0, d, exponents, NULL);
     if (finite == DRACO_OK) finite = drc_combine(code, w, messages, 0, d, exponents, sum);
     return finite == DRACO_OK ? status : finite;

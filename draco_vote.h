@@ -47,13 +47,13 @@
  * at least one honest worker, so it is correct: `quorum` is always s + 1. With n >= 2s + 1 messages the
  * honest workers are certain to reach it. There are three ways to vote:
  *
- *     all messages in memory      draco_vote_exact        reads every byte once
- *     messages as they arrive     draco_fingerprint_*     reads every byte once, in any chunks, on any thread,
- *                                 then draco_tally_*      votes on 16-byte fingerprints (or on digests)
- *     replicas that differ by     draco_vote_tolerant     reads most bytes once
+ *     all messages in memory     draco_vote_exact      reads every byte once
+ *     messages as they arrive    draco_fingerprint_*   reads every byte once, in any chunks, on any thread,
+ *                                then draco_tally_*    votes on 16-byte fingerprints (or on digests)
+ *     replicas that differ by    draco_vote_tolerant   reads most bytes once
  *     rounding
  *
- *     seed -> key;   begin, add, add, ... (merge)  finish -> fingerprint;   cast, cast, ... -> decided;   close
+ *     seed -> key;  begin, add, add, ... (merge), finish -> fingerprint;  cast, cast, ... -> decided;  close
  *
  * EXACT VOTE
  *
