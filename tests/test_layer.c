@@ -278,7 +278,8 @@ static void nothing_is_allocated_in_a_round(void **state) {
     }
 }
 
-/* The decoder's work memory holds the keys of the round: after two decodes of the same messages it differs. */
+/* The decoder's work memory holds the keys of the round: after two decodes of the same messages it differs.
+   */
 static void secrets_are_fresh(void **state) {
     (void)state;
     for (size_t k = 0; k < sizeof codes / sizeof codes[0]; k++) {
