@@ -2851,7 +2851,7 @@ static draco_status drc_combine(const draco_code *code, const double *weights, c
 }
 
 /* Are the messages so small that no coordinate of the sum can overflow? Cheaper than a trial of the sum,
-   which decides where the answer is no. Only the winners of the repetition code are read for it. */
+   which decides where the answer is no. Only messages that are voted on are read for it. */
 static int drc_is_small(const draco_code *code, const double *weights, const draco_sketch *const *sketches,
                         const void *const *messages, size_t d, const uint8_t *exponents) {
     size_t blocks = draco_exponent_bytes(d), at;
@@ -2868,7 +2868,7 @@ static int drc_is_small(const draco_code *code, const double *weights, const dra
         bound += fabs(weights[2 * i]) + fabs(weights[2 * i + 1]);
         largest = ((const drc_head *)(const void *)sketches[i])->largest;
         most = largest > most ? largest : most;
-        for (at = 0; code->scheme == DRACO_REPETITION && at < d; at += DRC_TILE) {
+        for (at = 0; drc_row(code)->fingerprint && at < d; at += DRC_TILE) { /* which says nothing of sizes */
             size_t take = d - at < DRC_TILE ? d - at : DRC_TILE;
             drc_largest((const float *)drc_words(messages[i], at, take, copy), take, &largest);
             most = largest > most ? largest : most;
