@@ -407,6 +407,28 @@ static int drg_is_local(const char *address) {
     return inet_pton(AF_INET, host, &ip) == 1 && ntohl(ip.s_addr) >> 24 == 127;
 }
 
+/* The port that a TCP address ends in, NULL: it has none. A host of several colons outside brackets is IPv6. */
+static const char *drg_port_of(const char *address) {
+    const char *slash = strrchr(address, '/'), *end;
+    if (!strncmp(address, "unix", 4)) return NULL;
+    if (slash) address = slash + 1;
+    const char *scheme[] = {"dns:", "ipv4:", "ipv6:"};
+    for (size_t i = 0; i < sizeof scheme / sizeof *scheme; i++)
+        if (!strncmp(address, scheme[i], strlen(scheme[i]))) {
+            address += strlen(scheme[i]);
+            break;
+        }
+    if ((end = strrchr(address, ']'))) return end[1] == ':' ? end + 2 : NULL;
+    end = strrchr(address, ':');
+    return end && end == strchr(address, ':') ? end + 1 : NULL;
+}
+
+/* gRPC takes a port modulo 65536. */
+static int drg_is_port(const char *text) {
+    const size_t n = strspn(text, "0123456789");
+    return n > 0 && n <= 5 && !text[n] && strtol(text, NULL, 10) <= 65535;
+}
+
 /* Is this an address of gRPC's kinds, and may it be spoken to as configured? A name in front of "://" that
    gRPC does not know would be taken for a host. */
 static draco_status drg_address_allowed(const char *address, const drg_pem *pem, int insecure, char *why,
@@ -419,6 +441,10 @@ static draco_status drg_address_allowed(const char *address, const drg_pem *pem,
         return drg_fail(why, capacity, DRACO_E_ARGUMENT,
                         "%s is not an address: write host:port without \"%.*s://\", or unix:path", address,
                         (int)(strstr(address, "://") - address), address);
+    const char *port = drg_port_of(address);
+    if (port && !drg_is_port(port))
+        return drg_fail(why, capacity, DRACO_E_ARGUMENT, "%s: '%s' is not a port (0 to 65535)", address,
+                        port);
     if (pem->ca || insecure || drg_is_local(address)) return DRACO_OK;
     return drg_fail(why, capacity, DRACO_E_ARGUMENT,
                     "%s is not on this machine: give a CA, a certificate and a key (plain text is for "

@@ -309,7 +309,7 @@ static void drg_link_ended(drg_link *l) {
     snprintf(l->reason, sizeof l->reason, "%.200s%s", *text ? text : "the connection was lost",
              refused ? " (it may have refused this worker's certificate: its own log says)" : "");
     if (l->code == GRPC_STATUS_OK && was_joined) l->stopped = 1;
-    const int final = drg_is_final(l->code), tell = !l->stopped && !w->closing && !l->told;
+    const int final = drg_is_final(l->code), tell = !l->stopped && !w->closing && (final || !l->told);
     l->told = 1;
     l->delay = l->delay < 0.2 ? 0.2 : fmin(2, 1.6 * l->delay);
     l->retry_at = now + l->delay * (0.8 + 0.05 * (w->index % 8)); /* not all at the same moment */

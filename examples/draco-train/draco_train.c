@@ -328,7 +328,7 @@ static int train_finish(train_run *run, draco_status status) {
     if (run->o->eval_every == 0 || code == 130)
         (void)train_score(run, run->first_step + run->trainer.updates);
     train_hex(run, model);
-    train_summary(run, status, model);
+    train_summary(run, status, code == 0, model);
     if (run->o->params && train_write_params(run) != 0 && code == 0) code = 1;
     if (run->metrics && fclose(run->metrics) != 0 && code == 0) code = 1;
     run->metrics = NULL;

@@ -221,7 +221,7 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
         {"metrics", TRAIN_TEXT, &o->metrics, 0, 0, NULL, "FILE",
          "write every step to FILE as a line of JSON"},
         {"plot", TRAIN_TEXT, &o->plot, 0, 0, NULL, "FILE",
-         "plot test accuracy against steps and time (.svg or .png)"},
+         "plot test accuracy against steps and time (.svg)"},
         {"params", TRAIN_TEXT, &o->params, 0, 0, NULL, "FILE",
          "write the final parameters to FILE as raw floats"},
         {"checkpoint", TRAIN_TEXT, &o->checkpoint, 0, 0, NULL, "FILE",

@@ -66,6 +66,9 @@ static void train_announce(train_run *run) {
     if (run->has_attack)
         printf("simulated attack: %s; in each step %d liar%s, %d without a reply\n", o->attack,
                run->attack.liars, run->attack.liars == 1 ? "" : "s", run->attack.missing);
+    if (run->has_attack && !o->rule && run->attack.liars > s->code.s)
+        printf("%d liars are more than the s = %d that the code tolerates: expect refused or wrong rounds\n",
+               run->attack.liars, s->code.s);
     fflush(stdout);
 }
 
@@ -122,7 +125,7 @@ static void train_totals(const train_run *run, double seconds, double server_sec
                run->glance.blamed_wrongly);
 }
 
-static void train_summary(train_run *run, draco_status status, const char *model) {
+static void train_summary(train_run *run, draco_status status, int complete, const char *model) {
     double each = run->rounds ? run->server_seconds / (double)run->rounds : 0;
     double seconds = train_seconds(run);
     if (run->metrics) {
@@ -139,7 +142,7 @@ static void train_summary(train_run *run, draco_status status, const char *model
                 run->glance.caught, run->glance.blamed_wrongly);
     }
     if (strcmp(run->o->progress, "none") != 0) train_totals(run, seconds, each);
-    printf("model %s\n", model);
+    printf("model%s %s\n", complete ? "" : " so far", model);
 }
 
 #endif /* TRAIN_REPORT_H */
