@@ -52,6 +52,15 @@ printf 'no vectors here\n' >"$dir/vectors"
 # shellcheck disable=SC2086
 refused 'vectors' "a file that holds no word vectors" $words --word2vec="$dir/vectors"
 
+for option in params checkpoint plot; do
+    # shellcheck disable=SC2086
+    refused 'nowhere' "--$option in a folder that is not there" $small --steps=1 --$option="$dir/nowhere/x.svg"
+    # shellcheck disable=SC2086
+    mkdir -p "$dir/folder.svg" && refused 'folder' "--$option is a folder" $small --steps=1 --$option="$dir/folder.svg"
+done
+# shellcheck disable=SC2086
+refused 'ends in .svg' "a plot that is no .svg" $small --steps=1 --plot="$dir/plot.png"
+
 # IDX files, 20 images of 28 x 28.
 bytes() { # COUNT: that many zeros
     head -c "$1" /dev/zero

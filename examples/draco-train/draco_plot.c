@@ -7,5 +7,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: draco_plot PICTURE.svg TITLE METRICS...\n");
         return 2;
     }
-    return train_plot(argv[1], argv[2], (const char *const *)argv + 3, (size_t)(argc - 3)) == 0 ? 0 : 1;
+    return train_plot("draco_plot", argv[1], argv[2], (const char *const *)argv + 3, (size_t)(argc - 3)) == 0
+               ? 0
+               : 1;
 }

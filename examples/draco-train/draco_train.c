@@ -334,7 +334,7 @@ static int train_finish(train_run *run, draco_status status) {
     run->metrics = NULL;
     if (run->o->plot) {
         const char *path = run->o->metrics ? run->o->metrics : run->metrics_path;
-        if (train_plot(run->o->plot, "draco-train", &path, 1) != 0 && code == 0) code = 1;
+        if (train_plot("draco-train", run->o->plot, "draco-train", &path, 1) != 0 && code == 0) code = 1;
     }
     return code;
 }

@@ -249,22 +249,28 @@ static void train_plot_write(FILE *to, const char *title, const train_series *se
     fprintf(to, "</svg>\n");
 }
 
+static int train_plot_named(const char *path) {
+    size_t length = strlen(path);
+    return length >= 4 && strcmp(path + length - 4, ".svg") == 0;
+}
+
 /* Draw the tests of `count` files of metrics into path, an SVG file. 0, or -1 with a line on stderr. */
-static int train_plot(const char *path, const char *title, const char *const *metrics, size_t count) {
+static int train_plot(const char *program, const char *path, const char *title, const char *const *metrics,
+                      size_t count) {
     train_series series[TRAIN_PLOT_SERIES];
-    size_t i, used = 0, length = strlen(path);
+    size_t i, used = 0;
     FILE *to = NULL;
     int failed = 1;
     for (i = 0; i < count && used < TRAIN_PLOT_SERIES; i++) {
         if (train_plot_read(metrics[i], &series[used]) == 0)
             used++;
         else
-            fprintf(stderr, "plot: %s: no test results in it\n", metrics[i]);
+            fprintf(stderr, "%s: %s: no test results in it\n", program, metrics[i]);
     }
-    if (length < 4 || strcmp(path + length - 4, ".svg") != 0)
-        fprintf(stderr, "plot: %s: the name of a picture ends in .svg\n", path);
+    if (!train_plot_named(path))
+        fprintf(stderr, "%s: %s: the name of a picture ends in .svg\n", program, path);
     else if (used && !(to = fopen(path, "w")))
-        fprintf(stderr, "plot: cannot write %s\n", path);
+        fprintf(stderr, "%s: cannot write %s\n", program, path);
     if (to) {
         train_plot_write(to, title, series, used);
         failed = fclose(to) != 0;

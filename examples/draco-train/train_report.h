@@ -3,13 +3,48 @@
 #define TRAIN_REPORT_H
 
 #include "train_metrics.h"
+#include "train_plot.h"
 #include "train_run.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 /* ---- At the start ---- */
+
+/* Can this file be written? One that is not there is not left behind. 0, or 2 with one line on stderr. */
+static int train_check_output(const char *path) {
+    struct stat found;
+    int fd, error = 0;
+    if (stat(path, &found) == 0)
+        error = S_ISDIR(found.st_mode) ? EISDIR : access(path, W_OK) != 0 ? errno : 0;
+    else if ((fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0666)) >= 0)
+        error = close(fd) != 0 || unlink(path) != 0 ? errno : 0;
+    else if (errno != EEXIST) /* a link to a file that is not there yet */
+        error = errno;
+    if (error) fprintf(stderr, "draco-train: %s: %s\n", path, strerror(error));
+    return error ? 2 : 0;
+}
+
+static int train_check_outputs(const train_run *run) {
+    const train_options *o = run->o;
+    char path[4096];
+    if (o->checkpoint) {
+        train_checkpoint_path(run, o->checkpoint, path, sizeof path);
+        if (train_check_output(path) != 0) return 2;
+    }
+    if (!train_speaks(run)) return 0;
+    if (o->plot && !train_plot_named(o->plot)) {
+        fprintf(stderr, "draco-train: --plot=%s: the name of a picture ends in .svg\n", o->plot);
+        return 2;
+    }
+    if (o->params && train_check_output(o->params) != 0) return 2;
+    return o->plot ? train_check_output(o->plot) : 0;
+}
 
 static int train_open_files(train_run *run) {
     const train_options *o = run->o;
     const char *path = o->metrics;
+    if (train_check_outputs(run) != 0) return 2;
     if (!train_speaks(run)) return 0;
     if (!path && o->plot) {
         int fd;
