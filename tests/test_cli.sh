@@ -37,6 +37,10 @@ refused 'unknown name' "an unknown code" --code=hamming
 refused 'unknown rule' "an unknown rule" --data=digits --rule=wisdom
 refused 'unknown' "an unknown attack" --data=digits --attack=bribe
 refused 'require --code=repetition' "digests with a cyclic code" --code=cyclic --digest-first
+refused '--field requires --code=cyclic' "a field without the cyclic code" --field=prime
+refused '--role requires --transport=grpc' "a role without gRPC" --role=worker
+refused 'excludes --code=cyclic' "a rule together with a code" --code=cyclic --rule=mean
+refused '--checkpoint-every requires --checkpoint' "checkpoints without a file" --checkpoint-every=5
 refused 'more than' "more liars than workers" --workers=5 --adversaries=2 --liars=6
 refused 'unexpected argument' "a word that is no option" somewhere
 refused 'nowhere' "a data folder that is not there" --data=mnist --data-dir="$dir/nowhere"

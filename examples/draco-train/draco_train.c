@@ -228,10 +228,6 @@ static int train_word_vectors(train_run *run) {
     draco_data_error error = {{0}};
     size_t found = 0;
     if (!o->word2vec) return 0;
-    if (strcmp(o->model, "textcnn") != 0) {
-        fprintf(stderr, "draco-train: --word2vec requires --model=textcnn\n");
-        return 2;
-    }
     if (draco_data_word2vec(o->word2vec, &run->setup.train.vocabulary, TRAIN_EMBEDDING, run->params, &found,
                             &error) < 0) {
         fprintf(stderr, "draco-train: %s\n", error.text);

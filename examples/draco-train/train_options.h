@@ -368,11 +368,67 @@ static int train_set(const train_option *row, const char *text) {
     return 0;
 }
 
+/* An option has an effect only with one of these values of another; words NULL: with any. */
+static const struct train_need {
+    const char *option, *with, *words;
+} train_needs[] = {
+    {"field", "code", "cyclic"},
+    {"support", "code", "cyclic"},
+    {"rule-f", "rule", NULL},
+    {"rule-tolerance", "rule", NULL},
+    {"rule-streaming", "rule", NULL},
+    {"zeno-rho", "rule", NULL},
+    {"zeno-batch", "rule", NULL},
+    {"l2", "model", "softmax logistic svm linear"},
+    {"word2vec", "model", "textcnn"},
+    {"decay", "schedule", "step"},
+    {"decay-every", "schedule", "step"},
+    {"retries", "policy", "retry"},
+    {"checkpoint-every", "checkpoint", NULL},
+    {"join-seconds", "transport", "mpi grpc"},
+    {"role", "transport", "grpc"},
+    {"address", "transport", "grpc"},
+    {"worker", "transport", "grpc"},
+    {"server", "transport", "grpc"},
+    {"hub", "transport", "grpc"},
+    {"server-name", "transport", "grpc"},
+    {"max-connections", "transport", "grpc"},
+    {"ca", "transport", "grpc"},
+    {"cert", "transport", "grpc"},
+    {"key", "transport", "grpc"},
+    {"insecure-plain-text-beyond-this-machine", "transport", "grpc"},
+};
+
+static size_t train_row_of(const train_option *rows, const char *name) {
+    size_t i = 0;
+    while (strcmp(rows[i].name, name) != 0) i++;
+    return i;
+}
+
+/* Refuse options that would have no effect. given: which rows the command line set. */
+static int train_check_needs(train_options *o, const train_option *rows, const unsigned char *given) {
+    if (o->rule && given[train_row_of(rows, "code")] && strcmp(o->code, "none") != 0) {
+        fprintf(stderr, "draco-train: --rule=%s takes the place of a code: it excludes --code=%s\n", o->rule,
+                o->code);
+        return 2;
+    }
+    if (o->rule) o->code = "none";
+    if (!o->rule && strcmp(o->code, "none") == 0) o->rule = "mean";
+    for (size_t i = 0; i < sizeof train_needs / sizeof *train_needs; i++) {
+        const struct train_need *need = &train_needs[i];
+        const char *value = *(const char **)rows[train_row_of(rows, need->with)].value;
+        if (!given[train_row_of(rows, need->option)]) continue;
+        if (value && (!need->words || train_is_choice(need->words, value))) continue;
+        fprintf(stderr, "draco-train: --%s requires --%s%s%s\n", need->option, need->with,
+                need->words ? "=" : "", need->words ? need->words : "");
+        return 2;
+    }
+    return 0;
+}
+
 /* What two options mean together. */
 static int train_check_together(train_options *o) {
     long r = 2 * o->adversaries + o->stragglers + 1;
-    if (o->rule) o->code = "none";
-    if (!o->rule && strcmp(o->code, "none") == 0) o->rule = "mean";
     if (o->rule_f < 0) o->rule_f = o->adversaries;
     if (o->liars < 0) o->liars = o->adversaries;
     if (o->missing < 0) o->missing = o->stragglers;
@@ -419,6 +475,7 @@ static int train_parse(int argc, char **argv, train_options *o) {
     train_option rows[TRAIN_ROWS];
     struct option longs[TRAIN_ROWS + 3];
     size_t n, count = 0;
+    unsigned char given[TRAIN_ROWS] = {0};
     int which, at;
     *o = train_defaults();
     n = train_table(o, rows, TRAIN_ROWS);
@@ -448,12 +505,13 @@ static int train_parse(int argc, char **argv, train_options *o) {
             return 2;
         }
         if (train_set(&rows[which - 1000], optarg) != 0) return 2;
+        given[which - 1000] = 1;
     }
     if (optind < argc) {
         fprintf(stderr, "draco-train: unexpected argument '%s' (try --help)\n", argv[optind]);
         return 2;
     }
-    if (train_check_together(o) != 0) return 2;
+    if (train_check_needs(o, rows, given) != 0 || train_check_together(o) != 0) return 2;
     return -1;
 }
 
