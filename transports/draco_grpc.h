@@ -153,7 +153,8 @@ typedef struct draco_grpc_worker_config {
     const volatile int *stop; /* non-zero: give up waiting; may be NULL */
 } draco_grpc_worker_config;
 
-/* Fill in the transport. When that fails, transport->explain says why, and transport->close frees that text. */
+/* Fill in the transport. When that fails, transport->explain says why, and transport->close frees that
+   text. */
 DRACO_GRPC_API draco_status draco_grpc_server_open(draco_transport *transport,
                                                    const draco_grpc_server_config *config);
 DRACO_GRPC_API draco_status draco_grpc_worker_open(draco_transport *transport,
