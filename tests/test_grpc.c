@@ -340,9 +340,9 @@ static void addresses_and_files_are_checked(void **state) {
         "127.0.0.1:7400x", "[::1]:70000",     "dns:///localhost:99999", "ipv4:127.0.0.1:99999"};
     for (size_t i = 0; i < sizeof no_port / sizeof *no_port; i++) {
         w.address = s.address = no_port[i];
-        assert_int_equal(draco_grpc_worker_open(&t, &w, why, sizeof why), DRACO_E_ARGUMENT);
+        assert_int_equal(explained(&t, draco_grpc_worker_open(&t, &w), why, sizeof why), DRACO_E_ARGUMENT);
         assert_non_null(strstr(why, "is not a port"));
-        assert_int_equal(draco_grpc_server_open(&t, &s, why, sizeof why), DRACO_E_ARGUMENT);
+        assert_int_equal(explained(&t, draco_grpc_server_open(&t, &s), why, sizeof why), DRACO_E_ARGUMENT);
         assert_non_null(strstr(why, "is not a port"));
     }
     s.address = "0.0.0.0:0";
