@@ -2445,7 +2445,7 @@ DRACO_API draco_status draco_decoder_decode(draco_decoder *d, const void *messag
     memset(&seed, 0, sizeof seed);
     drs_decoder_join(d, &out.report);
     for (i = 0; fabs(d->c.scale) > 1 && i < d->c.d && status >= 0; i++)
-        if (fabs(d->c.scale * (double)sum[i]) > FLT_MAX) status = DRACO_E_RANGE;
+        if (fabs(d->c.scale * (double)sum[i]) > (double)FLT_MAX) status = DRACO_E_RANGE;
     if (d->c.scale != 1)
         for (i = 0; i < d->c.d && status >= 0; i++) sum[i] = (float)(d->c.scale * (double)sum[i]);
     return drs_decoder_give(d, status, &out, round);
