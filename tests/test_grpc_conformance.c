@@ -12,14 +12,7 @@
 #include "models/draco_optim.h"
 #define DRACO_RULES_IMPLEMENTATION
 #include "baselines/draco_rules.h"
-
-/* Opening has failed: what it says of it goes to why. */
-static inline draco_status explained(draco_transport *t, draco_status status, char *why, size_t capacity) {
-    if (status >= 0) return status;
-    snprintf(why, capacity, "%s", t->explain(t->ctx));
-    t->close(t->ctx);
-    return status;
-}
+#include "support/explained.h"
 
 enum { SERVERS = 3, WORKERS = 16 };
 

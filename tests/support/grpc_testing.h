@@ -4,14 +4,7 @@
 #define GRPC_TESTING_H
 
 #include "transports/draco_grpc.h"
-
-/* Opening has failed: what it says of it goes to why. */
-static inline draco_status explained(draco_transport *t, draco_status status, char *why, size_t capacity) {
-    if (status >= 0) return status;
-    snprintf(why, capacity, "%s", t->explain(t->ctx));
-    t->close(t->ctx);
-    return status;
-}
+#include "explained.h"
 
 #include <errno.h>
 #include <signal.h>
