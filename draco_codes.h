@@ -600,11 +600,12 @@ static int drc_cyclic_holds(const draco_code *code, int worker, int part) {
 }
 
 static int drc_cyclic_describe(const draco_code *code, const char *name, char *text, size_t capacity) {
-    return snprintf(text, capacity,
-                    "%s, %s supports: %d workers, %d liars, %d missing; %d parts, each held by %d workers, "
-                    "%d per worker",
-                    name, code->support == DRACO_SUPPORT_SPREAD ? "spread" : "contiguous", code->n, code->s,
-                    code->t, code->parts, code->r, code->r);
+    return snprintf(
+        text, capacity,
+        "%s, %s supports: %d workers, up to %d liars and %d missing; %d parts, each held by %d workers, "
+        "%d per worker",
+        name, code->support == DRACO_SUPPORT_SPREAD ? "spread" : "contiguous", code->n, code->s, code->t,
+        code->parts, code->r, code->r);
 }
 
 /* ---- Cyclic codes: the bytes of a message as they come, folded block by block ---- */
@@ -691,8 +692,8 @@ static int drc_repetition_describe(const draco_code *code, const char *name, cha
     int least = code->n / code->groups, most = (code->n + code->groups - 1) / code->groups;
     return snprintf(
         text, capacity,
-        "%s: %d workers, %d liars, %d missing; %d part%s, each held by a group of %d%s%.0d workers", name,
-        code->n, code->s, code->t, code->parts, code->parts == 1 ? "" : "s", least,
+        "%s: %d workers, up to %d liars and %d missing; %d part%s, each held by a group of %d%s%.0d workers",
+        name, code->n, code->s, code->t, code->parts, code->parts == 1 ? "" : "s", least,
         most > least ? " or " : "", most > least ? most : 0);
 }
 

@@ -41,7 +41,9 @@ refused '--field requires --code=cyclic' "a field without the cyclic code" --fie
 refused '--role requires --transport=grpc' "a role without gRPC" --role=worker
 refused 'excludes --code=cyclic' "a rule together with a code" --code=cyclic --rule=mean
 refused '--checkpoint-every requires --checkpoint' "checkpoints without a file" --checkpoint-every=5
-refused 'more than' "more liars than workers" --workers=5 --adversaries=2 --liars=6
+refused 'more than' "more liars than workers" --workers=5 --adversaries=2 --attack=reverse --liars=6
+refused '--liars requires --attack' "liars without an attack" --liars=1
+refused '--who requires --attack' "chosen liars without an attack" --attack=none --who=worst
 refused 'unexpected argument' "a word that is no option" somewhere
 refused 'nowhere' "a data folder that is not there" --data=mnist --data-dir="$dir/nowhere"
 # shellcheck disable=SC2086
@@ -128,8 +130,10 @@ fi
 result $? "--help and --version"
 
 # shellcheck disable=SC2086
-"$train" $small --steps=12 --metrics="$dir/a" --params="$dir/pa" --plot="$dir/a.svg" --progress=plain >"$dir/out" 2>&1
+"$train" $small --attack=reverse --steps=12 --metrics="$dir/a" --params="$dir/pa" --plot="$dir/a.svg" --progress=plain >"$dir/out" 2>&1
 result $? "a run ends with exit code 0"
+[ "$(head -n 1 "$dir/out")" = "simulation: in each step 2 liars (--attack=reverse) and 0 workers without a reply" ]
+result $? "a simulated attack is said in the first line"
 grep -q 'lies 24, caught 24, honest workers blamed 0' "$dir/out"
 result $? "every liar of every step is named, and nobody else"
 [ "$(grep -c '"event":"step"' "$dir/a")" -eq 12 ] && grep -q '"event":"end"' "$dir/a"
@@ -138,7 +142,7 @@ result $? "metrics have a line for every step"
 result $? "a plot is drawn"
 
 # shellcheck disable=SC2086
-"$train" $small --steps=12 --attack=none --params="$dir/pb" --progress=none >"$dir/digest" && cmp -s "$dir/pa" "$dir/pb"
+"$train" $small --steps=12 --params="$dir/pb" --progress=none >"$dir/digest" && cmp -s "$dir/pa" "$dir/pb"
 result $? "the model is the same bytes without liars"
 [ "$(wc -l <"$dir/digest")" -eq 1 ] && [ "$(cat "$dir/digest")" = "$(tail -n 1 "$dir/out")" ]
 result $? "--progress=none prints the last line, the model's digest, alone"
@@ -197,23 +201,30 @@ result $? "proof.sh fails with a mean"
 
 # What an operator sees of the workers.
 # shellcheck disable=SC2086
-"$train" $small --steps=12 --who=fixed --progress=plain >"$dir/out" 2>&1
+"$train" $small --steps=12 --attack=reverse --who=fixed --progress=plain >"$dir/out" 2>&1
 [ "$(grep -c '^step 1: blamed: worker [0-9]*, worker [0-9]*$' "$dir/out")" -eq 1 ] &&
     [ "$(grep -c '^step [0-9]*: ' "$dir/out")" -eq 1 ] &&
     grep -q '^blamed: worker [0-9]* (12 of 12 rounds), worker [0-9]* (12)$' "$dir/out" &&
     grep -q '^step 12/12 .* caught 24 of 24 ' "$dir/out"
 result $? "liars that stay are named once, and in the totals; the screen counts what the summary counts"
 # shellcheck disable=SC2086
-"$train" $small --steps=12 --attack=none --progress=plain >"$dir/out" 2>&1
-! grep -q 'blamed\|caught\|lies\|absent' "$dir/out"
-result $? "without a simulated attack nothing is printed about liars"
+for code in "" --stragglers=1 --code=cyclic "--code=cyclic --field=prime" --rule=krum; do
+    # shellcheck disable=SC2086
+    "$train" $small $code --steps=12 --metrics="$dir/none" --progress=plain >"$dir/out" 2>&1 &&
+        ! grep -q 'simulation\|blamed\|caught\|lies\|absent' "$dir/out" && ! grep -q 'blamed":\[[0-9]\|absent":\[[0-9]\|liars":\[' "$dir/none"
+    result $? "nobody lies and nobody is missing unless it is asked for${code:+: $code}"
+done
 # shellcheck disable=SC2086
-"$train" $small --steps=3 --adversaries=0 --stragglers=1 --workers=2 --attack=omission --liars=1 --missing=0 --who=fixed --progress=plain \
+"$train" $small --stragglers=1 --missing=1 --steps=2 --progress=plain >"$dir/out" 2>&1
+[ "$(head -n 1 "$dir/out")" = "simulation: in each step no liars and 1 worker without a reply" ]
+result $? "missing workers are said in the first line"
+# shellcheck disable=SC2086
+"$train" $small --steps=3 --adversaries=0 --stragglers=1 --workers=2 --attack=omission --liars=1 --who=fixed --progress=plain \
     >"$dir/out" 2>&1
 grep -q '^step 1: absent: worker [01]$' "$dir/out" && grep -q '^absent: worker [01] (since step 1)$' "$dir/out"
 result $? "a worker that stays away is named with the step since when"
 # shellcheck disable=SC2086
-"$train" $small --workers=200 --adversaries=38 --batch=200 --who=fixed --steps=2 --progress=plain >"$dir/out" 2>&1
+"$train" $small --workers=200 --adversaries=38 --batch=200 --attack=reverse --who=fixed --steps=2 --progress=plain >"$dir/out" 2>&1
 grep -q '^step 1: .* and 30 more$' "$dir/out" && [ "$(awk '{ print length }' "$dir/out" | sort -n | tail -n 1)" -lt 250 ]
 result $? "with 200 workers a line names the first and counts the others"
 

@@ -29,7 +29,7 @@ worker() { # INDEX
 server() { # OPTION...
     # shellcheck disable=SC2086
     $train $common $tls --cert="$dir/server-0.pem" --key="$dir/server-0.key" --transport=grpc --role=server \
-        --address="$address" --wait=all --attack=none "$@" >>"$dir/server.log" 2>&1 &
+        --address="$address" --wait=all "$@" >>"$dir/server.log" 2>&1 &
     server=$!
     pids="$pids $!"
 }
@@ -44,7 +44,7 @@ wait_workers() { # SECONDS: 0 when all have left in peace
 }
 
 # shellcheck disable=SC2086
-$train $common --attack=none --steps=60 --params="$dir/openmp" >"$dir/openmp.log" 2>&1
+$train $common --steps=60 --params="$dir/openmp" >"$dir/openmp.log" 2>&1
 result $? "the OpenMP run"
 
 for i in 0 1 2 3 4; do worker $i; done # before the server

@@ -178,7 +178,7 @@ def worker_seconds(trainer, part, method, s):
     does, in which everybody holds every part."""
     steps = 3 if part["model"] == "resnet18" else 9
     base = [f"--model={part['model']}", f"--data={part['data']}", f"--steps={steps}", "--threads=1", "--eval-every=0",
-            "--test-samples=10", "--liars=0"]
+            "--test-samples=10"]
     if method.startswith("DRACO cyclic"):
         workers, r = 2 * s + 1, 2 * s + 1
         field = "prime" if method.endswith("prime") else "complex"
@@ -289,7 +289,7 @@ def attack_table(trainer, build, run, steps, only):
             f"--lr={run['lr']}", f"--seed={run['seed']}", f"--steps={steps}", "--eval-every=0"]
 
     def cell(name, options, attack):
-        liars = [f"--attack={attack}", f"--liars={0 if attack == 'none' else f}"]
+        liars = [f"--attack={attack}"] + ([] if attack == "none" else [f"--liars={f}"])
         kept = [f"--params={params_of(trainer, attack)}"] if name == COMPLEX else []
         events = trainer.run(slug("table", name, attack), base + options + liars + kept, alone=False)
         end = next((e for e in events or [] if e["event"] == "end"), {})

@@ -136,13 +136,12 @@ static int train_open_attack(train_run *run) {
     const train_options *o = run->o;
     draco_attack_config *a = &run->attack;
     char why[256];
-    if (strcmp(o->attack, "none") == 0 && o->missing == 0) return 0;
     if (o->liars + o->missing == 0) return 0;
     memset(a, 0, sizeof *a);
     a->name = o->attack;
     a->code = run->setup.code;
     a->seed = (uint64_t)o->seed;
-    a->liars = strcmp(o->attack, "none") == 0 ? 0 : (int)o->liars;
+    a->liars = (int)o->liars;
     a->missing = (int)o->missing;
     a->factor = o->attack_scale;
     a->abs_tol = (float)o->tolerance;
@@ -150,7 +149,7 @@ static int train_open_attack(train_run *run) {
     a->who = strcmp(o->who, "fixed") == 0   ? DRACO_ATTACK_FIXED
              : strcmp(o->who, "worst") == 0 ? DRACO_ATTACK_WORST
                                             : DRACO_ATTACK_RANDOM;
-    if (strcmp(o->attack, "label-flip") == 0) {
+    if (o->attack && strcmp(o->attack, "label-flip") == 0) {
         int code = train_flip_open(&run->flip, o, &run->setup);
         if (code != 0) return code;
         a->flipped = run->flip.worker;
@@ -160,7 +159,7 @@ static int train_open_attack(train_run *run) {
         return 2;
     }
     if (draco_attack_wrap(&run->attacked, &run->transport.transport, a) < 0) {
-        fprintf(stderr, "draco-train: --attack=%s: %s\n", o->attack, draco_status_text(DRACO_E_MEMORY));
+        fprintf(stderr, "draco-train: the attack: %s\n", draco_status_text(DRACO_E_MEMORY));
         return 1;
     }
     run->has_attack = 1;
@@ -415,7 +414,7 @@ static int train_lists(const train_options *o) {
                    draco_pre_list(i)->help);
         printed = 1;
     }
-    if (strcmp(o->attack, "list") == 0) {
+    if (o->attack && strcmp(o->attack, "list") == 0) {
         for (i = 0; draco_attack_list(i); i++)
             printf("%-20s %s\n", draco_attack_list(i)->name, draco_attack_list(i)->help);
         printed = 1;
@@ -439,6 +438,7 @@ static int train_start(train_run *run) {
     omp_set_num_threads(threads);
     code = train_make_code(o, &run->setup);
     if (code == 0) code = train_transport_begin(o, &run->transport);
+    if (code == 0) train_announce_simulation(run);
     if (code == 0) code = train_load_data(o, &run->setup);
     if (code == 0) code = train_open_model(o, &run->setup);
     if (code == 0) code = train_open_optimizer(o, &run->setup);

@@ -21,10 +21,10 @@ run() { # LABEL ATTACK OPTION...
     model=$(tail -n 1 "$out" | sed -n 's/.*"model_digest":"\([0-9a-f]*\)".*/\1/p')
     accuracy=$(tail -n 1 "$out" | sed -n 's/.*"accuracy":\([0-9.e-]*\).*/\1/p')
     [ $code -eq 0 ] || model="diverged"
-    printf '%-18s %-8s %7.2f%%  %s\n' "$label" "$attack" "$(echo "${accuracy:-0}" | awk '{ print 100 * $1 }')" "$model"
+    printf '%-18s %-9s %7.2f%%  %s\n' "$label" "$attack" "$(echo "${accuracy:-0}" | awk '{ print 100 * $1 }')" "$model"
 }
 
-printf '%-18s %-8s %8s  %s\n' "" "liars" "accuracy" "digest of the model"
+printf '%-18s %-9s %8s  %s\n' "" "simulated" "accuracy" "digest of the model"
 first=
 same=yes
 for attack in none reverse min-max; do

@@ -83,10 +83,8 @@ static train_options train_defaults(void) {
     o.workers = 15;
     o.adversaries = 2;
     o.rule_f = -1;
-    o.attack = "reverse";
     o.who = "random";
     o.liars = -1;
-    o.missing = -1;
     o.steps = 200;
     o.batch = 150;
     o.optimizer = "momentum";
@@ -169,13 +167,13 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
 
         {"Simulated attack", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
         {"attack", TRAIN_TEXT, &o->attack, 0, 0, NULL, "NAME",
-         "what the liars send (--attack=list prints the attacks; none: no liars)"},
+         "draw liars among the workers, who send this (--attack=list prints the attacks); default none"},
         {"attack-scale", TRAIN_REAL, &o->attack_scale, -1e30, 1e30, NULL, "X",
          "factor of the attack; default: the attack's own"},
         {"liars", TRAIN_LONG, &o->liars, 0, DRACO_MAX_WORKERS, NULL, "L",
          "workers that lie in each step; default S"},
         {"missing", TRAIN_LONG, &o->missing, 0, DRACO_MAX_WORKERS, NULL, "M",
-         "workers that do not reply in each step; default T"},
+         "workers that are made not to reply in each step"},
         {"who", TRAIN_CHOICE, &o->who, 0, 0, "random fixed worst", "HOW",
          "which workers lie: drawn anew in each step, always the same, or placed to do most harm"},
 
@@ -306,7 +304,7 @@ static void train_help(void) {
     printf("Usage: draco-train [OPTION]...\n");
     train_wrap("Train a model on n workers of which up to s lie, and obtain the model that honest workers "
                "would have produced. Without options: the paper's FC network on Fashion-MNIST with the "
-               "repetition code, 15 workers, 2 of which send reversed gradients in every step.",
+               "repetition code and 15 workers, any 2 of which may lie. --attack makes some of them lie.",
                0, width);
     for (size_t i = 0; i < n; i++) {
         if (rows[i].kind == TRAIN_HEADING)
@@ -374,6 +372,9 @@ static const struct train_need {
 } train_needs[] = {
     {"field", "code", "cyclic"},
     {"support", "code", "cyclic"},
+    {"attack-scale", "attack", NULL},
+    {"liars", "attack", NULL},
+    {"who", "attack", NULL},
     {"rule-f", "rule", NULL},
     {"rule-tolerance", "rule", NULL},
     {"rule-streaming", "rule", NULL},
@@ -412,6 +413,7 @@ static int train_check_needs(train_options *o, const train_option *rows, const u
                 o->code);
         return 2;
     }
+    if (o->attack && strcmp(o->attack, "none") == 0) o->attack = NULL;
     if (o->rule) o->code = "none";
     if (!o->rule && strcmp(o->code, "none") == 0) o->rule = "mean";
     for (size_t i = 0; i < sizeof train_needs / sizeof *train_needs; i++) {
@@ -430,8 +432,7 @@ static int train_check_needs(train_options *o, const train_option *rows, const u
 static int train_check_together(train_options *o) {
     long r = 2 * o->adversaries + o->stragglers + 1;
     if (o->rule_f < 0) o->rule_f = o->adversaries;
-    if (o->liars < 0) o->liars = o->adversaries;
-    if (o->missing < 0) o->missing = o->stragglers;
+    if (o->liars < 0) o->liars = o->attack ? o->adversaries : 0;
     if (o->lr <= 0) o->lr = strncmp(o->optimizer, "adam", 4) == 0 ? 0.001 : 0.05;
     if (o->eval_every < 0) o->eval_every = o->steps >= 10 ? o->steps / 10 : 1;
     if (!o->rule && o->workers < r) {

@@ -70,6 +70,18 @@ static void train_label(const train_options *o, char *text, size_t capacity) {
         snprintf(text, capacity, "DRACO repetition%s", o->digest_first ? ", digest first" : "");
 }
 
+/* The first line of a run whose workers are made to misbehave. */
+static void train_announce_simulation(const train_run *run) {
+    const train_options *o = run->o;
+    char liars[128] = "no liars";
+    if (o->liars + o->missing == 0 || !train_speaks(run) || strcmp(o->progress, "none") == 0) return;
+    if (o->liars)
+        snprintf(liars, sizeof liars, "%ld liar%s (--attack=%.64s)", o->liars, o->liars == 1 ? "" : "s",
+                 o->attack);
+    printf("simulation: in each step %s and %ld worker%s without a reply\n", liars, o->missing,
+           o->missing == 1 ? "" : "s");
+}
+
 static void train_announce(train_run *run) {
     const train_options *o = run->o;
     const train_setup *s = &run->setup;
@@ -82,7 +94,7 @@ static void train_announce(train_run *run) {
         train_json_text(run->metrics, "model", o->model);
         train_json_text(run->metrics, "data", s->data_name);
         train_json_text(run->metrics, "transport", o->transport);
-        train_json_text(run->metrics, "attack", run->has_attack ? o->attack : "none");
+        train_json_text(run->metrics, "attack", o->liars ? o->attack : "none");
         fprintf(run->metrics, ",\"parameters\":%zu,\"dim\":%zu,\"workers\":%d,\"s\":%d,\"t\":%d,\"load\":%d",
                 s->model.parameters, s->model.dim, s->code.n, s->code.s, s->code.t, s->code.r);
         fprintf(run->metrics, ",\"liars\":%ld,\"missing\":%ld,\"steps\":%ld,\"batch\":%ld,\"seed\":%ld}\n",
@@ -98,9 +110,6 @@ static void train_announce(train_run *run) {
     train_say(code);
     if (!o->rule && s->code.parts == 1)
         printf("every worker computes the whole batch; %d workers or more would share it\n", 2 * s->code.r);
-    if (run->has_attack)
-        printf("simulated attack: %s; in each step %d liar%s, %d without a reply\n", o->attack,
-               run->attack.liars, run->attack.liars == 1 ? "" : "s", run->attack.missing);
     if (run->has_attack && !o->rule && run->attack.liars > s->code.s)
         printf("%d liars are more than the s = %d that the code tolerates: expect refused or wrong rounds\n",
                run->attack.liars, s->code.s);
