@@ -9,7 +9,8 @@ transports="openmpi-bin libopenmpi-dev libgrpc-dev"
 data="dataset-fashion-mnist"
 tests="g++ clang patch cmake libclang-rt-14-dev libomp-dev libcmocka-dev openssl python3-grpcio python3-grpc-tools
     python3-numpy valgrind"
-portability="gcc-i686-linux-gnu gcc-aarch64-linux-gnu gcc-s390x-linux-gnu qemu-user mingw-w64 musl-tools clang-format"
+portability="gcc-i686-linux-gnu gcc-aarch64-linux-gnu gcc-s390x-linux-gnu qemu-user mingw-w64 musl-tools clang-format
+    libc6-dev-arm64-cross libc6-dev-i386-cross libc6-dev-s390x-cross"
 page="lld wasi-libc libclang-rt-14-dev-wasm32 chromium chromium-driver"
 optional="$data"
 case ${1:-} in
