@@ -128,7 +128,8 @@ DRACO_ATTACKS_API void draco_attack_flip_labels(int32_t *labels, size_t count, i
     "draco_attacks.h: the implementation is C11 with GNU extensions: compile it in a .c file by gcc or clang"
 #endif
 
-#include <math.h>
+#include "../models/draco_math.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -254,14 +255,11 @@ static void dr_attacks_constant(draco_attacks_priv *a, int worker, const dr_atta
     for (size_t j = 0; j < m->count; j++) dr_attacks_set(m, j, -a->factor);
 }
 
-/* Standard normal numbers j and j + 1 of a worker's own stream (Box and Muller). */
+/* Standard normal numbers j and j + 1 of a worker's own stream. */
 static void dr_attacks_normal(const draco_attacks_priv *a, int worker, size_t j, double out[2]) {
     uint32_t word[4];
     dr_attacks_draw(&a->c, a->step, 256 + (uint64_t)worker, j / 2, word);
-    double radius = sqrt(-2.0 * log(((double)word[0] + 1.0) * 0x1p-32));
-    double angle = (double)word[1] * 0x1p-32 * 6.283185307179586;
-    out[0] = radius * cos(angle);
-    out[1] = radius * sin(angle);
+    draco_normal_pair(word[0], word[1], out);
 }
 
 /* Gaussian noise of standard deviation `factor` (200 in Blanchard et al., NIPS 2017). */
@@ -440,12 +438,22 @@ static void dr_attacks_shift(draco_attacks_priv *a, const dr_attacks_message *m,
         dr_attacks_set(m, j, keep * (double)a->mean[j] + by * (double)a->deviation[j]);
 }
 
-/* The z whose normal distribution function is p. */
+/* The normal distribution function (Marsaglia, J. Statistical Software 2004), for |z| < 7. */
+static double dr_attacks_phi(double z) {
+    double term = z, sum = z;
+    for (int k = 3; k < 200; k += 2) {
+        term *= z * z / k;
+        sum += term;
+    }
+    return 0.5 + sum * draco_exp(-0.5 * z * z) * 0.3989422804014327;
+}
+
+/* The z, at most 7, whose normal distribution function is p. */
 static double dr_attacks_quantile(double p) {
-    double low = -10, high = 10;
+    double low = -7, high = 7;
     for (int k = 0; k < 80; k++) {
         double z = (low + high) / 2;
-        if (0.5 * erfc(-z / sqrt(2.0)) < p)
+        if (dr_attacks_phi(z) < p)
             low = z;
         else
             high = z;

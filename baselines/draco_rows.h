@@ -18,7 +18,8 @@
 #error "draco_rows.h: the implementation is C11 with GNU extensions: compile it in a .c file by gcc or clang"
 #endif
 
-#include <float.h>
+#include "../models/draco_math.h" /* or a clone with fused instructions gives other bits */
+
 #include <stdlib.h>
 #include <string.h>
 

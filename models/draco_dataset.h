@@ -112,8 +112,9 @@ DRACO_DATA_API draco_status draco_data_split(const draco_dataset *all, size_t he
 #error "draco_dataset.h: the implementation needs POSIX and C with GNU extensions: a .c file, -std=gnu11"
 #endif
 
+#include "draco_math.h"
+
 #include <errno.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

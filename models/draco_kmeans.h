@@ -96,7 +96,6 @@ typedef struct dr_kmeans_workspace {
     float *dot;    /* MICRO x centres: x . m */
     float *square; /* centres: ||m||^2 */
     float *counts; /* centres x classes, of evaluate */
-    float *zero;   /* features: all 0 */
 } dr_kmeans_workspace;
 
 DRACO_MODEL_INLINE void dr_kmeans_workspace_free(void *ctx, void *workspace) {
@@ -107,7 +106,7 @@ DRACO_MODEL_INLINE void dr_kmeans_workspace_free(void *ctx, void *workspace) {
 }
 
 DRACO_MODEL_INLINE size_t dr_kmeans_floats(const draco_kmeans_priv *km) {
-    return DRACO_KMEANS_MICRO * (km->features + km->centres) + km->centres * (1 + km->classes) + km->features;
+    return DRACO_KMEANS_MICRO * (km->features + km->centres) + km->centres * (1 + km->classes);
 }
 
 DRACO_MODEL_INLINE draco_status dr_kmeans_workspace_new(void *ctx, void **workspace) {
@@ -123,28 +122,11 @@ DRACO_MODEL_INLINE draco_status dr_kmeans_workspace_new(void *ctx, void **worksp
     w->dot = w->x + DRACO_KMEANS_MICRO * km->features;
     w->square = w->dot + DRACO_KMEANS_MICRO * km->centres;
     w->counts = w->square + km->centres;
-    w->zero = w->counts + km->centres * km->classes;
     *workspace = w;
     return DRACO_OK;
 }
 
 /* ---- Start: k-means++ ---- */
-
-#define DR_KMEANS_LANES 8 /* sums that a compiler may keep in one register, in an order that is fixed */
-
-/* ||a - b||^2 */
-DRACO_MODEL_INLINE double dr_kmeans_distance(const float *a, const float *b, size_t n) {
-    double lane[DR_KMEANS_LANES] = {0}, sum = 0.0;
-    size_t i = 0;
-    for (; i + DR_KMEANS_LANES <= n; i += DR_KMEANS_LANES)
-        for (size_t k = 0; k < DR_KMEANS_LANES; k++) {
-            const double d = (double)a[i + k] - (double)b[i + k];
-            lane[k] += d * d;
-        }
-    for (; i < n; i++) sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-    for (size_t k = 0; k < DR_KMEANS_LANES; k++) sum += lane[k];
-    return sum;
-}
 
 DRACO_MODEL_INLINE double dr_kmeans_unit(uint64_t seed, uint64_t counter) {
     uint32_t word[4];
@@ -174,7 +156,7 @@ DRACO_MODEL_INLINE void dr_kmeans_first_centres(const draco_kmeans_priv *km, uin
         const float *centre = x + chosen * f;
         memcpy(params + k * f, centre, f * sizeof *params);
         for (size_t i = 0; i < pool; i++) {
-            const double distance = dr_kmeans_distance(x + i * f, centre, f);
+            const double distance = draco_distance(x + i * f, centre, f);
             if (k == 0 || distance < nearest[i]) nearest[i] = distance;
         }
     }
@@ -206,7 +188,7 @@ DRACO_MODEL_INLINE draco_status dr_kmeans_init(void *ctx, uint64_t seed, float *
 DRACO_MODEL_INLINE void dr_kmeans_squares(const draco_kmeans_priv *km, const float *params,
                                           dr_kmeans_workspace *w) {
     for (size_t k = 0; k < km->centres; k++)
-        w->square[k] = (float)dr_kmeans_distance(params + k * km->features, w->zero, km->features);
+        w->square[k] = (float)draco_dot(params + k * km->features, params + k * km->features, km->features);
 }
 
 /* x . m of all rows and centres. */
@@ -234,7 +216,7 @@ DRACO_MODEL_INLINE size_t dr_kmeans_nearest(const draco_kmeans_priv *km, const d
 
 /* Loss of x at its centre m; gradient (may be NULL) += m - x. */
 DRACO_MODEL_INLINE double dr_kmeans_pull(const float *x, const float *m, size_t n, float *gradient) {
-    const double loss = 0.5 * dr_kmeans_distance(x, m, n);
+    const double loss = 0.5 * draco_distance(x, m, n);
     if (gradient != NULL)
         for (size_t i = 0; i < n; i++) gradient[i] += m[i] - x[i];
     return loss;

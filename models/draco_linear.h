@@ -157,7 +157,7 @@ DRACO_MODEL_INLINE void dr_linear_read(const draco_dataset *data, size_t sample,
 
 DRACO_MODEL_INLINE double dr_linear_logistic(double margin) {
     /* log(1 + exp(-m)) without overflow on either side */
-    return margin > 0 ? log1p(exp(-margin)) : log1p(exp(margin)) - margin;
+    return margin > 0 ? draco_log1p(draco_exp(-margin)) : draco_log1p(draco_exp(margin)) - margin;
 }
 
 /* Loss of one output z with the sign y of its class; *dz is its derivative. */
@@ -167,7 +167,7 @@ DRACO_MODEL_INLINE double dr_linear_margin_loss(draco_linear_kind kind, double z
         *dz = margin < 1.0 ? (float)-y : 0.0f;
         return margin < 1.0 ? 1.0 - margin : 0.0;
     }
-    *dz = (float)(-y / (1.0 + exp(margin)));
+    *dz = (float)(-y / (1.0 + draco_exp(margin)));
     return dr_linear_logistic(margin);
 }
 
@@ -203,11 +203,8 @@ DRACO_MODEL_INLINE void dr_linear_forward(const draco_linear_priv *linear, size_
 
 /* l2 / 2 ||W||^2, the penalty of one sample. */
 DRACO_MODEL_INLINE double dr_linear_penalty(const draco_linear_priv *linear, const float *params) {
-    double squares = 0.0;
     if (!(linear->config.l2 > 0.0f)) return 0.0;
-    for (size_t i = 0; i < linear->features * linear->outputs; i++)
-        squares += (double)params[i] * (double)params[i];
-    return 0.5 * (double)linear->config.l2 * squares;
+    return 0.5 * (double)linear->config.l2 * draco_dot(params, params, linear->features * linear->outputs);
 }
 
 DRACO_MODEL_INLINE draco_status dr_linear_gradient(void *ctx, void *workspace, const float *params,

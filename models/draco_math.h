@@ -159,6 +159,22 @@ DRACO_MATH double draco_dot(const float *a, const float *b, size_t n) {
     return draco_math_tree(lane);
 }
 
+/* (a[0] - b[0])^2 + ... + (a[n - 1] - b[n - 1])^2, each difference rounded to float */
+DRACO_MATH double draco_distance(const float *a, const float *b, size_t n) {
+    double lane[DRACO_MATH_LANES] = {0};
+    size_t i = 0, k;
+    for (; i + DRACO_MATH_LANES <= n; i += DRACO_MATH_LANES)
+        for (k = 0; k < DRACO_MATH_LANES; k++) {
+            const float d = a[i + k] - b[i + k];
+            lane[k] += (double)d * (double)d;
+        }
+    for (k = 0; i + k < n; k++) {
+        const float d = a[i + k] - b[i + k];
+        lane[k] += (double)d * (double)d;
+    }
+    return draco_math_tree(lane);
+}
+
 /* c[m][n] = a[m][k] b[k][n], row-major: each element is one chain of draco_fma over k, from 0. The bits of
    draco_sgemm of draco_compute.h, which is the faster one. */
 DRACO_MATH void draco_product(size_t m, size_t n, size_t k, const float *a, const float *b, float *c) {
@@ -234,6 +250,16 @@ DRACO_MATH double draco_cos_pi(double x) {
         sum += term;
     }
     return x > 0.5 ? -sum : sum;
+}
+
+/* Two independent standard normal numbers of two uniform words (Box and Muller 1958). */
+DRACO_MATH void draco_normal_pair(uint32_t first, uint32_t second, double pair[2]) {
+    const double radius = sqrt(-2.0 * draco_log(((double)first + 1.0) * 0x1p-32));
+    const double half_turns =
+        (double)second * 0x1p-31; /* in [0, 2); the sine is the cosine a quarter before */
+    const double before = half_turns < 0.5 ? 0.5 - half_turns : half_turns - 0.5;
+    pair[0] = radius * draco_cos_pi(half_turns > 1 ? 2 - half_turns : half_turns);
+    pair[1] = radius * draco_cos_pi(before > 1 ? 2 - before : before);
 }
 
 #ifdef __cplusplus

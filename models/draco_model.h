@@ -17,7 +17,8 @@
 
 #include "../draco.h"
 
-#include <math.h>
+#include "draco_math.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,17 +66,17 @@ DRACO_MODEL_INLINE void draco_model_uniform(uint64_t seed, uint64_t stream, floa
     }
 }
 
-/* Normal with the given standard deviation (Box and Muller, in double), a function of (seed, stream) and
- * place. */
+/* Normal with the given standard deviation, a function of (seed, stream) and the place alone. */
 DRACO_MODEL_INLINE void draco_model_normal(uint64_t seed, uint64_t stream, float deviation, float *values,
                                            size_t count) {
     uint32_t word[4];
-    for (size_t i = 0; i < count; i += 2) {
-        draco_random(seed, stream, i / 2, word);
-        double radius = sqrt(-2.0 * log(((double)word[0] + 1.0) * 0x1p-32)) * (double)deviation;
-        double angle = (double)word[1] * 0x1p-32 * 6.283185307179586;
-        values[i] = (float)(radius * cos(angle));
-        if (i + 1 < count) values[i + 1] = (float)(radius * sin(angle));
+    double pair[2];
+    for (size_t i = 0; i < count; i++) {
+        if (i % 2 == 0) {
+            draco_random(seed, stream, i / 2, word);
+            draco_normal_pair(word[0], word[1], pair);
+        }
+        values[i] = (float)(pair[i % 2] * (double)deviation);
     }
 }
 

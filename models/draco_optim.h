@@ -34,7 +34,7 @@
                 x = (k - warmup) / (steps - warmup), at most 1     (Loshchilov and Hutter, ICLR 2017)
 
    Contract. step works on each coordinate alone, with one rounding per operation in a fixed order: shards
-   of the vector, any split of it and any number of threads give the same bits. state: state_per_parameter
+   of the vector, any split of it, any number of threads and any processor give the same bits. state: state_per_parameter
    x count floats, zero at the start, first v (or m), then Adam's v; the caller's, and part of a checkpoint.
    The step number is the only other state. The context is read only after open, so one optimizer may serve
    several shards at once. A norm that is not finite is DRACO_E_RANGE and moves nothing; open refuses values
@@ -128,7 +128,8 @@ DRACO_OPTIM_API int draco_schedule_of(const char *name, draco_schedule *schedule
 #error "draco_optim.h: the implementation is C11: compile it in a .c file"
 #endif
 
-#include <math.h>
+#include "draco_math.h"
+
 #include <string.h>
 #ifdef __SSE__
 #include <xmmintrin.h>
@@ -167,17 +168,6 @@ DRACO_OPTIM_PRIVATE double dr_optim_power(double base, uint64_t exponent) {
     return result;
 }
 
-/* cos(pi x) for x in [0, 1], Taylor's series around the nearer end of the half interval. */
-DRACO_OPTIM_PRIVATE double dr_optim_cosine(double x) {
-    const double angle = 3.141592653589793 * (x > 0.5 ? 1.0 - x : x), square = angle * angle;
-    double term = 1.0, sum = 1.0;
-    for (int k = 2; k <= 24; k += 2) {
-        term *= -square / (double)(k * (k - 1));
-        sum += term;
-    }
-    return x > 0.5 ? -sum : sum;
-}
-
 DRACO_OPTIM_API double draco_optim_rate(const draco_optim *memory, uint64_t step) {
     const draco_optim_config *c = &memory->config;
     double rate = (double)c->rate;
@@ -187,7 +177,7 @@ DRACO_OPTIM_API double draco_optim_rate(const draco_optim *memory, uint64_t step
         const double length = (double)(c->steps - c->warmup);
         const double x = step >= c->steps ? 1.0 : (double)(step - c->warmup) / length;
         const double floor = (double)c->floor;
-        rate *= floor + (1.0 - floor) * 0.5 * (1.0 + dr_optim_cosine(x));
+        rate *= floor + (1.0 - floor) * 0.5 * (1.0 + draco_cos_pi(x));
     }
     return rate;
 }
@@ -298,6 +288,7 @@ DRACO_OPTIM_PRIVATE void dr_optim_range(const dr_optim_step *s, float *params, c
                                         float *state, size_t count, size_t first, size_t n) {
     float *p = params + first;
     const float *g = gradient + first;
+    const draco_math_mode mode = draco_math_begin(); /* of this thread */
     switch (s->kind) {
     case DRACO_OPTIM_SGD:
         dr_optim_sgd(s, p, g, n);
@@ -313,6 +304,7 @@ DRACO_OPTIM_PRIVATE void dr_optim_range(const dr_optim_step *s, float *params, c
         dr_optim_adam(s, p, g, state + first, state + count + first, n);
         break;
     }
+    draco_math_end(mode);
 }
 
 #define DR_OPTIM_PIECE ((size_t)1 << 15) /* coordinates that a thread takes at a time */
