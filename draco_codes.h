@@ -116,16 +116,16 @@
  * decide how much precision of a gradient survives rounding, and the positions of liars and missing workers
  * decide the gain:
  *
- *       n   s  t | spread: |f|  | contiguous: |f|   | worst gain found (either)
- *       5   1  0 |  1.4 ..  2.2 |     2.2 .. 3.6    |  1.2
- *       9   2  0 |  1.4 ..  3.0 |     3.0 .. 12     |  1.5
- *      15   3  0 |  1.6 ..  2.8 |     7.7 .. 95     |  1.9
- *      20   3  2 |  1.9 ..  3.1 |      12 .. 470    |  3.9
- *      45   5  0 |  3.1 ..  4.8 |    6000 .. 1.2e6  |  3.3
- *      45  10  0 |  1.6 ..  2.8 |      27 .. 8.1e5  |  8.3
- *      45   2  6 |  3.1 ..  4.8 |    6000 .. 1.2e6  |  27
- *      64   8  0 |  3.1 ..  4.5 |   7.6e4 .. 6.2e8  |  6.8
- *     101  10  0 |  4.1 ..  5.7 |   8.8e7 .. 1.2e13 |  12
+ *       n   s  t | spread: |f|  | contiguous: |f|   | worst gain: s + t, 2s + t out
+ *       5   1  0 |  1.4 ..  2.2 |     2.2 .. 3.6    |  1.2,    2.2
+ *       9   2  0 |  1.4 ..  3.0 |     3.0 .. 12     |  1.5,    5.8
+ *      15   3  0 |  1.6 ..  2.8 |     7.7 .. 95     |  1.9,     20
+ *      20   3  2 |  1.9 ..  3.1 |      12 .. 470    |  3.9,     64
+ *      45   5  0 |  3.1 ..  4.8 |    6000 .. 1.2e6  |  3.3,    347
+ *      45  10  0 |  1.6 ..  2.8 |      27 .. 8.1e5  |  8.3,  64200
+ *      45   2  6 |  3.1 ..  4.8 |    6000 .. 1.2e6  |  27,    347
+ *      64   8  0 |  3.1 ..  4.5 |   7.6e4 .. 6.2e8  |  6.8,  16000
+ *     101  10  0 |  4.1 ..  5.7 |   8.8e7 .. 1.2e13 |  12,  94000
  *
  * examples/04_code_table.c prints this line for any code. The last contiguous codes keep two digits or none
  * even without a liar; where fewer than two would be left, locate returns DRACO_E_RANGE.
@@ -146,8 +146,9 @@
  *     DRACO_E_RANGE             rounding would spoil the sum (DRACO_WORST_ERROR), or a coordinate of the sum
  *                               is no finite float (decode and combine)
  * On an error the sum and the weights are unchanged (combine: below). Verdicts and report are written all
- * the same, to show what was found, except when the call itself is wrong (draco_status_is_misuse). A
- * majority that agrees on another valid message cannot be distinguished from honest workers by any decoder.
+ * the same, to show what was found, except when the call itself is wrong (draco_status_is_misuse).
+ * Colluders that send what they would in another codeword cannot be distinguished from honest workers by any
+ * decoder: s + 1 in a group (repetition), (2s + t - missing) / 2, rounded up, and one more (cyclic).
  *
  * PROBABILITY OF ERROR
  *

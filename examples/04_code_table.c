@@ -1,5 +1,6 @@
 /* What a cyclic code looks like and how well it is conditioned: the assignment matrix, the largest coefficient, and
- * the worst gain found by a search over the sets of liars and missing workers.
+ * the worst gains found by a search over the sets of s + t and of 2s + t workers without weight: as many as s liars and
+ * t missing workers, and as many as may be missing when nobody lies.
  *     04_code_table N S T [spread|contiguous]     one code
  *     04_code_table                               the table of docs/codes.md */
 #define DRACO_CODES_IMPLEMENTATION
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 
 #define PROGRAM "04_code_table"
+#define HEAD "|   n |  s | t |  r | supports   | least coef | most coef | s+t gain | 2s+t gain |\n"
 
 /* A locate with honest messages of zeros, some of them missing: its report has the gain. */
 typedef struct probe {
@@ -87,9 +89,9 @@ static double climb(probe *p, unsigned char *out, double best) {
 }
 
 /* From neighbours in a row, from every second worker, and from random sets. */
-static double worst_gain(const draco_code *code) {
+static double worst_gain(const draco_code *code, int size) {
     probe p = probe_open(code);
-    int n = code->n, size = code->s + code->t;
+    int n = code->n;
     unsigned char *out = need((size_t)n), *top = need((size_t)n);
     double worst = 0;
     uint32_t state = 1;
@@ -129,16 +131,17 @@ static void print_line(draco_code code) {
     double least, most;
     if (draco_code_init(&code) != DRACO_OK) return;
     coefficients(&code, &least, &most);
-    printf("| %3d | %2d | %d | %2d | %-10s | %9.3g | %9.3g | %8.3g |\n", code.n, code.s, code.t, code.r,
-           code.support == DRACO_SUPPORT_SPREAD ? "spread" : "contiguous", least, most, worst_gain(&code));
+    printf("| %3d | %2d | %d | %2d | %-10s | %10.3g | %9.3g | %8.3g | %9.3g |\n", code.n, code.s, code.t,
+           code.r, code.support == DRACO_SUPPORT_SPREAD ? "spread" : "contiguous", least, most,
+           worst_gain(&code, code.s + code.t), worst_gain(&code, 2 * code.s + code.t));
 }
 
 static void print_table(void) {
     static const int codes[][3] = {{5, 1, 0},  {9, 2, 0},  {15, 2, 0}, {15, 3, 0},  {15, 7, 0},
                                    {20, 3, 2}, {45, 1, 0}, {45, 3, 0}, {45, 5, 0},  {45, 10, 0},
                                    {45, 4, 2}, {45, 2, 6}, {64, 8, 0}, {101, 10, 0}};
-    printf("|   n |  s | t |  r | supports   | least coef | most coef | worst gain |\n");
-    printf("|----:|---:|--:|---:|:-----------|-----------:|----------:|-----------:|\n");
+    printf(HEAD);
+    printf("|----:|---:|--:|---:|:-----------|-----------:|----------:|---------:|----------:|\n");
     for (size_t k = 0; k < sizeof codes / sizeof codes[0]; k++)
         for (int support = 0; support < 2; support++)
             print_line((draco_code){.scheme = DRACO_CYCLIC,
@@ -195,7 +198,7 @@ int main(int argc, char **argv) {
     draco_code_describe(&code, text, sizeof text);
     printf("%s\n", text);
     print_matrix(&code);
-    printf("|   n |  s | t |  r | supports   | least coef | most coef | worst gain |\n");
+    printf(HEAD);
     print_line(code);
     return 0;
 }
