@@ -807,8 +807,9 @@ struct draco_worker {
     size_t dim;
     int servers;
     void *workspace;
-    float *gradient; /* one part's gradient; prime field with `keep`: one for each of the r parts */
-    void *message;   /* digest first with `keep`: the message behind the last digest */
+    float *gradient;          /* one part's gradient; prime field with `keep`: one for each of the r parts */
+    void *message;            /* digest first with `keep`: the message behind the last digest */
+    draco_encoding *encoding; /* cyclic */
     size_t reply_capacity;
     void *reply;         /* of draco_worker_run */
     const float *params; /* of the last request that carried any */
@@ -838,8 +839,13 @@ static draco_status drs_worker_memory(draco_worker *w) {
     const draco_allocator *a = &w->c.allocator;
     size_t parts = w->c.keep && drs_is_prime(&w->c.code) ? (size_t)w->c.code.r : 1u;
     int keeps_message = w->c.keep && w->c.digest && w->c.code.scheme == DRACO_REPETITION;
-    if (draco_message_bytes(&w->c.code, w->dim) == 0) return DRACO_E_DIM;
+    if (draco_encoding_bytes(&w->c.code, w->dim) == 0) return DRACO_E_DIM;
     w->gradient = (float *)drs_zalloc(a, w->dim + 1, parts * sizeof(float));
+    if (w->c.code.scheme != DRACO_REPETITION) {
+        w->encoding = (draco_encoding *)drs_zalloc(a, 1, draco_encoding_bytes(&w->c.code, w->dim));
+        if (!w->encoding) return DRACO_E_MEMORY;
+        (void)draco_encode_init(&w->c.code, w->dim, w->encoding);
+    }
     if (keeps_message) w->message = drs_zalloc(a, 1, draco_message_bytes(&w->c.code, w->dim));
     return w->gradient && (w->message || !keeps_message) ? DRACO_OK : DRACO_E_MEMORY;
 }
@@ -879,6 +885,7 @@ DRACO_API void draco_worker_close(draco_worker *w) {
         w->c.model->workspace_free(w->c.model->ctx, w->workspace);
     drs_release(&a, w->gradient);
     drs_release(&a, w->message);
+    drs_release(&a, w->encoding);
     drs_release(&a, w->reply);
     drs_release(&a, w);
 }
@@ -924,15 +931,15 @@ static draco_status drs_message(draco_worker *w, int index, uint64_t step, const
         return status;
     }
     if (!have) w->kept = 0; /* their memory is used again */
-    status = draco_encode_begin(&w->c.code, w->dim, message);
+    status = draco_encode_begin(&w->c.code, w->dim, w->encoding);
     for (l = 0; l < load && status >= 0; l++) {
         int part = draco_code_part(&w->c.code, index, l);
         float *gradient = w->gradient + (have ? (size_t)l * (w->dim + 1) : 0);
         if (!have) status = drs_gradient(w, index, step, part, part, gradient);
         if (status >= 0)
-            status = draco_encode_add(&w->c.code, index, part, gradient, w->dim, exponents, message);
+            status = draco_encode_add(&w->c.code, index, part, gradient, w->dim, exponents, w->encoding);
     }
-    return status;
+    return status < 0 ? status : draco_encode_end(&w->c.code, w->dim, w->encoding, message);
 }
 
 static size_t drs_bytes_of_message(const draco_worker *w, int index, size_t count) {
@@ -2211,10 +2218,11 @@ DRACO_API draco_status draco_train(draco_trainer *t) {
 
 struct draco_encoder {
     draco_coding c;
-    int worker, ready; /* ready: the gradients are those of the last report */
-    float *gradients;  /* cyclic: complex field: one at a time; prime: all r */
-    uint8_t *report;   /* prime: exponents of the r parts */
-    void *message;     /* repetition: the gradient is computed here */
+    int worker, ready;        /* ready: the gradients are those of the last report */
+    float *gradients;         /* cyclic: complex field: one at a time; prime: all r */
+    uint8_t *report;          /* prime: exponents of the r parts */
+    void *message;            /* repetition: the gradient is computed here */
+    draco_encoding *encoding; /* cyclic */
 };
 
 struct draco_decoder {
@@ -2235,7 +2243,7 @@ DRACO_API draco_status draco_coding_init(draco_coding *coding) {
     status = draco_code_init(&c.code);
     if (status < 0) return status;
     c.message_bytes = draco_message_bytes(&c.code, c.d);
-    if (c.message_bytes == 0) return DRACO_E_DIM;
+    if (c.message_bytes == 0 || draco_encoding_bytes(&c.code, c.d) == 0) return DRACO_E_DIM;
     c.agreed_bytes = drs_is_prime(&c.code) ? draco_exponent_bytes(c.d) : 0;
     c.report_bytes = (size_t)c.code.r * c.agreed_bytes;
     if (c.batch == 0) c.batch = (size_t)c.code.parts;
@@ -2250,6 +2258,7 @@ static void drs_encoder_layout(draco_encoder *e, drs_arena *a) {
     size_t rows = e->c.code.scheme == DRACO_REPETITION ? 0 : e->c.agreed_bytes ? (size_t)e->c.code.r : 1u;
     (void)drs_carve(a, 1, sizeof *e);
     e->message = drs_carve(a, 1, e->c.message_bytes);
+    e->encoding = (draco_encoding *)drs_carve(a, rows ? 1u : 0u, draco_encoding_bytes(&e->c.code, e->c.d));
     e->gradients = (float *)drs_carve(a, rows, e->c.d * sizeof(float));
     e->report = (uint8_t *)drs_carve(a, 1, e->c.report_bytes);
 }
@@ -2273,6 +2282,7 @@ DRACO_API draco_status draco_encoder_open(draco_encoder **encoder, const draco_c
     if (!arena.base) return DRACO_E_MEMORY;
     arena.used = 0;
     drs_encoder_layout(&e, &arena);
+    if (e.c.code.scheme != DRACO_REPETITION) (void)draco_encode_init(&e.c.code, e.c.d, e.encoding);
     *encoder = (draco_encoder *)memcpy(arena.base, &e, sizeof e);
     return DRACO_OK;
 }
@@ -2325,15 +2335,16 @@ DRACO_API draco_status draco_encoder_message(draco_encoder *e, const void *agree
         if (status >= 0) *message = e->message;
         return status < 0 ? status : DRACO_OK;
     }
-    status = draco_encode_begin(&e->c.code, e->c.d, e->message);
+    status = draco_encode_begin(&e->c.code, e->c.d, e->encoding);
     for (l = 0; l < e->c.code.r && status >= 0; l++) {
         int part = draco_code_part(&e->c.code, e->worker, l);
         float *gradient = e->gradients + (prime ? (size_t)l * e->c.d : 0);
         if (!prime) status = drs_encoder_part(e, part, gradient);
         if (status >= 0)
             status = draco_encode_add(&e->c.code, e->worker, part, gradient, e->c.d, (const uint8_t *)agreed,
-                                      e->message);
+                                      e->encoding);
     }
+    if (status >= 0) status = draco_encode_end(&e->c.code, e->c.d, e->encoding, e->message);
     if (status < 0) return status;
     *message = e->message;
     return DRACO_OK;

@@ -29,6 +29,7 @@
  *         draco_seed seed;
  *         draco_status status;
  *         draco_work *work;
+ *         draco_encoding *encoding;
  *         char *memory;
  *         size_t bytes;
  *         int i, l, c;
@@ -39,19 +40,23 @@
  *         bytes = draco_message_bytes(&code, D); // not always D floats
  *         memory = (char *)malloc(N * bytes);
  *         work = (draco_work *)malloc(draco_decode_work_bytes(&code));
- *         if (!memory || !work) return 1;
+ *         encoding = (draco_encoding *)malloc(draco_encoding_bytes(&code, D));
+ *         if (!memory || !work || !encoding) return 1;
+ *         draco_encode_init(&code, D, encoding);
  *         for (i = 0; i < N; i++) { // what worker i does
  *             char *message = memory + (size_t)i * bytes;
- *             draco_encode_begin(&code, D, message);
+ *             draco_encode_begin(&code, D, encoding);
  *             for (l = 0; l < draco_code_load(&code, i); l++) {
  *                 int part = draco_code_part(&code, i, l);
  *                 for (c = 0; c < D; c++) gradient[c] = (float)(part + c);
- *                 draco_encode_add(&code, i, part, gradient, D, NULL, message);
+ *                 draco_encode_add(&code, i, part, gradient, D, NULL, encoding);
  *             }
+ *             draco_encode_end(&code, D, encoding, message);
  *             messages[i] = message;
  *         }
  *         memcpy(memory + 3 * bytes, &lie, sizeof lie);
  *         status = draco_decode(&code, &seed, messages, D, NULL, work, sum, verdicts, &report); // the server
+ *         free(encoding);
  *         free(work);
  *         free(memory);
  *         if (status < 0) return 1;
@@ -81,7 +86,7 @@
  * can do with fewer (Chen, Wang, Charles, Papailiopoulos, "DRACO", ICML 2018). The server wants the sum of
  * the gradients of all parts.
  *
- *     worker:  encode_begin;  for each of its parts: gradient, encode_add;  send the message
+ *     worker:  encode_begin;  for each of its parts: gradient, encode_add;  encode_end;  send the message
  *     server:  for each message: sketch_begin, sketch_add as the bytes arrive;  locate;  combine
  *
  * sketch   reduces a message of any length to some kilobytes, under a key that no worker knows
@@ -224,10 +229,11 @@ extern "C" {
 
 /* Memory of the caller, of the size that a ..._bytes function gives; what is in it is private. The types keep
  * them apart; in C, malloc's result needs no cast. */
-typedef struct draco_key draco_key;         /* the secret of a round */
-typedef struct draco_sketch draco_sketch;   /* of one message */
-typedef struct draco_weights draco_weights; /* of all messages: what locate hands to combine */
-typedef struct draco_work draco_work;       /* scratch of one call */
+typedef struct draco_key draco_key;           /* the secret of a round */
+typedef struct draco_sketch draco_sketch;     /* of one message */
+typedef struct draco_weights draco_weights;   /* of all messages: what locate hands to combine */
+typedef struct draco_work draco_work;         /* scratch of one call */
+typedef struct draco_encoding draco_encoding; /* a message in the making, and coefficients of its worker */
 
 /* ---- The code ---- */
 
@@ -253,6 +259,7 @@ typedef struct draco_code {
     int r;      /* 2s + t + 1: parts of a worker (cyclic), least size of a group (repetition) */
     int groups; /* repetition: floor(n / r); cyclic: 1 */
     int parts;  /* parts of a batch: repetition: groups; cyclic: n */
+    int scale; /* complex field: messages are divided by 2^scale, so that none of finite gradients overflows */
 } draco_code;
 
 DRACO_CODES_API draco_status draco_code_init(draco_code *code);
@@ -278,14 +285,22 @@ DRACO_CODES_API size_t draco_code_describe(const draco_code *code, char *text, s
 /* Bytes of a message for gradients of d >= 1 coordinates (the complex field rounds d up to even); 0: too
  * many, or a code that is not initialised. */
 DRACO_CODES_API size_t draco_message_bytes(const draco_code *code, size_t d);
-DRACO_CODES_API draco_status draco_encode_begin(const draco_code *code, size_t d, void *message);
+/* A message is summed up in an encoding and rounded once, when it ends: parts in the order of
+ * draco_code_part, from which the complex field's bits follow. init: once, for a code and d; it may compute
+ * coefficients then and when the worker changes. begin: once per message. */
+DRACO_CODES_API size_t draco_encoding_bytes(const draco_code *code, size_t d);
+DRACO_CODES_API draco_status draco_encode_init(const draco_code *code, size_t d, draco_encoding *encoding);
+DRACO_CODES_API draco_status draco_encode_begin(const draco_code *code, size_t d, draco_encoding *encoding);
 /* Adds one part to the worker's message. gradient: d floats. exponents: draco_exponent_bytes(d) bytes, those
- * agreed on (prime field), else NULL. Call it once per part, in the order of draco_code_part: in the complex
- * field the bits depend on it. DRACO_E_INDEX: the worker does not hold the part. DRACO_E_RANGE (prime
- * field): a block exceeds its exponent, or has NaN or Inf; the message is unchanged. */
+ * agreed on (prime field), else NULL. Call it once per part, in the order of draco_code_part. DRACO_E_INDEX:
+ * the worker does not hold the part. DRACO_E_RANGE (prime field): a block exceeds its exponent, or has NaN or
+ * Inf; nothing is added. */
 DRACO_CODES_API draco_status draco_encode_add(const draco_code *code, int worker, int part,
                                               const float *gradient, size_t d, const uint8_t *exponents,
-                                              void *message);
+                                              draco_encoding *encoding);
+/* Writes the message: draco_message_bytes(code, d) bytes. */
+DRACO_CODES_API draco_status draco_encode_end(const draco_code *code, size_t d,
+                                              const draco_encoding *encoding, void *message);
 
 #if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define DRC_BIG_ENDIAN 1
@@ -526,17 +541,19 @@ typedef struct drc_code {
     draco_scheme scheme;
     draco_field field;
     const char *name;
-    int sums;      /* a message is the sum of what its parts add, from zero on */
+    int alike;     /* every worker has the same coefficients, in the order of `index` */
     int exponents; /* encode and combine need the exponents that were agreed on */
-    size_t multiple, key_bytes, sketch_bytes;
-    void (*init)(draco_code *code); /* n, s, t, r -> groups, parts */
+    size_t multiple, sum_bytes, key_bytes, sketch_bytes; /* sum_bytes: of a word while it is summed up */
+    void (*init)(draco_code *code);                      /* n, s, t, r -> groups, parts */
     int (*load)(const draco_code *code);
     int (*part)(const draco_code *code, int worker, int l);
-    int (*holds)(const draco_code *code, int worker, int part);
+    int (*index)(const draco_code *code, int worker, int part); /* of its coefficient; -1: not held */
     int (*describe)(const draco_code *code, const char *name, char *text, size_t capacity);
-    void (*coefficient)(const draco_code *code, int part, int worker, double value[2]);
-    draco_status (*encode)(const draco_code *code, const double value[2], const float *gradient, size_t d,
-                           const uint8_t *exponents, void *message);
+    void (*coefficient)(const draco_code *code, int part, int worker, double value[4]); /* two numbers, and
+                           what two doubles of 29 bits leave of them */
+    draco_status (*encode)(const draco_code *code, const double value[4], const float *gradient, size_t d,
+                           const uint8_t *exponents, void *sum);
+    void (*round)(const draco_code *code, const void *sum, size_t words, void *message);
     void (*key_init)(const draco_seed *seed, void *key);
     void (*begin)(void *sketch, uint64_t offset); /* NULL: a sketch begins as zeros */
     void (*fold)(const void *key, void *sketch, const unsigned char *bytes, size_t n);
@@ -576,11 +593,17 @@ static int drc_offset(const draco_code *code, int l) {
     return (2 * l * code->n + code->r) / (2 * code->r);
 }
 
-/* Is a worker this far after the first of a support in it? Offset l is l n / r rounded. */
-static int drc_supported(const draco_code *code, int difference) {
+/* How many offsets are no larger than this difference. Offset l is l n / r rounded. */
+static int drc_offsets_to(const draco_code *code, int difference) {
     int l = code->support == DRACO_SUPPORT_CONTIGUOUS ? difference : difference * code->r / code->n;
-    return (l < code->r && drc_offset(code, l) == difference) ||
-           (l + 1 < code->r && drc_offset(code, l + 1) == difference);
+    if (l >= code->r) l = code->r - 1;
+    if (drc_offset(code, l) > difference) return l;
+    return l + 1 + (l + 1 < code->r && drc_offset(code, l + 1) <= difference);
+}
+
+/* Is a worker this far after the first of a support in it? */
+static int drc_supported(const draco_code *code, int difference) {
+    return drc_offset(code, drc_offsets_to(code, difference) - 1) == difference;
 }
 
 static void drc_cyclic_init(draco_code *code) {
@@ -596,8 +619,14 @@ static int drc_cyclic_part(const draco_code *code, int worker, int l) {
     return (worker - drc_offset(code, l) + code->n) % code->n;
 }
 
-static int drc_cyclic_holds(const draco_code *code, int worker, int part) {
-    return drc_supported(code, (worker - part + code->n) % code->n);
+static int drc_cyclic_index(const draco_code *code, int worker, int part) {
+    int difference = (worker - part + code->n) % code->n;
+    return drc_supported(code, difference) ? drc_offsets_to(code, difference) - 1 : -1;
+}
+
+static void drc_round_words(const draco_code *code, const void *sum, size_t words, void *message) {
+    (void)code;
+    memcpy(message, sum, 4 * words);
 }
 
 static int drc_cyclic_describe(const draco_code *code, const char *name, char *text, size_t capacity) {
@@ -685,8 +714,8 @@ static int drc_repetition_part(const draco_code *code, int worker, int l) {
     return worker % code->groups;
 }
 
-static int drc_repetition_holds(const draco_code *code, int worker, int part) {
-    return worker % code->groups == part;
+static int drc_repetition_index(const draco_code *code, int worker, int part) {
+    return worker % code->groups == part ? 0 : -1;
 }
 
 static int drc_repetition_describe(const draco_code *code, const char *name, char *text, size_t capacity) {
@@ -698,20 +727,20 @@ static int drc_repetition_describe(const draco_code *code, const char *name, cha
         most > least ? " or " : "", most > least ? most : 0);
 }
 
-static void drc_repetition_coefficient(const draco_code *code, int part, int worker, double value[2]) {
+static void drc_repetition_coefficient(const draco_code *code, int part, int worker, double value[4]) {
     (void)code;
     (void)part;
     (void)worker;
     value[0] = 1;
 }
 
-static draco_status drc_repetition_encode(const draco_code *code, const double value[2],
+static draco_status drc_repetition_encode(const draco_code *code, const double value[4],
                                           const float *gradient, size_t d, const uint8_t *exponents,
-                                          void *message) {
+                                          void *sum) {
     (void)code;
     (void)value;
     (void)exponents;
-    memcpy(message, gradient, 4 * d);
+    memcpy(sum, gradient, 4 * d);
     return DRACO_OK;
 }
 
@@ -857,18 +886,20 @@ static void drc_repetition_combine(const draco_code *code, const double *weights
 static const drc_code drc_repetition = {DRACO_REPETITION,
                                         DRACO_FIELD_COMPLEX,
                                         "repetition code",
-                                        0, /* sums */
+                                        1, /* alike */
                                         0, /* exponents */
                                         1, /* multiple */
+                                        4, /* sum_bytes */
                                         sizeof(draco_fingerprint_key),
                                         sizeof(drc_repetition_sketch),
                                         drc_repetition_init,
                                         drc_repetition_load,
                                         drc_repetition_part,
-                                        drc_repetition_holds,
+                                        drc_repetition_index,
                                         drc_repetition_describe,
                                         drc_repetition_coefficient,
                                         drc_repetition_encode,
+                                        drc_round_words,
                                         drc_repetition_key,
                                         drc_repetition_begin,
                                         drc_repetition_fold,
@@ -922,7 +953,7 @@ static uint32_t drc_point(int worker) {
 }
 
 /* f_part(x_worker) */
-static void drc_prime_coefficient(const draco_code *code, int part, int worker, double value[2]) {
+static void drc_prime_coefficient(const draco_code *code, int part, int worker, double value[4]) {
     uint32_t above = 1, below = 1, x = drc_point(worker);
     int m;
     for (m = 0; m < code->n; m++) {
@@ -976,8 +1007,8 @@ DRC_KERNEL(drc_quantise,
            (uint32_t * message, const float *gradient, size_t count, double per_unit, uint32_t coefficient),
            (message, gradient, count, per_unit, coefficient))
 
-static draco_status drc_prime_encode(const draco_code *code, const double value[2], const float *gradient,
-                                     size_t d, const uint8_t *exponents, void *message) {
+static draco_status drc_prime_encode(const draco_code *code, const double value[4], const float *gradient,
+                                     size_t d, const uint8_t *exponents, void *sum) {
     size_t at;
     for (at = 0; at < d; at += DRACO_BLOCK) {
         uint8_t own = drc_exponent(gradient + at, drc_in_block(d, at));
@@ -986,8 +1017,8 @@ static draco_status drc_prime_encode(const draco_code *code, const double value[
     for (at = 0; at < d; at += DRACO_BLOCK) {
         uint8_t exponent = exponents[at / DRACO_BLOCK];
         if (exponent == 0) continue;
-        drc_quantise((uint32_t *)message + at, gradient + at, drc_in_block(d, at),
-                     1 / drc_unit(code, exponent), (uint32_t)value[0]);
+        drc_quantise((uint32_t *)sum + at, gradient + at, drc_in_block(d, at), 1 / drc_unit(code, exponent),
+                     (uint32_t)value[0]);
     }
     return DRACO_OK;
 }
@@ -1518,18 +1549,20 @@ static void drc_prime_combine(const draco_code *code, const double *weights, con
 static const drc_code drc_prime = {DRACO_CYCLIC,
                                    DRACO_FIELD_PRIME,
                                    "cyclic code, prime field",
-                                   1, /* sums */
+                                   0, /* alike */
                                    1, /* exponents */
                                    1, /* multiple */
+                                   4, /* sum_bytes */
                                    sizeof(drc_prime_key),
                                    sizeof(drc_prime_sketch),
                                    drc_cyclic_init,
                                    drc_cyclic_load,
                                    drc_cyclic_part,
-                                   drc_cyclic_holds,
+                                   drc_cyclic_index,
                                    drc_cyclic_describe,
                                    drc_prime_coefficient,
                                    drc_prime_encode,
+                                   drc_round_words,
                                    drc_prime_key_init,
                                    NULL,
                                    drc_prime_fold,
@@ -1540,6 +1573,16 @@ static const drc_code drc_prime = {DRACO_CYCLIC,
                                    drc_prime_combine};
 
 /* ======== Complex field: Reed-Solomon over the roots of unity, with rounding ======== */
+
+/* No product and sum become one instruction here: that rounds once less, and machines differ in it. */
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC optimize("fp-contract=off")
+#elif defined(_MSC_VER)
+#pragma fp_contract(off)
+#endif
 
 /* ---- Complex numbers ---- */
 
@@ -1671,10 +1714,27 @@ static const drc_c *drc_least(drc_c *a, drc_c *v, int n) {
 
 /* ---- Coefficients ---- */
 
-/* exp(2 pi i k / n) */
+/* sin(pi a / b), 0 <= a / b < 4. The same bits on every machine, unlike that of the C library. */
+static double drc_sine(int64_t a, int64_t b) {
+    int sign = a / b % 2 ? -1 : 1, terms;
+    double sum = 1, x, square;
+    a %= b;
+    if (2 * a > b) a = b - a;
+    if (4 * a <= b) {
+        x = DRC_PI * (double)a / (double)b;
+        square = x * x;
+        for (terms = 9; terms > 0; terms--) sum = 1 - sum * square / (2 * terms * (2 * terms + 1));
+        return sign * (sum * x);
+    }
+    x = DRC_PI * (double)(b - 2 * a) / (double)(2 * b);
+    square = x * x;
+    for (terms = 10; terms > 0; terms--) sum = 1 - sum * square / (2 * terms * (2 * terms - 1));
+    return sign * sum;
+}
+
+/* exp(2 pi i k / n), 0 <= k < n */
 static drc_c drc_root(int n, int k) {
-    double angle = 2 * DRC_PI * k / n;
-    return drc_c_of(cos(angle), sin(angle));
+    return drc_c_of(drc_sine(n + 4 * (int64_t)k, 2 * (int64_t)n), drc_sine(2 * (int64_t)k, n));
 }
 
 /* Rounded to 29 bits: times the 24 bits of a float that is exact in double. */
@@ -1684,47 +1744,89 @@ static double drc_short(double x) {
     return ldexp(floor(ldexp(fraction, 29) + 0.5), exponent - 29);
 }
 
-/* f_part(x_worker) = prod over m off the support of (1 - x_worker / x_m). On the unit circle
- * 1 - exp(2 i a) = 2 sin(a) exp(i (a - pi/2)), so that moduli multiply and angles add up. */
-static void drc_complex_coefficient(const draco_code *code, int part, int worker, double value[2]) {
-    int n = code->n, m, factors = 0;
-    long halves = 0; /* of the angle 2 pi / n */
-    double modulus = 1, angle;
+/* f_part(x_worker) = prod over m off the support of (1 - x_worker / x_m), and since the product over all m but
+ * the worker is n, also n over the product of those on the support. On the unit circle 1 - exp(2 i a) =
+ * 2 sin(a) exp(i (a - pi/2)), so that moduli multiply and angles add up. */
+static void drc_complex_coefficient(const draco_code *code, int part, int worker, double value[4]) {
+    int n = code->n, place = (worker - part + n) % n, on = code->r - 1 < n - code->r, m, exponent, power = 0,
+        k;
+    int64_t angle = 0; /* in units of pi / 2n */
+    double modulus = 1;
     for (m = 0; m < n; m++) {
-        int turn = (worker - m + n) % n;
-        if (drc_supported(code, (m - part + n) % n)) continue;
-        modulus *= 2 * sin(DRC_PI * turn / n);
-        halves += turn;
-        factors++;
+        int turn = (place - m + n) % n;
+        if (m == place || drc_supported(code, m) != on) continue;
+        modulus = frexp(modulus * 2 * drc_sine(turn, n), &exponent);
+        power += exponent;
+        angle += 2 * turn - n;
     }
-    angle = DRC_PI * (double)(halves % (2 * n)) / n - DRC_PI / 2 * (factors % 4);
-    value[0] = drc_short(modulus * cos(angle));
-    value[1] = drc_short(modulus * sin(angle));
+    angle = (on ? -angle : angle) % (4 * n);
+    if (angle < 0) angle += 4 * n;
+    modulus = on ? ldexp(n / modulus, -power) : ldexp(modulus, power);
+    for (k = 0; k < 2; k++) {
+        double whole = modulus * drc_sine(k ? angle : angle + n, 2 * n);
+        value[k] = drc_short(whole);
+        value[2 + k] = whole - value[k];
+    }
 }
 
-/* message += (re + i im) * gradient, pair by pair, rounded to float once a pair. */
-DRC_INLINE void drc_encode_plain(float *message, const float *gradient, size_t pairs, double re, double im) {
+/* As with every code, and the power of two above what the largest gradients could sum up to. */
+static void drc_complex_init(draco_code *code) {
+    double value[4], sum = 0;
+    int l;
+    drc_cyclic_init(code);
+    for (l = 0; l < code->r; l++) {
+        drc_complex_coefficient(code, 0, drc_offset(code, l), value);
+        sum += fabs(value[0]) + fabs(value[1]);
+    }
+    frexp(sum, &code->scale);
+}
+
+/* The parts in ascending order, so that all their holders add them in one order. */
+static int drc_complex_part(const draco_code *code, int worker, int l) {
+    int below = drc_offsets_to(code, worker) - 1 - l;
+    return (worker - drc_offset(code, below < 0 ? below + code->r : below) + code->n) % code->n;
+}
+
+/* sum += coefficient * gradient, pair by pair. */
+DRC_INLINE void drc_encode_plain(double *sum, const float *gradient, size_t pairs, const double *value) {
     size_t j;
     for (j = 0; j < pairs; j++) {
         double x = (double)gradient[2 * j], y = (double)gradient[2 * j + 1];
-        message[2 * j] = (float)((double)message[2 * j] + re * x - im * y);
-        message[2 * j + 1] = (float)((double)message[2 * j + 1] + re * y + im * x);
+        double re = sum[2 * j], im = sum[2 * j + 1];
+        re += value[0] * x;
+        im += value[0] * y;
+        re -= value[1] * y;
+        im += value[1] * x;
+        re += value[2] * x;
+        im += value[2] * y;
+        re -= value[3] * y;
+        im += value[3] * x;
+        sum[2 * j] = re;
+        sum[2 * j + 1] = im;
     }
 }
-DRC_KERNEL(drc_encode, (float *message, const float *gradient, size_t pairs, double re, double im),
-           (message, gradient, pairs, re, im))
+DRC_KERNEL(drc_encode, (double *sum, const float *gradient, size_t pairs, const double *value),
+           (sum, gradient, pairs, value))
 
-static draco_status drc_complex_encode(const draco_code *code, const double value[2], const float *gradient,
-                                       size_t d, const uint8_t *exponents, void *message) {
+static draco_status drc_complex_encode(const draco_code *code, const double value[4], const float *gradient,
+                                       size_t d, const uint8_t *exponents, void *sum) {
     float last[2];
     (void)code;
     (void)exponents;
-    drc_encode((float *)message, gradient, d / 2, value[0], value[1]);
+    drc_encode((double *)sum, gradient, d / 2, value);
     if (d % 2 == 0) return DRACO_OK;
     last[0] = gradient[d - 1];
     last[1] = 0;
-    drc_encode((float *)message + d - 1, last, 1, value[0], value[1]);
+    drc_encode((double *)sum + d - 1, last, 1, value);
     return DRACO_OK;
+}
+
+static void drc_complex_round(const draco_code *code, const void *sum, size_t words, void *message) {
+    const double *from = (const double *)sum;
+    float *to = (float *)message;
+    double scale = ldexp(1.0, -code->scale);
+    size_t j;
+    for (j = 0; j < words; j++) to[j] = (float)(from[j] * scale);
 }
 
 /* ---- Sketch ---- */
@@ -1865,7 +1967,7 @@ static void drc_complex_merge(const void *key, void *into, const void *from) {
 /* q = 2s + t parity rows. Columns of v and s lie q apart, the n of v before the m of s. */
 typedef struct drc_complex_work {
     int n, q, erased, spare;    /* erased: messages; spare = q - erased syndromes know nothing of those */
-    double rounding;            /* of a message, in units of 2^-24 of its norm */
+    int scale;                  /* code.scale */
     double threshold, expected; /* residuals above are lies; below are noise */
     double *norms;              /* n: of each message */
     drc_c *roots;               /* n: the points */
@@ -1905,6 +2007,7 @@ static size_t drc_lay_complex(const draco_code *code, void *work, drc_complex_wo
     }
     if (!work) return bytes;
     w->n = code->n;
+    w->scale = code->scale;
     w->q = (int)q;
     w->norms = (double *)places[0];
     w->roots = (drc_c *)places[1];
@@ -1991,22 +2094,15 @@ static void drc_complex_look(const draco_code *code, const draco_key *key, size_
     w->spare = w->q - w->erased;
 }
 
-/* What the r additions of encode leave in a message, in units of 2^-24 of its norm. One addition errs by
- * about 0.42 of the sum so far. Unlike gradients: the sums so far grow as sqrt(l), together 0.3 sqrt(r + 1).
- * Equal gradients g: the sums so far are those of the coefficients, and the message is n g. */
-static double drc_rounding(const draco_code *code, double *error) {
-    double unlike = 0.3 * sqrt(code->r + 1.0), equal = 0, re = 0, im = 0, square = 0, value[2];
+/* What rounding messages once leaves in the sum when the gradients are unlike, relative to it, but for the gain. */
+static double drc_rounding(const draco_code *code) {
+    double square = 0, value[4];
     int l;
     for (l = 0; l < code->r; l++) {
-        drc_complex_coefficient(code, drc_cyclic_part(code, 0, l), 0, value);
-        re += value[0];
-        im += value[1];
-        equal += re * re + im * im;
+        drc_complex_coefficient(code, 0, drc_offset(code, l), value);
         square += value[0] * value[0] + value[1] * value[1];
     }
-    *error = DRC_ULP * unlike * sqrt(square) / code->n;
-    equal = 0.42 * sqrt(equal) / code->n;
-    return equal > unlike ? equal : unlike;
+    return 0.42 * DRC_ULP * sqrt(square) / code->n;
 }
 
 /* At most spare / 2 of those present lie, so that the norm which that many exceed is no larger than the
@@ -2046,7 +2142,7 @@ static void drc_set_outliers_aside(drc_complex_work *w, draco_verdict *verdicts)
 /* The rounding noise that a message may have. A norm larger than the cap counts as that, and a liar cannot
  * buy a threshold. Allowed is three times the noise expected, more when few syndromes average it. */
 static double drc_noise(const draco_code *code, size_t d, const drc_complex_work *w) {
-    double kappa = (2.5 + 2.1 / sqrt((double)w->spare)) * w->rounding, sum = 0, cap = drc_cap(w);
+    double kappa = 2.5 + 2.1 / sqrt((double)w->spare), sum = 0, cap = drc_cap(w);
     int i, alive = w->n - w->erased;
     for (i = 0; i < alive; i++) {
         double norm = w->norms[w->alive[i]] < cap ? w->norms[w->alive[i]] : cap;
@@ -2349,8 +2445,8 @@ static void drc_complex_weigh(const drc_complex_work *w, const int *bad, int cou
             v.re += term.re;
             v.im += term.im;
         }
-        weights[2 * i] = drc_short(v.re / w->n);
-        weights[2 * i + 1] = drc_short(v.im / w->n);
+        weights[2 * i] = drc_short(ldexp(v.re / w->n, w->scale));
+        weights[2 * i + 1] = drc_short(ldexp(v.im / w->n, w->scale));
     }
     for (i = 0; i < count; i++) weights[2 * bad[i]] = weights[2 * bad[i] + 1] = 0;
 }
@@ -2368,7 +2464,7 @@ static draco_status drc_complex_locate(const draco_code *code, const draco_key *
     drc_count(code, verdicts, report);
     report->spare = w.spare; /* an outlier costs one, as if it were missing */
     if (w.spare < 0) return DRACO_E_TOO_MANY_MISSING;
-    w.rounding = drc_rounding(code, &error);
+    error = drc_rounding(code);
     if (w.spare > 0) {
         w.threshold = drc_noise(code, d, &w) * sqrt((double)DRC_M * w.spare);
         w.expected = w.threshold / 2;
@@ -2460,18 +2556,20 @@ static void drc_complex_combine(const draco_code *code, const double *weights, c
 static const drc_code drc_complex = {DRACO_CYCLIC,
                                      DRACO_FIELD_COMPLEX,
                                      "cyclic code, complex field",
-                                     1, /* sums */
+                                     1, /* alike */
                                      0, /* exponents */
                                      2, /* multiple */
+                                     8, /* sum_bytes */
                                      sizeof(drc_complex_key),
                                      sizeof(drc_complex_sketch),
-                                     drc_cyclic_init,
+                                     drc_complex_init,
                                      drc_cyclic_load,
-                                     drc_cyclic_part,
-                                     drc_cyclic_holds,
+                                     drc_complex_part,
+                                     drc_cyclic_index,
                                      drc_cyclic_describe,
                                      drc_complex_coefficient,
                                      drc_complex_encode,
+                                     drc_complex_round,
                                      drc_complex_key_init,
                                      NULL,
                                      drc_complex_fold,
@@ -2480,6 +2578,12 @@ static const drc_code drc_complex = {DRACO_CYCLIC,
                                      drc_complex_work_bytes,
                                      drc_complex_locate,
                                      drc_complex_combine};
+
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT DEFAULT
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
 
 /* ======== The codes ======== */
 
@@ -2493,12 +2597,14 @@ static const drc_code *drc_find(draco_scheme scheme, draco_field field) {
     return NULL;
 }
 
+#define DRC_MOST_SCALE 1023 /* the largest power of two that a double holds */
+
 /* The row of a code that draco_code_init made, else NULL. */
 static const drc_code *drc_row(const draco_code *code) {
     int good = code && code->n >= 1 && code->n <= DRACO_MAX_WORKERS && code->s >= 0 && code->t >= 0 &&
                code->s <= code->n && code->t <= code->n && code->r == 2 * code->s + code->t + 1 &&
                code->r <= code->n && code->groups >= 1 && code->groups <= code->n && code->parts >= 1 &&
-               code->parts <= code->n;
+               code->parts <= code->n && code->scale >= 0 && code->scale <= DRC_MOST_SCALE;
     return good ? drc_find(code->scheme, code->field) : NULL;
 }
 
@@ -2531,7 +2637,9 @@ DRACO_CODES_API draco_status draco_code_init(draco_code *code) {
         return DRACO_E_LIMITS;
     c.r = 2 * c.s + c.t + 1;
     if (c.r > c.n) return DRACO_E_LIMITS;
+    c.scale = 0;
     row->init(&c);
+    if (c.scale > DRC_MOST_SCALE) return DRACO_E_LIMITS;
     *code = c;
     return DRACO_OK;
 }
@@ -2567,7 +2675,7 @@ DRACO_CODES_API int draco_code_part(const draco_code *code, int worker, int l) {
 
 DRACO_CODES_API int draco_code_holds(const draco_code *code, int worker, int part) {
     if (draco_code_load(code, worker) == 0 || part < 0 || part >= code->parts) return 0;
-    return drc_row(code)->holds(code, worker, part);
+    return drc_row(code)->index(code, worker, part) >= 0;
 }
 
 DRACO_CODES_API int draco_code_group(const draco_code *code, int worker) {
@@ -2603,13 +2711,14 @@ DRACO_CODES_API size_t draco_code_describe(const draco_code *code, char *text, s
 
 DRACO_CODES_API draco_status draco_code_coefficient(const draco_code *code, int part, int worker,
                                                     double value[2]) {
+    double whole[4] = {0, 0, 0, 0};
     draco_status ready = drc_ready(code);
     if (ready != DRACO_OK) return ready;
     if (part < 0 || part >= code->parts || worker < 0 || worker >= code->n) return DRACO_E_INDEX;
     if (!value) return DRACO_E_NULL;
-    value[0] = value[1] = 0;
-    if (!draco_code_holds(code, worker, part)) return DRACO_OK;
-    drc_row(code)->coefficient(code, part, worker, value);
+    if (draco_code_holds(code, worker, part)) drc_row(code)->coefficient(code, part, worker, whole);
+    value[0] = whole[0] + whole[2];
+    value[1] = whole[1] + whole[3];
     return DRACO_OK;
 }
 
@@ -2625,29 +2734,77 @@ DRACO_CODES_API size_t draco_message_bytes(const draco_code *code, size_t d) {
     return words > DRC_MAX_BYTES / 4 ? 0 : 4 * words;
 }
 
-DRACO_CODES_API draco_status draco_encode_begin(const draco_code *code, size_t d, void *message) {
+/* An encoding: this head, four doubles of coefficients for each part, and the sum. */
+typedef struct drc_encoding {
+    int worker; /* whose coefficients they are; -1: nobody's */
+    int unused[15];
+} drc_encoding;
+
+static double *drc_table(draco_encoding *encoding) {
+    return (double *)(void *)((drc_encoding *)(void *)encoding + 1);
+}
+
+/* Offset of the sum in an encoding. */
+static size_t drc_sum_at(const draco_code *code) {
+    return sizeof(drc_encoding) + drc_align((size_t)code->r * 4 * sizeof(double));
+}
+
+DRACO_CODES_API size_t draco_encoding_bytes(const draco_code *code, size_t d) {
+    size_t bytes = draco_message_bytes(code, d), each = bytes ? drc_row(code)->sum_bytes : 0;
+    if (bytes == 0 || bytes / 4 > ((size_t)-1 - drc_sum_at(code)) / each) return 0;
+    return drc_sum_at(code) + bytes / 4 * each;
+}
+
+DRACO_CODES_API draco_status draco_encode_init(const draco_code *code, size_t d, draco_encoding *encoding) {
     draco_status ready = drc_ready_for(code, d);
     if (ready != DRACO_OK) return ready;
-    if (!message) return DRACO_E_NULL;
-    if (drc_row(code)->sums) memset(message, 0, draco_message_bytes(code, d));
+    if (!encoding) return DRACO_E_NULL;
+    ((drc_encoding *)(void *)encoding)->worker = -1;
+    return DRACO_OK;
+}
+
+DRACO_CODES_API draco_status draco_encode_begin(const draco_code *code, size_t d, draco_encoding *encoding) {
+    draco_status ready = drc_ready_for(code, d);
+    size_t at;
+    if (ready != DRACO_OK) return ready;
+    if (!encoding) return DRACO_E_NULL;
+    at = drc_sum_at(code);
+    memset((char *)encoding + at, 0, draco_encoding_bytes(code, d) - at);
     return DRACO_OK;
 }
 
 DRACO_CODES_API draco_status draco_encode_add(const draco_code *code, int worker, int part,
                                               const float *gradient, size_t d, const uint8_t *exponents,
-                                              void *message) {
+                                              draco_encoding *encoding) {
     draco_status status = drc_ready_for(code, d);
     const drc_code *row = drc_row(code);
-    size_t words = draco_message_bytes(code, d) / 4;
-    double value[2];
+    drc_encoding *head = (drc_encoding *)(void *)encoding;
+    double *table;
+    int l;
     if (status != DRACO_OK) return status;
-    if (!gradient || !message || (row->exponents && !exponents)) return DRACO_E_NULL;
+    if (!gradient || !encoding || (row->exponents && !exponents)) return DRACO_E_NULL;
     if (!draco_code_holds(code, worker, part)) return DRACO_E_INDEX;
-    draco_code_coefficient(code, part, worker, value);
+    table = drc_table(encoding);
+    if (head->worker < 0 || (head->worker != worker && !row->alike)) {
+        for (l = 0; l < row->load(code); l++) {
+            int p = row->part(code, worker, l);
+            row->coefficient(code, p, worker, table + 4 * row->index(code, worker, p));
+        }
+        head->worker = worker;
+    }
+    return row->encode(code, table + 4 * row->index(code, worker, part), gradient, d, exponents,
+                       (char *)encoding + drc_sum_at(code));
+}
+
+DRACO_CODES_API draco_status draco_encode_end(const draco_code *code, size_t d,
+                                              const draco_encoding *encoding, void *message) {
+    draco_status ready = drc_ready_for(code, d);
+    size_t words = draco_message_bytes(code, d) / 4;
+    if (ready != DRACO_OK) return ready;
+    if (!encoding || !message) return DRACO_E_NULL;
+    drc_row(code)->round(code, (const char *)encoding + drc_sum_at(code), words, message);
     draco_little_endian(message, words);
-    status = row->encode(code, value, gradient, d, exponents, message);
-    draco_little_endian(message, words);
-    return status;
+    return DRACO_OK;
 }
 
 /* ---- Exponents ---- */

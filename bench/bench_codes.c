@@ -35,6 +35,7 @@ typedef struct bench {
     const void **rows;
     unsigned char *messages, *sketches;
     draco_key *key;
+    draco_encoding **encodings; /* one for each thread */
     draco_work *work;
     draco_weights *weights;
     uint8_t *exponents;
@@ -92,7 +93,7 @@ static void encode(bench *b) {
     for (int i = 0; i < b->code.n; i++) {
         int part = draco_code_part(&b->code, i, 0);
         draco_encode_add(&b->code, i, part, b->gradient, b->d, b->exponents,
-                         b->messages + (size_t)i * b->bytes);
+                         b->encodings[omp_get_thread_num()]);
     }
 }
 
@@ -110,16 +111,22 @@ static double best(bench *b, void (*run)(bench *), double (*clock_of)(void), int
 /* Honest messages, by workers that hold the same gradient for every part; s of them then change one number.
  */
 static void fill(bench *b) {
+    b->encodings = need((size_t)omp_get_max_threads() * sizeof *b->encodings);
+    for (int i = 0; i < omp_get_max_threads(); i++) {
+        b->encodings[i] = need(draco_encoding_bytes(&b->code, b->d));
+        draco_encode_init(&b->code, b->d, b->encodings[i]);
+    }
     for (size_t c = 0; c < b->d; c++)
         b->gradient[c] = (float)((double)(c * 2654435761u % 1000003) / 1000003 - 0.5);
     if (b->exponents) draco_exponents_of(&b->code, b->gradient, b->d, b->exponents);
 #pragma omp parallel for
     for (int i = 0; i < b->code.n; i++) {
         unsigned char *message = b->messages + (size_t)i * b->bytes;
-        draco_encode_begin(&b->code, b->d, message);
+        draco_encode_begin(&b->code, b->d, b->encodings[omp_get_thread_num()]);
         for (int l = 0; l < draco_code_load(&b->code, i); l++)
             draco_encode_add(&b->code, i, draco_code_part(&b->code, i, l), b->gradient, b->d, b->exponents,
-                             message);
+                             b->encodings[omp_get_thread_num()]);
+        draco_encode_end(&b->code, b->d, b->encodings[omp_get_thread_num()], message);
         b->rows[i] = message;
     }
 }
@@ -150,6 +157,8 @@ static void run(const char *name, draco_code code, size_t d, int repeats) {
            "GB/s  locate %6.2f ms  blamed %d\n",
            name, code.n, code.s, d, gb / read, gb / encoded, gb / sketch, sketch / read, gb / combined,
            combined / read, 1e3 * found, b.report.blamed);
+    for (int i = 0; i < omp_get_max_threads(); i++) free(b.encodings[i]);
+    free(b.encodings);
     free(b.messages);
     free(b.rows);
     free(b.sketches);
@@ -197,6 +206,8 @@ static void locate_alone(draco_field field, int n, int s, int liars) {
     printf("locate     %-7s n %3d s %2d, %2d liars: %7.2f ms, blamed %d, %s\n",
            field == DRACO_FIELD_PRIME ? "prime" : "complex", n, s, liars, 1e3 * took, b.report.blamed,
            draco_status_text(b.status));
+    for (int i = 0; i < omp_get_max_threads(); i++) free(b.encodings[i]);
+    free(b.encodings);
     free(b.messages);
     free(b.rows);
     free(b.sketches);

@@ -224,20 +224,23 @@ static int run_decode(void *ctx) {
 /* The messages of a code in the memory of the rows; liars send theirs reversed. part: d floats of scratch. */
 static int encode_all(shape *s, const draco_code *code, const uint8_t *exponents) {
     int failed = 0;
-    for (int i = 0; i < s->n; i++)
-        failed |= draco_encode_begin(code, s->d, s->memory + (size_t)i * (s->d + s->d % 2)) < 0;
 #pragma omp parallel for schedule(dynamic, 1) reduction(| : failed)
     for (int i = 0; i < s->n; i++) {
         float *message = s->memory + (size_t)i * (s->d + s->d % 2), *part = malloc(s->d * sizeof *part);
-        for (int l = 0; part && l < draco_code_load(code, i); l++) {
+        draco_encoding *encoding = malloc(draco_encoding_bytes(code, s->d));
+        failed |= !encoding || draco_encode_init(code, s->d, encoding) < 0 ||
+                  draco_encode_begin(code, s->d, encoding) < 0;
+        for (int l = 0; part && encoding && l < draco_code_load(code, i); l++) {
             int k = draco_code_part(code, i, l);
             uint32_t word[4] = {0};
             for (size_t j = 0; j < s->d; j++) {
                 if (j % 4 == 0) draco_random(8, (uint64_t)k, j / 4, word);
                 part[j] = (float)(word[j % 4] >> 8) * 0x1p-24f;
             }
-            failed |= draco_encode_add(code, i, k, part, s->d, exponents, message) < 0;
+            failed |= draco_encode_add(code, i, k, part, s->d, exponents, encoding) < 0;
         }
+        failed |= !encoding || draco_encode_end(code, s->d, encoding, message) < 0;
+        free(encoding);
         for (size_t j = 0; j < s->d && i < s->f; j++) {
             uint32_t residue;
             memcpy(&residue, message + j, 4);

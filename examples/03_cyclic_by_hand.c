@@ -62,19 +62,23 @@ static int by_library(const draco_code *code, const double *gradients, double tr
     draco_report report;
     draco_seed seed;
     float g, sum;
+    draco_encoding *encoding = malloc(draco_encoding_bytes(code, 1));
+    if (!encoding || draco_encode_init(code, 1, encoding) != DRACO_OK) return 1;
     for (int k = 0; k < N; k++) {
         g = (float)gradients[k];
         draco_exponents_of(code, &g, 1, &own);
         if (own > exponents[0]) exponents[0] = own;
     }
     for (int i = 0; i < N; i++) {
-        draco_encode_begin(code, 1, &messages[i]);
+        draco_encode_begin(code, 1, encoding);
         for (int l = 0; l < draco_code_load(code, i); l++) {
             g = (float)gradients[draco_code_part(code, i, l)];
-            draco_encode_add(code, i, draco_code_part(code, i, l), &g, 1, exponents, &messages[i]);
+            draco_encode_add(code, i, draco_code_part(code, i, l), &g, 1, exponents, encoding);
         }
+        draco_encode_end(code, 1, encoding, &messages[i]);
         rows[i] = &messages[i];
     }
+    free(encoding);
     messages[LIAR] ^= 1;
     void *work = malloc(draco_decode_work_bytes(code));
     if (!work || draco_seed_random(&seed) != DRACO_OK) return 1;

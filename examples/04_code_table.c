@@ -119,7 +119,7 @@ static void coefficients(const draco_code *code, double *least, double *most) {
     *least = HUGE_VAL;
     *most = 0;
     for (int l = 0; l < code->r; l++) {
-        double value[2], size;
+        double value[2] = {0}, size;
         draco_code_coefficient(code, draco_code_part(code, 0, l), 0, value);
         size = sqrt(value[0] * value[0] + value[1] * value[1]);
         if (size < *least) *least = size;
@@ -157,7 +157,7 @@ static void print_matrix(const draco_code *code) {
     for (int k = 0; k < code->parts; k++) {
         printf("\n%4d ", k);
         for (int i = 0; i < code->n; i++) {
-            double value[2];
+            double value[2] = {0};
             draco_code_coefficient(code, k, i, value);
             if (draco_code_holds(code, i, k))
                 printf("%6.3g", sqrt(value[0] * value[0] + value[1] * value[1]));

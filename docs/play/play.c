@@ -58,6 +58,7 @@ static size_t words;                        /* of a message */
 static uint8_t exponents[8];
 static draco_seed secret;
 static draco_work *work;
+static draco_encoding *encoding;
 static draco_key *key;
 static draco_sketch *sketches[MOST];
 static draco_weights *weights;
@@ -77,8 +78,8 @@ static int is_complex(void) {
 }
 
 static void release(void) {
-    free(work), free(key), free(weights);
-    work = NULL, key = NULL, weights = NULL;
+    free(work), free(key), free(weights), free(encoding);
+    work = NULL, key = NULL, weights = NULL, encoding = NULL;
     for (int i = 0; i < MOST; i++) free(sketches[i]), sketches[i] = NULL;
 }
 
@@ -95,10 +96,12 @@ int PLAY(play_code)(int n, int s, int t, int scheme, int field, int support) {
     code = c;
     work = malloc(draco_decode_work_bytes(&code) + draco_locate_work_bytes(&code));
     key = malloc(draco_sketch_key_bytes(&code));
+    encoding = malloc(draco_encoding_bytes(&code, WIDEST));
+    if (encoding) draco_encode_init(&code, WIDEST, encoding);
     weights = malloc(draco_weights_bytes(&code));
     for (int i = 0; i < n; i++) sketches[i] = malloc(draco_sketch_bytes(&code));
     memset(kinds, 0, sizeof kinds);
-    return work && key && weights && sketches[n - 1] ? DRACO_OK : DRACO_E_MEMORY;
+    return work && key && weights && encoding && sketches[n - 1] ? DRACO_OK : DRACO_E_MEMORY;
 }
 
 int PLAY(play_redundancy)(void) {
@@ -153,11 +156,12 @@ static void agree_on_exponents(void) {
 static void encode_all(void) {
     words = draco_message_bytes(&code, (size_t)d) / 4;
     for (int i = 0; i < code.n; i++) {
-        draco_encode_begin(&code, (size_t)d, messages[i]);
+        draco_encode_begin(&code, (size_t)d, encoding);
         for (int l = 0; l < draco_code_load(&code, i); l++) {
             int part = draco_code_part(&code, i, l);
-            draco_encode_add(&code, i, part, gradients[part], (size_t)d, exponents, messages[i]);
+            draco_encode_add(&code, i, part, gradients[part], (size_t)d, exponents, encoding);
         }
+        draco_encode_end(&code, (size_t)d, encoding, messages[i]);
         sent[i] = messages[i];
     }
 }

@@ -168,12 +168,16 @@ static size_t honest_input(uint64_t i, uint8_t *data, size_t room) {
     data[6] = 130;
     for (int k = 0; k < n; k++, at += bytes) {
         float message[64];
-        draco_encode_begin(&code, d, message);
+        draco_encoding *encoding = malloc(draco_encoding_bytes(&code, d));
+        draco_encode_init(&code, d, encoding);
+        draco_encode_begin(&code, d, encoding);
         for (int l = 0; l < code.r; l++) {
             int part = draco_code_part(&code, k, l);
             for (size_t c = 0; c < d; c++) gradient[c] = (float)((part * 7 + (int)c * 3) % 11) - 5;
-            draco_encode_add(&code, k, part, gradient, d, exponents, message);
+            draco_encode_add(&code, k, part, gradient, d, exponents, encoding);
         }
+        draco_encode_end(&code, d, encoding, message);
+        free(encoding);
         memcpy(data + at, message, bytes);
     }
     return at;

@@ -106,15 +106,19 @@ static inline void step_truth(step *s) {
 static inline void step_encode(step *s) {
     int prime = s->code.scheme == DRACO_CYCLIC && s->code.field == DRACO_FIELD_PRIME;
     if (prime) step_agree(s);
+    draco_encoding *encoding = malloc(draco_encoding_bytes(&s->code, s->d));
+    assert_int_equal(draco_encode_init(&s->code, s->d, encoding), DRACO_OK);
     for (int i = 0; i < s->code.n; i++) {
-        draco_encode_begin(&s->code, s->d, step_message(s, i));
+        draco_encode_begin(&s->code, s->d, encoding);
         for (int l = 0; l < draco_code_load(&s->code, i); l++) {
             int part = draco_code_part(&s->code, i, l);
             assert_int_equal(draco_encode_add(&s->code, i, part, step_gradient(s, part), s->d,
-                                              prime ? s->exponents : NULL, step_message(s, i)),
+                                              prime ? s->exponents : NULL, encoding),
                              DRACO_OK);
         }
+        draco_encode_end(&s->code, s->d, encoding, step_message(s, i));
     }
+    free(encoding);
     step_truth(s);
 }
 

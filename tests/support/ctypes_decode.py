@@ -8,13 +8,16 @@ COMPLEX = 0
 
 
 class Code(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_int) for name in "n s t scheme field support r groups parts".split()]
+    _fields_ = [(name, ctypes.c_int) for name in "n s t scheme field support r groups parts scale".split()]
 
 
 code_p, size_t = ctypes.POINTER(Code), ctypes.c_size_t
 for name, result, arguments in (
     ("draco_message_bytes", size_t, [code_p, size_t]),
     ("draco_decode_work_bytes", size_t, [code_p]),
+    ("draco_encoding_bytes", size_t, [code_p, size_t]),
+    ("draco_encode_init", ctypes.c_int, [code_p, size_t, ctypes.c_void_p]),
+    ("draco_encode_end", ctypes.c_int, [code_p, size_t] + 2 * [ctypes.c_void_p]),
     ("draco_encode_begin", ctypes.c_int, [code_p, size_t, ctypes.c_void_p]),
     ("draco_encode_add", ctypes.c_int, [code_p, ctypes.c_int, ctypes.c_int] + [ctypes.c_void_p, size_t] + 2 * [ctypes.c_void_p]),
     ("draco_decode", ctypes.c_int, [code_p] + 2 * [ctypes.c_void_p] + [size_t] + 5 * [ctypes.c_void_p]),
@@ -33,13 +36,16 @@ def decode(scheme, d=7, n=5, liar=3):
     code = Code(n=n, s=1, scheme=scheme, field=COMPLEX)
     checked(draco.draco_code_init(ctypes.byref(code)))
     messages = []
+    encoding = ctypes.create_string_buffer(draco.draco_encoding_bytes(code, d))
+    checked(draco.draco_encode_init(code, d, encoding))
     for worker in range(n):
         message = ctypes.create_string_buffer(draco.draco_message_bytes(code, d))
-        checked(draco.draco_encode_begin(code, d, message))
+        checked(draco.draco_encode_begin(code, d, encoding))
         for l in range(draco.draco_code_load(ctypes.byref(code), worker)):
             part = draco.draco_code_part(ctypes.byref(code), worker, l)
             gradient = (ctypes.c_float * d)(*[part + c for c in range(d)])
-            checked(draco.draco_encode_add(code, worker, part, gradient, d, None, message))
+            checked(draco.draco_encode_add(code, worker, part, gradient, d, None, encoding))
+        checked(draco.draco_encode_end(code, d, encoding, message))
         messages.append(message)
     messages[liar][5] = (messages[liar][5][0] ^ 64).to_bytes(1, "little")
     rows = (ctypes.c_void_p * n)(*[ctypes.addressof(message) for message in messages])

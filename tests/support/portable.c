@@ -86,19 +86,23 @@ static uint64_t encode(const draco_code *code, const uint8_t *agreed, void **mes
     size_t bytes = draco_message_bytes(code, D), j;
     uint64_t digest = digest_start();
     int i, l;
+    draco_encoding *encoding = (draco_encoding *)reserve(draco_encoding_bytes(code, D));
+    if (draco_encode_init(code, D, encoding) < 0) exit(1);
     for (i = 0; i < N; i++) {
         messages[i] = reserve(bytes);
-        if (draco_encode_begin(code, D, messages[i]) < 0) exit(1);
+        if (draco_encode_begin(code, D, encoding) < 0) exit(1);
         for (l = 0; l < draco_code_load(code, i); l++) {
             int k = draco_code_part(code, i, l);
-            if (draco_encode_add(code, i, k, gradient[k], D, agreed, messages[i]) < 0) exit(1);
+            if (draco_encode_add(code, i, k, gradient[k], D, agreed, encoding) < 0) exit(1);
         }
+        if (draco_encode_end(code, D, encoding, messages[i]) < 0) exit(1);
         for (j = 0; j < bytes / 4; j++) {
             const uint8_t *b = (const uint8_t *)messages[i] + 4 * j; /* little-endian by definition */
             digest =
                 digest_add(digest, b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24);
         }
     }
+    free(encoding);
     return digest;
 }
 
