@@ -366,7 +366,8 @@ typedef enum draco_request_kind {
     DRACO_REQUEST_BODY = 5,
     /* params -> 32-byte digest of the plain gradient of one batch that is the same for all */
     DRACO_REQUEST_PROBE = 6,
-    /* the run is over; no reply */
+    /* the run is over; no reply. step: 0 when it was trained to its end, else the amount of the draco_status
+     * that ended it */
     DRACO_REQUEST_STOP = 7
 } draco_request_kind;
 
@@ -432,6 +433,8 @@ typedef struct draco_transport {
     draco_status (*close)(void *ctx);
     /* Optional: what went wrong last, as text that says with which peer; valid until the next call. */
     const char *(*explain)(void *ctx);
+    /* Optional, server side, before close: how the run has ended, for the workers to be told. */
+    void (*conclude)(void *ctx, draco_status how);
 } draco_transport;
 
 /* ---- Rule: n messages in, one gradient out ---- */
@@ -488,7 +491,8 @@ DRACO_API draco_status draco_worker_reply(draco_worker *worker, int index, const
 /* Bytes of this worker's reply: each server's part after the other. */
 DRACO_API size_t draco_worker_reply_bytes(const draco_worker *worker, int index,
                                           const draco_request *request);
-/* receive, reply, submit until the server stops or is gone. */
+/* receive, reply, submit until the run is over: DRACO_OK when it was trained to its end, else the status that
+ * ended it at the servers (DRACO_E_STOPPED: they were told to stop), or here. */
 DRACO_API draco_status draco_worker_run(draco_worker *worker, int index, const draco_transport *transport);
 DRACO_API void draco_worker_close(draco_worker *worker);
 
@@ -1086,6 +1090,11 @@ DRACO_API draco_status draco_worker_reply(draco_worker *w, int index, const drac
     return row->reply(w, index, request, reply);
 }
 
+static draco_status drs_how_it_ended(const draco_request *stop) {
+    return stop->step > (uint64_t) - (int)DRACO_E_ORDER ? DRACO_E_TRANSPORT
+                                                        : (draco_status)(-(int)stop->step);
+}
+
 DRACO_API draco_status draco_worker_run(draco_worker *w, int index, const draco_transport *transport) {
     draco_status status;
     if (!w || !transport) return DRACO_E_NULL;
@@ -1099,8 +1108,8 @@ DRACO_API draco_status draco_worker_run(draco_worker *w, int index, const draco_
         memset(&request, 0, sizeof request);
         request.server = -1;
         status = transport->receive(transport->ctx, &request);
-        if (status == DRACO_E_STOPPED || (status >= 0 && request.kind == DRACO_REQUEST_STOP)) return DRACO_OK;
         if (status < 0) return status;
+        if (request.kind == DRACO_REQUEST_STOP) return drs_how_it_ended(&request);
         bytes = draco_worker_reply_bytes(w, index, &request);
         if (bytes > w->reply_capacity) {
             drs_release(&w->c.allocator, w->reply);
@@ -1113,7 +1122,6 @@ DRACO_API draco_status draco_worker_run(draco_worker *w, int index, const draco_
         /* A worker that cannot reply says so at once, so that nobody waits for it. */
         status = status >= 0 ? transport->submit(transport->ctx, &request, w->reply, bytes)
                              : transport->submit(transport->ctx, &request, NULL, 0);
-        if (status == DRACO_E_STOPPED) return DRACO_OK;
         if (status < 0) return status;
     }
 }
@@ -1512,6 +1520,25 @@ static draco_status drs_join_verdicts(draco_server *s, draco_status status, drac
                 (v == DRACO_ABSENT && verdicts[i] == DRACO_AGREES))
                 verdicts[i] = v;
         }
+    }
+    return status;
+}
+
+/* The outcome of the first server that failed is that of all: a shard that one of them could not decode must not
+   move on the others. `present`: the fewest replies that one of them has. */
+static draco_status drs_agree_round(draco_server *s, draco_status status, int *present) {
+    int k;
+    if (s->servers == 1) return status;
+    memset(s->mine, 0, 8);
+    s->mine[0] = (unsigned char)(-(int)(status < 0 ? status : DRACO_OK));
+    s->mine[1] = (unsigned char)(*present & 255);
+    s->mine[2] = (unsigned char)(*present >> 8);
+    if (drs_exchange(s, s->mine, 8) < 0) return status < 0 ? status : DRACO_E_TRANSPORT;
+    for (k = s->servers - 1; k >= 0; k--) {
+        const unsigned char *one = s->all + 8 * (size_t)k;
+        int here = one[1] | one[2] << 8;
+        if (one[0]) status = (draco_status)(-(int)one[0]);
+        if (here < *present) *present = here;
     }
     return status;
 }
@@ -1941,10 +1968,9 @@ static void drs_begin_round(draco_server *s) {
     s->waited = 0;
 }
 
-static void drs_end_round(draco_server *s, draco_status status, double seconds) {
+static draco_status drs_end_round(draco_server *s, draco_status status, double seconds) {
     draco_report *report = &s->out.report;
     int i;
-    s->out.status = status;
     s->out.seconds = seconds;
     s->out.server_seconds = seconds - s->waited;
     report->present = 0;
@@ -1953,9 +1979,12 @@ static void drs_end_round(draco_server *s, draco_status status, double seconds) 
         report->present += s->arrival[i] == DRACO_ARRIVAL_WHOLE;
     }
     draco_report_count(s->verdicts, s->n, report);
+    status = drs_agree_round(s, status, &report->present);
+    s->out.status = status;
     if (status < 0 && !s->out.text[0])
         (void)snprintf(s->out.text, sizeof s->out.text, "%s (%d present, %d absent, %d malformed)",
                        draco_status_text(status), report->present, report->absent, report->malformed);
+    return status;
 }
 
 DRACO_API draco_status draco_server_round(draco_server *s, uint64_t step, const float *params, float *sum,
@@ -1970,7 +1999,7 @@ DRACO_API draco_status draco_server_round(draco_server *s, uint64_t step, const 
     status = s->kind->keyed ? drs_new_keys(s) : DRACO_OK;
     if (status >= 0) status = drs_collect(s, s->kind->intake, &request, NULL);
     if (status >= 0) status = s->kind->finish(s, step, params, sum + s->first);
-    drs_end_round(s, status, drs_now() - begin);
+    status = drs_end_round(s, status, drs_now() - begin);
     if (round) *round = s->out;
     return status;
 }
@@ -2085,16 +2114,22 @@ DRACO_API draco_status draco_server_gather(draco_server *s, float *vector) {
     return drs_gather(s, vector, 0, s->c.dim);
 }
 
-/* Has any server been told to stop? All must leave after the same round. */
-static draco_status drs_agree_stop(draco_server *s, const volatile int *stop, int *any) {
-    int k;
-    *any = stop && *stop;
-    if (s->servers == 1) return DRACO_OK;
-    memset(s->mine, 0, 8);
-    s->mine[0] = (unsigned char)(*any != 0);
-    if (drs_exchange(s, s->mine, 8) < 0) return DRACO_E_TRANSPORT;
-    for (k = 0; k < s->servers; k++) *any |= s->all[8 * (size_t)k];
-    return DRACO_OK;
+/* All servers leave after the same round and for the same reason: the first one's that failed, else that one was
+   told to stop. */
+static draco_status drs_agree_next(draco_server *s, draco_status status, int stop) {
+    int k, any = stop;
+    if (s->servers > 1) {
+        memset(s->mine, 0, 8);
+        s->mine[0] = (unsigned char)(-(int)(status < 0 ? status : DRACO_OK));
+        s->mine[1] = (unsigned char)(stop != 0);
+        if (drs_exchange(s, s->mine, 8) < 0) return status < 0 ? status : DRACO_E_TRANSPORT;
+        for (k = s->servers - 1; k >= 0; k--) {
+            const unsigned char *one = s->all + 8 * (size_t)k;
+            if (one[0]) status = (draco_status)(-(int)one[0]);
+            any |= one[1];
+        }
+    }
+    return status < 0 ? status : any ? DRACO_E_STOPPED : DRACO_OK;
 }
 
 /* Which server's shard holds coordinate c? */
@@ -2181,37 +2216,46 @@ static draco_status drs_check_trainer(const draco_trainer *t) {
     return t->server->c.dim == t->model->dim ? DRACO_OK : DRACO_E_CONFIG;
 }
 
+/* Only a round that could not be decoded is worth another try. */
+static int drs_worth_a_try(draco_status status) {
+    return status < 0 && status != DRACO_E_TRANSPORT && status != DRACO_E_CONFIG &&
+           status != DRACO_E_MEMORY && status != DRACO_E_STOPPED && !draco_status_is_misuse(status);
+}
+
+/* One round and what follows from it. *failed: it could not be decoded. Negative: the run is over. */
+static draco_status drs_try(draco_trainer *t, uint64_t step, int attempt, draco_status *failed) {
+    draco_round round;
+    draco_score score;
+    draco_status status = draco_server_round(t->server, step, t->params, t->sum, &round);
+    *failed = status < 0 ? status : DRACO_OK;
+    if (status >= 0) {
+        status = drs_update(t, t->first_update + t->updates, &score);
+        if (status < 0) return status;
+        t->updates++;
+    }
+    if (t->on_round) {
+        status = t->on_round(t->on_round_ctx, step, attempt, &round, *failed < 0 ? NULL : &score);
+        if (status < 0) return status;
+    }
+    return drs_worth_a_try(*failed) ? DRACO_OK : *failed;
+}
+
 DRACO_API draco_status draco_train(draco_trainer *t) {
     uint64_t step;
     draco_status status = drs_check_trainer(t);
     if (status < 0) return status;
     t->updates = 0;
-    for (step = t->first_step; step < t->first_step + t->steps; step++) {
-        int attempt = 0;
+    for (step = t->first_step;; step++) {
+        int attempt = 0, last = step == t->first_step + t->steps;
         for (;;) {
-            draco_round round;
-            draco_score score;
-            draco_status told = DRACO_OK;
-            int stop;
-            status = drs_agree_stop(t->server, t->stop, &stop);
-            if (status < 0 || stop) return status < 0 ? status : DRACO_E_STOPPED;
-            status = draco_server_round(t->server, step, t->params, t->sum, &round);
-            if (status >= 0) {
-                draco_status updated = drs_update(t, t->first_update + t->updates, &score);
-                if (updated < 0) return updated;
-                t->updates++;
-            }
-            if (t->on_round)
-                told = t->on_round(t->on_round_ctx, step, attempt, &round, status < 0 ? NULL : &score);
-            if (told < 0) return told;
-            if (status >= 0 || t->policy == DRACO_POLICY_SKIP) break;
-            /* Only a round that could not be decoded is worth another try. */
-            if (t->policy == DRACO_POLICY_STOP || attempt++ >= t->retries || status == DRACO_E_TRANSPORT ||
-                draco_status_is_misuse(status) || status == DRACO_E_CONFIG || status == DRACO_E_MEMORY)
-                return status;
+            draco_status failed;
+            status = drs_agree_next(t->server, status, !last && t->stop && *t->stop);
+            if (status < 0 || last) return status;
+            status = drs_try(t, step, attempt, &failed);
+            if (status >= 0 && (failed >= 0 || t->policy == DRACO_POLICY_SKIP)) break;
+            if (status >= 0 && (t->policy == DRACO_POLICY_STOP || attempt++ >= t->retries)) status = failed;
         }
     }
-    return DRACO_OK;
 }
 
 /* ---- The common case ---- */

@@ -5,6 +5,7 @@
 # decide whether the run goes on. DRACO_MPI_SERVERS: how many of the first ranks are servers (1).
 rank=${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-${SLURM_PROCID:-0}}}
 [ "$rank" -ge "${DRACO_MPI_SERVERS:-1}" ] || exec "$@"
+trap : TERM INT HUP USR1 USR2 # they are for the worker: this shell lives as long as it does
 "$@"
 code=$?
 [ "$code" -eq 0 ] || echo "rank $rank ended with code $code" >&2

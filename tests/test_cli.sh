@@ -176,8 +176,8 @@ result $? "word vectors are read from a file"
 # shellcheck disable=SC2086
 "$train" $small --steps=5 --attack=gaussian --who=worst --liars=3 --policy=stop --metrics="$dir/b" --progress=plain \
     >"$dir/out" 2>"$dir/err"
-[ $? -eq 1 ] && grep -q 'group [0-9]*: .* workers' "$dir/err" && grep -q '^model so far ' "$dir/out"
-result $? "a round that cannot be decoded ends the run with exit code 1 and names the group"
+[ $? -eq 3 ] && grep -q 'group [0-9]*: .* workers' "$dir/err" && grep -q '^model so far ' "$dir/out"
+result $? "a round that cannot be decoded ends the run with exit code 3 and names the group"
 
 grep -q '^3 liars are more than the s = 2 that the code tolerates' "$dir/out"
 result $? "more liars than the code tolerates: a line at the start"

@@ -613,6 +613,7 @@ typedef struct script {
     counter count;
     long calls_at_second;
     int requests;
+    uint64_t ended; /* what STOP says */
     const float *params;
 } script;
 
@@ -620,7 +621,7 @@ static draco_status script_receive(void *ctx, draco_request *request) {
     script *s = ctx;
     if (++s->requests == 2) s->calls_at_second = s->count.calls;
     request->kind = s->requests > 10 ? DRACO_REQUEST_STOP : DRACO_REQUEST_MESSAGE;
-    request->step = (uint64_t)s->requests;
+    request->step = s->requests > 10 ? s->ended : (uint64_t)s->requests;
     request->params = s->params;
     request->params_count = D;
     request->reply_bytes = 4 * D;
@@ -648,6 +649,10 @@ static void a_worker_allocates_its_reply_once(void **state) {
     assert_int_equal(s.requests, 11);
     assert_int_equal(s.count.calls, s.calls_at_second);
     assert_int_equal(draco_worker_run(worker, N, &t), DRACO_E_INDEX);
+    s.ended = (uint64_t)-DRACO_E_STOPPED; /* ... and it learns that the run did not come to its end */
+    assert_int_equal(draco_worker_run(worker, 2, &t), DRACO_E_STOPPED);
+    s.ended = UINT64_MAX;
+    assert_int_equal(draco_worker_run(worker, 2, &t), DRACO_E_TRANSPORT);
     draco_worker_close(worker);
     assert_int_equal(s.count.live, 0);
 }

@@ -202,6 +202,7 @@ struct drg_server {
     uint64_t code_id;
     char *configuration;
     const volatile int *stop;
+    draco_status ended; /* for the workers */
     int servers, first; /* first: the number in the name of slot 0 */
     const char *role;   /* "worker", or "server" on the line between servers */
     double opened;

@@ -472,6 +472,10 @@ static const char *drg_server_explain(void *ctx) {
     return drg_last(&((drg_server *)ctx)->journal);
 }
 
+static void drg_conclude(void *ctx, draco_status how) {
+    ((drg_server *)ctx)->ended = how < 0 ? how : DRACO_OK;
+}
+
 /* Tell everyone that the run is over, and give the word a moment to get out. */
 static void drg_farewell(drg_server *s) {
     draco_grpc_frame f;
@@ -481,6 +485,7 @@ static void drg_farewell(drg_server *s) {
     f.code = s->code_id;
     f.request = DRACO_REQUEST_STOP;
     f.round = UINT64_MAX - 1;
+    f.step = (uint64_t) - (int)s->ended;
     drg_outgoing *stop = drg_outgoing_new(s->pool, f, NULL, 0, NULL, 0);
     if (!stop) return;
     pthread_mutex_lock(&s->mutex);
@@ -802,6 +807,7 @@ static void drg_server_slots(draco_transport *transport, drg_server *s) {
     transport->fetch = drg_fetch;
     transport->close = drg_server_close;
     transport->explain = drg_server_explain;
+    transport->conclude = drg_conclude;
 }
 
 /* Server 0 listens for the others, the others call it. */

@@ -32,6 +32,7 @@ typedef struct drg_link {
     grpc_slice details;
     grpc_byte_buffer *incoming;
     int joined, stopped, told, ending;
+    uint64_t ended; /* with stopped: the step of its STOP, how the run ended */
     double retry_at, delay, away_since;
     char reason[320];
     uint64_t code_id, epoch; /* epoch: counts connections */
@@ -234,6 +235,7 @@ static int drg_on_request(drg_link *l, const draco_grpc_frame *f, grpc_byte_buff
     if (f->request == DRACO_REQUEST_STOP) {
         pthread_mutex_lock(&w->mutex);
         l->stopped = 1;
+        l->ended = f->step;
         pthread_cond_broadcast(&w->changed);
         pthread_mutex_unlock(&w->mutex);
         return 1;
@@ -308,7 +310,10 @@ static void drg_link_ended(drg_link *l) {
         w->tls.ca && !was_joined && l->code == GRPC_STATUS_UNAVAILABLE && strstr(text, "ocket closed");
     snprintf(l->reason, sizeof l->reason, "%.200s%s", *text ? text : "the connection was lost",
              refused ? " (it may have refused this worker's certificate: its own log says)" : "");
-    if (l->code == GRPC_STATUS_OK && was_joined) l->stopped = 1;
+    if (l->code == GRPC_STATUS_OK && was_joined && !l->stopped) { /* it left without a word */
+        l->stopped = 1;
+        l->ended = (uint64_t)-DRACO_E_TRANSPORT;
+    }
     const int final = drg_is_final(l->code), tell = !l->stopped && !w->closing && (final || !l->told);
     l->told = 1;
     l->delay = l->delay < 0.2 ? 0.2 : fmin(2, 1.6 * l->delay);
@@ -492,10 +497,10 @@ static draco_status drg_merge(drg_worker *w, draco_request *request) {
     return status;
 }
 
-static int drg_any_stopped(const drg_worker *w) {
+static const drg_link *drg_any_stopped(const drg_worker *w) {
     for (int i = 0; i < w->links; i++)
-        if (w->link[i].stopped) return 1;
-    return 0;
+        if (w->link[i].stopped) return &w->link[i];
+    return NULL;
 }
 
 /* Has a server been away for too long? Says so. Under the mutex. */
@@ -519,6 +524,7 @@ static draco_status drg_receive(void *ctx, draco_request *request) {
         if (drg_any_stopped(w)) {
             memset(request, 0, sizeof *request);
             request->kind = DRACO_REQUEST_STOP;
+            request->step = drg_any_stopped(w)->ended;
             break;
         }
         w->asker = drg_aligned(w);

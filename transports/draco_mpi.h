@@ -95,6 +95,8 @@
  * between open and close. Nothing collective is called, so that a rank that died does not hang the others.
  * The transport sets MPI_ERRORS_RETURN on comm and puts the former handler back. request.params and .extra
  * are copied by broadcast and fetch. A request that a silent worker may still read is not freed at close.
+ * How the run ended (conclude) goes to the workers with STOP. When close returns DRACO_MORE a rank is missing,
+ * or may be: do not call MPI_Finalize, which would wait for it; the ranks agree on that.
  * Errors: DRACO_E_CONFIG from open when a rank's text, code or dim differs (explain says which, and both
  * values), DRACO_E_TRANSPORT when a server is gone.
  *
@@ -154,6 +156,10 @@ typedef struct draco_mpi_config {
     double start_seconds;    /* how long open waits for all ranks, default 60 */
     double stop_seconds;     /* how long close waits for the workers to end, default 5 */
     int no_liveness;         /* non-zero: make no TCP connections */
+    /* What happens to a worker, as one line that names it: lost, silent, back, breaking the protocol (how). May
+     * be NULL. */
+    void (*on_event)(void *ctx, const char *line);
+    void *event_ctx;
 } draco_mpi_config;
 
 /* What this rank is: server number or -1, worker number or -1, and how many workers there are. */
@@ -207,7 +213,8 @@ enum {
     DRM_REPLY,
     DRM_SLICE,
     DRM_READY,
-    DRM_EXCHANGE
+    DRM_EXCHANGE,
+    DRM_PARTING
 };
 
 /* Numbers on the wire are little-endian: 1 turns those of heads, at both ends alike. */
@@ -313,6 +320,7 @@ typedef struct drm_worker_link {
     int missed;  /* deadlines in a row */
     int offence; /* it sent something while no request was out: counted against it in the next */
     int cut;     /* gone because of what it sent */
+    unsigned long offences;
     /* A request on its way to it. */
     drm_outgoing *outgoing;
     int sending, stopping;
@@ -347,7 +355,8 @@ typedef struct drm_server_link {
 typedef struct drm_peer {
     int rank, number, is_server; /* number: among the workers or among the servers */
     int greeted, welcomed, refused;
-    int gone, failed; /* dead, or not listened to any more; sending to it or receiving from it failed */
+    int gone, failed;      /* dead, or not listened to any more; sending to it or receiving from it failed */
+    unsigned char parting; /* another server: is somebody missing there? */
     drm_welcome welcome;
     drm_slot slot[DRM_SLOTS];
     int first, used; /* ring of slots, in order of arrival */
@@ -386,7 +395,10 @@ typedef struct draco_mpi {
     int asked_by;                      /* the server of the last request, or -1 for all */
     draco_liveness_links lines;
     int *lost; /* count */
-    int opened, missing;
+    int opened, closing, missing;
+    unsigned char parting; /* `missing`, on its way to the other servers */
+    int partings, parting_failed;
+    draco_status ended; /* how the run ended, for the workers */
     drm_hello *hello;
     drm_slot drain;
     unsigned char *exchange_memory;
@@ -408,6 +420,21 @@ __attribute__((format(printf, 2, 3))) static void drm_say(draco_mpi *t, const ch
     va_start(list, format);
     vsnprintf(t->why, sizeof t->why, format, list);
     va_end(list);
+}
+
+/* A line about a peer for whoever runs this: "worker 3 (rank 4) ...". */
+__attribute__((format(printf, 3, 4))) static void drm_tell(draco_mpi *t, const drm_peer *p,
+                                                           const char *format, ...) {
+    char line[320];
+    va_list list;
+    int used;
+    if (!t->config.on_event || t->closing) return;
+    used = snprintf(line, sizeof line, "%s %d (rank %d) ", p->is_server ? "server" : "worker", p->number,
+                    p->rank);
+    va_start(list, format);
+    vsnprintf(line + used, sizeof line - (size_t)used, format, list);
+    va_end(list);
+    t->config.on_event(t->config.event_ctx, line);
 }
 
 /* Longest nap between two looks, in nanoseconds: while bytes flow that MPI moves only when it is called, and
@@ -540,7 +567,10 @@ static void drm_lose(draco_mpi *t, drm_peer *p) {
 
 static void drm_look(draco_mpi *t) {
     int count = draco_liveness_links_look(&t->lines, t->lost);
-    for (int i = 0; i < count; i++) drm_lose(t, &t->peers[t->lost[i]]);
+    for (int i = 0; i < count; i++) {
+        drm_tell(t, &t->peers[t->lost[i]], "is gone: its process has ended, or its host is out of reach");
+        drm_lose(t, &t->peers[t->lost[i]]);
+    }
 }
 
 static int drm_tied(const draco_mpi *t, const drm_peer *p) {
@@ -562,6 +592,8 @@ static int drm_take(draco_mpi *t, drm_peer *p) {
     if (bytes < 0 || (size_t)bytes > DRACO_MPI_SLICE) {
         p->worker.cut = 1;
         t->counters.offences++;
+        drm_tell(t, p, "is cut off: it violated the protocol with a message of %d bytes, longer than %zu",
+                 bytes, DRACO_MPI_SLICE);
         drm_lose(t, p);
         return 1;
     }
@@ -576,6 +608,7 @@ static int drm_take(draco_mpi *t, drm_peer *p) {
     error = MPI_Imrecv(slot->memory, bytes, MPI_BYTE, &message, &request);
     drm_track(t, error, request, &slot->pending, &slot->failed);
     p->used++;
+    if (p->worker.missed >= DRACO_MPI_MISSES && p->welcomed) drm_tell(t, p, "answers again");
     p->worker.missed = 0;
     return 1;
 }
@@ -587,9 +620,13 @@ static void drm_finish(draco_mpi *t, drm_peer *p, draco_arrival arrival) {
     if (t->inbox->end(t->inbox->ctx, p->number, arrival) == DRACO_OK) t->enough = 1;
 }
 
-/* A message that no honest worker sends. */
-static void drm_offend(draco_mpi *t, drm_peer *p) {
+/* A message that no honest worker sends. A line at the 1st, 2nd, 4th, 8th, ... */
+static void drm_offend(draco_mpi *t, drm_peer *p, const char *how) {
+    unsigned long many = ++p->worker.offences;
     t->counters.offences++;
+    if ((many & (many - 1)) == 0)
+        drm_tell(t, p, "violated the protocol, %lu time%s so far: it sent %s", many, many == 1 ? "" : "s",
+                 how);
     p->worker.mode = DRM_SILENT;
     p->worker.expecting = 0;
     if (t->inbox && !p->worker.ended)
@@ -608,13 +645,17 @@ static int drm_repeats(const drm_head *told, const drm_head *head) {
 static void drm_on_reply(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
     drm_head head;
     if (!p->worker.expecting || slot->bytes != sizeof head) {
-        drm_offend(t, p);
+        drm_offend(t, p,
+                   p->worker.expecting ? "the head of a reply that is too short or too long"
+                                       : "a reply that nobody asked for");
         return;
     }
     memcpy(&head, slot->memory, sizeof head);
     if (!drm_repeats(&p->worker.told, &head) ||
         (head.reply_bytes != p->worker.told.reply_bytes && head.reply_bytes != DRM_REFUSED)) {
-        drm_offend(t, p);
+        drm_offend(t, p,
+                   drm_repeats(&p->worker.told, &head) ? "a reply of another size than was asked for"
+                                                       : "a reply to another request or step");
         return;
     }
     p->worker.expecting = 0;
@@ -637,7 +678,9 @@ static void drm_on_reply(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
 
 static void drm_on_slice(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
     if (p->worker.mode == DRM_SILENT || slot->bytes > p->worker.left || slot->bytes == 0) {
-        drm_offend(t, p);
+        drm_offend(t, p,
+                   p->worker.mode == DRM_SILENT ? "part of a reply without its head"
+                                                : "more bytes than its reply has");
         return;
     }
     p->worker.left -= slot->bytes;
@@ -653,9 +696,11 @@ static void drm_on_slice(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
 static void drm_on_ready(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
     int now = t->inbox && t->current && p->worker.told_serial == t->current->serial;
     if (slot->bytes != 0 || p->worker.ready) {
-        drm_offend(t, p);
+        drm_offend(t, p, "READY where none belongs");
         return;
     }
+    if (p->worker.mode == DRM_ROW && p->worker.left > 0)
+        drm_tell(t, p, "violated the protocol: %zu bytes of its reply are missing", p->worker.left);
     if (now && p->worker.mode == DRM_ROW)
         drm_finish(t, p, p->worker.left == 0 ? DRACO_ARRIVAL_WHOLE : DRACO_ARRIVAL_MALFORMED);
     else if (now && p->worker.expecting)
@@ -683,7 +728,8 @@ static void drm_dispatch(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
     } else if (!slot->failed && !p->is_server && slot->tag == DRM_READY) {
         drm_on_ready(t, p, slot);
     } else {
-        drm_offend(t, p);
+        drm_offend(t, p,
+                   slot->failed ? "a message that could not be received" : "a message of an unknown kind");
     }
 }
 
@@ -739,7 +785,7 @@ static void drm_on_hello(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
     drm_hello hello;
     char *text;
     if (slot->bytes < sizeof hello || slot->bytes > sizeof hello + DRM_TEXT) {
-        drm_offend(t, p);
+        drm_offend(t, p, "a hello that is too short or too long");
         return;
     }
     text = calloc(1, slot->bytes - sizeof hello + 1);
@@ -750,7 +796,9 @@ static void drm_on_hello(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
     p->greeted = 1;
     drm_compare(t, p, &hello, text);
     free(text);
-    if (t->opened) drm_welcome_peer(t, p, p->refused ? DRACO_E_CONFIG : DRACO_OK);
+    if (!t->opened) return;
+    drm_tell(t, p, p->refused ? "came late and is refused: %s" : "came late%s", p->refused ? t->why : "");
+    drm_welcome_peer(t, p, p->refused ? DRACO_E_CONFIG : DRACO_OK);
 }
 
 static draco_status drm_greet(draco_mpi *t, drm_peer *p) {
@@ -823,6 +871,7 @@ static draco_status drm_hear_servers(draco_mpi *t) {
         if (drm_calls(t, p) >= 0) continue;
         if (!p->welcomed || p->welcome.magic != DRM_MAGIC) {
             drm_say(t, "server %d (rank %d) did not answer", p->number, p->rank);
+            t->missing = 1;
             return DRACO_E_TRANSPORT;
         }
         if (p->welcome.status < 0) {
@@ -847,9 +896,11 @@ static draco_status drm_start(draco_mpi *t) {
     for (int i = 0; i < t->count; i++)
         if (t->peers[i].refused) status = DRACO_E_CONFIG;
     for (int i = 0; i < t->count; i++) {
-        if (t->peers[i].greeted) drm_welcome_peer(t, &t->peers[i], status);
-        if (!t->peers[i].greeted)
-            t->peers[i].worker.missed = DRACO_MPI_MISSES; /* not waited for until it comes */
+        drm_peer *p = &t->peers[i];
+        if (p->greeted) drm_welcome_peer(t, p, status);
+        if (p->greeted || drm_calls(t, p) <= 0) continue;
+        p->worker.missed = DRACO_MPI_MISSES; /* not waited for until it comes */
+        drm_tell(t, p, "did not come");
     }
     t->opened = 1;
     if (status < 0) {
@@ -858,6 +909,7 @@ static draco_status drm_start(draco_mpi *t) {
     }
     if (t->server >= 0 && drm_awaited(t, 1) > 0) {
         drm_say(t, "a server rank did not come");
+        t->missing = 1;
         return DRACO_E_TRANSPORT;
     }
     return drm_hear_servers(t);
@@ -1008,7 +1060,9 @@ static draco_status drm_gather(draco_mpi *t, double seconds, const draco_inbox *
         drm_peer *p = &drm_workers(t)[i];
         if (p->worker.mode == DRM_ROW) p->worker.mode = DRM_DROP;
         p->worker.row = NULL;
-        if (over && !p->worker.ended && !t->enough) p->worker.missed++;
+        if (over && !p->worker.ended && !t->enough && ++p->worker.missed == DRACO_MPI_MISSES)
+            drm_tell(t, p, "has let %d deadlines pass: it is not waited for until it answers",
+                     DRACO_MPI_MISSES);
     }
     t->inbox = NULL;
     t->asking = 0;
@@ -1183,18 +1237,15 @@ static void drm_drain(draco_mpi *t) {
     drm_track(t, error, request, &t->drain.pending, &t->drain.failed);
 }
 
-/* A server that is gone may have said STOP before it went. */
+/* A server that is gone may have said STOP before it went: then the others will as well. */
 static draco_status drm_farewell(draco_mpi *t, drm_peer *p) {
     double until = drm_now() + 0.2;
-    while (drm_now() < until) {
+    do {
         drm_progress(t);
         if (p->server.stage < DRM_PAYLOAD) drm_listen_to(t, p);
-        if (p->server.stage == DRM_WHOLE && p->server.head.kind == DRACO_REQUEST_STOP) {
-            t->missing |= p->server.head.reply_bytes != 0;
-            return DRACO_E_STOPPED;
-        }
+        if (p->server.stage == DRM_WHOLE && p->server.head.kind == DRACO_REQUEST_STOP) return DRACO_OK;
         drm_idle(t, DRM_FLOWING);
-    }
+    } while (drm_now() < until);
     drm_say(t, "server %d (rank %d) is gone", p->number, p->rank);
     t->missing = 1;
     return DRACO_E_TRANSPORT;
@@ -1210,8 +1261,8 @@ static draco_status drm_servers_there(draco_mpi *t) {
             drm_say(t, "server %d (rank %d) sent what no server sends", k, p->rank);
             return DRACO_E_MALFORMED;
         }
-        if (p->gone) return drm_farewell(t, p);
-        if (!drm_tied(t, p) && now - p->server.heard > DRACO_MPI_SILENCE) {
+        if (p->gone && drm_farewell(t, p) < 0) return DRACO_E_TRANSPORT;
+        if (!p->gone && !drm_tied(t, p) && now - p->server.heard > DRACO_MPI_SILENCE) {
             drm_say(t, "server %d (rank %d) has been silent for %d s", k, p->rank, DRACO_MPI_SILENCE);
             return DRACO_E_TRANSPORT;
         }
@@ -1219,10 +1270,15 @@ static draco_status drm_servers_there(draco_mpi *t) {
     return DRACO_OK;
 }
 
-/* All servers said STOP; have they missed anybody? */
+/* All servers said STOP: which one's is handed up? The first that tells of a failure. Has one of them missed
+   anybody? */
 static int drm_stopped(draco_mpi *t) {
-    for (int k = 0; k < t->servers; k++) t->missing |= t->peers[k].server.head.reply_bytes != 0;
-    return 0;
+    int first = 0;
+    for (int k = t->servers - 1; k >= 0; k--) {
+        t->missing |= t->peers[k].server.head.reply_bytes != 0;
+        if (t->peers[k].server.head.step) first = k;
+    }
+    return first;
 }
 
 /* Which servers' requests are to be handed up: one server's fetch alone, else those of all, of one broadcast
@@ -1352,7 +1408,7 @@ static draco_status drm_submit(void *ctx, const draco_request *request, const vo
     while (status >= 0) {
         int left = 0;
         for (int k = 0; k < t->servers; k++)
-            if (draco_share_asked(by, k)) left += !drm_feed(t, &t->peers[k]);
+            if (draco_share_asked(by, k) && !t->peers[k].gone) left += !drm_feed(t, &t->peers[k]);
         if (left == 0) break;
         drm_progress(t);
         status = drm_servers_there(t);
@@ -1447,6 +1503,7 @@ static void drm_say_stop(draco_mpi *t) {
         p->worker.stop = (drm_head){.magic = DRM_MAGIC,
                                     .version = DRACO_VERSION,
                                     .kind = DRACO_REQUEST_STOP,
+                                    .step = (uint64_t) - (int)t->ended,
                                     .reply_bytes = (uint64_t)t->missing};
         drm_turn_head(&p->worker.stop);
         drm_send(t, p->rank, DRM_REQUEST, &p->worker.stop, sizeof p->worker.stop, &p->worker.stopping,
@@ -1464,14 +1521,35 @@ static int drm_lingering(draco_mpi *t) {
     return left;
 }
 
+/* Servers that differ about who is missing would leave ranks in MPI_Finalize: who misses anybody, or does not
+   answer in time, makes somebody missing for all. */
+static void drm_part(draco_mpi *t, double until) {
+    t->parting = (unsigned char)t->missing;
+    t->partings = t->parting_failed = 0;
+    for (int k = 0; k < t->servers; k++) {
+        drm_peer *p = &drm_servers(t)[k];
+        if (k == t->server || p->gone) continue;
+        drm_receive_all(t, p->rank, DRM_PARTING, &p->parting, 1, &t->partings, &t->parting_failed);
+        drm_send(t, p->rank, DRM_PARTING, &t->parting, 1, &t->partings, &t->parting_failed);
+    }
+    while (t->partings > 0 && !t->parting_failed && drm_now() < until) drm_work(t);
+    t->missing |= t->partings > 0 || t->parting_failed;
+    for (int k = 0; k < t->servers; k++)
+        t->missing |= drm_servers(t)[k].parting || (k != t->server && drm_servers(t)[k].gone);
+}
+
 static void drm_dismiss(draco_mpi *t) {
-    double until = drm_now() + (t->config.stop_seconds > 0 ? t->config.stop_seconds : 5);
+    double patience = t->config.stop_seconds > 0 ? t->config.stop_seconds : 5, until = drm_now() + patience;
     t->inbox = NULL;
     t->current = NULL;
-    t->missing = drm_someone_missing(t);
+    t->missing |= drm_someone_missing(t);
+    drm_part(t, until);
+    t->closing = 1; /* whoever goes from here on was told to */
     drm_say_stop(t);
+    until = drm_now() + patience;
     while (drm_lingering(t) > 0 && drm_now() < until) drm_work(t);
     if (drm_lingering(t) > 0) t->missing = 1;
+    if (t->partings == 0) drm_part(t, until + 1);
 }
 
 /* What MPI may still read or write is left to the end of the process. */
@@ -1520,6 +1598,10 @@ static const char *drm_explain(void *ctx) {
     return ((draco_mpi *)ctx)->why;
 }
 
+static void drm_conclude(void *ctx, draco_status how) {
+    ((draco_mpi *)ctx)->ended = how < 0 ? how : DRACO_OK;
+}
+
 static void drm_fill(draco_transport *transport, draco_mpi *t) {
     transport->size = sizeof *transport;
     transport->name = "mpi";
@@ -1532,6 +1614,7 @@ static void drm_fill(draco_transport *transport, draco_mpi *t) {
         transport->collect = drm_collect;
         transport->fetch = drm_fetch;
         transport->exchange = t->servers > 1 ? drm_exchange : NULL;
+        transport->conclude = drm_conclude;
         transport->server = t->server;
     } else {
         transport->receive = drm_receive;

@@ -115,7 +115,7 @@ class Trainer:
         environment = os.environ if alone else dict(os.environ, OMP_NUM_THREADS="1")
         done = subprocess.run(command + ([] if alone else ["--threads=1"]), stdin=subprocess.DEVNULL,
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
-        if done.returncode not in (0, 1):  # 1: the training blew up, which is a result
+        if done.returncode not in (0, 3, 5):  # undecodable or diverged, which is a result
             say(f"  {name}: left out: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'no reason'}")
             return None
         events = read_events(path + ".part")

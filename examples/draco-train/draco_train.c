@@ -4,6 +4,7 @@
    try things out, an attack that stands between the transport and the server. See --help.
 
      train_options.h    the command line: a table of options
+     train_exit.h       how a run ends: a table of exit statuses
      train_setup.h      data, model, optimizer and code from the options
      train_transport.h  the transports: a table, and what this process is in each
      train_flip.h       the liars of --attack=label-flip
@@ -40,11 +41,11 @@
 static volatile int train_stop;
 
 /* A thread of its own waits for signals, so that no handler interrupts a computation. A second Ctrl-C ends the
-   program at once. */
+   program at once; SIGTERM may be repeated by whoever stops the job, while the checkpoint is written. */
 static void *train_wait_for_signals(void *set) {
     int number;
     while (sigwait(set, &number) == 0) {
-        if (train_stop) _exit(130);
+        if (train_stop && number == SIGINT) _exit(TRAIN_STOPPED);
         train_stop = 1;
     }
     return NULL;
@@ -304,45 +305,52 @@ static int train_write_params(const train_run *run) {
     return ok ? 0 : 1;
 }
 
-static int train_finish(train_run *run, draco_status status) {
-    int code = status == DRACO_OK ? 0 : status == DRACO_E_STOPPED ? 130 : 1;
+/* What only the first server does: the last accuracy, the summary, the files. */
+static int train_conclude(train_run *run, draco_status status, int code) {
     char model[33] = "";
-    train_screen_clear(&run->screen);
-    if (code == 130 && train_speaks(run))
-        fprintf(stderr, "draco-train: interrupted; stopped after the round\n");
-    if (code == 1 && train_speaks(run))
-        fprintf(stderr, "draco-train: training failed: %s\n", draco_status_text(status));
-    if (draco_server_gather(run->server, run->params) < 0 && code == 0) code = 1;
-    if (run->o->checkpoint && train_save(run, run->first_step + run->trainer.updates) < 0 && code == 0)
-        code = 1;
-    if (!train_speaks(run)) return code;
-    if (code == 0 && !train_finite(run)) {
-        fprintf(stderr, "draco-train: training failed: the parameters are no longer finite\n");
-        code = 1;
-    }
-    if (run->o->eval_every == 0 || code == 130)
+    if (run->o->eval_every == 0 || code == TRAIN_STOPPED)
         (void)train_score(run, run->first_step + run->trainer.updates);
     train_hex(run, model);
-    train_summary(run, status, code == 0, model);
-    if (run->o->params && train_write_params(run) != 0 && code == 0) code = 1;
-    if (run->metrics && fclose(run->metrics) != 0 && code == 0) code = 1;
+    train_summary(run, status, code == TRAIN_DONE, model);
+    if (run->o->params && train_write_params(run) != 0 && code == TRAIN_DONE) code = TRAIN_FAILED;
+    if (run->metrics && fclose(run->metrics) != 0 && code == TRAIN_DONE) code = TRAIN_FAILED;
     run->metrics = NULL;
     if (run->o->plot) {
         const char *path = run->o->metrics ? run->o->metrics : run->metrics_path;
-        if (train_plot("draco-train", run->o->plot, "draco-train", &path, 1) != 0 && code == 0) code = 1;
+        if (train_plot("draco-train", run->o->plot, "draco-train", &path, 1) != 0 && code == TRAIN_DONE)
+            code = TRAIN_FAILED;
     }
     return code;
 }
 
+static int train_finish(train_run *run, draco_status status) {
+    int code = train_exit_of(status);
+    train_screen_clear(&run->screen);
+    if (code == TRAIN_STOPPED && train_speaks(run))
+        fprintf(stderr, "draco-train: interrupted; stopped after the round\n");
+    else if (code != TRAIN_DONE && train_speaks(run))
+        fprintf(stderr, "draco-train: training failed: %s\n", draco_status_text(status));
+    if (draco_server_gather(run->server, run->params) < 0 && code == TRAIN_DONE) code = TRAIN_LOST;
+    if (run->o->checkpoint && train_save(run, run->first_step + run->trainer.updates) < 0 &&
+        code == TRAIN_DONE)
+        code = TRAIN_FAILED;
+    if (code == TRAIN_DONE && !train_finite(run)) {
+        if (train_speaks(run))
+            fprintf(stderr, "draco-train: training failed: the parameters are no longer finite\n");
+        code = TRAIN_DIVERGED;
+    }
+    return train_speaks(run) ? train_conclude(run, status, code) : code;
+}
+
 static int train_serve(train_run *run) {
     draco_trainer *t = &run->trainer;
-    draco_status status;
     int code = train_open_attack(run);
     if (code == 0) code = train_open_rule(run);
     if (code == 0) code = train_open_vectors(run);
     if (code == 0) code = train_open_server(run);
     if (code == 0) code = train_open_files(run);
     if (code == 0) code = train_probe(run);
+    code = train_transport_agree(&run->transport, code);
     if (code != 0) return code;
     train_announce(run);
     t->server = run->server;
@@ -364,24 +372,26 @@ static int train_serve(train_run *run) {
     run->glance = (train_glance){.steps = run->o->steps, .loss = -1, .accuracy = -1, .test = -1};
     train_screen_open(&run->screen, run->o->progress);
     run->begin = train_now();
-    status = draco_train(t);
-    return train_finish(run, status);
+    return train_transport_agree(&run->transport, train_finish(run, draco_train(t)));
 }
 
 static int train_work(train_run *run) {
     draco_worker_config config = train_worker_config(run->o, &run->setup);
     draco_worker *worker;
     draco_status status = draco_worker_open(&worker, &config);
+    int code;
     if (status >= 0) {
         status = draco_worker_run(worker, run->transport.worker, &run->transport.transport);
         draco_worker_close(worker);
     }
-    if (status >= 0) return 0;
-    fprintf(stderr, "draco-train: worker %d: %s%s%s\n", run->transport.worker, draco_status_text(status),
-            run->transport.transport.explain ? ": " : "",
-            run->transport.transport.explain ? run->transport.transport.explain(run->transport.transport.ctx)
-                                             : "");
-    return 1;
+    code = train_exit_of(status);
+    if (code != TRAIN_DONE) {
+        int here = code == TRAIN_LOST || code == TRAIN_USAGE; /* else the servers have said it */
+        fprintf(stderr, "draco-train: worker %d: %s%s%s\n", run->transport.worker,
+                train_exit_row_of(code)->text, here ? ": " : "",
+                here ? run->transport.transport.explain(run->transport.transport.ctx) : "");
+    }
+    return code;
 }
 
 static void train_close(train_run *run, int code) {

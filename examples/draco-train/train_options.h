@@ -5,6 +5,7 @@
 #ifndef TRAIN_OPTIONS_H
 #define TRAIN_OPTIONS_H
 
+#include "train_exit.h"
 #include "train_screen.h"
 
 #include "draco.h"
@@ -314,9 +315,8 @@ static void train_help(void) {
     }
     printf("\n  %-*s%s\n  %-*s%s\n\n", TRAIN_HELP_COLUMN - 2, "--help", "print this text",
            TRAIN_HELP_COLUMN - 2, "--version", "print the version");
-    train_wrap("Exit status: 0 trained; 1 training failed; 2 wrong option or unreadable input; 130 "
-               "interrupted.",
-               0, width);
+    printf("Exit status, of all processes of a run:\n");
+    for (size_t i = 0; i < TRAIN_EXITS; i++) printf("  %3d  %s\n", train_exits[i].code, train_exits[i].text);
 }
 
 static int train_is_choice(const char *choices, const char *word) {

@@ -5,6 +5,8 @@
 #include "train_options.h"
 #include "train_setup.h"
 
+#include <pthread.h>
+
 #include "transports/draco_openmp.h"
 #ifdef DRACO_WITH_MPI
 #include "transports/draco_mpi.h"
@@ -110,6 +112,14 @@ static int train_mpi_begin(const train_options *o, train_transport *t) {
     return draco_mpi_role(&config, &t->server, &t->worker, &workers) < 0 ? 2 : 0;
 }
 
+static void train_mpi_event(void *ctx, const char *line) {
+    const train_transport *t = ctx;
+    if (t->servers > 1)
+        fprintf(stderr, "draco-train: server %d: %s\n", t->server, line);
+    else
+        fprintf(stderr, "draco-train: %s\n", line);
+}
+
 static int train_mpi_open(const train_context *c, train_transport *t) {
     const train_options *o = c->o;
     const train_setup *s = c->s;
@@ -118,7 +128,9 @@ static int train_mpi_open(const train_context *c, train_transport *t) {
                                .dim = s->model.dim,
                                .code_id = draco_code_id(&s->code),
                                .text = t->text,
-                               .start_seconds = o->join_seconds};
+                               .start_seconds = o->join_seconds,
+                               .on_event = train_mpi_event,
+                               .event_ctx = t};
     draco_status status;
     config.comm = MPI_COMM_WORLD;
     status = draco_mpi_open(&t->transport, &config);
@@ -126,15 +138,25 @@ static int train_mpi_open(const train_context *c, train_transport *t) {
     if (status >= 0) return 0;
     fprintf(stderr, "draco-train: mpi: %s: %s\n", draco_status_text(status),
             t->transport.explain ? t->transport.explain(t->transport.ctx) : "");
-    return status == DRACO_E_CONFIG ? 2 : 1;
+    return train_exit_of(status);
 }
 
-/* With a rank missing MPI_Finalize would wait for it for ever: then the process ends here. */
+#define TRAIN_FINALIZE_SECONDS 10
+
+static void *train_mpi_leave(void *code) {
+    sleep(TRAIN_FINALIZE_SECONDS);
+    _exit(*(int *)code);
+}
+
+/* With a rank missing MPI_Finalize would wait for it for ever: then the process ends here. A rank that goes
+   missing later than the others could notice is waited for a while. */
 static void train_mpi_end(draco_status closed, int code) {
-    if (closed == DRACO_MORE) {
-        fflush(NULL);
-        _exit(code);
-    }
+    static int kept;
+    pthread_t thread;
+    kept = code;
+    fflush(NULL);
+    if (closed == DRACO_MORE || pthread_create(&thread, NULL, train_mpi_leave, &kept) != 0) _exit(code);
+    pthread_detach(thread);
     MPI_Finalize();
 }
 
@@ -202,7 +224,7 @@ static int train_grpc_open(const train_context *c, train_transport *t) {
     if (status >= 0) return 0;
     fprintf(stderr, "draco-train: grpc: %s\n", t->transport.explain(t->transport.ctx));
     t->transport.close(t->transport.ctx);
-    return draco_status_is_misuse(status) || status == DRACO_E_CONFIG ? 2 : 1;
+    return train_exit_of(status);
 }
 #endif
 
@@ -235,6 +257,16 @@ static int train_transport_open(const train_context *c, train_transport *t) {
     return t->row->open(c, t);
 }
 
+/* All servers end alike: the first one's exit code that is not 0 is that of all. Every server has to call it. */
+static int train_transport_agree(const train_transport *t, int code) {
+    unsigned char mine = (unsigned char)code, all[64];
+    if (t->servers == 1) return code;
+    if (t->transport.exchange(t->transport.ctx, &mine, 1, all) < 0) return code ? code : TRAIN_LOST;
+    for (int k = t->servers - 1; k >= 0; k--)
+        if (all[k]) code = all[k];
+    return code;
+}
+
 /* For train_watch: ctx is the train_transport. */
 static void train_transport_worker_name(const void *ctx, int worker, char *text, size_t capacity) {
     const train_transport *t = ctx;
@@ -242,7 +274,10 @@ static void train_transport_worker_name(const void *ctx, int worker, char *text,
 }
 
 static void train_transport_end(train_transport *t, int code) {
-    draco_status status = t->open ? t->transport.close(t->transport.ctx) : DRACO_OK;
+    draco_status status;
+    if (t->open && t->transport.conclude)
+        t->transport.conclude(t->transport.ctx, train_exit_row_of(code)->status);
+    status = t->open ? t->transport.close(t->transport.ctx) : DRACO_OK;
     t->open = 0;
     if (t->row && t->row->end) t->row->end(status, code);
 }
