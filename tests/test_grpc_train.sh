@@ -33,13 +33,14 @@ server() { # OPTION...
     server=$!
     pids="$pids $!"
 }
-wait_workers() { # SECONDS: 0 when all have left in peace
+wait_workers() { # SECONDS STATUS: 0 when all have left by then, with this exit status
     left=$1
     for i in 0 1 2 3 4; do
         eval "pid=\$worker$i"
         while kill -0 "$pid" 2>/dev/null && [ "$left" -gt 0 ]; do sleep 1; left=$((left - 1)); done
         kill -0 "$pid" 2>/dev/null && return 1
-        wait "$pid" || return 1
+        wait "$pid"
+        [ $? -eq "$2" ] || return 1
     done
 }
 
@@ -52,7 +53,7 @@ sleep 1
 server --steps=60 --params="$dir/grpc"
 wait $server
 result $? "a server and five workers over mutual TLS"
-wait_workers 10
+wait_workers 10 0
 result $? "the workers leave in peace"
 cmp -s "$dir/openmp" "$dir/grpc"
 result $? "the parameters are those of the OpenMP run"
@@ -75,8 +76,8 @@ begin=$(date +%s)
 kill -TERM $server
 wait $server
 code=$?
-[ $(($(date +%s) - begin)) -le 6 ] && [ $code -ne 137 ] && [ -s "$dir/last" ]
+[ $(($(date +%s) - begin)) -le 6 ] && [ $code -eq 130 ] && [ -s "$dir/last" ]
 result $? "SIGTERM ends a resumed server within seconds, with a checkpoint (exit code $code)"
-wait_workers 10
-result $? "and its workers"
+wait_workers 10 130
+result $? "and its workers, who know that the run has not come to its end"
 echo "1..$number"

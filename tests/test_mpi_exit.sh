@@ -56,6 +56,7 @@ rmdir "$out/checkpoint.1"
 for servers in 1 3; do
     for wrapped in no yes; do
         rm -f "$out"/stopped*
+        rm -f "$out/log"
         run $servers $wrapped --steps=1000000 --eval-every=0 --checkpoint="$out/stopped" &
         runs=$!
         i=0

@@ -428,7 +428,7 @@ __attribute__((format(printf, 3, 4))) static void drm_tell(draco_mpi *t, const d
     char line[320];
     va_list list;
     int used;
-    if (!t->config.on_event || t->closing) return;
+    if (!t->config.on_event || t->server < 0 || t->closing) return;
     used = snprintf(line, sizeof line, "%s %d (rank %d) ", p->is_server ? "server" : "worker", p->number,
                     p->rank);
     va_start(list, format);
@@ -1521,21 +1521,20 @@ static int drm_lingering(draco_mpi *t) {
     return left;
 }
 
-/* Servers that differ about who is missing would leave ranks in MPI_Finalize: who misses anybody, or does not
-   answer in time, makes somebody missing for all. */
+/* Servers that differ about who is missing would leave ranks in MPI_Finalize: who misses anybody, or is not heard
+   in time, makes somebody missing for all. */
 static void drm_part(draco_mpi *t, double until) {
     t->parting = (unsigned char)t->missing;
     t->partings = t->parting_failed = 0;
     for (int k = 0; k < t->servers; k++) {
         drm_peer *p = &drm_servers(t)[k];
+        p->parting = k != t->server;
         if (k == t->server || p->gone) continue;
         drm_receive_all(t, p->rank, DRM_PARTING, &p->parting, 1, &t->partings, &t->parting_failed);
         drm_send(t, p->rank, DRM_PARTING, &t->parting, 1, &t->partings, &t->parting_failed);
     }
     while (t->partings > 0 && !t->parting_failed && drm_now() < until) drm_work(t);
-    t->missing |= t->partings > 0 || t->parting_failed;
-    for (int k = 0; k < t->servers; k++)
-        t->missing |= drm_servers(t)[k].parting || (k != t->server && drm_servers(t)[k].gone);
+    for (int k = 0; k < t->servers; k++) t->missing |= drm_servers(t)[k].parting;
 }
 
 static void drm_dismiss(draco_mpi *t) {

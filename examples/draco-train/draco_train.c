@@ -285,7 +285,7 @@ static int train_probe(train_run *run) {
     }
     free(classes);
     /* The code tolerates s + t workers that differ; with more of them no round could be decoded. */
-    return exact && count > 1 && n - most > run->setup.code.s + run->setup.code.t ? 1 : 0;
+    return exact && count > 1 && n - most > run->setup.code.s + run->setup.code.t ? TRAIN_USAGE : 0;
 }
 
 /* ---- After the run ---- */
@@ -349,8 +349,8 @@ static int train_serve(train_run *run) {
     if (code == 0) code = train_open_vectors(run);
     if (code == 0) code = train_open_server(run);
     if (code == 0) code = train_open_files(run);
-    if (code == 0) code = train_probe(run);
     code = train_transport_agree(&run->transport, code);
+    if (code == 0) code = train_transport_agree(&run->transport, train_probe(run));
     if (code != 0) return code;
     train_announce(run);
     t->server = run->server;
@@ -387,9 +387,9 @@ static int train_work(train_run *run) {
     code = train_exit_of(status);
     if (code != TRAIN_DONE) {
         int here = code == TRAIN_LOST || code == TRAIN_USAGE; /* else the servers have said it */
+        const char *why = here ? run->transport.transport.explain(run->transport.transport.ctx) : "";
         fprintf(stderr, "draco-train: worker %d: %s%s%s\n", run->transport.worker,
-                train_exit_row_of(code)->text, here ? ": " : "",
-                here ? run->transport.transport.explain(run->transport.transport.ctx) : "");
+                train_exit_row_of(code)->text, why[0] ? ": " : "", why);
     }
     return code;
 }
