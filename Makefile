@@ -12,7 +12,7 @@ LDFLAGS  += $(SAN) -Wl,--as-needed
 # ---- Libraries: the header that tells that one is installed, compiler flags, what to link with ----
 # WITHOUT="mpi grpc" leaves libraries out although they are installed; give such a build a BUILD of its own.
 
-LIBRARIES      := openmp:omp.h onednn:dnnl.h openblas:cblas.h zlib:zlib.h sodium:sodium.h mpi:mpi.h grpc:grpc/grpc.h cmocka:cmocka.h
+LIBRARIES      := openmp:omp.h onednn:dnnl.h openblas:cblas.h zlib:zlib.h mpi:mpi.h grpc:grpc/grpc.h cmocka:cmocka.h
 
 FLAGS_openmp   := -fopenmp
 LINK_openmp    := -fopenmp
@@ -21,7 +21,6 @@ LINK_onednn    := -ldnnl
 FLAGS_openblas := -DDRACO_OPENBLAS
 LINK_openblas  := -lopenblas
 LINK_zlib      := -lz
-LINK_sodium    := -lsodium
 FLAGS_mpi      := $(shell pkg-config --cflags ompi-c 2>/dev/null | sed 's/-I/-isystem /g') -DDRACO_WITH_MPI
 LINK_mpi       := $(shell pkg-config --libs ompi-c 2>/dev/null)
 FLAGS_grpc     := -DDRACO_WITH_GRPC
@@ -42,7 +41,6 @@ NEEDS_$(BLAS) := $(USE_MODELS)
 NEEDS_zlib    := $(USE_MODELS) test_data test_checkpoint fuzz_checkpoint fuzz_data_% fuzz_word2vec
 NEEDS_openmp  := $(USE_MODELS) 06_train_openmp test_openmp peer_mpi_% test_attacks test_grpc_conformance test_rules test_optim test_vote_fingerprint \
                  test_vote_portable fuzz_rules bench_codes bench_rules bench_vote
-NEEDS_sodium  := draco-train peer_mpi_% test_training test_round test_grpc_conformance test_grpc_python bench_mpi
 NEEDS_mpi     := 05_mpi_gather peer_mpi_% fuzz_mpi_wire bench_mpi
 NEEDS_grpc    := 07_train_grpc peer_grpc test_grpc% fuzz_grpc_frame bench_grpc
 NEEDS_cmocka  := test_%

@@ -160,10 +160,15 @@
  *                                                  into one gradient
  *     tolerant         abs_tol or rel_tol > 0      the messages of a group are kept and compared, equal to
  *                                                  within the tolerance
- *     digest first     digest_first                the workers send 32-byte digests (REQUEST_DIGEST), which
- *                                                  are voted on; one message per group is fetched
- *                                                  (REQUEST_BODY), and a worker whose message is not the one
- *                                                  that its digest promised is blamed
+ *     challenge        challenge                   a worker says when its message is ready (REQUEST_READY);
+ *                                                  one of each group sends it (REQUEST_BODY); when it is
+ *                                                  whole, a new key goes to the others, who answer with the
+ *                                                  fingerprint of their own (REQUEST_FINGERPRINT). s + 1 in
+ *                                                  agreement decide; who agreed with another message, or
+ *                                                  disagrees with this one, is blamed. (n/r) 4d + 16n bytes
+ *                                                  reach the server instead of n 4d. A speaker that stalls is
+ *                                                  passed over after 0.2 seconds and eight times the slowest
+ *                                                  body of late, and is asked again only when nobody is left
  *     prime            cyclic code, prime field    two requests: the workers report the exponents of their
  *                                                  parts (REQUEST_EXPONENTS); the server decides them by vote
  *                                                  and sends them back, and the workers encode
@@ -212,7 +217,8 @@
  *
  *     Seconds are wall-clock time: clock_gettime's monotonic clock where the headers declare it,
  *     QueryPerformanceCounter on Windows, and gettimeofday under a strict -std=c99 or -std=c11 on Unix, which
- *     moves when the system's time is set. No decision depends on it: deadlines are the transport's.
+ *     moves when the system's time is set. The sum never depends on it; how long a challenge waits for a speaker
+ *     does. Deadlines are the transport's.
  *
  * ERRORS
  *
@@ -247,7 +253,7 @@
  *
  * BYTE ORDER
  *
- *     Replies are the same bytes on every machine, messages and digests of them little-endian: a big-endian
+ *     Replies are the same bytes on every machine, messages and fingerprints of them little-endian: a big-endian
  *     worker can take part, over MPI and gRPC too. Servers that share a vector must have one byte order.
  *
  * LIMITS
@@ -360,16 +366,20 @@ typedef enum draco_request_kind {
     DRACO_REQUEST_EXPONENTS = 2,
     /* prime field, second half: extra = agreed exponents -> the coded message */
     DRACO_REQUEST_ENCODED = 3,
-    /* params -> 32-byte digest of the message */
-    DRACO_REQUEST_DIGEST = 4,
-    /* -> the message whose digest was sent */
+    /* challenge: params -> one byte once the message is computed; it is kept for the two below */
+    DRACO_REQUEST_READY = 4,
+    /* challenge, to one member of a group: -> the message */
     DRACO_REQUEST_BODY = 5,
-    /* params -> 32-byte digest of the plain gradient of one batch that is the same for all */
+    /* params, extra = 32-byte key -> fingerprint of the plain gradient of one batch that is the same for all */
     DRACO_REQUEST_PROBE = 6,
     /* the run is over; no reply. step: 0 when it was trained to its end, else the amount of the draco_status
      * that ended it */
-    DRACO_REQUEST_STOP = 7
+    DRACO_REQUEST_STOP = 7,
+    /* challenge, when the body is whole: extra = 32-byte key -> fingerprint of the message */
+    DRACO_REQUEST_FINGERPRINT = 8
 } draco_request_kind;
+/* 1: each of several servers requests it for its shard alone, with draco_request.server set; 0: together. */
+DRACO_API int draco_request_is_single(draco_request_kind kind);
 
 typedef struct draco_request {
     draco_request_kind kind;
@@ -475,11 +485,9 @@ typedef struct draco_worker_config {
     const draco_model *model;
     size_t batch;  /* samples of a whole batch */
     uint64_t seed; /* of the samples */
-    /* 1: prime field: keep the gradients of the r parts between the two requests; digest first: keep the
-     * message. 0: compute them twice. */
+    /* 1: prime field: keep the gradients of the r parts between the two requests; challenge: keep the
+     * message from READY on. 0: compute them again. */
     int keep;
-    draco_digest_fn digest; /* needed for DRACO_REQUEST_DIGEST and DRACO_REQUEST_PROBE */
-    void *digest_ctx;
     int servers;               /* that share the parameter vector; default 1 */
     draco_allocator allocator; /* default malloc */
 } draco_worker_config;
@@ -513,9 +521,7 @@ typedef struct draco_server_config {
     size_t dim; /* floats of the whole parameter vector, model.dim; several servers shard it themselves */
     double deadline; /* seconds that one request of a round may take; default none */
     draco_wait wait;
-    int digest_first; /* repetition only */
-    draco_digest_fn digest;
-    void *digest_ctx;
+    int challenge; /* repetition only: one message a group, and fingerprints of the others under a later key */
     float abs_tol, rel_tol;    /* repetition: tolerant vote when either is > 0 */
     const draco_seed *secret;  /* of every round, for tests; default: a new one from the system each round */
     draco_allocator allocator; /* default malloc */
@@ -538,7 +544,7 @@ DRACO_API draco_status draco_server_open(draco_server **server, const draco_serv
  * DRACO_E_RANGE, the sum overflows, may leave a part of it. */
 DRACO_API draco_status draco_server_round(draco_server *server, uint64_t step, const float *params,
                                           float *sum, draco_round *round);
-/* Do all workers compute the same bits? classes[i]: workers with equal numbers gave equal digests of the same
+/* Do all workers compute the same bits? classes[i]: workers with equal numbers gave equal fingerprints of the same
    gradient, -1: no reply; count: how many different ones. */
 DRACO_API draco_status draco_server_probe(draco_server *server, uint64_t step, const float *params,
                                           int *classes, int *count);
@@ -812,7 +818,7 @@ struct draco_worker {
     int servers;
     void *workspace;
     float *gradient;          /* one part's gradient; prime field with `keep`: one for each of the r parts */
-    void *message;            /* digest first with `keep`: the message behind the last digest */
+    void *message;            /* challenge with `keep`: the message of the last READY */
     draco_encoding *encoding; /* cyclic */
     size_t reply_capacity;
     void *reply;         /* of draco_worker_run */
@@ -842,7 +848,6 @@ static int drs_is_prime(const draco_code *code) {
 static draco_status drs_worker_memory(draco_worker *w) {
     const draco_allocator *a = &w->c.allocator;
     size_t parts = w->c.keep && drs_is_prime(&w->c.code) ? (size_t)w->c.code.r : 1u;
-    int keeps_message = w->c.keep && w->c.digest && w->c.code.scheme == DRACO_REPETITION;
     if (draco_encoding_bytes(&w->c.code, w->dim) == 0) return DRACO_E_DIM;
     w->gradient = (float *)drs_zalloc(a, w->dim + 1, parts * sizeof(float));
     if (w->c.code.scheme != DRACO_REPETITION) {
@@ -850,8 +855,7 @@ static draco_status drs_worker_memory(draco_worker *w) {
         if (!w->encoding) return DRACO_E_MEMORY;
         (void)draco_encode_init(&w->c.code, w->dim, w->encoding);
     }
-    if (keeps_message) w->message = drs_zalloc(a, 1, draco_message_bytes(&w->c.code, w->dim));
-    return w->gradient && (w->message || !keeps_message) ? DRACO_OK : DRACO_E_MEMORY;
+    return w->gradient ? DRACO_OK : DRACO_E_MEMORY;
 }
 
 DRACO_API draco_status draco_worker_open(draco_worker **worker, const draco_worker_config *config) {
@@ -955,9 +959,14 @@ static size_t drs_bytes_of_exponents(const draco_worker *w, int index, size_t co
     return (size_t)draco_code_load(&w->c.code, index) * draco_exponent_bytes(count);
 }
 
-static size_t drs_bytes_of_digest(const draco_worker *w, int index, size_t count) {
+static size_t drs_bytes_of_ready(const draco_worker *w, int index, size_t count) {
     (void)w, (void)index, (void)count;
-    return DRACO_DIGEST_BYTES;
+    return 1;
+}
+
+static size_t drs_bytes_of_fingerprint(const draco_worker *w, int index, size_t count) {
+    (void)w, (void)index, (void)count;
+    return DRACO_FINGERPRINT_BYTES;
 }
 
 static draco_status drs_reply_message(draco_worker *w, int index, const draco_request *request, void *reply) {
@@ -995,52 +1004,88 @@ static draco_status drs_reply_encoded(draco_worker *w, int index, const draco_re
     return drs_message(w, index, request->step, (const uint8_t *)request->extra, reply);
 }
 
-/* One digest for each server's shard of the message. The message needs memory of its own; without `keep` it
-   is borrowed for this call alone. */
-static draco_status drs_reply_digest(draco_worker *w, int index, const draco_request *request, void *reply) {
-    char *message = (char *)(w->message ? w->message : (void *)w->gradient);
-    draco_status status;
-    int k;
-    if (!w->c.digest || w->c.code.scheme != DRACO_REPETITION) return DRACO_E_CONFIG;
+/* Without `keep` nothing is computed before it is known whether the message or its fingerprint is wanted. */
+static draco_status drs_reply_ready(draco_worker *w, int index, const draco_request *request, void *reply) {
+    draco_status status = DRACO_OK;
+    if (w->c.code.scheme != DRACO_REPETITION) return DRACO_E_CONFIG;
     w->kept = 0;
-    status = drs_message(w, index, request->step, NULL, message);
-    for (k = 0; k < w->servers && status >= 0; k++) {
-        size_t first, count;
-        draco_shard(w->dim, w->servers, k, &first, &count);
-        status = w->c.digest(w->c.digest_ctx, message + 4 * first, draco_message_bytes(&w->c.code, count),
-                             (uint8_t *)reply + (size_t)k * DRACO_DIGEST_BYTES);
-    }
+    if (w->c.keep && !w->message)
+        w->message = drs_zalloc(&w->c.allocator, 1, draco_message_bytes(&w->c.code, w->dim));
+    if (w->c.keep && !w->message) return DRACO_E_MEMORY;
+    if (w->message) status = drs_message(w, index, request->step, NULL, w->message);
     if (status >= 0) drs_keep(w, w->message != NULL, index, request->step);
+    memset(reply, 1, (size_t)w->servers);
+    return status < 0 ? status : DRACO_OK;
+}
+
+/* The message of this step, in the worker's own memory, and which part of it is requested. */
+static draco_status drs_own_message(draco_worker *w, int index, const draco_request *request,
+                                    const char **from, size_t *count) {
+    void *message = w->message ? w->message : (void *)w->gradient;
+    draco_status status = DRACO_OK;
+    size_t first = 0;
+    if (w->c.code.scheme != DRACO_REPETITION) return DRACO_E_CONFIG;
+    *count = w->dim;
+    if (request->server >= 0) draco_shard(w->dim, w->servers, request->server, &first, count);
+    if (!drs_kept(w, index, request->step)) {
+        w->kept = 0;
+        status = drs_message(w, index, request->step, NULL, message);
+        if (status >= 0) drs_keep(w, w->message != NULL, index, request->step);
+    }
+    *from = (const char *)message + 4 * first;
     return status < 0 ? status : DRACO_OK;
 }
 
 static draco_status drs_reply_body(draco_worker *w, int index, const draco_request *request, void *reply) {
-    size_t first = 0, count = w->dim;
-    void *message = w->message ? w->message : (void *)w->gradient;
-    if (w->c.code.scheme != DRACO_REPETITION) return DRACO_E_CONFIG;
-    if (request->server >= 0) draco_shard(w->dim, w->servers, request->server, &first, &count);
-    if (!drs_kept(w, index, request->step)) {
-        draco_status status;
-        if (count == w->dim) return drs_message(w, index, request->step, NULL, reply);
-        status = drs_message(w, index, request->step, NULL, message);
-        if (status < 0) return status;
-    }
-    memcpy(reply, (const char *)message + 4 * first, draco_message_bytes(&w->c.code, count));
+    const char *from;
+    size_t count;
+    draco_status status = drs_own_message(w, index, request, &from, &count);
+    if (status >= 0) memcpy(reply, from, draco_message_bytes(&w->c.code, count));
+    return status;
+}
+
+/* Under the key that the request carries. */
+static draco_status drs_fingerprint(const draco_request *request, const void *bytes, size_t n, void *value) {
+    draco_fingerprint_key key;
+    draco_fingerprint print;
+    draco_seed seed;
+    if (!request->extra || request->extra_bytes < sizeof seed) return DRACO_E_CONFIG;
+    memcpy(&seed, request->extra, sizeof seed);
+    draco_fingerprint_key_init(&key, &seed);
+    draco_fingerprint_begin(&print, 0);
+    draco_fingerprint_add(&print, &key, bytes, n);
+    draco_fingerprint_finish(&print, &key, (uint8_t *)value);
     return DRACO_OK;
+}
+
+/* Of each server's shard, or of the one whose server asks. */
+static draco_status drs_reply_fingerprint(draco_worker *w, int index, const draco_request *request,
+                                          void *reply) {
+    const char *from;
+    size_t first, count;
+    draco_status status = drs_own_message(w, index, request, &from, &count);
+    int k, shards = request->server < 0 ? w->servers : 1;
+    for (k = 0; k < shards && status >= 0; k++) {
+        if (shards > 1)
+            draco_shard(w->dim, shards, k, &first, &count);
+        else
+            first = 0;
+        status = drs_fingerprint(request, from + 4 * first, draco_message_bytes(&w->c.code, count),
+                                 (uint8_t *)reply + (size_t)k * DRACO_FINGERPRINT_BYTES);
+    }
+    return status;
 }
 
 /* The same small batch for every worker: one that computes other bits than the rest cannot vote with them. */
 static draco_status drs_reply_probe(draco_worker *w, int index, const draco_request *request, void *reply) {
     draco_status status;
     int k;
-    if (!w->c.digest) return DRACO_E_CONFIG;
     w->kept = 0;
     status = drs_gradient(w, index, request->step, 0, -1, w->gradient);
     draco_little_endian(w->gradient, w->dim);
-    if (status >= 0)
-        status = w->c.digest(w->c.digest_ctx, w->gradient, w->dim * sizeof(float), (uint8_t *)reply);
+    if (status >= 0) status = drs_fingerprint(request, w->gradient, w->dim * sizeof(float), reply);
     for (k = 1; k < w->servers && status >= 0; k++)
-        memcpy((uint8_t *)reply + (size_t)k * DRACO_DIGEST_BYTES, reply, DRACO_DIGEST_BYTES);
+        memcpy((uint8_t *)reply + (size_t)k * DRACO_FINGERPRINT_BYTES, reply, DRACO_FINGERPRINT_BYTES);
     return status;
 }
 
@@ -1050,14 +1095,23 @@ static const drs_reply drs_replies[] = {
     {drs_bytes_of_message, drs_reply_message, 0},
     {drs_bytes_of_exponents, drs_reply_exponents, 0},
     {drs_bytes_of_message, drs_reply_encoded, 0},
-    {drs_bytes_of_digest, drs_reply_digest, 0},
+    {drs_bytes_of_ready, drs_reply_ready, 0},
     {drs_bytes_of_message, drs_reply_body, 1},
-    {drs_bytes_of_digest, drs_reply_probe, 0},
+    {drs_bytes_of_fingerprint, drs_reply_probe, 0},
+    {NULL, NULL, 0},
+    {drs_bytes_of_fingerprint, drs_reply_fingerprint, 1},
 };
 
 static const drs_reply *drs_reply_to(const draco_request *request) {
     size_t kind = (size_t)request->kind;
     return &drs_replies[kind < sizeof drs_replies / sizeof *drs_replies ? kind : 0];
+}
+
+DRACO_API int draco_request_is_single(draco_request_kind kind) {
+    draco_request request;
+    memset(&request, 0, sizeof request);
+    request.kind = kind;
+    return drs_reply_to(&request)->single;
 }
 
 DRACO_API size_t draco_worker_reply_bytes(const draco_worker *w, int index, const draco_request *request) {
@@ -1160,14 +1214,27 @@ struct draco_server {
     void *sketches;
     const void **pointers; /* n */
     size_t sketch_bytes;
-    uint8_t *values; /* n x value_bytes: what a worker votes for, a fingerprint or its digests */
-    size_t value_bytes;
+    uint8_t *values;      /* n x DRACO_FINGERPRINT_BYTES: of a worker's message */
     draco_tally *tallies; /* groups */
     char *tally_memory;   /* groups x tally_bytes */
     size_t tally_bytes;
-    int *seat, *group_size;    /* n: place within the group; groups */
-    int *winners, *candidates; /* groups: the worker whose message counts; whose message is fetched; or -1 */
-    uint8_t *exponents;        /* agreed, of this shard */
+    int *seat, *group_size; /* n: place within the group; groups */
+    int *winners;           /* groups: the worker whose message counts, or -1 */
+    /* Challenge. */
+    draco_seed seed;        /* of `key` */
+    int *speakers, *agreed; /* groups: whose message is asked for, or -1; how many are ready, and
+                                               then agree with it */
+    uint32_t *rank;         /* n: order in which workers were ready; 0: not ready */
+    unsigned char *tried,
+        *stalled; /* n: DRS_TRIED; how it failed to send its message: a draco_arrival, or 0 */
+    unsigned char *failed,
+        *agrees;             /* n: lost or stalled as a speaker in some round; agrees with its speaker */
+    unsigned char *believed; /* n x largest group: has agreed with the message of the member in this seat */
+    size_t largest;          /* members of the largest group */
+    uint32_t ready;          /* workers so far */
+    double patience,
+        pace; /* seconds that the next request may take, 0: deadline; longest of late for a message */
+    uint8_t *exponents; /* agreed, of this shard */
     void *exponent_work;
     size_t exponent_bytes, exponent_work_bytes;
     unsigned char *whom;       /* n */
@@ -1177,11 +1244,14 @@ struct draco_server {
     draco_round out;
 };
 
+/* Are a message's bytes folded as they come, and is it one range of a message that several servers share? */
+enum { DRS_SKETCH_NONE, DRS_SKETCH_SHARED, DRS_SKETCH_ALONE };
+
 /* How the replies to one request are taken in. */
 struct drs_intake {
     draco_request_kind request;
     int message;                                /* 1: a message; 0: small_bytes at most */
-    int sketch;                                 /* fold the message's bytes as they come */
+    int sketch;                                 /* one of the three above */
     void (*whole)(draco_server *s, int worker); /* a whole reply is here; NULL: nothing to do */
     int (*enough)(const draco_server *s);       /* with DRACO_WAIT_ENOUGH; NULL: only when all ended */
 };
@@ -1203,7 +1273,7 @@ static draco_sketch *drs_sketch(const draco_server *s, int worker) {
 }
 
 static uint8_t *drs_value(const draco_server *s, int worker) {
-    return s->values + (size_t)worker * s->value_bytes;
+    return s->values + (size_t)worker * DRACO_FINGERPRINT_BYTES;
 }
 
 static unsigned char *drs_small(const draco_server *s, int worker) {
@@ -1225,13 +1295,20 @@ static void drs_server_layout(draco_server *s, drs_arena *a) {
     s->locate_work = (draco_work *)drs_carve(a, 1, draco_locate_work_bytes(&s->c.code));
     s->weights = (draco_weights *)drs_carve(a, 1, draco_weights_bytes(&s->c.code));
     s->pointers = (const void **)drs_carve(a, n, sizeof *s->pointers);
-    s->values = (uint8_t *)drs_carve(a, n, s->value_bytes);
+    s->values = (uint8_t *)drs_carve(a, n, DRACO_FINGERPRINT_BYTES);
     s->tallies = (draco_tally *)drs_carve(a, groups, sizeof *s->tallies);
     s->tally_memory = (char *)drs_carve(a, groups, s->tally_bytes);
     s->seat = (int *)drs_carve(a, n, sizeof *s->seat);
     s->group_size = (int *)drs_carve(a, groups, sizeof *s->group_size);
     s->winners = (int *)drs_carve(a, groups, sizeof *s->winners);
-    s->candidates = (int *)drs_carve(a, groups, sizeof *s->candidates);
+    s->speakers = (int *)drs_carve(a, groups, sizeof *s->speakers);
+    s->agreed = (int *)drs_carve(a, groups, sizeof *s->agreed);
+    s->rank = (uint32_t *)drs_carve(a, n, sizeof *s->rank);
+    s->tried = (unsigned char *)drs_carve(a, n, 1);
+    s->stalled = (unsigned char *)drs_carve(a, n, 1);
+    s->failed = (unsigned char *)drs_carve(a, n, 1);
+    s->agrees = (unsigned char *)drs_carve(a, n, 1);
+    s->believed = (unsigned char *)drs_carve(a, n, s->c.challenge ? s->largest : 0);
     s->exponents = (uint8_t *)drs_carve(a, 1, s->exponent_bytes);
     s->exponent_work = drs_carve(a, 1, s->exponent_work_bytes);
     s->whom = (unsigned char *)drs_carve(a, n, 1);
@@ -1250,19 +1327,18 @@ static size_t drs_exchange_need(const draco_server *s) {
     size_t first, longest, blocks = (s->c.dim + DRACO_BLOCK - 1) / DRACO_BLOCK;
     if (s->servers == 1) return 0;
     draco_shard(s->c.dim, s->servers, 0, &first, &longest);
-    return drs_most((size_t)s->n * (8 + drs_most(s->sketch_bytes, DRACO_DIGEST_BYTES)),
+    return drs_most((size_t)s->n * (8 + s->sketch_bytes),
                     drs_most(longest * sizeof(float), blocks * sizeof(double)));
 }
 
 static int drs_server_memory(draco_server *s) {
     drs_arena arena = {NULL, 0};
-    size_t largest = ((size_t)s->n + (size_t)s->groups - 1) / (size_t)s->groups;
     int i;
-    s->small_bytes = DRACO_DIGEST_BYTES;
-    s->value_bytes = DRACO_FINGERPRINT_BYTES;
+    s->largest = ((size_t)s->n + (size_t)s->groups - 1) / (size_t)s->groups;
+    s->small_bytes = DRACO_FINGERPRINT_BYTES;
     s->sketch_bytes = (draco_sketch_bytes(&s->c.code) + 63) & ~(size_t)63;
     if (s->kind->sizes) s->kind->sizes(s);
-    s->tally_bytes = (draco_tally_bytes(largest, s->value_bytes) + 63) & ~(size_t)63;
+    s->tally_bytes = (draco_tally_bytes(s->largest, DRACO_FINGERPRINT_BYTES) + 63) & ~(size_t)63;
     s->exchange_bytes = drs_exchange_need(s);
     drs_server_layout(s, &arena);
     s->block = drs_zalloc(&s->c.allocator, arena.used, 1);
@@ -1296,7 +1372,9 @@ static void *drs_inbox_reserve(void *ctx, int worker) {
         s->out.rows_peak = drs_most(s->out.rows_peak, (size_t)s->held);
     }
     if (s->intake->sketch)
-        (void)draco_sketch_begin(&s->c.code, 4 * (uint64_t)s->first, drs_sketch(s, worker));
+        (void)draco_sketch_begin(&s->c.code,
+                                 s->intake->sketch == DRS_SKETCH_ALONE ? 0 : 4 * (uint64_t)s->first,
+                                 drs_sketch(s, worker));
     return s->messages[worker];
 }
 
@@ -1340,7 +1418,7 @@ static void drs_share_message(draco_server *s, int worker) {
     int i, group = draco_code_group(&s->c.code, worker);
     for (i = 0; i < s->n; i++) {
         if (i == worker || s->holder[i] != i || draco_code_group(&s->c.code, i) != group) continue;
-        if (memcmp(drs_value(s, i), drs_value(s, worker), s->value_bytes) != 0) continue;
+        if (memcmp(drs_value(s, i), drs_value(s, worker), DRACO_FINGERPRINT_BYTES) != 0) continue;
         s->holder[worker] = i;
         drs_free_message(s, worker);
         return;
@@ -1358,9 +1436,21 @@ static void drs_whole_fingerprint(draco_server *s, int worker) {
     drs_cast(s, worker);
 }
 
-static void drs_whole_digest(draco_server *s, int worker) {
-    memcpy(drs_value(s, worker), drs_small(s, worker), DRACO_DIGEST_BYTES);
-    if (s->servers == 1) drs_cast(s, worker);
+static void drs_whole_ready(draco_server *s, int worker) {
+    s->rank[worker] = ++s->ready;
+    s->agreed[draco_code_group(&s->c.code, worker)]++;
+}
+
+/* The body of a speaker cannot change any more: its value is what the others are compared with. */
+static void drs_whole_body(draco_server *s, int worker) {
+    (void)draco_sketch_fingerprint(&s->c.code, s->key, drs_sketch(s, worker), drs_value(s, worker));
+}
+
+static void drs_whole_answer(draco_server *s, int worker) {
+    int g = draco_code_group(&s->c.code, worker);
+    s->agrees[worker] =
+        memcmp(drs_small(s, worker), drs_value(s, s->speakers[g]), DRACO_FINGERPRINT_BYTES) == 0;
+    s->agreed[g] += s->agrees[worker];
 }
 
 /* Whoever of those that replied is lying, can the round be decoded? Every group has s + 1 equal values. */
@@ -1371,6 +1461,21 @@ static int drs_enough_votes(const draco_server *s) {
     return 1;
 }
 
+/* Each group has somebody to speak; each speaker that is believed has s + 1 in agreement. */
+static int drs_enough_ready(const draco_server *s) {
+    int g;
+    for (g = 0; g < s->groups; g++)
+        if (!s->agreed[g]) return 0;
+    return 1;
+}
+
+static int drs_enough_agree(const draco_server *s) {
+    int g;
+    for (g = 0; g < s->groups; g++)
+        if (s->speakers[g] >= 0 && s->agreed[g] <= s->c.code.s) return 0;
+    return 1;
+}
+
 /* ... or no more workers are missing than the code carries besides s liars. */
 static int drs_enough_present(const draco_server *s) {
     int i, present = 0;
@@ -1378,16 +1483,21 @@ static int drs_enough_present(const draco_server *s) {
     return present >= s->n - s->c.code.t;
 }
 
-static const drs_intake drs_fingerprints = {DRACO_REQUEST_MESSAGE, 1, 1, drs_whole_fingerprint,
-                                            drs_enough_votes};
-static const drs_intake drs_sketched = {DRACO_REQUEST_MESSAGE, 1, 1, NULL, drs_enough_present};
-static const drs_intake drs_compared = {DRACO_REQUEST_MESSAGE, 1, 0, NULL, drs_enough_present};
-static const drs_intake drs_all_messages = {DRACO_REQUEST_MESSAGE, 1, 0, NULL, NULL};
-static const drs_intake drs_reported = {DRACO_REQUEST_EXPONENTS, 0, 0, NULL, drs_enough_present};
-static const drs_intake drs_encoded = {DRACO_REQUEST_ENCODED, 1, 1, NULL, drs_enough_present};
-static const drs_intake drs_digests = {DRACO_REQUEST_DIGEST, 0, 0, drs_whole_digest, drs_enough_votes};
-static const drs_intake drs_bodies = {DRACO_REQUEST_BODY, 1, 0, NULL, NULL};
-static const drs_intake drs_probes = {DRACO_REQUEST_PROBE, 0, 0, NULL, NULL};
+static const drs_intake drs_fingerprints = {DRACO_REQUEST_MESSAGE, 1, DRS_SKETCH_SHARED,
+                                            drs_whole_fingerprint, drs_enough_votes};
+static const drs_intake drs_sketched = {DRACO_REQUEST_MESSAGE, 1, DRS_SKETCH_SHARED, NULL,
+                                        drs_enough_present};
+static const drs_intake drs_compared = {DRACO_REQUEST_MESSAGE, 1, DRS_SKETCH_NONE, NULL, drs_enough_present};
+static const drs_intake drs_all_messages = {DRACO_REQUEST_MESSAGE, 1, DRS_SKETCH_NONE, NULL, NULL};
+static const drs_intake drs_reported = {DRACO_REQUEST_EXPONENTS, 0, DRS_SKETCH_NONE, NULL,
+                                        drs_enough_present};
+static const drs_intake drs_encoded = {DRACO_REQUEST_ENCODED, 1, DRS_SKETCH_SHARED, NULL, drs_enough_present};
+static const drs_intake drs_readies = {DRACO_REQUEST_READY, 0, DRS_SKETCH_NONE, drs_whole_ready,
+                                       drs_enough_ready};
+static const drs_intake drs_bodies = {DRACO_REQUEST_BODY, 1, DRS_SKETCH_ALONE, drs_whole_body, NULL};
+static const drs_intake drs_answers = {DRACO_REQUEST_FINGERPRINT, 0, DRS_SKETCH_NONE, drs_whole_answer,
+                                       drs_enough_agree};
+static const drs_intake drs_probes = {DRACO_REQUEST_PROBE, 0, DRS_SKETCH_NONE, NULL, NULL};
 
 static draco_request drs_request(const draco_server *s, uint64_t step, const float *params,
                                  size_t reply_bytes) {
@@ -1423,6 +1533,8 @@ static draco_status drs_collect(draco_server *s, const drs_intake *intake, draco
         s->received[i] = 0;
         if (!whom || whom[i]) s->arrival[i] = DRACO_ARRIVAL_WAITING;
     }
+    if (s->patience > 0 && (seconds < 0 || s->patience < seconds)) seconds = s->patience;
+    s->patience = 0;
     begin = drs_now();
     if (whom) {
         status = t->fetch(t->ctx, request, whom, seconds, &inbox);
@@ -1487,21 +1599,6 @@ static draco_status drs_merge_sketches(draco_server *s) {
     return status;
 }
 
-/* A vote is cast on the digests of all servers' parts together. */
-static draco_status drs_merge_digests(draco_server *s) {
-    draco_status status;
-    int i, k;
-    if (s->servers == 1) return DRACO_OK;
-    status = drs_exchange_records(s, s->values, s->value_bytes, DRACO_DIGEST_BYTES);
-    for (i = 0; i < s->n && status >= 0; i++) {
-        for (k = 0; k < s->servers; k++)
-            memcpy(drs_value(s, i) + (size_t)k * DRACO_DIGEST_BYTES,
-                   drs_record(s, k, i, DRACO_DIGEST_BYTES) + 8, DRACO_DIGEST_BYTES);
-        if (s->arrival[i] == DRACO_ARRIVAL_WHOLE) drs_cast(s, i);
-    }
-    return status;
-}
-
 /* All servers must see the same outcome, or none goes on; verdicts are joined. */
 static draco_status drs_join_verdicts(draco_server *s, draco_status status, draco_verdict *verdicts) {
     size_t bytes = 8 + (size_t)s->n;
@@ -1544,6 +1641,25 @@ static draco_status drs_agree_round(draco_server *s, draco_status status, int *p
 }
 
 /* ---- Steps that kinds of round share ---- */
+
+static draco_status drs_new_keys(draco_server *s) {
+    draco_seed seed;
+    draco_status status = DRACO_OK;
+    memset(&seed, 0, sizeof seed);
+    if (s->c.secret)
+        seed = *s->c.secret;
+    else if (s->servers == 1 || s->c.transport->server == 0)
+        status = draco_seed_random(&seed);
+    if (s->servers > 1 && status >= 0) { /* the first server's secret is everybody's */
+        memcpy(s->mine, seed.bytes, sizeof seed.bytes);
+        status = drs_exchange(s, s->mine, sizeof seed.bytes);
+        if (status >= 0) memcpy(seed.bytes, s->all, sizeof seed.bytes);
+    }
+    if (status >= 0) status = draco_sketch_key_init(&s->c.code, &seed, s->key);
+    s->seed = seed;
+    memset(&seed, 0, sizeof seed);
+    return status;
+}
 
 static draco_verdict drs_verdict_of(draco_arrival arrival) {
     return arrival == DRACO_ARRIVAL_ABSENT      ? DRACO_ABSENT
@@ -1621,7 +1737,7 @@ static void drs_explain_group(draco_server *s, draco_status status, const char *
         came++;
         for (j = 0; j < s->n; j++)
             copies += draco_code_group(&s->c.code, j) == g && s->arrival[j] == DRACO_ARRIVAL_WHOLE &&
-                      memcmp(drs_value(s, i), drs_value(s, j), s->value_bytes) == 0;
+                      memcmp(drs_value(s, i), drs_value(s, j), DRACO_FINGERPRINT_BYTES) == 0;
         if (copies > best) best = copies;
     }
     if (status == DRACO_E_AMBIGUOUS)
@@ -1713,118 +1829,196 @@ static draco_status drs_finish_prime(draco_server *s, uint64_t step, const float
     return drs_combine(s, s->exponents, sum) < 0 ? DRACO_E_RANGE : status;
 }
 
-/* ---- Kind: digest first. Digests are voted on, and one message a group is fetched ---- */
+/* ---- Kind: challenge. One member of each group sends its message; when it is whole, a key that nobody
+   knew goes to the others, who answer with the fingerprint of their own. An honest member agrees with a false message
+   with the probability of a collision only, because the message was fixed before the key was drawn: s + 1 in agreement
+   prove it. Whoever agreed with a message that lost, or disagrees with the one that won, is a liar. ---- */
 
-static int drs_digest_chosen(const draco_server_config *c) {
-    return c->digest_first;
+enum { DRS_TRIED_BRIEFLY = 1, DRS_TRIED = 2 };
+
+static int drs_challenge_chosen(const draco_server_config *c) {
+    return c->challenge;
 }
 
-static draco_status drs_digest_check(const draco_server_config *c) {
+static draco_status drs_challenge_check(const draco_server_config *c) {
     if (c->code.scheme != DRACO_REPETITION) return DRACO_E_ARGUMENT;
-    return c->digest ? DRS_NEED(c->transport, fetch) : DRACO_E_NULL;
+    return DRS_NEED(c->transport, fetch);
 }
 
-static void drs_digest_sizes(draco_server *s) {
-    s->value_bytes = DRACO_DIGEST_BYTES * (size_t)s->servers;
-}
-
-static size_t drs_digest_reply(const draco_server *s) {
+static size_t drs_ready_reply(const draco_server *s) {
     (void)s;
-    return DRACO_DIGEST_BYTES;
+    return 1;
 }
 
-static draco_status drs_close_tallies(draco_server *s) {
-    draco_status status = DRACO_OK;
-    int g, i;
-    drs_verdicts_of_arrival(s, s->verdicts);
+/* Who was ready first on the first server was so on all, and is everybody's speaker. */
+static draco_status drs_join_ranks(draco_server *s) {
+    draco_status status;
+    int i;
+    if (s->servers == 1) return DRACO_OK;
+    status = drs_exchange_records(s, s->rank, sizeof *s->rank, sizeof *s->rank);
+    for (i = 0; i < s->n && status >= 0; i++)
+        memcpy(&s->rank[i], drs_record(s, 0, i, sizeof *s->rank) + 8, sizeof *s->rank);
+    return status;
+}
+
+/* Does a come before b as a speaker? One that failed before comes last, one that is ready before one that is not. */
+static int drs_speaks_before(const draco_server *s, int a, int b) {
+    if (s->failed[a] != s->failed[b]) return s->failed[a] < s->failed[b];
+    if (!s->rank[a] != !s->rank[b]) return s->rank[a] != 0;
+    return s->rank[a] != s->rank[b] ? s->rank[a] < s->rank[b] : a < b;
+}
+
+/* The next speaker of each group that has no winner: first those that were not asked yet, then, with all the time there
+   is, those that were passed over. Returns how many groups are without a winner; -1: one has nobody left to ask. */
+static int drs_choose_speakers(draco_server *s, int *brief) {
+    int g, i, open = 0;
+    *brief = 1;
+    memset(s->whom, 0, (size_t)s->n);
     for (g = 0; g < s->groups; g++) {
-        size_t winner;
-        draco_status one;
-        for (i = 0; i < s->n; i++)
-            if (draco_code_group(&s->c.code, i) == g && s->arrival[i] != DRACO_ARRIVAL_WHOLE)
-                (void)draco_tally_spoil(&s->tallies[g], (size_t)s->seat[i], s->verdicts[i]);
-        one = draco_tally_close(&s->tallies[g], &winner, s->early);
-        if (one != DRACO_OK) {
-            if (status == DRACO_OK) s->out.report.group = g;
-            status = one < 0 ? one : DRACO_E_NO_MAJORITY;
+        int best = -1, late = -1;
+        s->speakers[g] = -1;
+        s->agreed[g] = 1; /* the speaker itself */
+        if (s->winners[g] >= 0) continue;
+        for (i = 0; i < s->n; i++) {
+            if (draco_code_group(&s->c.code, i) != g) continue;
+            if (!s->tried[i] && (best < 0 || drs_speaks_before(s, i, best))) best = i;
+            if (s->tried[i] == DRS_TRIED_BRIEFLY && (late < 0 || drs_speaks_before(s, i, late))) late = i;
+        }
+        if (best < 0) best = late, *brief = 0;
+        if (best < 0) {
+            s->out.report.group = g;
+            return -1;
+        }
+        s->speakers[g] = best;
+        s->whom[best] = 1;
+        open++;
+    }
+    return open;
+}
+
+/* A speaker may take eight times as long as the slowest of late: one that stalls costs that and no more. */
+static draco_status drs_fetch_bodies(draco_server *s, uint64_t step, int brief) {
+    draco_request request = drs_request(s, step, NULL, s->message_bytes);
+    draco_status status = drs_new_keys(s);
+    double begin = drs_now();
+    int g, came = 0;
+    if (status < 0) return status;
+    if (brief) s->patience = 0.2 + 8 * s->pace;
+    status = drs_collect(s, &drs_bodies, &request, s->whom);
+    if (status >= 0 && s->servers > 1) status = drs_exchange_records(s, s->rank, sizeof *s->rank, 0);
+    for (g = 0; g < s->groups && status >= 0; g++) {
+        int speaker = s->speakers[g];
+        if (speaker < 0) continue;
+        if (s->arrival[speaker] == DRACO_ARRIVAL_WHOLE) {
+            s->tried[speaker] = DRS_TRIED;
+            s->stalled[speaker] = 0;
+            came++;
             continue;
         }
+        s->tried[speaker] =
+            (unsigned char)(brief && s->arrival[speaker] == DRACO_ARRIVAL_ABSENT ? DRS_TRIED_BRIEFLY
+                                                                                 : DRS_TRIED);
+        s->stalled[speaker] = (unsigned char)s->arrival[speaker];
+        s->failed[speaker] = 1;
+        s->speakers[g] = -1;
+        drs_free_message(s, speaker);
+    }
+    begin = drs_now() - begin;
+    if (came) s->pace = begin > s->pace ? begin : 0.75 * s->pace + 0.25 * begin;
+    return status;
+}
+
+/* The key of the messages that came, to all other members; then who agrees, and which groups are decided. */
+static draco_status drs_challenge_others(draco_server *s, uint64_t step) {
+    draco_request request = drs_request(s, step, NULL, DRACO_FINGERPRINT_BYTES);
+    draco_status status = DRACO_OK;
+    int i, k, g, asked = 0;
+    request.extra = s->seed.bytes;
+    request.extra_bytes = sizeof s->seed.bytes;
+    memset(s->whom, 0, (size_t)s->n);
+    memset(s->agrees, 0, (size_t)s->n);
+    for (i = 0; i < s->n; i++) {
+        int speaker = s->speakers[draco_code_group(&s->c.code, i)];
+        if (speaker == i) s->agrees[i] = 1;
+        /* Under DRACO_WAIT_ALL a worker that missed the deadline is not waited for again. */
+        if (speaker < 0 || speaker == i || (s->c.wait == DRACO_WAIT_ALL && !s->rank[i])) continue;
+        s->whom[i] = 1;
+        asked++;
+    }
+    if (asked) status = drs_collect(s, &drs_answers, &request, s->whom);
+    for (i = 0; i < s->n && status >= 0; i++) {
+        int speaker = s->speakers[draco_code_group(&s->c.code, i)];
+        if (speaker >= 0) s->believed[(size_t)i * s->largest + (size_t)s->seat[speaker]] = s->agrees[i];
+    }
+    if (s->servers > 1 && status >= 0) {
+        status = drs_exchange_records(s, s->agrees, 1, 1);
+        memset(s->agreed, 0, (size_t)s->groups * sizeof *s->agreed);
+        for (i = 0; i < s->n && status >= 0; i++) {
+            int all = s->arrival[i] == DRACO_ARRIVAL_WHOLE;
+            for (k = 0; k < s->servers; k++) all &= drs_record(s, k, i, 1)[8];
+            s->agreed[draco_code_group(&s->c.code, i)] += all;
+        }
+    }
+    for (g = 0; g < s->groups && status >= 0; g++)
+        if (s->speakers[g] >= 0 && s->agreed[g] > s->c.code.s) s->winners[g] = s->speakers[g];
+    return status;
+}
+
+/* The verdicts on a group's members once it is decided: on the answers to the winner, and on those to the others. */
+static void drs_judge_group(draco_server *s, int g) {
+    int winner = s->winners[g], i, j;
+    for (i = 0; i < s->n; i++) {
+        if (draco_code_group(&s->c.code, i) != g) continue;
+        if (s->arrival[i] == DRACO_ARRIVAL_WHOLE)
+            s->verdicts[i] = !s->agrees[i]   ? DRACO_BLAMED
+                             : s->stalled[i] ? drs_verdict_of((draco_arrival)s->stalled[i])
+                                             : DRACO_AGREES;
+        else
+            s->verdicts[i] = drs_verdict_of(s->arrival[i]);
+    }
+    for (j = 0; j < s->n; j++) { /* who spoke before */
+        if (j == winner || !s->messages[j] || draco_code_group(&s->c.code, j) != g) continue;
+        if (memcmp(s->messages[j], s->messages[winner], s->message_bytes) == 0) continue;
         for (i = 0; i < s->n; i++)
-            if (draco_code_group(&s->c.code, i) == g) s->verdicts[i] = s->early[s->seat[i]];
+            if (draco_code_group(&s->c.code, i) == g &&
+                s->believed[(size_t)i * s->largest + (size_t)s->seat[j]])
+                s->verdicts[i] = DRACO_BLAMED;
+        drs_free_message(s, j);
+    }
+    s->holder[winner] = winner;
+}
+
+static draco_status drs_hold_challenge(draco_server *s, uint64_t step) {
+    draco_status status = drs_join_ranks(s);
+    int brief, open, g;
+    memset(s->tried, 0, (size_t)s->n);
+    memset(s->stalled, 0, (size_t)s->n);
+    memset(s->believed, 0, (size_t)s->n * s->largest);
+    for (g = 0; g < s->groups; g++) s->winners[g] = -1;
+    while (status >= 0) {
+        open = drs_choose_speakers(s, &brief);
+        if (open <= 0) return open < 0 ? DRACO_E_NO_MAJORITY : DRACO_OK;
+        status = drs_fetch_bodies(s, step, brief);
+        if (status >= 0) status = drs_challenge_others(s, step);
+        for (g = 0; g < s->groups && status >= 0; g++)
+            if (s->speakers[g] >= 0 && s->winners[g] >= 0) drs_judge_group(s, g);
     }
     return status;
 }
 
-/* The next member of group g whose digest won and who has not failed yet, or -1. */
-static int drs_next_candidate(const draco_server *s, int g, int after) {
+static draco_status drs_finish_challenge(draco_server *s, uint64_t step, const float *params, float *sum) {
+    draco_status status;
     int i;
-    for (i = after + 1; i < s->n; i++)
-        if (draco_code_group(&s->c.code, i) == g && s->verdicts[i] == DRACO_AGREES) return i;
-    return -1;
-}
-
-/* Is the message that came the one that this worker's digest promised? */
-static int drs_keeps_promise(draco_server *s, int worker) {
-    uint8_t digest[DRACO_DIGEST_BYTES];
-    const uint8_t *promised = drs_value(s, worker);
-    if (s->servers > 1) promised += (size_t)s->c.transport->server * DRACO_DIGEST_BYTES;
-    return s->c.digest(s->c.digest_ctx, s->messages[worker], s->message_bytes, digest) >= 0 &&
-           memcmp(digest, promised, DRACO_DIGEST_BYTES) == 0;
-}
-
-/* The candidate has sent its message or failed to: it wins, or the next one is tried. */
-static void drs_judge_candidate(draco_server *s, int g) {
-    int worker = s->candidates[g], whole = s->arrival[worker] == DRACO_ARRIVAL_WHOLE;
-    if (whole && drs_keeps_promise(s, worker)) {
-        s->winners[g] = worker;
-        return;
-    }
-    s->verdicts[worker] = whole ? DRACO_BLAMED : drs_verdict_of(s->arrival[worker]);
-    drs_free_message(s, worker);
-    s->candidates[g] = drs_next_candidate(s, g, worker);
-}
-
-/* Fetch the message of one member of each group, until each has one that its digest promised. */
-static draco_status drs_fetch_messages(draco_server *s, uint64_t step) {
-    int g, open;
-    for (g = 0; g < s->groups; g++) {
-        s->winners[g] = -1;
-        s->candidates[g] = drs_next_candidate(s, g, -1);
-    }
-    for (;;) {
-        draco_request request = drs_request(s, step, NULL, s->message_bytes);
-        draco_status status;
-        memset(s->whom, 0, (size_t)s->n);
-        for (g = open = 0; g < s->groups; g++) {
-            if (s->winners[g] >= 0) continue;
-            if (s->candidates[g] < 0) {
-                s->out.report.group = g;
-                return DRACO_E_NO_MAJORITY;
-            }
-            s->whom[s->candidates[g]] = 1;
-            open++;
-        }
-        if (!open) return DRACO_OK;
-        status = drs_collect(s, &drs_bodies, &request, s->whom);
-        if (status < 0) return status;
-        for (g = 0; g < s->groups; g++)
-            if (s->winners[g] < 0) drs_judge_candidate(s, g);
-    }
-}
-
-static draco_status drs_finish_digest(draco_server *s, uint64_t step, const float *params, float *sum) {
-    draco_status status = drs_merge_digests(s);
     (void)params;
-    if (status < 0) return status;
-    status = drs_close_tallies(s);
-    if (status < 0) {
-        drs_explain_group(s, status, "digests");
-        return status;
-    }
-    status = drs_join_verdicts(s, drs_fetch_messages(s, step), s->verdicts);
+    if (s->pace <= 0) s->pace = s->waited; /* nothing else is known of how fast the workers are */
+    status = drs_hold_challenge(s, step);
+    status = drs_join_verdicts(s, status, s->verdicts);
+    for (i = 0; i < s->n; i++)
+        if (s->tried[i] && s->verdicts[i] == DRACO_BLAMED) s->failed[i] = 1;
     if (status == DRACO_E_NO_MAJORITY && !s->out.text[0])
         (void)snprintf(s->out.text, sizeof s->out.text,
-                       "group %d: no member sent the message that its digest promised", s->out.report.group);
+                       "group %d: no member sent a message that %d agree with", s->out.report.group,
+                       s->c.code.s + 1);
     return status < 0 ? status : drs_combine_winners(s, sum);
 }
 
@@ -1844,7 +2038,7 @@ static int drs_tolerant_chosen(const draco_server_config *c) {
 /* Whole messages on one server, and nothing that another kind does. */
 static draco_status drs_tolerant_check(const draco_server_config *c) {
     if (c->transport->servers > 1) return DRACO_E_CONFIG;
-    return c->code.scheme != DRACO_REPETITION || c->digest_first ? DRACO_E_ARGUMENT : DRACO_OK;
+    return c->code.scheme != DRACO_REPETITION || c->challenge ? DRACO_E_ARGUMENT : DRACO_OK;
 }
 
 static draco_status drs_tolerant_group(draco_server *s, int g) {
@@ -1916,8 +2110,8 @@ static const drs_kind drs_kinds[] = {
     {"rule", drs_rule_chosen, drs_rule_check, NULL, 0, &drs_all_messages, drs_message_reply, drs_finish_rule},
     {"tolerant", drs_tolerant_chosen, drs_tolerant_check, NULL, 0, &drs_compared, drs_message_reply,
      drs_finish_tolerant},
-    {"digest first", drs_digest_chosen, drs_digest_check, drs_digest_sizes, 0, &drs_digests, drs_digest_reply,
-     drs_finish_digest},
+    {"challenge", drs_challenge_chosen, drs_challenge_check, NULL, 0, &drs_readies, drs_ready_reply,
+     drs_finish_challenge},
     {"prime", drs_prime_chosen, NULL, drs_prime_sizes, 1, &drs_reported, drs_exponent_reply,
      drs_finish_prime},
     {"repetition", drs_is_repetition, NULL, NULL, 1, &drs_fingerprints, drs_message_reply, drs_finish_plain},
@@ -1932,24 +2126,6 @@ static const drs_kind *drs_kind_of(const draco_server_config *c) {
 
 /* ---- Server: rounds ---- */
 
-static draco_status drs_new_keys(draco_server *s) {
-    draco_seed seed;
-    draco_status status = DRACO_OK;
-    memset(&seed, 0, sizeof seed);
-    if (s->c.secret)
-        seed = *s->c.secret;
-    else if (s->servers == 1 || s->c.transport->server == 0)
-        status = draco_seed_random(&seed);
-    if (s->servers > 1 && status >= 0) { /* the first server's secret is everybody's */
-        memcpy(s->mine, seed.bytes, sizeof seed.bytes);
-        status = drs_exchange(s, s->mine, sizeof seed.bytes);
-        if (status >= 0) memcpy(seed.bytes, s->all, sizeof seed.bytes);
-    }
-    if (status >= 0) status = draco_sketch_key_init(&s->c.code, &seed, s->key);
-    memset(&seed, 0, sizeof seed);
-    return status;
-}
-
 static void drs_begin_round(draco_server *s) {
     int i, g;
     for (i = 0; i < s->n; i++) {
@@ -1960,17 +2136,21 @@ static void drs_begin_round(draco_server *s) {
         s->busy[i] = 0;
     }
     for (g = 0; g < s->groups; g++)
-        (void)draco_tally_open(&s->tallies[g], (size_t)s->group_size[g], s->value_bytes,
+        (void)draco_tally_open(&s->tallies[g], (size_t)s->group_size[g], DRACO_FINGERPRINT_BYTES,
                                (size_t)s->c.code.s + 1, s->tally_memory + (size_t)g * s->tally_bytes);
     memset(&s->out, 0, sizeof s->out);
     s->out.report.group = -1;
     s->out.verdicts = s->verdicts;
     s->waited = 0;
+    s->ready = 0;
+    memset(s->rank, 0, (size_t)s->n * sizeof *s->rank);
+    memset(s->agreed, 0, (size_t)s->groups * sizeof *s->agreed);
 }
 
 static draco_status drs_end_round(draco_server *s, draco_status status, double seconds) {
     draco_report *report = &s->out.report;
     int i;
+    memset(&s->seed, 0, sizeof s->seed);
     s->out.seconds = seconds;
     s->out.server_seconds = seconds - s->waited;
     report->present = 0;
@@ -2011,14 +2191,17 @@ DRACO_API draco_status draco_server_probe(draco_server *s, uint64_t step, const 
     int i, j, used = 0;
     if (!s || !params || !classes || !count) return DRACO_E_NULL;
     drs_begin_round(s);
-    request = drs_request(s, step, params + s->first, DRACO_DIGEST_BYTES);
-    status = drs_collect(s, &drs_probes, &request, NULL);
+    status = drs_new_keys(s);
+    request = drs_request(s, step, params + s->first, DRACO_FINGERPRINT_BYTES);
+    request.extra = s->seed.bytes;
+    request.extra_bytes = sizeof s->seed.bytes;
+    if (status >= 0) status = drs_collect(s, &drs_probes, &request, NULL);
     if (status < 0) return status;
     for (i = 0; i < s->n; i++) {
         classes[i] = -1;
         if (s->arrival[i] != DRACO_ARRIVAL_WHOLE) continue;
         for (j = 0; j < i && classes[i] < 0; j++)
-            if (classes[j] >= 0 && memcmp(drs_small(s, i), drs_small(s, j), DRACO_DIGEST_BYTES) == 0)
+            if (classes[j] >= 0 && memcmp(drs_small(s, i), drs_small(s, j), DRACO_FINGERPRINT_BYTES) == 0)
                 classes[i] = classes[j];
         if (classes[i] < 0) classes[i] = used++;
     }

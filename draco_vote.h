@@ -49,7 +49,7 @@
  *
  *     all messages in memory     draco_vote_exact      reads every byte once
  *     messages as they arrive    draco_fingerprint_*   reads every byte once, in any chunks, on any thread,
- *                                then draco_tally_*    votes on 16-byte fingerprints (or on digests)
+ *                                then draco_tally_*    votes on 16-byte fingerprints
  *     replicas that differ by    draco_vote_tolerant   reads most bytes once
  *     rounding
  *
@@ -88,18 +88,26 @@
  *
  * and n (n - 1) / 2 times that for any two of n messages. The bound holds only for messages chosen without
  * knowledge of the key: take a new seed from draco_seed_random every round, keep the seed, the key and the
- * fingerprints on the server, and reveal to nobody which fingerprints collide. Where others may see values,
- * use a digest (below).
+ * fingerprints on the server until the messages can no longer change, and reveal to nobody which collide.
+ *
+ * CHALLENGE
+ *
+ * A vote for which one message travels, and no cryptographic hash is needed. One member of a group sends its
+ * message; the server fingerprints it with a new key, and when it is whole sends the seed to the other members, each of
+ * which answers with the fingerprint of its own message. A false message was fixed before the key was drawn,
+ * so an honest member agrees with it with the probability of the bound above: of s + 1 that agree (the
+ * sender is one of them) one is honest, and the message is right. Otherwise another member sends its message, and a
+ * NEW key is drawn: collisions are easy to make for one who knows the key. Whoever agreed with a false
+ * message, or disagrees with the right one, lied. draco.h runs this as a kind of round.
  *
  * TALLY
  *
- * The running vote of a group: one value of value_bytes per voter (a fingerprint or a digest), compared as
+ * The running vote of a group: one value of value_bytes per voter (a fingerprint), compared as
  * bytes, cast in any order. cast returns DRACO_OK as soon as a value has a quorum, DRACO_MORE before, and
  * DRACO_E_AMBIGUOUS once a second value has one as well. Votes cast after the decision still get a verdict.
  * Nobody votes twice: a second cast is DRACO_E_ARGUMENT, an unknown voter DRACO_E_INDEX; both change nothing.
  * tally.decided is the lowest voter so far with the winning value, else n. The result of close does not
- * depend on the order; a voter that neither cast nor was spoilt is ABSENT. When the vote is over digests
- * (draco_digest_fn) and only one message is fetched, compare its digest with the winning value.
+ * depend on the order; a voter that neither cast nor was spoilt is ABSENT.
  *
  * TOLERANT VOTE
  *
@@ -290,7 +298,7 @@ DRACO_VOTE_API void draco_fingerprint_merge(draco_fingerprint *into, const draco
 DRACO_VOTE_API void draco_fingerprint_finish(const draco_fingerprint *f, const draco_fingerprint_key *key,
                                              uint8_t value[DRACO_FINGERPRINT_BYTES]);
 
-/* ---- Tally: a vote over short values (fingerprints, digests) as they arrive ---- */
+/* ---- Tally: a vote over short values (fingerprints) as they arrive ---- */
 
 typedef struct draco_tally {
     size_t n, quorum, value_bytes;
@@ -309,11 +317,6 @@ DRACO_VOTE_API draco_status draco_tally_cast(draco_tally *tally, size_t voter, c
 DRACO_VOTE_API draco_status draco_tally_spoil(draco_tally *tally, size_t voter, draco_verdict why);
 DRACO_VOTE_API draco_status draco_tally_close(const draco_tally *tally, size_t *winner,
                                               draco_verdict *verdicts);
-
-/* A collision-resistant digest, provided by the caller (for instance BLAKE2b or SHA-256 of a library). */
-#define DRACO_DIGEST_BYTES 32u
-typedef draco_status (*draco_digest_fn)(void *ctx, const void *bytes, size_t n,
-                                        uint8_t digest[DRACO_DIGEST_BYTES]);
 
 #ifdef __cplusplus
 }

@@ -29,13 +29,14 @@
 
    What is attacked. Messages are floats (repetition, complex) or residues mod p = 2^31 - 1 (prime), where
    every formula is meant mod p. Of the other replies, a liar garbles its exponents (unless honest_exponents)
-   and its digest, with the same garbling for all liars; the "digest-…" attacks give the right digest and then
-   cheat with the body. Probes are answered truthfully. "label-flip" needs config.flipped, a draco_worker
+   and its fingerprint, with the same garbling for all liars; the "challenge-…" attacks are made for a challenge and
+   say in which of their replies they cheat. Probes are answered truthfully. "label-flip" needs config.flipped, a draco_worker
    whose model has turned labels (draco_attack_flip_labels): its replies take the place of the liar's, in
    every request.
 
    Threads: as the transport's inbox, see draco.h. The wrapper owns its memory (malloc): n pointers;
-   omniscient attacks 3 messages more, replay 2n messages, worker side 1.
+   omniscient attacks 3 messages more, replay 2n messages, worker side 1, those that agree with a body one for each
+   group.
 
    Copyright (c) 2026 The Draco authors
    SPDX-License-Identifier: MIT */
@@ -151,6 +152,14 @@ typedef enum dr_attacks_kind {
     DR_ATTACKS_TRUNCATE
 } dr_attacks_kind;
 
+/* The fingerprint with which a challenge is answered. */
+typedef enum dr_attacks_answer {
+    DR_ATTACKS_GARBLED, /* a wrong one, garbled alike by all liars */
+    DR_ATTACKS_HONEST,
+    DR_ATTACKS_AGREE,  /* that of whatever body the group's speaker has sent */
+    DR_ATTACKS_COLLUDE /* the same when the speaker is a liar, else a wrong one */
+} dr_attacks_answer;
+
 /* One message: count numbers, floats or residues. */
 typedef struct dr_attacks_message {
     void *bytes;
@@ -168,7 +177,8 @@ typedef struct dr_attacks_entry {
     dr_attacks_kind kind;
     dr_attacks_lie *lie;
     dr_attacks_plot *plot;
-    int keeps_digest; /* gives the right digest */
+    dr_attacks_answer answer;
+    int every; /* lies in one step of so many, drawn; 0: in all */
 } dr_attacks_entry;
 
 typedef struct dr_attacks_past { /* of one worker: the message of this step and of the one before */
@@ -199,7 +209,9 @@ typedef struct draco_attacks_priv {
     dr_attacks_past *past; /* n, or 1 on the worker's side */
     float *mean, *deviation;
     void *plot, *reply;
-    size_t room, plot_bytes, reply_bytes;
+    size_t room, plot_bytes, reply_bytes, body_bytes;
+    void **body; /* groups: what the last speaker sent, and who that was */
+    int *speaker;
 } draco_attacks_priv;
 
 /* ---- Numbers in messages ---- */
@@ -248,6 +260,10 @@ static int dr_attacks_carries_message(draco_request_kind ask) {
 static void dr_attacks_reverse(draco_attacks_priv *a, int worker, const dr_attacks_message *m) {
     (void)worker;
     for (size_t j = 0; j < m->count; j++) dr_attacks_set(m, j, -a->factor * dr_attacks_get(m, j));
+}
+
+static void dr_attacks_truth(draco_attacks_priv *a, int worker, const dr_attacks_message *m) {
+    (void)a, (void)worker, (void)m;
 }
 
 static void dr_attacks_constant(draco_attacks_priv *a, int worker, const dr_attacks_message *m) {
@@ -588,86 +604,154 @@ static void dr_attacks_min_sum(draco_attacks_priv *a, const void *const *rows, i
 
 static const dr_attacks_entry *dr_attacks_table(int i) {
     static const dr_attacks_entry table[] = {
-        {{"none", "nobody lies", 0, 0}, DR_ATTACKS_NONE, NULL, NULL, 1},
+        {{"none", "nobody lies", 0, 0}, DR_ATTACKS_NONE, NULL, NULL, DR_ATTACKS_HONEST, 0},
         {{"reverse", "reverse gradient: -factor x the message", 100, 0},
          DR_ATTACKS_LOCAL,
          dr_attacks_reverse,
          NULL,
+         DR_ATTACKS_GARBLED,
          0},
-        {{"constant", "every number is -factor", 100, 0}, DR_ATTACKS_LOCAL, dr_attacks_constant, NULL, 0},
-        {{"sign-flip", "-factor x the message", 1, 0}, DR_ATTACKS_LOCAL, dr_attacks_reverse, NULL, 0},
+        {{"constant", "every number is -factor", 100, 0},
+         DR_ATTACKS_LOCAL,
+         dr_attacks_constant,
+         NULL,
+         DR_ATTACKS_GARBLED,
+         0},
+        {{"sign-flip", "-factor x the message", 1, 0},
+         DR_ATTACKS_LOCAL,
+         dr_attacks_reverse,
+         NULL,
+         DR_ATTACKS_GARBLED,
+         0},
         {{"gaussian", "noise of standard deviation factor", 200, 0},
          DR_ATTACKS_LOCAL,
          dr_attacks_gaussian,
          NULL,
+         DR_ATTACKS_GARBLED,
          0},
         {{"bit-flip", "factor random bits turned over", 1000, 0},
          DR_ATTACKS_LOCAL,
          dr_attacks_bit_flip,
          NULL,
+         DR_ATTACKS_GARBLED,
          0},
-        {{"nan", "every number is NaN", 0, 0}, DR_ATTACKS_LOCAL, dr_attacks_nan, NULL, 0},
-        {{"inf", "+Inf and -Inf in turn", 0, 0}, DR_ATTACKS_LOCAL, dr_attacks_inf, NULL, 0},
+        {{"nan", "every number is NaN", 0, 0}, DR_ATTACKS_LOCAL, dr_attacks_nan, NULL, DR_ATTACKS_GARBLED, 0},
+        {{"inf", "+Inf and -Inf in turn", 0, 0},
+         DR_ATTACKS_LOCAL,
+         dr_attacks_inf,
+         NULL,
+         DR_ATTACKS_GARBLED,
+         0},
         {{"needle", "one number of the message off by factor", 1, 0},
          DR_ATTACKS_LOCAL,
          dr_attacks_needle,
          NULL,
+         DR_ATTACKS_GARBLED,
          0},
         {{"alie", "a little is enough: mean - factor x deviation (0: from n and liars)", 0, 1},
          DR_ATTACKS_PLOT,
          NULL,
          dr_attacks_alie,
+         DR_ATTACKS_GARBLED,
          0},
         {{"ipm", "inner-product manipulation: -factor x mean", 0.5, 1},
          DR_ATTACKS_PLOT,
          NULL,
          dr_attacks_ipm,
+         DR_ATTACKS_GARBLED,
          0},
         {{"mimic", "all liars copy the first honest message", 0, 1},
          DR_ATTACKS_PLOT,
          NULL,
          dr_attacks_mimic,
+         DR_ATTACKS_GARBLED,
          0},
         {{"min-max", "mean - gamma x deviation within the largest honest distance", 0, 1},
          DR_ATTACKS_PLOT,
          NULL,
          dr_attacks_min_max,
+         DR_ATTACKS_GARBLED,
          0},
         {{"min-sum", "mean - gamma x deviation within the largest honest sum of squares", 0, 1},
          DR_ATTACKS_PLOT,
          NULL,
          dr_attacks_min_sum,
+         DR_ATTACKS_GARBLED,
          0},
-        {{"label-flip", "honest work on turned labels", 0, 0}, DR_ATTACKS_FLIP, NULL, NULL, 0},
-        {{"omission", "the message never arrives", 0, 0}, DR_ATTACKS_OMIT, NULL, NULL, 0},
-        {{"truncation", "half a message", 0, 0}, DR_ATTACKS_TRUNCATE, NULL, NULL, 0},
+        {{"label-flip", "honest work on turned labels", 0, 0},
+         DR_ATTACKS_FLIP,
+         NULL,
+         NULL,
+         DR_ATTACKS_GARBLED,
+         0},
+        {{"omission", "the message never arrives", 0, 0}, DR_ATTACKS_OMIT, NULL, NULL, DR_ATTACKS_GARBLED, 0},
+        {{"truncation", "half a message", 0, 0}, DR_ATTACKS_TRUNCATE, NULL, NULL, DR_ATTACKS_GARBLED, 0},
         {{"replay", "the message of the step before (zeros at first)", 0, 0},
          DR_ATTACKS_LOCAL,
          dr_attacks_replay,
          NULL,
+         DR_ATTACKS_GARBLED,
          0},
         {{"under-tolerance", "every number off by factor of the vote's tolerance", 0.999, 0},
          DR_ATTACKS_LOCAL,
          dr_attacks_under,
          NULL,
+         DR_ATTACKS_GARBLED,
          0},
         {{"codeword", "collusion: the valid codeword of one part's gradient + factor", 1, 0},
          DR_ATTACKS_LOCAL,
          dr_attacks_codeword,
          NULL,
+         DR_ATTACKS_GARBLED,
          0},
         {{"patchwork", "another lie in each block of coordinates", 100, 0},
          DR_ATTACKS_LOCAL,
          dr_attacks_patchwork,
          NULL,
+         DR_ATTACKS_GARBLED,
          0},
-        {{"digest-wrong-body", "right digest, then the reversed body", 100, 0},
+        {{"rare", "reverse gradient in one step of a hundred", 100, 0},
          DR_ATTACKS_LOCAL,
          dr_attacks_reverse,
          NULL,
-         1},
-        {{"digest-no-body", "right digest, then silence", 0, 0}, DR_ATTACKS_OMIT, NULL, NULL, 1},
-        {{"digest-half-body", "right digest, then half a body", 0, 0}, DR_ATTACKS_TRUNCATE, NULL, NULL, 1},
+         DR_ATTACKS_GARBLED,
+         100},
+        {{"challenge-false-body", "the right fingerprint, but the reversed body", 100, 0},
+         DR_ATTACKS_LOCAL,
+         dr_attacks_reverse,
+         NULL,
+         DR_ATTACKS_HONEST,
+         0},
+        {{"challenge-no-body", "the right fingerprint, but silent when asked for the body", 0, 0},
+         DR_ATTACKS_OMIT,
+         NULL,
+         NULL,
+         DR_ATTACKS_HONEST,
+         0},
+        {{"challenge-half-body", "the right fingerprint, but half a body", 0, 0},
+         DR_ATTACKS_TRUNCATE,
+         NULL,
+         NULL,
+         DR_ATTACKS_HONEST,
+         0},
+        {{"challenge-claim", "the right body, but a wrong fingerprint", 0, 0},
+         DR_ATTACKS_LOCAL,
+         dr_attacks_truth,
+         NULL,
+         DR_ATTACKS_GARBLED,
+         0},
+        {{"challenge-agree", "the reversed body, and agrees with every body", 100, 1},
+         DR_ATTACKS_LOCAL,
+         dr_attacks_reverse,
+         NULL,
+         DR_ATTACKS_AGREE,
+         0},
+        {{"challenge-collude", "the reversed body, and agrees with the other liars'", 100, 1},
+         DR_ATTACKS_LOCAL,
+         dr_attacks_reverse,
+         NULL,
+         DR_ATTACKS_COLLUDE,
+         0},
     };
     return i >= 0 && i < (int)(sizeof table / sizeof *table) ? table + i : NULL;
 }
@@ -760,6 +844,11 @@ DRACO_ATTACKS_API draco_status draco_attack_liars(const draco_attack_config *c, 
     const dr_attacks_entry *entry = dr_attacks_find(c->name);
     memset(flags, 0, (size_t)c->code.n);
     if (entry->kind == DR_ATTACKS_NONE) return DRACO_OK;
+    if (entry->every) {
+        uint32_t word[4];
+        dr_attacks_draw(c, step, 512, 0, word);
+        if (word[0] % (uint32_t)entry->every) return DRACO_OK;
+    }
     if (c->who == DRACO_ATTACK_WORST)
         dr_attacks_worst(c, step, (uint64_t)attempt << 8, flags);
     else if (c->who == DRACO_ATTACK_RANDOM)
@@ -791,7 +880,7 @@ DRACO_ATTACKS_API void draco_attack_flip_labels(int32_t *labels, size_t count, i
 /* Does this request begin an attempt at a step, and not its second half? */
 static int dr_attacks_begins(const draco_request *request) {
     return request->kind == DRACO_REQUEST_MESSAGE || request->kind == DRACO_REQUEST_EXPONENTS ||
-           (request->kind == DRACO_REQUEST_DIGEST && !request->extra);
+           request->kind == DRACO_REQUEST_READY;
 }
 
 static void dr_attacks_note(draco_attacks_priv *a, const draco_request *request) {
@@ -814,6 +903,39 @@ static void dr_attacks_garble(unsigned char *bytes, size_t count) {
     for (size_t i = 0; i < count; i++) bytes[i] ^= DR_ATTACKS_GARBLE;
 }
 
+/* The bodies of the speakers, as the server got them. */
+static void dr_attacks_overhear(draco_attacks_priv *a, int worker, const void *bytes, size_t size) {
+    int g = draco_code_group(&a->c.code, worker);
+    if (a->request.kind != DRACO_REQUEST_BODY || a->entry->answer < DR_ATTACKS_AGREE || g < 0) return;
+    if (a->body_bytes != size) {
+        for (int k = 0; k < a->c.code.groups; k++) {
+            free(a->body[k]);
+            a->body[k] = NULL;
+        }
+        a->body_bytes = size;
+    }
+    if (!a->body[g]) a->body[g] = malloc(size);
+    if (a->body[g]) memcpy(a->body[g], bytes, size);
+    a->speaker[g] = worker;
+}
+
+/* Write the fingerprint of the body that this worker's speaker has sent, if the attack does so. */
+static int dr_attacks_agree(const draco_attacks_priv *a, int worker, void *answer) {
+    int g = draco_code_group(&a->c.code, worker);
+    draco_fingerprint_key key;
+    draco_fingerprint print;
+    draco_seed seed;
+    if (a->entry->answer < DR_ATTACKS_AGREE || g < 0 || !a->body[g] || a->request.extra_bytes < sizeof seed)
+        return 0;
+    if (a->entry->answer == DR_ATTACKS_COLLUDE && !a->liar[a->speaker[g]]) return 0;
+    memcpy(&seed, a->request.extra, sizeof seed);
+    draco_fingerprint_key_init(&key, &seed);
+    draco_fingerprint_begin(&print, 0);
+    draco_fingerprint_add(&print, &key, a->body[g], a->body_bytes);
+    draco_fingerprint_finish(&print, &key, answer);
+    return 1;
+}
+
 /* Change a reply in place. Returns how many of its bytes are to be sent; -1: it never arrives. */
 static long long dr_attacks_change(draco_attacks_priv *a, int worker, void *bytes, size_t size) {
     draco_request_kind ask = a->request.kind;
@@ -825,12 +947,16 @@ static long long dr_attacks_change(draco_attacks_priv *a, int worker, void *byte
         request.params_count = a->params_count;
         return draco_worker_reply(a->c.flipped, worker, &request, bytes) < 0 ? whole / 2 : whole;
     }
-    if (ask == DRACO_REQUEST_DIGEST && a->entry->keeps_digest) return whole;
+    if ((ask == DRACO_REQUEST_READY || ask == DRACO_REQUEST_FINGERPRINT) &&
+        a->entry->answer == DR_ATTACKS_HONEST)
+        return whole;
+    if (ask == DRACO_REQUEST_READY && a->entry->kind != DR_ATTACKS_OMIT) return whole;
     if (ask == DRACO_REQUEST_EXPONENTS && a->c.honest_exponents) return whole;
     if (a->entry->kind == DR_ATTACKS_OMIT) return -1;
     if (a->entry->kind == DR_ATTACKS_TRUNCATE) return whole / 2;
     if (!dr_attacks_carries_message(ask)) {
-        dr_attacks_garble(bytes, size);
+        if (ask != DRACO_REQUEST_FINGERPRINT || !dr_attacks_agree(a, worker, bytes))
+            dr_attacks_garble(bytes, size);
         return whole;
     }
     dr_attacks_message m = dr_attacks_view(a, bytes, size);
@@ -862,12 +988,15 @@ static draco_status dr_attacks_deliver(draco_attacks_priv *a, int worker, draco_
     const draco_inbox *inbox = a->inbox;
     if (arrival == DRACO_ARRIVAL_WHOLE && a->row[worker])
         dr_attacks_watch(a, worker, a->row[worker], a->request.reply_bytes);
+    if (arrival == DRACO_ARRIVAL_WHOLE && a->row[worker] && !a->liar[worker])
+        dr_attacks_overhear(a, worker, a->row[worker], a->request.reply_bytes);
     if (a->liar[worker] && arrival == DRACO_ARRIVAL_WHOLE && a->row[worker]) {
         size_t size = a->request.reply_bytes;
         long long sent = dr_attacks_change(a, worker, a->row[worker], size);
         if (sent < 0) return DRACO_MORE;
         if (sent > 0) inbox->chunk(inbox->ctx, worker, 0, (size_t)sent);
         if ((size_t)sent < size) arrival = DRACO_ARRIVAL_MALFORMED;
+        if ((size_t)sent == size) dr_attacks_overhear(a, worker, a->row[worker], size);
     }
     return inbox->end(inbox->ctx, worker, arrival);
 }
@@ -1007,6 +1136,9 @@ static void dr_attacks_free(draco_attacks_priv *a) {
     free(a->deviation);
     free(a->plot);
     free(a->reply);
+    for (int g = 0; a->body && g < a->c.code.groups; g++) free(a->body[g]);
+    free(a->body);
+    free(a->speaker);
     free(a);
 }
 
@@ -1025,7 +1157,9 @@ static draco_attacks_priv *dr_attacks_new(const draco_transport *inner, const dr
     a->ended = calloc((size_t)a->n, 1);
     a->row = calloc((size_t)a->n, sizeof *a->row);
     a->past = calloc((size_t)(self < 0 ? a->n : 1), sizeof *a->past);
-    if (a->liar && a->missing && a->ended && a->row && a->past) return a;
+    a->body = calloc((size_t)a->c.code.groups, sizeof *a->body);
+    a->speaker = calloc((size_t)a->c.code.groups, sizeof *a->speaker);
+    if (a->liar && a->missing && a->ended && a->row && a->past && a->body && a->speaker) return a;
     dr_attacks_free(a);
     return NULL;
 }

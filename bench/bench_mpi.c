@@ -2,7 +2,7 @@
    bytes, by turns in the same run.
 
        build/bench/bench_mpi                        n = 8, d = 1,000,000 and 11,200,000
-       build/bench/bench_mpi N D [SERVERS] [digest] another size; digest: digest first
+       build/bench/bench_mpi N D [SERVERS] [challenge] another size
 
    It starts itself under mpirun. Workers answer with a message that is ready, so that no gradient is timed.
    The code is the repetition code with s = 1. BENCH_MPI_ARGS: more arguments for mpirun. */
@@ -14,18 +14,22 @@
 #define DRACO_MPI_IMPLEMENTATION
 #include "transports/draco_mpi.h"
 
-#include <sodium.h>
-
 enum { ROUNDS = 9 };
 
 typedef struct setting {
-    int n, servers, digest_first;
+    int n, servers, challenge;
     size_t d;
 } setting;
 
-static draco_status digest(void *ctx, const void *bytes, size_t n, uint8_t out[DRACO_DIGEST_BYTES]) {
-    (void)ctx;
-    return crypto_generichash(out, DRACO_DIGEST_BYTES, bytes, n, NULL, 0) == 0 ? DRACO_OK : DRACO_E_ARGUMENT;
+static void fingerprint(const draco_request *q, const void *bytes, size_t n, uint8_t *value) {
+    draco_fingerprint_key key;
+    draco_fingerprint print;
+    draco_seed seed;
+    memcpy(&seed, q->extra, sizeof seed);
+    draco_fingerprint_key_init(&key, &seed);
+    draco_fingerprint_begin(&print, 0);
+    draco_fingerprint_add(&print, &key, bytes, n);
+    draco_fingerprint_finish(&print, &key, value);
 }
 
 static int by_size(const void *a, const void *b) {
@@ -49,14 +53,15 @@ static double bare(float *params, float *message, float *all, size_t d, int rank
 }
 
 /* Answer the questions of one round, and say when the next one is not for this loop. */
-static void answer(const draco_transport *t, const float *message, const uint8_t *digests, int questions) {
+static void answer(const draco_transport *t, const float *message, int questions) {
     for (int i = 0; i < questions; i++) {
         draco_request q;
-        size_t first = 0, count = 0;
+        size_t first = 0, count = ((const draco_mpi *)t->ctx)->config.dim;
+        uint8_t small[64] = {1};
         if (t->receive(t->ctx, &q) < 0 || q.kind == DRACO_REQUEST_STOP) return;
-        if (q.kind == DRACO_REQUEST_BODY && q.server >= 0)
-            draco_shard(((const draco_mpi *)t->ctx)->config.dim, t->servers, q.server, &first, &count);
-        t->submit(t->ctx, &q, q.kind == DRACO_REQUEST_DIGEST ? (const void *)digests : message + first,
+        if (q.server >= 0) draco_shard(count, t->servers, q.server, &first, &count);
+        if (q.kind == DRACO_REQUEST_FINGERPRINT) fingerprint(&q, message + first, 4 * count, small);
+        t->submit(t->ctx, &q, q.reply_bytes > sizeof small ? (const void *)(message + first) : small,
                   q.reply_bytes);
     }
 }
@@ -68,7 +73,6 @@ static void run(const setting *s) {
     draco_transport t;
     MPI_Comm comm;
     float *params, *message, *all = NULL, *sum = NULL;
-    uint8_t digests[64 * DRACO_DIGEST_BYTES];
     double bare_seconds[ROUNDS] = {0}, ours[ROUNDS] = {0}, decode[ROUNDS] = {0};
     draco_round round = {0};
     draco_mpi_counters before = {0}, after = {0};
@@ -85,22 +89,13 @@ static void run(const setting *s) {
         sum = calloc(s->d, sizeof *sum);
     }
     if (rank > 0 && rank < s->servers) sum = calloc(s->d, sizeof *sum);
-    for (int k = 0; k < s->servers; k++) {
-        size_t first, count;
-        draco_shard(s->d, s->servers, k, &first, &count);
-        digest(NULL, message + first, 4 * count, digests + (size_t)k * DRACO_DIGEST_BYTES);
-    }
     if (draco_mpi_open(&t, &config) < 0) {
         fprintf(stderr, "%s\n", t.explain(t.ctx));
         exit(1);
     }
     if (draco_mpi_worker(&t) < 0) {
-        draco_server_config c = {.code = code,
-                                 .transport = &t,
-                                 .dim = s->d,
-                                 .deadline = 60,
-                                 .digest_first = s->digest_first,
-                                 .digest = digest};
+        draco_server_config c = {
+            .code = code, .transport = &t, .dim = s->d, .deadline = 60, .challenge = s->challenge};
         if (draco_server_open(&server, &c) < 0) exit(1);
     }
     for (int i = -1; i < ROUNDS; i++) { /* the first time is to touch the memory */
@@ -112,9 +107,8 @@ static void run(const setting *s) {
                 printf("%s\n", round.text);
             draco_mpi_count(&t, &after);
         } else {
-            /* Digest first: the first member of each group is asked for its body as well, by every server. */
-            int asked = s->digest_first && draco_mpi_worker(&t) < code.groups;
-            answer(&t, message, digests, 1 + (asked ? s->servers : 0));
+            /* Challenge: READY, and then for every server the body or its fingerprint. */
+            answer(&t, message, 1 + (s->challenge ? s->servers : 0));
         }
         if (i >= 0) {
             bare_seconds[i] = b;
@@ -127,13 +121,13 @@ static void run(const setting *s) {
         printf("n=%2d d=%8zu servers=%d%s  bare %.4f s  round %.4f s  ratio %.2f  (server's own work %.4f s) "
                " in %.1f MB "
                "out %.1f MB\n",
-               s->n, s->d, s->servers, s->digest_first ? " digest" : "", theirs, mine, mine / theirs,
+               s->n, s->d, s->servers, s->challenge ? " challenge" : "", theirs, mine, mine / theirs,
                median(decode, ROUNDS), 1e-6 * (double)(after.bytes_in - before.bytes_in),
                1e-6 * (double)(after.bytes_out - before.bytes_out));
         fflush(stdout);
     }
     draco_server_close(server);
-    if (draco_mpi_worker(&t) >= 0) answer(&t, message, digests, 1); /* STOP */
+    if (draco_mpi_worker(&t) >= 0) answer(&t, message, 1); /* STOP */
     t.close(t.ctx);
     MPI_Comm_free(&comm);
     free(params);
@@ -162,9 +156,9 @@ int main(int argc, char **argv) {
     setting s = {.n = argc > 1 ? atoi(argv[1]) : 8,
                  .d = argc > 2 ? (size_t)atol(argv[2]) : 1000000,
                  .servers = argc > 3 && atoi(argv[3]) > 0 ? atoi(argv[3]) : 1,
-                 .digest_first = argc > 4};
+                 .challenge = argc > 4};
     if (s.n < 3 || s.n > 64 || s.d < 1 || s.d > 500000000 || s.servers > 8) {
-        fprintf(stderr, "usage: bench_mpi [N D [SERVERS] [digest]]\n");
+        fprintf(stderr, "usage: bench_mpi [N D [SERVERS] [challenge]]\n");
         return 2;
     }
     if (!getenv("OMPI_COMM_WORLD_SIZE")) return start(argc, argv, s.n + s.servers);

@@ -247,7 +247,7 @@ static void who_lies(void **state) {
 
 /* ---- Honest messages pass, liars' do not ---- */
 
-static const char *const silent[] = {"omission", "truncation", "digest-no-body", "digest-half-body"};
+static const char *const silent[] = {"omission", "truncation", "challenge-no-body", "challenge-half-body"};
 
 static int is_silent(const char *name) {
     for (size_t k = 0; k < sizeof silent / sizeof *silent; k++)
@@ -311,6 +311,7 @@ static void only_liars_are_changed(void **state) {
                 /* A colluder that does not hold the part that is shifted has nothing to change. */
                 int least = is_silent(info->name) || strcmp(info->name, "none") == 0 ? 0 : 3;
                 if (strcmp(info->name, "codeword") == 0) least = 1;
+                if (strcmp(info->name, "rare") == 0 || strcmp(info->name, "challenge-claim") == 0) least = 0;
                 if (changed < least) fail_msg("%s: %d of 3 liars changed", info->name, changed);
             }
             outer.close(outer.ctx);
@@ -536,7 +537,7 @@ static void lies_mod_p(void **state) {
     }
 }
 
-/* ---- Order, enough, digests ---- */
+/* ---- Order, enough, fingerprints ---- */
 
 static void omniscient_liars_go_first(void **state) {
     (void)state;
@@ -556,18 +557,21 @@ static void omniscient_liars_go_first(void **state) {
     wire_free(&w);
 }
 
-static void digests_and_exponents_are_garbled(void **state) {
+static void fingerprints_and_exponents_are_garbled(void **state) {
     (void)state;
     static const struct {
         const char *name;
         draco_request_kind kind;
         int garbled;
-    } cases[] = {{"reverse", DRACO_REQUEST_DIGEST, 1},
-                 {"alie", DRACO_REQUEST_DIGEST, 1},
-                 {"digest-wrong-body", DRACO_REQUEST_DIGEST, 0},
-                 {"digest-no-body", DRACO_REQUEST_DIGEST, 0},
+    } cases[] = {{"reverse", DRACO_REQUEST_FINGERPRINT, 1},
+                 {"alie", DRACO_REQUEST_FINGERPRINT, 1},
+                 {"reverse", DRACO_REQUEST_READY, 0},
+                 {"challenge-claim", DRACO_REQUEST_FINGERPRINT, 1},
+                 {"challenge-claim", DRACO_REQUEST_BODY, 0},
+                 {"challenge-false-body", DRACO_REQUEST_FINGERPRINT, 0},
+                 {"challenge-no-body", DRACO_REQUEST_FINGERPRINT, 0},
                  {"reverse", DRACO_REQUEST_EXPONENTS, 1},
-                 {"digest-wrong-body", DRACO_REQUEST_BODY, 1},
+                 {"challenge-false-body", DRACO_REQUEST_BODY, 1},
                  {"reverse", DRACO_REQUEST_PROBE, 0}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         draco_attack_config config = {.name = cases[k].name, .code = plain_code(), .liars = 2};
@@ -652,7 +656,7 @@ static draco_model toy_model(float *sign) {
 }
 
 /* Decodes three steps under an attack; sums: 3 x D. Returns the number of verdicts that are not the truth. */
-static int train_under(const draco_attack_config *config, float *sums, draco_status expected) {
+static int train_under(const draco_attack_config *config, int challenge, float *sums, draco_status expected) {
     float sign = 1, params[D] = {0};
     draco_model model = toy_model(&sign);
     draco_openmp_config workers = {.worker = {.code = config->code, .model = &model, .batch = 60}};
@@ -660,7 +664,8 @@ static int train_under(const draco_attack_config *config, float *sums, draco_sta
     int wrong = 0;
     assert_int_equal(draco_openmp_open(&inner, &workers), DRACO_OK);
     assert_int_equal(draco_attack_wrap(&outer, &inner, config), DRACO_OK);
-    draco_server_config server_config = {.code = config->code, .transport = &outer, .dim = D};
+    draco_server_config server_config = {
+        .code = config->code, .transport = &outer, .dim = D, .challenge = challenge};
     draco_server *server;
     assert_int_equal(draco_server_open(&server, &server_config), DRACO_OK);
     for (uint64_t step = 0; step < 3; step++) {
@@ -669,7 +674,12 @@ static int train_under(const draco_attack_config *config, float *sums, draco_sta
         draco_status status = draco_server_round(server, step, params, sums + step * D, &round);
         if (status != expected) fail_msg("%s: status %d (%s)", config->name, status, round.text);
         draco_attack_liars(config, step, 0, liars);
-        for (int i = 0; i < N; i++) wrong += (round.verdicts[i] != DRACO_AGREES) != liars[i];
+        for (int i = 0; i < N; i++) {
+            wrong += (round.verdicts[i] != DRACO_AGREES) != liars[i];
+            if (!liars[i] && round.verdicts[i] != DRACO_AGREES && config->liars <= config->code.s)
+                fail_msg("%s: honest worker %d is %s", config->name, i,
+                         draco_verdict_text(round.verdicts[i]));
+        }
     }
     draco_server_close(server);
     outer.close(outer.ctx);
@@ -677,11 +687,18 @@ static int train_under(const draco_attack_config *config, float *sums, draco_sta
     return wrong;
 }
 
+/* What an attack does may be no lie: mimic sends a truth of its own group now and then, colluders of another group
+   tell the truth, and the wrong answers to a challenge are given in a challenge only. */
+static int may_be_no_lie(const char *name, int challenge) {
+    return strcmp(name, "mimic") == 0 || strcmp(name, "codeword") == 0 || strcmp(name, "rare") == 0 ||
+           (challenge ? strncmp(name, "challenge-", 10) == 0 : strcmp(name, "challenge-claim") == 0);
+}
+
 static void the_vote_sees_through_every_attack(void **state) {
-    (void)state;
+    const int challenge = *state != NULL;
     static float clean[3 * D], got[3 * D];
     draco_attack_config config = {.code = plain_code()};
-    assert_int_equal(train_under(&config, clean, DRACO_OK), 0);
+    assert_int_equal(train_under(&config, challenge, clean, DRACO_OK), 0);
     float turned = -1;
     draco_model model = toy_model(&turned);
     draco_worker_config flipped = {.code = config.code, .model = &model, .batch = 60};
@@ -695,12 +712,10 @@ static void the_vote_sees_through_every_attack(void **state) {
                                            .abs_tol = 0.1f};
             assert_int_equal(draco_worker_open(&config.flipped, &flipped), DRACO_OK);
             memset(got, 0, sizeof got);
-            int wrong = train_under(&config, got, DRACO_OK);
+            int wrong = train_under(&config, challenge, got, DRACO_OK);
             if (memcmp(clean, got, sizeof got) != 0) fail_msg("%s moved the model", config.name);
-            /* Mimic sends a truth of its own group now and then; colluders of another group tell the truth.
-             */
-            int may = strcmp(config.name, "mimic") == 0 || strcmp(config.name, "codeword") == 0;
-            if (wrong && !may) fail_msg("%s: %d verdicts are wrong", config.name, wrong);
+            if (wrong && !may_be_no_lie(config.name, challenge))
+                fail_msg("%s: %d verdicts are wrong", config.name, wrong);
             draco_worker_close(config.flipped);
         }
 }
@@ -718,7 +733,7 @@ static void the_cyclic_codes_see_through_every_attack(void **state) {
     for (int field = 0; field < 2; field++) {
         draco_code code = code_of(DRACO_CYCLIC, field ? DRACO_FIELD_PRIME : DRACO_FIELD_COMPLEX, N, 2, 0);
         draco_attack_config config = {.code = code};
-        assert_int_equal(train_under(&config, clean, DRACO_OK), 0);
+        assert_int_equal(train_under(&config, 0, clean, DRACO_OK), 0);
         float turned = -1;
         draco_model model = toy_model(&turned);
         draco_worker_config flipped = {.code = code, .model = &model, .batch = 60};
@@ -733,14 +748,13 @@ static void the_cyclic_codes_see_through_every_attack(void **state) {
                                                .honest_exponents = way};
                 assert_int_equal(draco_worker_open(&config.flipped, &flipped), DRACO_OK);
                 memset(got, 0, sizeof got);
-                int wrong = train_under(&config, got, DRACO_OK);
+                int wrong = train_under(&config, 0, got, DRACO_OK);
                 double off = norm_of(got, clean, 3 * D) / norm_of(clean, NULL, 3 * D);
                 if (field ? memcmp(clean, got, sizeof got) != 0 : !(off < 1e-5))
                     fail_msg("%s moved the sum by %g", config.name, off);
                 /* Who shifts a part that it does not hold tells the truth, and where r divides n members of a
                    group send the same message. */
-                int may = strcmp(config.name, "mimic") == 0 || strcmp(config.name, "codeword") == 0;
-                if (wrong && !may)
+                if (wrong && !may_be_no_lie(config.name, 0))
                     fail_msg("%s, field %d, way %d: %d verdicts are wrong", config.name, field, way, wrong);
                 draco_worker_close(config.flipped);
             }
@@ -753,16 +767,16 @@ static void colluding_codewords(void **state) {
     (void)state;
     static float clean[3 * D], got[3 * D];
     draco_attack_config config = {.code = plain_code()};
-    train_under(&config, clean, DRACO_OK);
+    train_under(&config, 0, clean, DRACO_OK);
     config = (draco_attack_config){
         .name = "codeword", .code = plain_code(), .liars = 2, .who = DRACO_ATTACK_WORST};
-    assert_int_equal(train_under(&config, got, DRACO_OK), 0);
+    assert_int_equal(train_under(&config, 0, got, DRACO_OK), 0);
     assert_memory_equal(clean, got, sizeof got);
     config.liars = 3; /* outside of what is promised: a false majority wins, as the manual says */
-    train_under(&config, got, DRACO_OK);
+    train_under(&config, 0, got, DRACO_OK);
     assert_memory_not_equal(clean, got, sizeof got);
     config.name = "gaussian"; /* independent lies of s + 1 members leave no majority */
-    train_under(&config, got, DRACO_E_NO_MAJORITY);
+    train_under(&config, 0, got, DRACO_E_NO_MAJORITY);
 }
 
 static void bad_configs_are_refused(void **state) {
@@ -791,6 +805,8 @@ static void bad_configs_are_refused(void **state) {
     assert_true(labels[0] == 9 && labels[1] == 6 && labels[2] == 0);
 }
 
+static int in_a_challenge = 1;
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_lies),
@@ -801,9 +817,11 @@ int main(void) {
         cmocka_unit_test(min_max_and_min_sum_reach_the_bound),
         cmocka_unit_test(lies_mod_p),
         cmocka_unit_test(omniscient_liars_go_first),
-        cmocka_unit_test(digests_and_exponents_are_garbled),
+        cmocka_unit_test(fingerprints_and_exponents_are_garbled),
         cmocka_unit_test(a_worker_lies_by_itself),
         cmocka_unit_test(the_vote_sees_through_every_attack),
+        {"the_challenge_sees_through_every_attack", the_vote_sees_through_every_attack, NULL, NULL,
+         &in_a_challenge},
         cmocka_unit_test(the_cyclic_codes_see_through_every_attack),
         cmocka_unit_test(colluding_codewords),
         cmocka_unit_test(bad_configs_are_refused),

@@ -36,7 +36,7 @@ refused 'unknown name' "an unknown model" --model=perceptron9
 refused 'unknown name' "an unknown code" --code=hamming
 refused 'unknown rule' "an unknown rule" --data=digits --rule=wisdom
 refused 'unknown' "an unknown attack" --data=digits --attack=bribe
-refused 'require --code=repetition' "digests with a cyclic code" --code=cyclic --digest-first
+refused 'require --code=repetition' "a challenge with a cyclic code" --code=cyclic --vote=challenge
 refused '--field requires --code=cyclic' "a field without the cyclic code" --field=prime
 refused '--role requires --transport=grpc' "a role without gRPC" --role=worker
 refused 'excludes --code=cyclic' "a rule together with a code" --code=cyclic --rule=mean

@@ -113,7 +113,7 @@ int main(void) {
     static float reference[CONFORMANCE_DIM];
     char directory[] = "/tmp/draco-grpc-XXXXXX", hub[64];
     int test = 0, failed = 0;
-    if (sodium_init() < 0 || !mkdtemp(directory)) return 1;
+    if (!mkdtemp(directory)) return 1;
     snprintf(hub, sizeof hub, "unix:%s/hub", directory);
     conformance_steps = 2;
     for (size_t i = 0; i < CONFORMANCE_CASES; i++) {

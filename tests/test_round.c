@@ -10,7 +10,6 @@
 #include "draco.h"
 
 #include <math.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,11 +59,6 @@ static draco_status toy_gradient(void *ctx, void *workspace, const float *params
 
 static const draco_model toy_model = {
     .size = sizeof(draco_model), .name = "toy", .dim = D, .parameters = D, .gradient = toy_gradient};
-
-static draco_status digest(void *ctx, const void *bytes, size_t n, uint8_t out[DRACO_DIGEST_BYTES]) {
-    (void)ctx;
-    return crypto_generichash(out, DRACO_DIGEST_BYTES, bytes, n, NULL, 0) == 0 ? DRACO_OK : DRACO_E_ARGUMENT;
-}
 
 static void deliver(const toy *t, const draco_inbox *in, int worker, mischief what) {
     size_t bytes = t->asked.reply_bytes, step = t->chunk ? t->chunk : bytes;
@@ -173,7 +167,7 @@ typedef struct bench {
 
 static bench *bench_new(draco_code code) {
     bench *b = calloc(1, sizeof *b);
-    draco_worker_config worker = {.model = &toy_model, .batch = BATCH, .seed = 4, .digest = digest};
+    draco_worker_config worker = {.model = &toy_model, .batch = BATCH, .seed = 4};
     code.n = N;
     worker.code = code;
     assert_int_equal(draco_worker_open(&b->t.worker, &worker), DRACO_OK);
@@ -186,8 +180,8 @@ static bench *bench_new(draco_code code) {
                                        .fetch = toy_fetch};
     for (int i = 0; i < N; i++) b->t.order[i] = i;
     for (int j = 0; j < D; j++) b->params[j] = (float)(j % 5), b->sum[j] = -7;
-    b->config = (draco_server_config){
-        .code = code, .transport = &b->t.transport, .dim = D, .digest = digest, .secret = &secret};
+    b->config =
+        (draco_server_config){.code = code, .transport = &b->t.transport, .dim = D, .secret = &secret};
     return b;
 }
 
@@ -315,8 +309,8 @@ static void enough_is_enough(void **state) {
     free(sum);
 }
 
-/* A liar with the right digest costs one more fetch and is named. */
-static void lies_after_the_digest_cost_one_fetch(void **state) {
+/* A speaker that lies or fails costs one more body and one more challenge, and is named. */
+static void a_lying_speaker_costs_one_body(void **state) {
     static const struct {
         mischief what;
         draco_verdict verdict;
@@ -330,11 +324,12 @@ static void lies_after_the_digest_cost_one_fetch(void **state) {
     honest_sum(codes[0], sum);
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         bench *b = bench_new(codes[0]);
-        b->config.digest_first = 1;
+        b->config.challenge = 1;
         b->t.when = DRACO_REQUEST_BODY;
         b->t.what[0] = cases[k].what; /* worker 0 is asked first in its group */
         assert_int_equal(bench_round(b), DRACO_OK);
-        assert_int_equal(b->t.fetches, 3 + 1);
+        /* A body that came costs a challenge of the two others in vain. */
+        assert_int_equal(b->t.fetches, 3 + 4 + (cases[k].what == LIES ? 2 : 0) + 1 + 2);
         for (int i = 0; i < N; i++)
             assert_int_equal(b->round.verdicts[i], i ? DRACO_AGREES : cases[k].verdict);
         assert_memory_equal(b->sum, sum, sizeof b->sum);
@@ -346,7 +341,7 @@ static void lies_after_the_digest_cost_one_fetch(void **state) {
 static void nobody_left_to_fetch_from(void **state) {
     bench *b = bench_new(codes[0]);
     (void)state;
-    b->config.digest_first = 1;
+    b->config.challenge = 1;
     b->t.when = DRACO_REQUEST_BODY;
     for (int i = 0; i < N; i++)
         if (i % 3 == 1) b->t.what[i] = LIES;
@@ -425,28 +420,29 @@ static void bad_configurations_are_refused(void **state) {
     wide.servers = 2; /* and no exchange */
     {
         const draco_server_config c = b->config;
-        refusal r[] = {{DRACO_E_NULL, c},     {DRACO_E_SIZE, c}, {DRACO_E_SIZE, c},     {DRACO_E_NULL, c},
-                       {DRACO_E_NULL, c},     {DRACO_E_NULL, c}, {DRACO_E_CONFIG, c},   {DRACO_E_LIMITS, c},
-                       {DRACO_E_DIM, c},      {DRACO_E_NULL, c}, {DRACO_E_ARGUMENT, c}, {DRACO_E_ARGUMENT, c},
-                       {DRACO_E_ARGUMENT, c}, {DRACO_E_SIZE, c}, {DRACO_E_NULL, c},     {DRACO_E_ARGUMENT, c},
-                       {DRACO_E_DIM, c}};
+        refusal r[] = {{DRACO_E_NULL, c},     {DRACO_E_SIZE, c},     {DRACO_E_SIZE, c},
+                       {DRACO_E_NULL, c},     {DRACO_E_NULL, c},     {DRACO_E_NULL, c},
+                       {DRACO_E_CONFIG, c},   {DRACO_E_LIMITS, c},   {DRACO_E_DIM, c},
+                       {DRACO_E_ARGUMENT, c}, {DRACO_E_ARGUMENT, c}, {DRACO_E_ARGUMENT, c},
+                       {DRACO_E_ARGUMENT, c}, {DRACO_E_SIZE, c},     {DRACO_E_NULL, c},
+                       {DRACO_E_ARGUMENT, c}, {DRACO_E_DIM, c}};
         r[0].config.transport = NULL;
         r[1].config.transport = &none;
         r[2].config.transport = &old;
         r[3].config.transport = &empty;
         r[4].config.transport = &alone;
-        r[4].config.digest_first = 1;
+        r[4].config.challenge = 1;
         r[5].config.transport = &wide;
         r[6].config.code.n = N + 1; /* not the transport's */
         r[7].config.code.s = 5;     /* r = 11 > n */
         r[8].config.dim = 0;
-        r[9].config.digest_first = 1;
-        r[9].config.digest = NULL;
+        r[9].config.challenge = 1;
+        r[9].config.code.scheme = DRACO_CYCLIC;
         r[10].config.abs_tol = NAN;
         r[11].config.abs_tol = 1;
         r[11].config.code.scheme = DRACO_CYCLIC;
         r[12].config.abs_tol = 1;
-        r[12].config.digest_first = 1;
+        r[12].config.challenge = 1;
         r[13].config.rule = &unsized;
         r[14].config.rule = &idle;
         r[15].config.allocator.release = free_nothing;
@@ -576,11 +572,10 @@ static void steps_allocate_nothing(void **state) {
         draco_trainer trainer = {.model = &model, .optimizer = &optimizer, .params = b->params};
         draco_worker_config worker = {.code = b->config.code, .model = &model, .batch = BATCH};
         long opened;
-        worker.digest = digest;
         worker.keep = 1;
         worker.allocator = b->config.allocator = allocator;
         model.project = keep_within;
-        b->config.digest_first = kind == 3 || kind == 6;
+        b->config.challenge = kind == 3 || kind == 6;
         b->config.abs_tol = kind == 4 ? 1e-3f : 0;
         b->config.rule = kind == 5 ? &rule : NULL;
         if (kind == 6) {
@@ -736,7 +731,7 @@ int main(void) {
         cmocka_unit_test(too_many_fail_and_change_nothing),
         cmocka_unit_test(a_failing_transport_fails_the_round),
         cmocka_unit_test(enough_is_enough),
-        cmocka_unit_test(lies_after_the_digest_cost_one_fetch),
+        cmocka_unit_test(a_lying_speaker_costs_one_body),
         cmocka_unit_test(nobody_left_to_fetch_from),
         cmocka_unit_test(a_lie_about_exponents_is_named),
         cmocka_unit_test(rounding_needs_a_tolerance),
@@ -751,6 +746,5 @@ int main(void) {
         cmocka_unit_test(random_numbers_are_philox),
         cmocka_unit_test(samples_are_uniform),
     };
-    if (sodium_init() < 0) return 1;
     return cmocka_run_group_tests_name("round", tests, NULL, NULL);
 }

@@ -90,7 +90,7 @@ static void same_bytes_whatever_the_way(void **state) {
     for (int variant = 0; variant < 8; variant++) {
         training t = small();
         t.threads = 1 + variant % 2;
-        t.digest_first = variant == 2 || variant == 3;
+        t.challenge = variant == 2 || variant == 3;
         t.share_parts = variant == 4;
         t.wait = variant == 5 || variant == 3 ? DRACO_WAIT_ENOUGH : DRACO_WAIT_ALL;
         t.abs_tol = variant == 6 ? 1e-6f : 0;
@@ -248,15 +248,15 @@ static void too_many_liars_in_one_group_stop_the_run(void **state) {
     }
 }
 
-/* Digest first: (n / r) bodies and n digests are all that comes in, within 1%. */
-static void digest_first_pays_for_one_copy(void **state) {
+/* Challenge: (n / r) bodies, and a byte and a fingerprint of each worker are all that comes in, within 1%. */
+static void a_challenge_pays_for_one_copy(void **state) {
     training t = small();
     double expected;
     (void)state;
-    t.digest_first = 1;
+    t.challenge = 1;
     t.attack = NULL;
     training_run(&t);
-    expected = (double)t.steps * (3.0 * 4.0 * (double)t.dim + 32.0 * 15);
+    expected = (double)t.steps * (3.0 * 4.0 * (double)t.dim + 16.0 * 15);
     assert_true(fabs((double)t.bytes_in - expected) <= 0.01 * expected);
     free(t.params);
 }
@@ -321,7 +321,7 @@ int main(void) {
         cmocka_unit_test(the_prime_field_is_the_same_bytes),
         cmocka_unit_test(the_complex_field_has_the_same_losses),
         cmocka_unit_test(too_many_liars_in_one_group_stop_the_run),
-        cmocka_unit_test(digest_first_pays_for_one_copy),
+        cmocka_unit_test(a_challenge_pays_for_one_copy),
         cmocka_unit_test(the_server_holds_one_body_a_value),
         cmocka_unit_test(a_model_over_openmp_knows_its_worker),
     };

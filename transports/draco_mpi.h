@@ -1298,7 +1298,7 @@ static int drm_match(draco_mpi *t) {
             p->server.stage = DRM_NOTHING; /* it is about parameters that this worker does not have */
             continue;
         }
-        if (p->server.head.kind == DRACO_REQUEST_BODY && t->servers > 1) return k;
+        if (draco_request_is_single((draco_request_kind)p->server.head.kind) && t->servers > 1) return k;
         if (p->server.head.sequence > newest) newest = p->server.head.sequence;
     }
     if (stopped == t->servers) return drm_stopped(t);

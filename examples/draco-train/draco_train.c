@@ -212,8 +212,7 @@ static int train_open_server(train_run *run) {
     c.dim = run->setup.model.dim;
     c.deadline = o->deadline > 0 ? o->deadline : run->transport.row->local ? 0 : 60;
     c.wait = train_waits_for_enough(run) ? DRACO_WAIT_ENOUGH : DRACO_WAIT_ALL;
-    c.digest_first = o->digest_first;
-    c.digest = train_digest;
+    c.challenge = o->challenge;
     c.abs_tol = (float)o->tolerance;
     c.rel_tol = (float)o->relative_tolerance;
     status = draco_server_open(&run->server, &c);
@@ -467,8 +466,8 @@ int main(int argc, char **argv) {
     int code = train_parse(argc, argv, &options);
     if (code >= 0) return code;
     if (train_lists(&options)) return 0;
-    if (sodium_init() < 0 || train_catch_signals() != 0) {
-        fprintf(stderr, "draco-train: libsodium or the signal thread could not be started\n");
+    if (train_catch_signals() != 0) {
+        fprintf(stderr, "draco-train: the signal thread could not be started\n");
         return 1;
     }
     run.o = &options;

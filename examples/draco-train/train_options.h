@@ -21,11 +21,12 @@ typedef struct train_options {
     const char *model, *data, *data_dir, *word2vec;
     double held_out, l2;
     long train_samples, test_samples;
-    const char *code, *field, *support, *rule;
+    const char *code, *field, *support, *rule, *vote;
     long workers, adversaries, stragglers, rule_f;
     double rule_tolerance, zeno_rho;
     long zeno_batch;
     int rule_streaming, digest_first;
+    int challenge; /* set by --vote, --transport and --code */
     double tolerance, relative_tolerance;
     const char *attack, *who;
     double attack_scale;
@@ -80,6 +81,7 @@ static train_options train_defaults(void) {
     o.data = "auto";
     o.code = "repetition";
     o.field = "complex";
+    o.vote = "auto";
     o.support = "spread";
     o.workers = 15;
     o.adversaries = 2;
@@ -147,8 +149,11 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
          "cyclic code: complex numbers, or exact integers modulo 2^31 - 1"},
         {"support", TRAIN_CHOICE, &o->support, 0, 0, "spread contiguous", "NAME",
          "cyclic code: which workers hold a part"},
-        {"digest-first", TRAIN_FLAG, &o->digest_first, 0, 0, NULL, NULL,
-         "repetition code: vote on digests, then fetch one message per group"},
+        {"vote", TRAIN_CHOICE, &o->vote, 0, 0, "auto challenge messages", "HOW",
+         "repetition code: challenge: one worker of a group sends its message, the others fingerprints of "
+         "theirs "
+         "under a key drawn later; messages: all send their messages; auto: challenge with mpi and grpc"},
+        {"digest-first", TRAIN_FLAG, &o->digest_first, 0, 0, NULL, NULL, "old name of --vote=challenge"},
         {"tolerance", TRAIN_REAL, &o->tolerance, 0, 1e30, NULL, "EPS",
          "repetition code: messages agree when they differ by at most EPS; default 0, compare bits"},
         {"relative-tolerance", TRAIN_REAL, &o->relative_tolerance, 0, 0.999, NULL, "EPS",
@@ -431,6 +436,7 @@ static int train_check_needs(train_options *o, const train_option *rows, const u
 /* What two options mean together. */
 static int train_check_together(train_options *o) {
     long r = 2 * o->adversaries + o->stragglers + 1;
+    int exact;
     if (o->rule_f < 0) o->rule_f = o->adversaries;
     if (o->liars < 0) o->liars = o->attack ? o->adversaries : 0;
     if (o->lr <= 0) o->lr = strncmp(o->optimizer, "adam", 4) == 0 ? 0.001 : 0.05;
@@ -446,15 +452,22 @@ static int train_check_together(train_options *o) {
                 o->liars, o->missing, o->workers);
         return 2;
     }
-    if ((o->digest_first || o->tolerance > 0 || o->relative_tolerance > 0) &&
-        (o->rule || strcmp(o->code, "repetition") != 0)) {
-        fprintf(stderr, "draco-train: --digest-first and --tolerance require --code=repetition\n");
+    if (o->digest_first) {
+        fprintf(stderr, "draco-train: --digest-first is the old name of --vote=challenge\n");
+        o->vote = "challenge";
+    }
+    exact = o->tolerance <= 0 && o->relative_tolerance <= 0;
+    if ((strcmp(o->vote, "challenge") == 0 || !exact) && (o->rule || strcmp(o->code, "repetition") != 0)) {
+        fprintf(stderr, "draco-train: --vote=challenge and --tolerance require --code=repetition\n");
         return 2;
     }
-    if (o->digest_first && (o->tolerance > 0 || o->relative_tolerance > 0)) {
-        fprintf(stderr, "draco-train: --digest-first cannot be combined with --tolerance\n");
+    if (strcmp(o->vote, "challenge") == 0 && !exact) {
+        fprintf(stderr, "draco-train: --vote=challenge cannot be combined with --tolerance\n");
         return 2;
     }
+    o->challenge = strcmp(o->vote, "challenge") == 0 ||
+                   (strcmp(o->vote, "auto") == 0 && !o->rule && exact && strcmp(o->code, "repetition") == 0 &&
+                    strcmp(o->transport, "openmp") != 0);
     if (o->servers > 1 && (o->rule || o->tolerance > 0 || o->relative_tolerance > 0)) {
         fprintf(
             stderr,

@@ -67,7 +67,7 @@ static void train_label(const train_options *o, char *text, size_t capacity) {
     else if (strcmp(o->code, "cyclic") == 0)
         snprintf(text, capacity, "DRACO cyclic, %s", o->field);
     else
-        snprintf(text, capacity, "DRACO repetition%s", o->digest_first ? ", digest first" : "");
+        snprintf(text, capacity, "DRACO repetition%s", o->challenge ? ", challenge" : "");
 }
 
 /* The first line of a run whose workers are made to misbehave. */
@@ -149,8 +149,8 @@ static void train_report_failure(train_run *run, uint64_t step, int attempt, con
 /* ---- At the end ---- */
 
 static void train_hex(const train_run *run, char text[33]) {
-    uint8_t digest[DRACO_DIGEST_BYTES];
-    train_digest(NULL, run->params, run->setup.model.dim * sizeof(float), digest);
+    uint8_t digest[DRACO_FINGERPRINT_BYTES];
+    train_digest(run->params, run->setup.model.dim * sizeof(float), digest);
     for (int i = 0; i < 16; i++) snprintf(text + 2 * i, 3, "%02x", digest[i]);
 }
 

@@ -52,7 +52,6 @@ static draco_worker_config train_worker_config(const train_options *o, const tra
     c.batch = (size_t)o->batch;
     c.seed = (uint64_t)o->seed;
     c.keep = 1;
-    c.digest = train_digest;
     c.servers = (int)o->servers;
     return c;
 }

@@ -13,7 +13,6 @@
 #include "transports/draco_openmp.h"
 
 #include <math.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +31,7 @@ typedef struct conformance_case {
     const char *name;
     draco_code code;
     const char *rule; /* NULL: decode */
-    int digest_first;
+    int challenge;
     float tolerance;
     int servers; /* most servers this can be spread over */
 } conformance_case;
@@ -42,9 +41,9 @@ static const conformance_case conformance_cases[] = {
     {.name = "repetition n=8 s=1 t=1",
      .code = {.scheme = DRACO_REPETITION, .n = 8, .s = 1, .t = 1},
      .servers = 3},
-    {.name = "repetition n=7 s=1, digest first",
+    {.name = "repetition n=7 s=1, challenge",
      .code = {.scheme = DRACO_REPETITION, .n = 7, .s = 1},
-     .digest_first = 1,
+     .challenge = 1,
      .servers = 3},
     {.name = "repetition n=6 s=1, tolerance",
      .code = {.scheme = DRACO_REPETITION, .n = 6, .s = 1},
@@ -118,7 +117,7 @@ static uint32_t conformance_wrong_word(const conformance_case *c, uint64_t step,
 static void conformance_lie(const conformance_case *c, draco_request_kind ask, uint64_t step,
                             unsigned char *bytes, size_t offset, size_t n) {
     int quiet = step % 2 != 0;
-    if (ask == DRACO_REQUEST_EXPONENTS || ask == DRACO_REQUEST_DIGEST) {
+    if (ask == DRACO_REQUEST_EXPONENTS || ask == DRACO_REQUEST_FINGERPRINT) {
         for (size_t i = 0; i < n && !quiet; i++) bytes[i] = (unsigned char)(bytes[i] + 3);
         return;
     }
@@ -166,13 +165,6 @@ static draco_model conformance_model(void) {
     return m;
 }
 
-static draco_status conformance_digest(void *ctx, const void *bytes, size_t n,
-                                       uint8_t digest[DRACO_DIGEST_BYTES]) {
-    (void)ctx;
-    return crypto_generichash(digest, DRACO_DIGEST_BYTES, bytes, n, NULL, 0) == 0 ? DRACO_OK
-                                                                                  : DRACO_E_ARGUMENT;
-}
-
 static draco_worker_config conformance_worker_config(const conformance_case *c, const draco_model *model,
                                                      int servers) {
     draco_worker_config w;
@@ -183,7 +175,6 @@ static draco_worker_config conformance_worker_config(const conformance_case *c, 
     w.batch = CONFORMANCE_BATCH;
     w.seed = 5;
     w.keep = 1;
-    w.digest = conformance_digest;
     w.servers = servers;
     return w;
 }
@@ -232,8 +223,8 @@ static draco_status conformance_on_round(void *ctx, uint64_t step, int attempt, 
     for (int i = 0; i < w->c->code.n && score && !w->c->rule; i++) {
         draco_verdict v = round->verdicts[i];
         conformance_part part = conformance_role(w->c, w->mode, step, i);
-        /* Who promises the right digest is only found out when it is asked for the body. */
-        int hidden = w->c->digest_first && step % 2 != 0;
+        /* Who answers the challenge rightly is only found out when it is asked for the body. */
+        int hidden = w->c->challenge && step % 2 != 0;
         if (part == CONFORMANCE_PLAIN) w->wrong += v == DRACO_BLAMED || v == DRACO_MALFORMED;
         if (part == CONFORMANCE_LIAR && !hidden) w->wrong += v != DRACO_BLAMED;
         if (part == CONFORMANCE_SILENT) w->wrong += v != DRACO_ABSENT;
@@ -250,8 +241,7 @@ static draco_status conformance_serve(const conformance_case *c, int mode, const
                                   .transport = transport,
                                   .dim = CONFORMANCE_DIM,
                                   .deadline = conformance_deadline,
-                                  .digest_first = c->digest_first,
-                                  .digest = conformance_digest,
+                                  .challenge = c->challenge,
                                   .abs_tol = c->tolerance,
                                   .rule_f = 1};
     draco_optim_config optim = {.kind = DRACO_OPTIM_MOMENTUM, .rate = 0.05f, .clip = 100.0f};

@@ -190,20 +190,11 @@ static draco_status table_gradient(void *ctx, void *workspace, const float *para
     return DRACO_OK;
 }
 
-static draco_status fold(void *ctx, const void *bytes, size_t n, uint8_t digest[DRACO_DIGEST_BYTES]) {
-    const uint8_t *b = (const uint8_t *)bytes;
-    uint64_t number = digest_start();
-    size_t i;
-    (void)ctx;
-    for (i = 0; i < n; i++) number = digest_add(number, b[i]);
-    for (i = 0; i < DRACO_DIGEST_BYTES; i++) digest[i] = (uint8_t)(number >> 8 * (i % 8));
-    return DRACO_OK;
-}
-
 static void replies(const char *name, draco_scheme scheme, draco_field field, const draco_request_kind *kinds,
                     int keep) {
     static float params[D];
     static uint8_t agreed[64];
+    static const uint8_t challenge[32] = {1, 2, 3};
     draco_model model;
     draco_worker_config config;
     draco_worker *worker;
@@ -213,7 +204,7 @@ static void replies(const char *name, draco_scheme scheme, draco_field field, co
     for (i = 0; i < D; i++) params[i] = 16; /* nothing that follows is larger than 24 */
     model.size = sizeof model, model.dim = model.parameters = D, model.gradient = table_gradient;
     config.code.n = N, config.code.s = 2, config.code.scheme = scheme, config.code.field = field;
-    config.model = &model, config.batch = 2 * N, config.digest = fold, config.keep = keep;
+    config.model = &model, config.batch = 2 * N, config.keep = keep;
     if (draco_worker_open(&worker, &config) < 0 || draco_code_init(&config.code) < 0) exit(1);
     if (field == DRACO_FIELD_PRIME) {
         for (i = 0; i < D; i++) sum[i] = 24;
@@ -225,6 +216,10 @@ static void replies(const char *name, draco_scheme scheme, draco_field field, co
         memset(&request, 0, sizeof request);
         request.kind = *kinds, request.step = 1, request.params = params, request.params_count = D;
         request.server = -1;
+        if (*kinds == DRACO_REQUEST_PROBE || *kinds == DRACO_REQUEST_FINGERPRINT) {
+            request.extra = challenge;
+            request.extra_bytes = sizeof challenge;
+        }
         if (*kinds == DRACO_REQUEST_ENCODED) {
             request.extra = agreed;
             request.extra_bytes = draco_exponent_bytes(D);
@@ -241,8 +236,8 @@ static void replies(const char *name, draco_scheme scheme, draco_field field, co
 
 static const draco_request_kind plain_kinds[] = {DRACO_REQUEST_MESSAGE, DRACO_REQUEST_PROBE,
                                                  (draco_request_kind)0};
-static const draco_request_kind digest_kinds[] = {DRACO_REQUEST_DIGEST, DRACO_REQUEST_BODY,
-                                                  (draco_request_kind)0};
+static const draco_request_kind challenge_kinds[] = {DRACO_REQUEST_READY, DRACO_REQUEST_BODY,
+                                                     DRACO_REQUEST_FINGERPRINT, (draco_request_kind)0};
 static const draco_request_kind prime_kinds[] = {DRACO_REQUEST_EXPONENTS, DRACO_REQUEST_ENCODED,
                                                  DRACO_REQUEST_PROBE, (draco_request_kind)0};
 
@@ -317,8 +312,8 @@ int main(void) {
     vote();
     fingerprints();
     replies("repetition-replies", DRACO_REPETITION, DRACO_FIELD_COMPLEX, plain_kinds, 0);
-    replies("digest-replies", DRACO_REPETITION, DRACO_FIELD_COMPLEX, digest_kinds, 0);
-    replies("kept-digest-replies", DRACO_REPETITION, DRACO_FIELD_COMPLEX, digest_kinds, 1);
+    replies("challenge-replies", DRACO_REPETITION, DRACO_FIELD_COMPLEX, challenge_kinds, 0);
+    replies("kept-challenge-replies", DRACO_REPETITION, DRACO_FIELD_COMPLEX, challenge_kinds, 1);
     replies("prime-replies", DRACO_CYCLIC, DRACO_FIELD_PRIME, prime_kinds, 1);
     serve("repetition-round", DRACO_REPETITION, DRACO_FIELD_COMPLEX, 0, NULL);
     serve("tolerant-round", DRACO_REPETITION, DRACO_FIELD_COMPLEX, 1e-6f, NULL);

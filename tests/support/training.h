@@ -10,15 +10,13 @@
 #include "models/draco_optim.h"
 #include "transports/draco_openmp.h"
 
-#include <sodium.h>
-
 typedef struct training {
     /* Chosen by the test. */
     draco_code code;
     const char *rule, *attack; /* NULL: none */
     draco_attack_who who;
     int liars, missing;
-    int digest_first, share_parts, threads;
+    int challenge, share_parts, threads;
     draco_wait wait;
     float abs_tol;
     int hidden; /* layers of the network */
@@ -43,18 +41,10 @@ typedef struct training {
 
 static draco_dataset training_train, training_test;
 
-static draco_status training_digest(void *ctx, const void *bytes, size_t n,
-                                    uint8_t digest[DRACO_DIGEST_BYTES]) {
-    (void)ctx;
-    return crypto_generichash(digest, DRACO_DIGEST_BYTES, bytes, n, NULL, 0) == 0 ? DRACO_OK
-                                                                                  : DRACO_E_ARGUMENT;
-}
-
 static int training_setup(void **state) {
     draco_data_config config = {.name = "digits", .seed = 7, .train = 4000, .test = 1000};
     draco_data_error error;
     (void)state;
-    if (sodium_init() < 0) return -1;
     return draco_data_load(&config, &training_train, &training_test, &error) == DRACO_OK ? 0 : -1;
 }
 
@@ -102,8 +92,7 @@ static draco_status training_run_server(training *t, draco_model *model, draco_t
                              .transport = transport,
                              .dim = model->dim,
                              .wait = t->wait,
-                             .digest_first = t->digest_first,
-                             .digest = training_digest,
+                             .challenge = t->challenge,
                              .abs_tol = t->abs_tol,
                              .rule_f = t->liars};
     draco_optim_config optim = {.kind = DRACO_OPTIM_MOMENTUM, .rate = 0.05f};
@@ -152,10 +141,9 @@ static void training_run(training *t) {
     t->status = draco_code_init(&t->code);
     if (t->status >= 0) t->status = draco_mlp_open(&model, &mlp);
     if (t->status < 0) return;
-    draco_openmp_config config = {
-        .worker = {.code = t->code, .model = &model, .batch = t->batch, .seed = 3, .digest = training_digest},
-        .threads = t->threads,
-        .share_parts = t->share_parts};
+    draco_openmp_config config = {.worker = {.code = t->code, .model = &model, .batch = t->batch, .seed = 3},
+                                  .threads = t->threads,
+                                  .share_parts = t->share_parts};
     draco_attack_config attack = {.name = t->attack,
                                   .code = t->code,
                                   .seed = 11,
