@@ -2,8 +2,9 @@
 """A worker in another language: softmax regression in numpy, written from transports/draco.proto alone.
 
 It joins a server that runs the repetition code over the model "softmax", answers every request with the summed gradient
-of its group's share of the batch, and leaves when the server says stop. Because numpy rounds otherwise than the C
-library, the server must vote with a tolerance (draco_server_config.abs_tol and rel_tol, draco-train --tolerance).
+of its group's share of the batch, and leaves when the server says stop. It takes part in a challenge as well, whose vote is
+exact. Because numpy rounds otherwise than the C library, workers of both kinds in one group need a vote with a tolerance
+(draco_server_config.abs_tol and rel_tol, draco-train --tolerance).
 
     grpc_worker.py --address 127.0.0.1:7400 --index 2 --images train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz
 
@@ -23,7 +24,7 @@ import time
 import grpc
 import numpy as np
 
-VERSION = 1   # of the contract
+VERSION = 2   # of the contract
 BLOCK = 4096  # statistics stand at the next multiple of it after the parameters
 
 
@@ -74,6 +75,55 @@ def read_idx(name):
     dims = data[3]
     shape = [int.from_bytes(data[4 + 4 * i:8 + 4 * i], "big") for i in range(dims)]
     return np.frombuffer(data, np.uint8, offset=4 + 4 * dims).reshape(shape)
+
+
+# ---- The fingerprint of a message, as draco_vote.h defines it ------------------------------------------------------
+
+P = (1 << 61) - 1
+WORDS = 256  # of 32 bits in a block
+
+
+def chacha20(key, blocks):
+    """The first so many blocks of the key's stream, nonce 0 (RFC 8439)."""
+    x = np.zeros((16, blocks), np.uint32)
+    x[:4] = np.array([0x61707865, 0x3320646E, 0x79622D32, 0x6B206574], np.uint32)[:, None]
+    x[4:12] = np.frombuffer(key, "<u4")[:, None]
+    x[12] = np.arange(blocks)
+    start = x.copy()
+
+    def turn(a, b, c, d):
+        for to, other, mixed, left in ((a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)):
+            x[to] += x[other]
+            x[mixed] ^= x[to]
+            x[mixed] = x[mixed] << np.uint32(left) | x[mixed] >> np.uint32(32 - left)
+
+    for _ in range(10):
+        for i in range(4):
+            turn(i, 4 + i, 8 + i, 12 + i)
+        for i in range(4):
+            turn(i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4)
+    return (x + start).T.astype("<u4").tobytes()
+
+
+def fingerprint(key, message):
+    stream = chacha20(key, 33)
+    points = [int.from_bytes(stream[2048 + 8 * i:2056 + 8 * i], "little") >> 3 for i in range(4)]
+    words = np.zeros(-(-len(message) // 1024) * WORDS, np.uint32)
+    words[:-(-len(message) // 4)] = np.frombuffer(message + bytes(-len(message) % 4), "<u4")
+    pairs = (len(message) - 1) % 1024 // 8 + 1  # in the last block
+    out = b""
+    for j in range(2):
+        nh = np.frombuffer(stream, "<u4", WORDS, 4 * WORDS * j)
+        sums = (words.reshape(-1, WORDS) + nh).astype(np.uint64)
+        products = sums[:, 0::2] * sums[:, 1::2]
+        if len(products):
+            products[-1, pairs:] = 0
+        fold, point, power, value = points[j] % P, points[2 + j] % P, 1, len(message)
+        for h in products.sum(axis=1, dtype=np.uint64):
+            power = power * point % P
+            value += ((int(h) >> 32) * fold + (int(h) & 0xFFFFFFFF)) % P * power
+        out += (value % P).to_bytes(8, "little")
+    return out
 
 
 class Softmax:
@@ -132,6 +182,7 @@ class Worker:
         self.pb, self.options, self.model = pb, options, model
         self.run = self.code = self.chunk = None
         self.params = None
+        self.kept = None, b""  # step, message
         self.rounds = 0
 
     def frame(self, kind, **fields):
@@ -145,13 +196,20 @@ class Worker:
     def answer(self, request, payload):
         if request.params:
             self.params = np.frombuffer(payload, "<f4", request.params)
-        if request.ask != self.pb.MESSAGE or self.params is None or len(self.params) != self.model.dim:
+        asks = (self.pb.MESSAGE, self.pb.READY, self.pb.BODY, self.pb.FINGERPRINT)
+        if request.ask not in asks or self.params is None or len(self.params) != self.model.dim:
             return b""  # "I cannot answer that": empty where bytes were asked for
-        out = self.run.answer(self.model, self.options.index, request.step, self.params)
-        if self.options.lie:
-            out = np.float32(self.options.lie) * out
-        self.rounds += 1
-        return out.astype("<f4").tobytes()
+        if request.ask in asks[:2] or self.kept[0] != request.step:
+            out = self.run.answer(self.model, self.options.index, request.step, self.params)
+            if self.options.lie:
+                out = np.float32(self.options.lie) * out
+            self.kept = request.step, out.astype("<f4").tobytes()
+            self.rounds += 1
+        if request.ask == self.pb.READY:
+            return b"\1"
+        if request.ask == self.pb.FINGERPRINT:
+            return fingerprint(payload[-32:], self.kept[1])
+        return self.kept[1]
 
     def serve(self, stub, seconds):
         """One connection. True when the server said stop. The call is cancelled when no WELCOME comes in time."""

@@ -224,7 +224,7 @@ static void mutual_tls_rounds(void **state) {
     rounds_carry_every_byte(&config, workers, 3, 400000, 3);
 }
 
-/* The prime field's second half and digest-first: requests without parameters, and to some only. */
+/* The prime field's second half and the challenge: requests without parameters, and to some only. */
 static void extra_and_fetch(void **state) {
     (void)state;
     draco_grpc_server_config config = loopback(3, NULL);

@@ -23,7 +23,7 @@ import subprocess
 import sys
 
 import report
-from report import CLASSICAL, COMPLEX, DIGEST, FAST, LINKS, LOOSE, PRIME, REPETITION, TARGETS
+from report import CHALLENGE, CLASSICAL, COMPLEX, FAST, LINKS, LOOSE, PRIME, REPETITION, TARGETS
 
 WORKERS = 45
 
@@ -40,12 +40,12 @@ METHODS = {
     "Bulyan": lambda s: ["--rule=bulyan"],
     "DETOX (r = 3, geometric median)": lambda s: ["--rule=detox", "--adversaries=1", f"--rule-f={s}"],
     "DRACO repetition": lambda s: ["--code=repetition", f"--adversaries={s}"],
-    "DRACO repetition, digest first": lambda s: ["--code=repetition", f"--adversaries={s}", "--digest-first"],
+    "DRACO repetition, challenge": lambda s: ["--code=repetition", f"--adversaries={s}", "--vote=challenge"],
     "DRACO cyclic, complex": lambda s: ["--code=cyclic", "--field=complex", f"--adversaries={s}"],
     "DRACO cyclic, prime": lambda s: ["--code=cyclic", "--field=prime", f"--adversaries={s}"],
 }
-KEY = [FAST, CLASSICAL, REPETITION, DIGEST, COMPLEX]
-DEEP = [FAST, CLASSICAL, "Multi-Krum", REPETITION, DIGEST, COMPLEX]
+KEY = [FAST, CLASSICAL, REPETITION, CHALLENGE, COMPLEX]
+DEEP = [FAST, CLASSICAL, "Multi-Krum", REPETITION, CHALLENGE, COMPLEX]
 ALL = list(METHODS)
 
 # What is trained: model, data, batch, options of the optimizer, images of the test set that are looked at (None: all).
@@ -67,7 +67,7 @@ FULL = [
     dict(LENET, steps=36, every=2, s=[1, 3, 5], attacks=["reverse", "constant"],
          methods=[m for m in ALL if m not in ("mean", LOOSE)]),
     dict(TEXT, steps=60, every=5, s=[5], attacks=["reverse"], methods=DEEP),
-    dict(RESNET, steps=12, every=4, s=[5], attacks=["reverse"], methods=[FAST, CLASSICAL, REPETITION, DIGEST, COMPLEX]),
+    dict(RESNET, steps=12, every=4, s=[5], attacks=["reverse"], methods=[FAST, CLASSICAL, REPETITION, CHALLENGE, COMPLEX]),
 ]
 
 # Does it all run? Two steps of each kind on generated data.
@@ -191,9 +191,9 @@ def worker_seconds(trainer, part, method, s):
         samples = -(-part["batch"] // groups)
         name = slug("worker", part["model"], samples)
         options = ["--rule=mean", "--adversaries=0", f"--batch={samples}"]
-        if method == DIGEST:  # the digest is the worker's work, too
-            name, options[0] = slug(name, "digest"), "--code=repetition"
-            options.append("--digest-first")
+        if method == CHALLENGE:  # the fingerprint is the worker's work, too
+            name, options[0] = slug(name, "challenge"), "--code=repetition"
+            options.append("--vote=challenge")
     events = trainer.run(name, base + options + [f"--workers={workers}"], share=False)
     took = [e["round_seconds"] - e["server_seconds"] for e in events or [] if e["event"] == "step"]
     return statistics.median(took) / workers if took else None
@@ -283,7 +283,7 @@ def attack_table(trainer, build, run, steps, only):
                 (REPETITION, ["--code=repetition", f"--adversaries={f}"]),
                 (COMPLEX, ["--code=cyclic", f"--adversaries={f}"]),
                 (PRIME, ["--code=cyclic", "--field=prime", f"--adversaries={f}"])]
-    attacks = [a for a in list_of(build, "attack") if not a.startswith("digest-") and (not only or a in only)]
+    attacks = [a for a in list_of(build, "attack") if not a.startswith("challenge-") and (not only or a in only)]
     table = {}
     base = [f"--model={run['model']}", f"--data={run['data']}", f"--workers={run['workers']}", f"--batch={run['batch']}",
             f"--lr={run['lr']}", f"--seed={run['seed']}", f"--steps={steps}", "--eval-every=0"]

@@ -20,9 +20,9 @@ DATA = ("paper.csv", "attacks.csv", "server.txt", "about.json")
 TARGETS = (80, 85, 88, 90)
 LINKS = (1, 10)  # Gbit/s
 FAST, CLASSICAL, LOOSE = "geometric median", "geometric median, classical", "geometric median, classical, loose"
-REPETITION, DIGEST = "DRACO repetition", "DRACO repetition, digest first"
+REPETITION, CHALLENGE = "DRACO repetition", "DRACO repetition, challenge"
 COMPLEX, PRIME = "DRACO cyclic, complex", "DRACO cyclic, prime"
-CODES = (REPETITION, DIGEST, COMPLEX, PRIME)
+CODES = (REPETITION, CHALLENGE, COMPLEX, PRIME)
 PLOTTED = (FAST, CLASSICAL, "median", "Multi-Krum", *CODES)
 ATTACKS = {"reverse": "reverse gradient (-100 x)", "constant": "constant (-100)"}
 MODELS = {"fc": "FC network", "lenet": "LeNet", "textcnn": "Text CNN", "resnet18": "ResNet-18"}
@@ -49,7 +49,7 @@ Why the ratios are smaller than the paper's:
   The default computes the distances between the messages once and iterates on that small matrix; "classical" reads the
   messages in every iteration, as the literature describes it. Both take a fraction of a second.
 - **The link decides.** Whatever the rule, each worker gets one vector per step and sends one. Through one link these 90 vectors
-  take 3 s at 1 Gbit/s and 0.3 s at 10 Gbit/s, more than everything else together. Only the repetition code with digests first
+  take 3 s at 1 Gbit/s and 0.3 s at 10 Gbit/s, more than everything else together. Only the repetition code with a challenge
   moves less: one body per group.
 - **Redundant computation is not free.** With s = 5 a worker computes 11 times its share. Where computing dominates, an aggregation
   rule takes less time per step; what DRACO gives for it is the model of the run without liars, and the names of the liars.
@@ -60,7 +60,7 @@ COLUMNS = """
 Measured: the accuracy on the test set and the steps to an accuracy (tested every few steps); worker ms, what one worker computes
 per step (its r gradients and their encoding) alone on one thread; server ms, the median of the server's own time on this machine's
 cores; MB in, what the server takes in. Modelled: a round on a cluster = worker + (parameters to all + messages in) over the server's
-one link + server. A digest-first round takes one body per group and 32 bytes of each worker. A dash: not reached, or not run.
+one link + server. A challenge takes one body per group and 17 bytes of each worker. A dash: not reached, or not run.
 """
 
 
@@ -161,25 +161,25 @@ def paper_tables(rows):
     lines = []
     cells = []
     for s, paper in PAPER_SECONDS.items():
-        draco, classical, fast = (find(rows, model="fc", attack="reverse", s=s, method=m) for m in (DIGEST, CLASSICAL, FAST))
+        draco, classical, fast = (find(rows, model="fc", attack="reverse", s=s, method=m) for m in (CHALLENGE, CLASSICAL, FAST))
         if draco:
             cells.append([f"{s} of {draco['n']:.0f}", *(f"{x}" for x in paper), number(seconds_to(draco, 88), 1, 2),
                           number(seconds_to(classical, 88), 1, 2), speedup(classical, draco, 88),
                           number(seconds_to(fast, 88), 1, 2), speedup(fast, draco, 88)])
     if cells:
         lines += ["Seconds to 88% under reverse gradients, FC on MNIST. The paper's ran on 46 machines, ours are modelled at 10 Gbit/s "
-                  "(repetition, digests first); batch, learning rate and hardware differ, so compare the ratios.", "",
+                  "(repetition, challenge); batch, learning rate and hardware differ, so compare the ratios.", "",
                   *table_of(["liars", "paper: DRACO", "paper: geometric median", "paper: ratio", "DRACO",
                              "geometric median, classical", "ratio", "geometric median, ours", "ratio"], cells)]
     cells = []
     for (attack, s), paper in PAPER_SPEEDUPS.items():
-        classical, *codes = (find(rows, model="fc", attack=attack, s=s, method=m) for m in (CLASSICAL, REPETITION, DIGEST, COMPLEX))
+        classical, *codes = (find(rows, model="fc", attack=attack, s=s, method=m) for m in (CLASSICAL, REPETITION, CHALLENGE, COMPLEX))
         if classical:
             cells.append([attack, f"{s} of {classical['n']:.0f}", paper[TARGETS.index(88)],
                           " / ".join(speedup(classical, c, 88) for c in codes)])
     if cells:
         lines += ["How many times sooner than the classical geometric median DRACO gets to 88%:", "",
-                  *table_of(["attack", "liars", "paper: repetition / cyclic", "repetition / digest first / cyclic complex"], cells)]
+                  *table_of(["attack", "liars", "paper: repetition / cyclic", "repetition / challenge / cyclic complex"], cells)]
     return ["## Beside the paper", "", *lines, *DIFFERS.strip().splitlines(), ""] if lines else []
 
 
@@ -226,7 +226,7 @@ def speedup_tables(rows):
             continue
         cells = []
         for attack, s in kinds(group, "attack", "s"):
-            codes = [find(group, attack=attack, s=s, method=m) for m in (REPETITION, DIGEST, COMPLEX)]
+            codes = [find(group, attack=attack, s=s, method=m) for m in (REPETITION, CHALLENGE, COMPLEX)]
             for link in reversed(LINKS):
                 for base in (CLASSICAL, FAST):
                     row = find(group, attack=attack, s=s, method=base)
@@ -235,7 +235,7 @@ def speedup_tables(rows):
             if model == "fc" and (attack, s) in PAPER_SPEEDUPS:
                 cells.append([f"{attack}, s = {s:.0f}", "*the paper's*", *PAPER_SPEEDUPS[attack, s]])
         lines += [f"## Speed-up over the geometric median: {model_name(model, data)}", "", "In the time to an accuracy. A cell: "
-                  "repetition / repetition with digests first / cyclic, complex (modelled rounds). The paper's cells: repetition / "
+                  "repetition / repetition with a challenge / cyclic, complex (modelled rounds). The paper's cells: repetition / "
                   "cyclic.", "", *table_of(["", "over", *(f"to {t}%" for t in TARGETS)], cells)]
     return lines
 
