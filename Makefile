@@ -18,7 +18,7 @@ FLAGS_openmp   := -fopenmp
 LINK_openmp    := -fopenmp
 FLAGS_onednn   := -DDRACO_WITH_ONEDNN
 LINK_onednn    := -ldnnl
-FLAGS_openblas := -DDRACO_OPENBLAS
+FLAGS_openblas := -DDRACO_WITH_OPENBLAS
 LINK_openblas  := -lopenblas
 LINK_zlib      := -lz
 FLAGS_mpi      := $(shell pkg-config --cflags ompi-c 2>/dev/null | sed 's/-I/-isystem /g') -DDRACO_WITH_MPI
@@ -30,14 +30,12 @@ LINK_cmocka    := -lcmocka
 HAVE := $(filter-out $(WITHOUT),$(shell printf '%s\n' $(LIBRARIES) | \
             awk -F: '{ printf "\043if __has_include(<%s>)\n%s\n\043endif\n", $$2, $$1 }' | \
             $(CC) $(CPPFLAGS) $(FLAGS_mpi) -x c -E -P - 2>/dev/null))
-BLAS := $(firstword $(filter onednn openblas,$(HAVE)) onednn)
 
 # ---- What a program needs beyond libc and libm ----
 # NEEDS_x: the program is built where x is; MAY_x: it is built without x, too. Names or patterns of programs.
 
 USE_MODELS    := draco-train test_isa test_kmeans test_layers test_lenet test_linear test_mlp test_real_data test_resnet \
                  test_textcnn test_training test_grpc_python bench_linear bench_models
-NEEDS_$(BLAS) := $(USE_MODELS)
 NEEDS_zlib    := $(USE_MODELS) test_data test_checkpoint fuzz_checkpoint fuzz_data_% fuzz_word2vec
 NEEDS_openmp  := $(USE_MODELS) 06_train_openmp test_openmp peer_mpi_% test_attacks test_grpc_conformance test_rules test_optim test_vote_fingerprint \
                  test_vote_portable fuzz_rules bench_codes bench_rules bench_vote

@@ -29,7 +29,7 @@ static double peak(void) {
     if (m == NULL) exit(1);
     for (int r = 0; r < repetitions / 5 + 2; r++) {
         const double begin = now();
-        draco_sgemm('N', 'N', N, N, N, 1.0f, m, N, m + N * N, N, 0.0f, m + 2 * N * N, N);
+        draco_sgemm('N', 'N', N, N, N, m, N, m + N * N, N, 0.0f, m + 2 * N * N, N);
         const double seconds = now() - begin;
         if (seconds < best) best = seconds;
     }

@@ -53,7 +53,7 @@ static double product_seconds(void) {
     }
     draco_compute_guard guard = draco_compute_begin();
     double begin = now();
-    draco_sgemm('N', 'N', PEAK, PEAK, PEAK, 1, a, PEAK, b, PEAK, 0, c, PEAK);
+    draco_sgemm('N', 'N', PEAK, PEAK, PEAK, a, PEAK, b, PEAK, 0, c, PEAK);
     double seconds = now() - begin;
     draco_compute_end(guard);
     return seconds;

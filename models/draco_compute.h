@@ -1,20 +1,17 @@
-/* draco_compute.h - version 0.1.0 - the compute library under the models: oneDNN or OpenBLAS
+/* draco_compute.h - version 0.1.0 - products of matrices and images with the same bits on every processor
 
-   Part of the implementation of the models: C11 with GNU extensions and POSIX, -fopenmp, static functions.
-   OpenBLAS is used where dnnl.h is not installed or DRACO_OPENBLAS is defined. All calls of the compute
-   library are in this file.
+   Part of the implementation of the models: C11 with GNU extensions, static functions; nothing to link.
 
-   Threads and bits. Results are equal bit for bit between runs, processes and machines when library, version,
-   instruction set, shape and number of threads are equal; each of these changes the bits. So compute calls
-   stand between draco_compute_begin and draco_compute_end (oneDNN primitives that are created for more
-   threads than run them hang, too), and draco_isa_set pins the instruction set of a deployment.
+   Bits. Every element of a product is one chain of fused multiply-adds over k in ascending order. Vectors run
+   over rows and columns of the result, never over k; tiles over k load what is there and continue the chain.
+   So the result depends on the inputs alone: not on the processor, kernel, compiler, tiles, alignment or
+   threads. The plain kernel is the definition, the others are faster.
 
-   Matrix products go through the function pointer draco_sgemm; a program may set its own before the first
-   use.
+   Kernels. AVX-512, AVX2 and NEON, chosen when the first product is computed: the best that the processor
+   has, or the one named to draco_isa_set.
 
-   Convolution and batch norm (draco_conv_*, draco_norm_*) are oneDNN primitives with user-owned scratch
-   memory, so that all threads of a process share one set of them and one packed copy of the weights. The
-   build with OpenBLAS has the same functions in draco_layers.h.
+   Compute calls stand between draco_compute_begin and draco_compute_end: rounding to nearest, no flushing of
+   subnormal numbers to zero, whatever the calling thread has set. A product runs on the thread that calls it.
 
    Copyright (c) 2026 The Draco authors
    SPDX-License-Identifier: MIT */
@@ -23,164 +20,210 @@
 
 #include "draco_model.h"
 
-#include <signal.h>
-#if defined(__cplusplus) || !defined(__GNUC__) || !defined(SIG_BLOCK)
-#error "draco_compute.h: part of the models' implementation, POSIX and C with GNU extensions: -std=gnu11"
-#endif
-#ifndef _OPENMP
-#error "draco_compute.h: -fopenmp is needed: the compute library must be held to one thread for equal bits"
+#if defined(__cplusplus) || !defined(__GNUC__)
+#error "draco_compute.h: part of the models' implementation, C with GNU extensions: -std=gnu11"
 #endif
 
 #include <stdio.h>
-
-#if !defined(DRACO_OPENBLAS) && __has_include(<dnnl.h>)
-#include <dnnl.h>
-#define DRACO_ONEDNN 1
-#else
-#include <cblas.h>
-#define DRACO_ONEDNN 0
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
-#include <omp.h>
-#include <pthread.h>
+
+#include "draco_math.h"
 
 #define DRACO_LAYER DRACO_MODEL_INLINE
 
-/* ---- The library below: its threads, its instruction set, its matrix product ---- */
-
-/* Compute calls stand between begin and end: one thread per worker, whatever OMP_NUM_THREADS says, and no
-   signal handler on top of them. oneDNN 2.6's matrix product keeps data below the stack pointer, where the
-   kernel puts a handler's frame: a signal at the wrong moment corrupts memory (seen: SIGALRM every 0.3 ms
-   around dnnl_sgemm ends in an abort of the allocator within a second). */
-typedef struct draco_compute_guard {
-    int threads;
-    sigset_t signals;
-} draco_compute_guard;
+typedef draco_math_mode draco_compute_guard;
 
 DRACO_LAYER draco_compute_guard draco_compute_begin(void) {
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
-    draco_compute_guard before;
-    sigset_t all;
-    sigfillset(&all);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&all, faults[i]);
-    pthread_sigmask(SIG_BLOCK, &all, &before.signals);
-    before.threads = omp_get_max_threads();
-    omp_set_num_threads(1);
-    return before;
+    return draco_math_begin();
 }
 
 DRACO_LAYER void draco_compute_end(draco_compute_guard before) {
-    omp_set_num_threads(before.threads);
-    pthread_sigmask(SIG_SETMASK, &before.signals, NULL);
+    draco_math_end(before);
 }
 
-#if DRACO_ONEDNN
-typedef struct draco_isa_name {
-    const char *name;
-    dnnl_cpu_isa_t isa;
-} draco_isa_name;
+/* ---- Kernels: a tile of the result stays in registers while k is walked ---- */
 
-static const draco_isa_name draco_isa_names[] = {
-    {"all", dnnl_cpu_isa_all},
-    {"sse41", dnnl_cpu_isa_sse41},
-    {"avx", dnnl_cpu_isa_avx},
-    {"avx2", dnnl_cpu_isa_avx2},
-    {"avx2_vnni", dnnl_cpu_isa_avx2_vnni},
-    {"avx512_core", dnnl_cpu_isa_avx512_core},
-    {"avx512_core_vnni", dnnl_cpu_isa_avx512_core_vnni},
-    {"avx512_core_bf16", dnnl_cpu_isa_avx512_core_bf16},
-    {"avx512_core_amx", dnnl_cpu_isa_avx512_core_amx},
+#define DRACO_TILE_ROWS 12
+#define DRACO_TILE_COLUMNS 32
+
+/* c[i][j] = (add ? c[i][j] : 0) + sum over l of a[i row + l col] b[l ldb + j], for `rows` rows, one of 12, 8,
+   6, 4, 2, 1 and at most the kernel's, and `vectors` vectors of columns. */
+typedef void (*draco_tile_fn)(size_t rows, size_t vectors, size_t k, const float *a, size_t row, size_t col,
+                              const float *b, size_t ldb, float *c, size_t ldc, int add);
+
+typedef struct draco_kernel {
+    const char *name;
+    draco_tile_fn tile;
+    size_t rows, width, vectors; /* of the largest tile; floats of a vector */
+} draco_kernel;
+
+#if defined(__clang__)
+#define DRACO_UNROLL _Pragma("unroll")
+#else
+#define DRACO_UNROLL _Pragma("GCC unroll 12")
+#endif
+
+/* Three rows at a pointer: what one register can be scaled to. */
+#define DRACO_TILE_BODY(NAME, TARGET, V, WIDTH, VECTORS, ZERO, LOAD, STORE, SPREAD, FMA)                     \
+    TARGET __attribute__((always_inline)) static inline void NAME##_body(                                    \
+        const size_t rows, const size_t vectors, size_t k, const float *a, size_t row, size_t col,           \
+        const float *b, size_t ldb, float *c, size_t ldc, int add) {                                         \
+        V t[DRACO_TILE_ROWS][VECTORS], x[VECTORS];                                                           \
+        const float *p[4] = {a, a + 3 * row, a + 6 * row, a + 9 * row};                                      \
+        DRACO_UNROLL for (size_t i = 0; i < rows; i++) {                                                     \
+            DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                              \
+                t[i][j] = add ? LOAD(c + i * ldc + j * WIDTH) : ZERO;                                        \
+            }                                                                                                \
+        }                                                                                                    \
+        for (; k > 0; k--) {                                                                                 \
+            DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                              \
+                x[j] = LOAD(b + j * WIDTH);                                                                  \
+            }                                                                                                \
+            DRACO_UNROLL for (size_t i = 0; i < rows; i++) {                                                 \
+                const V s = SPREAD(p[i / 3][i % 3 * row]);                                                   \
+                DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                          \
+                    t[i][j] = FMA(s, x[j], t[i][j]);                                                         \
+                }                                                                                            \
+            }                                                                                                \
+            DRACO_UNROLL for (size_t i = 0; i < (rows + 2) / 3; i++) {                                       \
+                p[i] += col;                                                                                 \
+            }                                                                                                \
+            b += ldb;                                                                                        \
+        }                                                                                                    \
+        DRACO_UNROLL for (size_t i = 0; i < rows; i++) {                                                     \
+            DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                              \
+                STORE(c + i * ldc + j * WIDTH, t[i][j]);                                                     \
+            }                                                                                                \
+        }                                                                                                    \
+    }
+
+#define DRACO_TILE_CASE(NAME, ROWS, VECTORS)                                                                 \
+    case (ROWS)*4 + (VECTORS):                                                                               \
+        NAME##_body(ROWS, VECTORS, k, a, row, col, b, ldb, c, ldc, add);                                     \
+        break;
+
+#define DRACO_TILE_CASES(NAME, VECTORS)                                                                      \
+    DRACO_TILE_CASE(NAME, 6, VECTORS)                                                                        \
+    DRACO_TILE_CASE(NAME, 4, VECTORS)                                                                        \
+    DRACO_TILE_CASE(NAME, 2, VECTORS)                                                                        \
+    DRACO_TILE_CASE(NAME, 1, VECTORS)
+
+#define DRACO_TILE(NAME, TARGET, CASES)                                                                      \
+    TARGET __attribute__((unused)) static void NAME(size_t rows, size_t vectors, size_t k, const float *a,   \
+                                                    size_t row, size_t col, const float *b, size_t ldb,      \
+                                                    float *c, size_t ldc, int add) {                         \
+        switch (rows * 4 + vectors) { CASES }                                                                \
+    }
+
+#if defined(__x86_64__)
+#define DRACO_TARGET_512 __attribute__((target("avx512f")))
+#define DRACO_TARGET_256 __attribute__((target("avx2,fma")))
+DRACO_TILE_BODY(draco_tile_512, DRACO_TARGET_512, __m512, 16, 2, _mm512_setzero_ps(), _mm512_loadu_ps,
+                _mm512_storeu_ps, _mm512_set1_ps, _mm512_fmadd_ps)
+DRACO_TILE(draco_tile_512, DRACO_TARGET_512,
+           DRACO_TILE_CASES(draco_tile_512, 2) DRACO_TILE_CASES(draco_tile_512, 1)
+               DRACO_TILE_CASE(draco_tile_512, 12, 2) DRACO_TILE_CASE(draco_tile_512, 12, 1)
+                   DRACO_TILE_CASE(draco_tile_512, 8, 2) DRACO_TILE_CASE(draco_tile_512, 8, 1))
+DRACO_TILE_BODY(draco_tile_256, DRACO_TARGET_256, __m256, 8, 2, _mm256_setzero_ps(), _mm256_loadu_ps,
+                _mm256_storeu_ps, _mm256_set1_ps, _mm256_fmadd_ps)
+DRACO_TILE(draco_tile_256, DRACO_TARGET_256,
+           DRACO_TILE_CASES(draco_tile_256, 2) DRACO_TILE_CASES(draco_tile_256, 1))
+#elif defined(__aarch64__)
+#define DRACO_FMA_128(a, b, c) vfmaq_f32(c, a, b)
+DRACO_TILE_BODY(draco_tile_128, , float32x4_t, 4, 3, vdupq_n_f32(0), vld1q_f32, vst1q_f32, vdupq_n_f32,
+                DRACO_FMA_128)
+DRACO_TILE(draco_tile_128, ,
+           DRACO_TILE_CASES(draco_tile_128, 3) DRACO_TILE_CASES(draco_tile_128, 2)
+               DRACO_TILE_CASES(draco_tile_128, 1) DRACO_TILE_CASE(draco_tile_128, 8, 3)
+                   DRACO_TILE_CASE(draco_tile_128, 8, 2) DRACO_TILE_CASE(draco_tile_128, 8, 1))
+#endif
+
+DRACO_LAYER void draco_tile_plain(size_t rows, size_t vectors, size_t k, const float *a, size_t row,
+                                  size_t col, const float *b, size_t ldb, float *c, size_t ldc, int add) {
+    for (size_t i = 0; i < rows; i++) {
+        float t[8];
+        (void)vectors;
+        for (size_t j = 0; j < 8; j++) t[j] = add ? c[i * ldc + j] : 0;
+        for (size_t l = 0; l < k; l++)
+            for (size_t j = 0; j < 8; j++) t[j] = draco_fma(a[i * row + l * col], b[l * ldb + j], t[j]);
+        memcpy(c + i * ldc, t, sizeof t);
+    }
+}
+
+static const draco_kernel draco_kernels[] = {
+#if defined(__x86_64__)
+    {"avx512", draco_tile_512, 12, 16, 2},
+    {"avx2", draco_tile_256, 6, 8, 2},
+#elif defined(__aarch64__)
+    {"neon", draco_tile_128, 8, 4, 3},
+#endif
+    {"plain", draco_tile_plain, 12, 8, 1},
 };
-#define DRACO_ISA_COUNT (sizeof draco_isa_names / sizeof draco_isa_names[0])
+#define DRACO_KERNELS (sizeof draco_kernels / sizeof draco_kernels[0])
+
+DRACO_LAYER int draco_kernel_runs(const draco_kernel *kernel) {
+#if defined(__x86_64__)
+    if (kernel->tile == draco_tile_512) return __builtin_cpu_supports("avx512f") != 0;
+    if (kernel->tile == draco_tile_256)
+        return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
+#endif
+    (void)kernel;
+    return 1;
+}
+
+/* One for the whole program: the definitions in several files are merged. */
+__attribute__((weak)) const draco_kernel *draco_kernel_chosen;
+
+DRACO_LAYER const draco_kernel *draco_kernel_get(void) {
+    const draco_kernel *kernel = __atomic_load_n(&draco_kernel_chosen, __ATOMIC_ACQUIRE);
+    if (kernel) return kernel;
+    for (kernel = draco_kernels; !draco_kernel_runs(kernel);) kernel++;
+    __atomic_store_n(&draco_kernel_chosen, kernel, __ATOMIC_RELEASE);
+    return kernel;
+}
 
 /* The names that draco_isa_set takes, for messages. */
 DRACO_LAYER const char *draco_isa_list(void) {
-    return "all, sse41, avx, avx2, avx2_vnni, avx512_core, avx512_core_vnni, avx512_core_bf16, "
-           "avx512_core_amx";
-}
-
-/* Use no instructions beyond `name`, in this process, from its first product on. On error `why` says it in
-   words: DRACO_E_ARGUMENT for an unknown name, DRACO_E_MODEL when a product has been computed already. */
-DRACO_LAYER draco_status draco_isa_set(const char *name, char *why, size_t capacity) {
-    for (size_t i = 0; i < DRACO_ISA_COUNT; i++) {
-        size_t length = strlen(draco_isa_names[i].name);
-        if (strlen(name) != length || memcmp(name, draco_isa_names[i].name, length) != 0) continue;
-        if (dnnl_set_max_cpu_isa(draco_isa_names[i].isa) == dnnl_success) return DRACO_OK;
-        snprintf(why, capacity, "the instruction set can be chosen only before the first computation");
-        return DRACO_E_MODEL;
-    }
-    snprintf(why, capacity, "unknown instruction set '%s': use one of %s", name, draco_isa_list());
-    return DRACO_E_ARGUMENT;
-}
-
-/* Library, version and instruction set in use: equal text is needed (and not enough) for equal bits. As
- * snprintf.
- */
-DRACO_LAYER int draco_compute_describe(char *text, size_t capacity) {
-    const dnnl_version_t *v = dnnl_version();
-    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-    const char *name = "unknown";
-    for (size_t i = 1; i < DRACO_ISA_COUNT; i++)
-        if (draco_isa_names[i].isa == isa) name = draco_isa_names[i].name;
-    return snprintf(text, capacity, "oneDNN %d.%d.%d (%.12s), instruction set %s", v->major, v->minor,
-                    v->patch, v->hash, name);
-}
-
-DRACO_LAYER void draco_sgemm_default(char transa, char transb, size_t m, size_t n, size_t k, float alpha,
-                                     const float *a, size_t lda, const float *b, size_t ldb, float beta,
-                                     float *c, size_t ldc) {
-    dnnl_sgemm(transa, transb, (dnnl_dim_t)m, (dnnl_dim_t)n, (dnnl_dim_t)k, alpha, a, (dnnl_dim_t)lda, b,
-               (dnnl_dim_t)ldb, beta, c, (dnnl_dim_t)ldc);
-}
+#if defined(__x86_64__)
+    return "all, avx512, avx2, plain";
+#elif defined(__aarch64__)
+    return "all, neon, plain";
 #else
-extern void openblas_set_num_threads(int);
-extern int openblas_get_parallel(void);
-extern char *openblas_get_config(void);
-extern char *openblas_get_corename(void);
-
-DRACO_LAYER const char *draco_isa_list(void) {
-    return "all";
+    return "all, plain";
+#endif
 }
 
+/* Compute with this kernel, or the best for "all", in the whole process: the bits stay the same, the speed
+   does not. On error, DRACO_E_ARGUMENT, `why` says it in words. */
 DRACO_LAYER draco_status draco_isa_set(const char *name, char *why, size_t capacity) {
-    if (strcmp(name, "all") == 0) return DRACO_OK;
-    snprintf(why, capacity,
-             "this build computes with OpenBLAS: its kernels are chosen by the environment variable "
-             "OPENBLAS_CORETYPE, not by '%s'",
-             name);
+    const draco_kernel *found = NULL;
+    if (strcmp(name, "all") == 0) {
+        __atomic_store_n(&draco_kernel_chosen, found, __ATOMIC_RELEASE);
+        return DRACO_OK;
+    }
+    for (size_t i = 0; i < DRACO_KERNELS; i++)
+        if (strcmp(name, draco_kernels[i].name) == 0) found = &draco_kernels[i];
+    if (found && draco_kernel_runs(found)) {
+        __atomic_store_n(&draco_kernel_chosen, found, __ATOMIC_RELEASE);
+        return DRACO_OK;
+    }
+    if (found)
+        snprintf(why, capacity, "this processor has no %s", name);
+    else
+        snprintf(why, capacity, "unknown instruction set '%s': use one of %s", name, draco_isa_list());
     return DRACO_E_ARGUMENT;
 }
 
+/* What computes, as snprintf. */
 DRACO_LAYER int draco_compute_describe(char *text, size_t capacity) {
-    return snprintf(text, capacity, "%s, kernels %s", openblas_get_config(), openblas_get_corename());
+    return snprintf(text, capacity, "draco_compute.h, kernels %s", draco_kernel_get()->name);
 }
 
-/* The serial build of OpenBLAS gives wrong numbers when several threads call it: that build is refused. */
-DRACO_LAYER void draco_sgemm_default(char transa, char transb, size_t m, size_t n, size_t k, float alpha,
-                                     const float *a, size_t lda, const float *b, size_t ldb, float beta,
-                                     float *c, size_t ldc) {
-    static _Thread_local int ready;
-    if (!ready) {
-        if (openblas_get_parallel() == 0) {
-            fprintf(stderr, "libopenblas: the serial build is not thread-safe; install the pthread build\n");
-            abort();
-        }
-        openblas_set_num_threads(1);
-        ready = 1;
-    }
-    cblas_sgemm(CblasRowMajor, transa == 'T' ? CblasTrans : CblasNoTrans,
-                transb == 'T' ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, alpha, a, (int)lda, b,
-                (int)ldb, beta, c, (int)ldc);
-}
-#endif
-
-/* C[m][n] = alpha op(A)[m][k] op(B)[k][n] + beta C, row-major, 'N' or 'T'; ld*: floats from row to row. One
-   for the whole program: the definitions in several files are merged. */
-typedef void (*draco_sgemm_fn)(char transa, char transb, size_t m, size_t n, size_t k, float alpha,
-                               const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c,
-                               size_t ldc);
-__attribute__((weak)) draco_sgemm_fn draco_sgemm = draco_sgemm_default;
-
-/* ---- Convolution and batch norm ---- */
+/* ---- Operands: matrices with two strides, or the patches of a convolution ---- */
 
 typedef struct draco_conv_shape {
     size_t height, width, ci, co, kernel, stride, pad; /* of the input; kernel x kernel */
@@ -194,463 +237,201 @@ DRACO_LAYER size_t draco_conv_weights(const draco_conv_shape *s) {
     return s->kernel * s->kernel * s->ci * s->co;
 }
 
+DRACO_LAYER size_t draco_conv_depth(const draco_conv_shape *s) {
+    return s->kernel * s->kernel * s->ci;
+}
+
+DRACO_LAYER size_t draco_conv_places(const draco_conv_shape *s) {
+    return draco_conv_out(s->height, s) * draco_conv_out(s->width, s);
+}
+
 DRACO_LAYER size_t draco_max_size(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-#if DRACO_ONEDNN
-/* One per process. Activations are kept in blocks of `block` channels: [image][channel /
- * block][pixel][block]. */
-typedef struct draco_engine {
-    dnnl_engine_t engine;
-    size_t block;
-} draco_engine;
-
-/* One per thread. scratch and weights are as large as the largest need of what is run. */
-typedef struct draco_run {
-    dnnl_stream_t stream;
-    void *scratch;
-    float *weights;       /* two sets of weights */
-    float *rows;          /* matrices of draco_conv_backward_weights */
-    dnnl_status_t status; /* the first failure */
-} draco_run;
-
-DRACO_LAYER draco_status draco_engine_open(draco_engine *e) {
-    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-    e->block = isa >= dnnl_cpu_isa_avx512_mic && isa != dnnl_cpu_isa_avx2_vnni ? 16 : 8;
-    return dnnl_engine_create(&e->engine, dnnl_cpu, 0) == dnnl_success ? DRACO_OK : DRACO_E_MODEL;
+DRACO_LAYER size_t draco_min_size(size_t a, size_t b) {
+    return a < b ? a : b;
 }
 
-DRACO_LAYER void draco_engine_close(draco_engine *e) {
-    if (e->engine) dnnl_engine_destroy(e->engine);
-    e->engine = NULL;
+/* Element (i, l) stands at p[i row + l col]. With `image`, p are images in NHWC, i is a place and l a number
+   of its patch [kh][kw][ci]; with `turned` the other way round. */
+typedef struct draco_operand {
+    const float *p;
+    size_t row, col;
+    const draco_conv_shape *image;
+    int turned;
+} draco_operand;
+
+/* The columns *from .. *to - 1 of a kernel at `left` (wrapped round where negative) that lie in the image. */
+DRACO_LAYER void draco_patch_inside(const draco_conv_shape *s, size_t left, size_t *from, size_t *to) {
+    *from = left < s->width ? 0 : draco_min_size((size_t)0 - left, s->kernel);
+    *to = *from;
+    if (*from < s->kernel && left + *from < s->width)
+        *to += draco_min_size(s->kernel - *from, s->width - (left + *from));
 }
 
-DRACO_LAYER draco_status draco_run_open(draco_run *run, const draco_engine *e) {
-    memset(run, 0, sizeof *run);
-    dnnl_status_t status = dnnl_stream_create(&run->stream, e->engine, dnnl_stream_default_flags);
-    return status == dnnl_success ? DRACO_OK : DRACO_E_MODEL;
-}
-
-DRACO_LAYER void draco_run_close(draco_run *run) {
-    if (run->stream) dnnl_stream_destroy(run->stream);
-    free(run->scratch);
-    free(run->weights);
-    free(run->rows);
-    memset(run, 0, sizeof *run);
-}
-
-DRACO_LAYER draco_status draco_run_status(const draco_run *run) {
-    if (run->status == dnnl_success) return DRACO_OK;
-    return run->status == dnnl_out_of_memory ? DRACO_E_MEMORY : DRACO_E_MODEL;
-}
-
-/* Channels that stand together in memory. */
-DRACO_LAYER size_t draco_engine_block(const draco_engine *e, size_t channels) {
-    return e->block < channels ? e->block : channels;
-}
-
-/* An image as the first layer wants it: for oneDNN one plane per channel. */
-DRACO_LAYER void draco_engine_image(size_t pixels, size_t channels, const float *nhwc, float *out) {
-    for (size_t c = 0; c < channels; c++)
-        for (size_t i = 0; i < pixels; i++) out[c * pixels + i] = nhwc[i * channels + c];
-}
-
-/* A primitive and what it reads and writes, in the order in which draco_step_run takes the pointers. */
-#define DRACO_STEP_ARGS 10
-typedef struct draco_step {
-    dnnl_primitive_t primitive;
-    dnnl_engine_t engine;
-    int count, arg[DRACO_STEP_ARGS];
-    dnnl_memory_desc_t desc[DRACO_STEP_ARGS];
-    dnnl_memory_desc_t scratch;
-} draco_step;
-
-DRACO_LAYER void draco_step_close(draco_step *step) {
-    if (step->primitive) dnnl_primitive_destroy(step->primitive);
-    step->primitive = NULL;
-}
-
-/* Take over the descriptor, and let the caller own the scratch memory. */
-DRACO_LAYER dnnl_status_t draco_step_open(draco_step *step, const draco_engine *e,
-                                          const_dnnl_primitive_desc_t pd) {
-    step->engine = e->engine;
-    step->count = 0;
-    step->scratch = *dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
-    return dnnl_primitive_create(&step->primitive, pd);
-}
-
-DRACO_LAYER void draco_step_arg(draco_step *step, int arg, const dnnl_memory_desc_t *desc) {
-    step->arg[step->count] = arg;
-    step->desc[step->count++] = *desc;
-}
-
-DRACO_LAYER size_t draco_step_scratch(const draco_step *step) {
-    return dnnl_memory_desc_get_size(&step->scratch);
-}
-
-/* pointers: one for each argument. */
-DRACO_LAYER void draco_step_run(const draco_step *step, draco_run *run, const void *const *pointers) {
-    dnnl_exec_arg_t args[DRACO_STEP_ARGS + 1] = {{0, NULL}};
-    dnnl_status_t status = dnnl_success;
-    int made = 0;
-    for (; made <= step->count && status == dnnl_success; made += status == dnnl_success) {
-        int last = made == step->count;
-        args[made].arg = last ? DNNL_ARG_SCRATCHPAD : step->arg[made];
-        /* The library takes inputs and outputs alike through a pointer to void. */
-        void *memory = last ? run->scratch : (void *)(uintptr_t)pointers[made];
-        status = dnnl_memory_create(&args[made].memory, last ? &step->scratch : &step->desc[made],
-                                    step->engine, memory);
-    }
-    if (status == dnnl_success) status = dnnl_primitive_execute(step->primitive, run->stream, made, args);
-    if (status == dnnl_success) status = dnnl_stream_wait(run->stream);
-    for (int i = 0; i < made; i++) dnnl_memory_destroy(args[i].memory);
-    if (run->status == dnnl_success) run->status = status;
-}
-
-/* Primitive attributes that all of them share; destroyed by the caller. */
-DRACO_LAYER dnnl_primitive_attr_t draco_step_attributes(void) {
-    dnnl_primitive_attr_t attr = NULL;
-    if (dnnl_primitive_attr_create(&attr) != dnnl_success) return NULL;
-    dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-    return attr;
-}
-
-DRACO_LAYER dnnl_status_t draco_reorder_open(draco_step *step, const draco_engine *e,
-                                             const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to) {
-    dnnl_primitive_attr_t attr = draco_step_attributes();
-    dnnl_primitive_desc_t pd;
-    dnnl_status_t status = dnnl_reorder_primitive_desc_create(&pd, from, e->engine, to, e->engine, attr);
-    dnnl_primitive_attr_destroy(attr);
-    if (status != dnnl_success) return status;
-    status = draco_step_open(step, e, pd);
-    dnnl_primitive_desc_destroy(pd);
-    draco_step_arg(step, DNNL_ARG_FROM, from);
-    draco_step_arg(step, DNNL_ARG_TO, to);
-    return status;
-}
-
-/* A convolution for a fixed number of images. */
-typedef struct draco_conv {
-    draco_conv_shape shape;
-    size_t images, block;
-    int plain;  /* the first layer, which reads images of draco_engine_image and passes no gradient on */
-    int matrix; /* gradient of the weights as one matrix product */
-    draco_step forward, data, weights;
-    draco_step pack_forward, pack_data, unpack;
-    size_t packed, packed_forward; /* floats of both packs, and of the first */
-} draco_conv;
-
-DRACO_LAYER void draco_conv_close(draco_conv *c) {
-    draco_step *steps[] = {&c->forward, &c->data, &c->weights, &c->pack_forward, &c->pack_data, &c->unpack};
-    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) draco_step_close(steps[i]);
-}
-
-/* Winograd's F(4 x 4, 3 x 3) needs some 48 tiles to pay; below, direct convolution is faster. What was
-   measured decides, not dnnl_convolution_auto, which takes Winograd for 3 input channels and for single
-   tiles. */
-DRACO_LAYER dnnl_alg_kind_t draco_conv_algorithm(const draco_conv *c) {
-    size_t across = (draco_conv_out(c->shape.width, &c->shape) + 3) / 4;
-    size_t tiles = c->images * across * ((draco_conv_out(c->shape.height, &c->shape) + 3) / 4);
-    int pays = c->shape.kernel == 3 && c->shape.stride == 1 && c->shape.ci >= 16 && tiles >= 48;
-    return pays ? dnnl_convolution_winograd : dnnl_convolution_direct;
-}
-
-typedef struct draco_conv_descs {
-    dnnl_memory_desc_t x, w, y, plain_x, plain_w;
-    dnnl_dims_t strides, pads;
-} draco_conv_descs;
-
-DRACO_LAYER void draco_conv_describe(const draco_conv *c, draco_conv_descs *d) {
-    const draco_conv_shape *s = &c->shape;
-    dnnl_format_tag_t tag = c->block == 16 ? dnnl_nChw16c : dnnl_nChw8c;
-    dnnl_dims_t x = {(dnnl_dim_t)c->images, (dnnl_dim_t)s->ci, (dnnl_dim_t)s->height, (dnnl_dim_t)s->width};
-    dnnl_dims_t w = {(dnnl_dim_t)s->co, (dnnl_dim_t)s->ci, (dnnl_dim_t)s->kernel, (dnnl_dim_t)s->kernel};
-    dnnl_dims_t y = {(dnnl_dim_t)c->images, (dnnl_dim_t)s->co, (dnnl_dim_t)draco_conv_out(s->height, s),
-                     (dnnl_dim_t)draco_conv_out(s->width, s)};
-    memset(d->strides, 0, sizeof d->strides);
-    memset(d->pads, 0, sizeof d->pads);
-    for (int i = 0; i < 2; i++) {
-        d->strides[i] = (dnnl_dim_t)s->stride;
-        d->pads[i] = (dnnl_dim_t)s->pad;
-    }
-    dnnl_memory_desc_init_by_tag(&d->x, 4, x, dnnl_f32, c->plain ? dnnl_nchw : tag);
-    dnnl_memory_desc_init_by_tag(&d->y, 4, y, dnnl_f32, tag);
-    dnnl_memory_desc_init_by_tag(&d->w, 4, w, dnnl_f32, dnnl_format_tag_any);
-    dnnl_memory_desc_init_by_tag(&d->plain_w, 4, w, dnnl_f32, dnnl_hwio);
-}
-
-/* One of the three directions of a convolution: 0 forward, 1 gradient of the input, 2 of the weights. Falls
-   back from Winograd to direct where this instruction set has none. */
-DRACO_LAYER dnnl_status_t draco_conv_direction(draco_step *step, const draco_engine *e, const draco_conv *c,
-                                               const draco_conv_descs *d, dnnl_alg_kind_t alg,
-                                               int direction) {
-    dnnl_primitive_attr_t attr = draco_step_attributes();
-    dnnl_convolution_desc_t desc;
-    dnnl_primitive_desc_t hint = NULL, pd = NULL;
-    dnnl_status_t status = dnnl_convolution_forward_desc_init(&desc, dnnl_forward_training, alg, &d->x, &d->w,
-                                                              NULL, &d->y, d->strides, d->pads, d->pads);
-    if (status == dnnl_success) status = dnnl_primitive_desc_create(&hint, &desc, attr, e->engine, NULL);
-    if (status == dnnl_success && direction == 1)
-        status = dnnl_convolution_backward_data_desc_init(&desc, alg, &d->x, &d->w, &d->y, d->strides,
-                                                          d->pads, d->pads);
-    if (status == dnnl_success && direction == 2)
-        status = dnnl_convolution_backward_weights_desc_init(&desc, alg, &d->x, &d->w, NULL, &d->y,
-                                                             d->strides, d->pads, d->pads);
-    if (status == dnnl_success && direction > 0)
-        status = dnnl_primitive_desc_create(&pd, &desc, attr, e->engine, hint);
-    if (status == dnnl_success) status = draco_step_open(step, e, direction > 0 ? pd : hint);
-    if (status == dnnl_success) {
-        dnnl_query_t which = direction == 2 ? dnnl_query_diff_weights_md : dnnl_query_weights_md;
-        draco_step_arg(step, direction == 1 ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC, &d->x);
-        draco_step_arg(step, direction == 2 ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS,
-                       dnnl_primitive_desc_query_md(direction > 0 ? pd : hint, which, 0));
-        draco_step_arg(step, direction == 0 ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, &d->y);
-    }
-    if (pd) dnnl_primitive_desc_destroy(pd);
-    if (hint) dnnl_primitive_desc_destroy(hint);
-    dnnl_primitive_attr_destroy(attr);
-    if (status != dnnl_success && alg == dnnl_convolution_winograd)
-        return draco_conv_direction(step, e, c, d, dnnl_convolution_direct, direction);
-    return status;
-}
-
-DRACO_LAYER size_t draco_desc_floats(const dnnl_memory_desc_t *desc) {
-    return dnnl_memory_desc_get_size(desc) / sizeof(float);
-}
-
-/* plain: the first layer of a network. */
-DRACO_LAYER draco_status draco_conv_open(draco_conv *c, const draco_engine *e, const draco_conv_shape *shape,
-                                         size_t images, int plain) {
-    draco_conv_descs d;
-    memset(c, 0, sizeof *c);
-    c->shape = *shape;
-    c->images = images;
-    c->block = e->block;
-    c->plain = plain;
-    /* On small images oneDNN's gradient of the weights falls to half the speed of a matrix product. */
-    size_t pixels = draco_conv_out(shape->height, shape) * draco_conv_out(shape->width, shape);
-    c->matrix = !plain && pixels <= 16;
-    draco_conv_describe(c, &d);
-    dnnl_alg_kind_t alg = draco_conv_algorithm(c);
-    dnnl_status_t status = draco_conv_direction(&c->forward, e, c, &d, alg, 0);
-    if (status == dnnl_success) {
-        c->packed_forward = c->packed = draco_desc_floats(&c->forward.desc[1]);
-        status = draco_reorder_open(&c->pack_forward, e, &d.plain_w, &c->forward.desc[1]);
-    }
-    if (status == dnnl_success && !plain) {
-        status = draco_conv_direction(&c->data, e, c, &d, alg, 1);
-        if (status == dnnl_success) {
-            c->packed += draco_desc_floats(&c->data.desc[1]);
-            status = draco_reorder_open(&c->pack_data, e, &d.plain_w, &c->data.desc[1]);
+/* Numbers from .. to - 1 of the patch at this place; 0 outside of the image. */
+DRACO_LAYER void draco_patch(const draco_conv_shape *s, const float *images, size_t place, size_t from,
+                             size_t to, float *out) {
+    const size_t oh = draco_conv_out(s->height, s), ow = draco_conv_out(s->width, s);
+    const size_t line = s->kernel * s->ci;
+    const float *x = images + place / (oh * ow) * (s->height * s->width * s->ci);
+    /* Places above and to the left of the image wrap round to very large numbers. */
+    const size_t top = place / ow % oh * s->stride - s->pad, left = place % ow * s->stride - s->pad;
+    size_t first, last;
+    draco_patch_inside(s, left, &first, &last);
+    first *= s->ci;
+    last *= s->ci;
+    for (size_t kh = from / line; from < to; kh++) {
+        const size_t begin = from - kh * line, end = draco_min_size(to - kh * line, line), y = top + kh;
+        const size_t in = draco_max_size(first, begin), past = draco_min_size(last, end);
+        if (y >= s->height || in >= past) {
+            memset(out, 0, (end - begin) * sizeof *out);
+        } else {
+            memset(out, 0, (in - begin) * sizeof *out);
+            memcpy(out + (in - begin), x + (y * s->width + left) * s->ci + in, (past - in) * sizeof *out);
+            memset(out + (past - begin), 0, (end - past) * sizeof *out);
         }
+        out += end - begin;
+        from += end - begin;
     }
-    if (status == dnnl_success && !c->matrix) {
-        status = draco_conv_direction(&c->weights, e, c, &d, alg, 2);
-        if (status == dnnl_success)
-            status = draco_reorder_open(&c->unpack, e, &c->weights.desc[1], &d.plain_w);
+}
+
+/* ---- The product ---- */
+
+#define DRACO_BLOCK_K 192
+#define DRACO_BLOCK_M 144
+#define DRACO_BLOCK_FLOATS ((DRACO_BLOCK_M + 16) * (DRACO_BLOCK_K + 16))
+#define DRACO_LONG_K 512 /* of a result that is written turned */
+
+/* Rows i0 .. i0 + m - 1 and numbers k0 .. k0 + k - 1 of `a` as a matrix with two strides, in `room` where
+   they must be gathered. Lines of the room are 16 floats longer, so that they do not share one cache set. */
+DRACO_LAYER draco_operand draco_block_a(const draco_operand *a, size_t i0, size_t m, size_t k0, size_t k,
+                                        float *room) {
+    draco_operand block = {a->p + i0 * a->row + k0 * a->col, a->row, a->col, NULL, 0};
+    if (!a->image) return block;
+    if (a->turned) {
+        block = (draco_operand){room, 1, DRACO_BLOCK_M + 16, NULL, 0};
+        for (size_t l = 0; l < k; l++) draco_patch(a->image, a->p, k0 + l, i0, i0 + m, room + l * block.col);
+    } else {
+        block = (draco_operand){room, DRACO_BLOCK_K + 16, 1, NULL, 0};
+        for (size_t i = 0; i < m; i++) draco_patch(a->image, a->p, i0 + i, k0, k0 + k, room + i * block.row);
     }
-    if (status == dnnl_success) return DRACO_OK;
-    draco_conv_close(c);
-    return status == dnnl_out_of_memory ? DRACO_E_MEMORY : DRACO_E_MODEL;
+    return block;
 }
 
-/* What a run must have room for: bytes of scratch, floats of one set of weights, floats of matrices. */
-DRACO_LAYER void draco_conv_needs(const draco_conv *c, size_t *scratch, size_t *weights, size_t *rows) {
-    const draco_step *steps[] = {&c->forward,      &c->data,      &c->weights,
-                                 &c->pack_forward, &c->pack_data, &c->unpack};
-    const draco_conv_shape *s = &c->shape;
-    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
-        if (steps[i]->primitive) *scratch = draco_max_size(*scratch, draco_step_scratch(steps[i]));
-    if (!c->matrix) *weights = draco_max_size(*weights, draco_desc_floats(&c->weights.desc[1]));
-    *weights = draco_max_size(*weights, draco_conv_weights(s));
-    size_t places = c->images * draco_conv_out(s->height, s) * draco_conv_out(s->width, s);
-    if (c->matrix) *rows = draco_max_size(*rows, places * (s->kernel * s->kernel * s->ci + s->co));
+/* panel[l][width] = columns j0 .. j0 + n - 1 of numbers k0 .. k0 + k - 1 of b, zeros beside them. b is
+   (l, j). */
+DRACO_LAYER void draco_block_b(const draco_operand *b, size_t k0, size_t k, size_t j0, size_t n, size_t width,
+                               float *panel) {
+    if (n < width) memset(panel, 0, k * width * sizeof *panel);
+    if (b->image) { /* turned: l is a number of the patch at place j */
+        float patch[DRACO_LONG_K];
+        for (size_t j = 0; j < n; j++) {
+            draco_patch(b->image, b->p, j0 + j, k0, k0 + k, patch);
+            for (size_t l = 0; l < k; l++) panel[l * width + j] = patch[l];
+        }
+    } else if (b->col == 1) {
+        const float *p = b->p + k0 * b->row + j0;
+        for (size_t l = 0; l < k; l++, p += b->row)
+            for (size_t j = 0; j < n; j++) panel[l * width + j] = p[j];
+    } else {
+        const float *p = b->p + k0 * b->row + j0 * b->col;
+        for (size_t j = 0; j < n; j++)
+            for (size_t l = 0; l < k; l++) panel[l * width + j] = p[j * b->col + l * b->row];
+    }
 }
 
-/* w: [kh][kw][ci][co]; packed: c->packed floats. */
-DRACO_LAYER void draco_conv_pack(const draco_conv *c, draco_run *run, const float *w, float *packed) {
-    draco_step_run(&c->pack_forward, run, (const void *[]){w, packed});
-    if (c->pack_data.primitive)
-        draco_step_run(&c->pack_data, run, (const void *[]){w, packed + c->packed_forward});
+typedef struct draco_result {
+    float *p;
+    size_t row, col; /* one of them is 1 */
+} draco_result;
+
+/* One panel of columns: rows 0 .. m - 1 of a, tile by tile. A tile that does not fill its vectors, or is
+   turned, goes through a tile of its own. */
+DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, size_t k, const draco_operand *a,
+                             const float *b, size_t ldb, int add, const draco_result *c) {
+    static const unsigned char sizes[] = {12, 8, 6, 4, 2, 1};
+    const size_t vectors = (n + kernel->width - 1) / kernel->width, width = vectors * kernel->width;
+    const int direct = c->col == 1 && n == width;
+    float tile[DRACO_TILE_ROWS * DRACO_TILE_COLUMNS];
+    for (size_t i = 0, s = 0; i < m; i += sizes[s]) {
+        while (sizes[s] > kernel->rows || sizes[s] > m - i) s++;
+        const size_t rows = sizes[s];
+        const float *from = a->p + i * a->row;
+        float *to = c->p + i * c->row;
+        if (direct) {
+            kernel->tile(rows, vectors, k, from, a->row, a->col, b, ldb, to, c->row, add);
+            continue;
+        }
+        for (size_t j = 0; add && j < n; j++)
+            for (size_t r = 0; r < rows; r++) tile[r * width + j] = to[r * c->row + j * c->col];
+        for (size_t r = 0; add && r < rows; r++)
+            for (size_t j = n; j < width; j++) tile[r * width + j] = 0;
+        kernel->tile(rows, vectors, k, from, a->row, a->col, b, ldb, tile, width, add);
+        for (size_t j = 0; j < n; j++)
+            for (size_t r = 0; r < rows; r++) to[r * c->row + j * c->col] = tile[r * width + j];
+    }
 }
 
-DRACO_LAYER void draco_conv_forward(const draco_conv *c, draco_run *run, const float *x, const float *packed,
-                                    float *y) {
-    draco_step_run(&c->forward, run, (const void *[]){x, packed, y});
-}
-
-DRACO_LAYER void draco_conv_backward_data(const draco_conv *c, draco_run *run, const float *packed,
-                                          const float *dy, float *dx) {
-    draco_step_run(&c->data, run, (const void *[]){dx, packed + c->packed_forward, dy});
-}
-
-/* One row of pixels of a blocked image: from[c / block][pixel][block] -> to[c], or zeros outside of the
- * image. */
-DRACO_LAYER void draco_unblock(const float *image, size_t channels, size_t pixels, size_t block, size_t pixel,
-                               float *to) {
-    for (size_t c = 0; c < channels; c += block)
-        memcpy(to + c, image + c * pixels + pixel * block, block * sizeof *to);
-}
-
-/* rows[place][kh][kw][ci] of all images, places in the order of y. */
-DRACO_LAYER void draco_conv_gather(const draco_conv *c, const float *x, float *rows) {
-    const draco_conv_shape *s = &c->shape;
-    size_t oh = draco_conv_out(s->height, s), ow = draco_conv_out(s->width, s), pixels = s->height * s->width;
-    for (size_t i = 0; i < c->images * oh * ow; i++) {
-        const float *image = x + i / (oh * ow) * pixels * s->ci;
-        size_t top = i / ow % oh * s->stride, left = i % ow * s->stride;
-        for (size_t k = 0; k < s->kernel * s->kernel; k++, rows += s->ci) {
-            size_t yy = top + k / s->kernel - s->pad, xx = left + k % s->kernel - s->pad;
-            if (yy < s->height && xx < s->width) /* below 0 wraps round to very large */
-                draco_unblock(image, s->ci, pixels, c->block, yy * s->width + xx, rows);
-            else
-                memset(rows, 0, s->ci * sizeof *rows);
+/* c(i, j) = (add ? c(i, j) : 0) + sum over l of a(i, l) b(l, j), l ascending. */
+DRACO_LAYER void draco_multiply(size_t m, size_t n, size_t k, const draco_operand *a, const draco_operand *b,
+                                int add, const draco_result *c) {
+    const draco_kernel *kernel = draco_kernel_get();
+    const size_t most = kernel->width * kernel->vectors, few = 2 * kernel->rows;
+    float room[DRACO_BLOCK_FLOATS] __attribute__((aligned(64)));
+    float panel[DRACO_BLOCK_K * DRACO_TILE_COLUMNS] __attribute__((aligned(64)));
+    /* Blocks of a that are read in place need no room: it takes longer panels of b. */
+    const int gather = a->image != NULL, turned = c->col != 1;
+    const size_t block_m = gather ? DRACO_BLOCK_M : b->col == 1 ? 2 * DRACO_BLOCK_M : m;
+    /* Few rows: rows of b are read in place, some at once, as they stand in memory. */
+    const int in_place = m <= few && !b->image && b->col == 1;
+    const size_t block_k = in_place ? 32 : turned && !gather ? DRACO_LONG_K : DRACO_BLOCK_K;
+    float *packed = gather ? panel : room;
+    if (k == 0 && !add)
+        for (size_t i = 0; i < m; i++)
+            for (size_t j = 0; j < n; j++) c->p[i * c->row + j * c->col] = 0;
+    for (size_t k0 = 0; k0 < k; k0 += block_k) {
+        const size_t kc = draco_min_size(k - k0, block_k);
+        for (size_t i0 = 0; i0 < m; i0 += block_m) {
+            const size_t mc = draco_min_size(m - i0, block_m);
+            const draco_operand block = draco_block_a(a, i0, mc, k0, kc, room);
+            for (size_t j0 = 0; j0 < n; j0 += most) {
+                const size_t nc = draco_min_size(n - j0, most);
+                const size_t width = (nc + kernel->width - 1) / kernel->width * kernel->width;
+                const draco_result to = {c->p + i0 * c->row + j0 * c->col, c->row, c->col};
+                const float *from = packed;
+                size_t ldb = width;
+                if (in_place && nc == width) {
+                    from = b->p + k0 * b->row + j0;
+                    ldb = b->row;
+                } else {
+                    draco_block_b(b, k0, kc, j0, nc, width, packed);
+                }
+                draco_panel(kernel, mc, nc, kc, &block, from, ldb, add || k0 > 0, &to);
+            }
         }
     }
 }
 
-DRACO_LAYER void draco_conv_weights_matrix(const draco_conv *c, draco_run *run, const float *x,
-                                           const float *dy, float beta, float *dw) {
-    const draco_conv_shape *s = &c->shape;
-    size_t pixels = draco_conv_out(s->height, s) * draco_conv_out(s->width, s);
-    size_t places = c->images * pixels, depth = s->kernel * s->kernel * s->ci;
-    float *rows = run->rows, *out = run->rows + places * depth;
-    draco_conv_gather(c, x, rows);
-    for (size_t i = 0; i < places; i++)
-        draco_unblock(dy + i / pixels * pixels * s->co, s->co, pixels, c->block, i % pixels, out + i * s->co);
-    draco_sgemm('T', 'N', depth, s->co, places, 1.0f, rows, depth, out, s->co, beta, dw, s->co);
-}
-
-/* dw: [kh][kw][ci][co] = beta dw + the gradient; beta 0 or 1. */
-DRACO_LAYER void draco_conv_backward_weights(const draco_conv *c, draco_run *run, const float *x,
-                                             const float *dy, float beta, float *dw) {
-    if (c->matrix) {
-        draco_conv_weights_matrix(c, run, x, dy, beta, dw);
+/* C[m][n] = op(A)[m][k] op(B)[k][n] + beta C, row-major, 'N' or 'T'; beta is 0 or 1; ld*: floats from row to
+   row. */
+DRACO_LAYER void draco_sgemm(char transa, char transb, size_t m, size_t n, size_t k, const float *a,
+                             size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc) {
+    const int ta = transa == 'T', tb = transb == 'T';
+    const draco_operand A = {a, ta ? 1 : lda, ta ? lda : 1, NULL, 0};
+    const draco_operand B = {b, tb ? 1 : ldb, tb ? ldb : 1, NULL, 0};
+    const draco_result C = {c, ldc, 1}, turned = {c, 1, ldc};
+    if (!tb) {
+        draco_multiply(m, n, k, &A, &B, beta != 0, &C);
         return;
     }
-    float *blocked = run->weights, *plain = blocked + draco_desc_floats(&c->weights.desc[1]);
-    draco_step_run(&c->weights, run, (const void *[]){x, blocked, dy});
-    draco_step_run(&c->unpack, run, (const void *[]){blocked, beta == 0 ? dw : plain});
-    if (beta == 0) return;
-    for (size_t i = 0; i < draco_conv_weights(&c->shape); i++) dw[i] += plain[i];
+    /* The transpose of C: the rows of b are read as they stand, and the smaller a is packed. */
+    const draco_operand left = {b, ldb, 1, NULL, 0}, right = {a, A.col, A.row, NULL, 0};
+    if (m <= n)
+        draco_multiply(n, m, k, &left, &right, beta != 0, &turned);
+    else
+        draco_multiply(m, n, k, &A, &B, beta != 0, &C);
 }
-
-/* Batch norm over images and pixels, for a fixed number of images; with `relu` ReLU follows it. */
-typedef struct draco_norm {
-    size_t channels;
-    int relu;
-    size_t mask_bytes; /* what backward must know of the ReLU */
-    draco_step train, infer, backward;
-} draco_norm;
-
-#define DRACO_NORM_EPSILON 1e-5f
-
-DRACO_LAYER void draco_norm_close(draco_norm *n) {
-    draco_step_close(&n->train);
-    draco_step_close(&n->infer);
-    draco_step_close(&n->backward);
-}
-
-DRACO_LAYER dnnl_status_t draco_norm_forward_step(draco_norm *n, draco_step *step, const draco_engine *e,
-                                                  const dnnl_memory_desc_t *x, const dnnl_memory_desc_t *c,
-                                                  int train, dnnl_primitive_desc_t *pd) {
-    unsigned flags = dnnl_use_scale | dnnl_use_shift;
-    if (n->relu) flags |= dnnl_fuse_norm_relu;
-    if (!train) flags |= dnnl_use_global_stats;
-    dnnl_primitive_attr_t attr = draco_step_attributes();
-    dnnl_batch_normalization_desc_t desc;
-    dnnl_status_t status = dnnl_batch_normalization_forward_desc_init(
-        &desc, train ? dnnl_forward_training : dnnl_forward_inference, x, DRACO_NORM_EPSILON, flags);
-    if (status == dnnl_success) status = dnnl_primitive_desc_create(pd, &desc, attr, e->engine, NULL);
-    dnnl_primitive_attr_destroy(attr);
-    if (status == dnnl_success) status = draco_step_open(step, e, *pd);
-    if (status != dnnl_success) return status;
-    draco_step_arg(step, DNNL_ARG_SRC, x);
-    draco_step_arg(step, DNNL_ARG_SCALE, c);
-    draco_step_arg(step, DNNL_ARG_SHIFT, c);
-    draco_step_arg(step, DNNL_ARG_MEAN, c);
-    draco_step_arg(step, DNNL_ARG_VARIANCE, c);
-    draco_step_arg(step, DNNL_ARG_DST, x);
-    if (train && n->relu) {
-        const dnnl_memory_desc_t *mask = dnnl_primitive_desc_query_md(*pd, dnnl_query_workspace_md, 0);
-        n->mask_bytes = dnnl_memory_desc_get_size(mask);
-        draco_step_arg(step, DNNL_ARG_WORKSPACE, mask);
-    }
-    return status;
-}
-
-DRACO_LAYER dnnl_status_t draco_norm_backward_step(draco_norm *n, const draco_engine *e,
-                                                   const dnnl_memory_desc_t *x, const dnnl_memory_desc_t *c,
-                                                   const_dnnl_primitive_desc_t hint) {
-    unsigned flags = dnnl_use_scale | dnnl_use_shift;
-    if (n->relu) flags |= dnnl_fuse_norm_relu;
-    dnnl_primitive_attr_t attr = draco_step_attributes();
-    dnnl_primitive_desc_t pd = NULL;
-    dnnl_batch_normalization_desc_t desc;
-    dnnl_status_t status =
-        dnnl_batch_normalization_backward_desc_init(&desc, dnnl_backward, x, x, DRACO_NORM_EPSILON, flags);
-    if (status == dnnl_success) status = dnnl_primitive_desc_create(&pd, &desc, attr, e->engine, hint);
-    dnnl_primitive_attr_destroy(attr);
-    if (status == dnnl_success) status = draco_step_open(&n->backward, e, pd);
-    if (status != dnnl_success) return status;
-    int args[] = {DNNL_ARG_SRC,      DNNL_ARG_SCALE,      DNNL_ARG_SHIFT,
-                  DNNL_ARG_MEAN,     DNNL_ARG_VARIANCE,   DNNL_ARG_DIFF_DST,
-                  DNNL_ARG_DIFF_SRC, DNNL_ARG_DIFF_SCALE, DNNL_ARG_DIFF_SHIFT};
-    int wide[] = {1, 0, 0, 0, 0, 1, 1, 0, 0};
-    for (int i = 0; i < 9; i++) draco_step_arg(&n->backward, args[i], wide[i] ? x : c);
-    if (n->relu)
-        draco_step_arg(&n->backward, DNNL_ARG_WORKSPACE,
-                       dnnl_primitive_desc_query_md(pd, dnnl_query_workspace_md, 0));
-    dnnl_primitive_desc_destroy(pd);
-    return status;
-}
-
-DRACO_LAYER draco_status draco_norm_open(draco_norm *n, const draco_engine *e, size_t images, size_t channels,
-                                         size_t height, size_t width, int relu) {
-    memset(n, 0, sizeof *n);
-    n->channels = channels;
-    n->relu = relu;
-    dnnl_memory_desc_t x, c;
-    dnnl_dims_t xd = {(dnnl_dim_t)images, (dnnl_dim_t)channels, (dnnl_dim_t)height, (dnnl_dim_t)width};
-    dnnl_dims_t cd = {(dnnl_dim_t)channels};
-    dnnl_memory_desc_init_by_tag(&x, 4, xd, dnnl_f32, e->block == 16 ? dnnl_nChw16c : dnnl_nChw8c);
-    dnnl_memory_desc_init_by_tag(&c, 1, cd, dnnl_f32, dnnl_a);
-    dnnl_primitive_desc_t train = NULL, infer = NULL;
-    dnnl_status_t status = draco_norm_forward_step(n, &n->train, e, &x, &c, 1, &train);
-    if (status == dnnl_success) status = draco_norm_forward_step(n, &n->infer, e, &x, &c, 0, &infer);
-    if (status == dnnl_success) status = draco_norm_backward_step(n, e, &x, &c, train);
-    if (train) dnnl_primitive_desc_destroy(train);
-    if (infer) dnnl_primitive_desc_destroy(infer);
-    if (status == dnnl_success) return DRACO_OK;
-    draco_norm_close(n);
-    return status == dnnl_out_of_memory ? DRACO_E_MEMORY : DRACO_E_MODEL;
-}
-
-DRACO_LAYER void draco_norm_needs(const draco_norm *n, size_t *scratch) {
-    *scratch = draco_max_size(*scratch, draco_step_scratch(&n->train));
-    *scratch = draco_max_size(*scratch, draco_step_scratch(&n->infer));
-    *scratch = draco_max_size(*scratch, draco_step_scratch(&n->backward));
-}
-
-/* mean and variance (of these images, divided by their number) are written, and so is mask with `relu`. */
-DRACO_LAYER void draco_norm_train(const draco_norm *n, draco_run *run, const float *x, const float *scale,
-                                  const float *shift, float *mean, float *variance, float *y, void *mask) {
-    draco_step_run(&n->train, run, (const void *[]){x, scale, shift, mean, variance, y, mask});
-}
-
-DRACO_LAYER void draco_norm_infer(const draco_norm *n, draco_run *run, const float *x, const float *scale,
-                                  const float *shift, const float *mean, const float *variance, float *y) {
-    draco_step_run(&n->infer, run, (const void *[]){x, scale, shift, mean, variance, y});
-}
-
-DRACO_LAYER void draco_norm_backward(const draco_norm *n, draco_run *run, const float *x, const float *scale,
-                                     const float *shift, const float *mean, const float *variance,
-                                     const void *mask, const float *dy, float *dx, float *dscale,
-                                     float *dshift) {
-    draco_step_run(&n->backward, run,
-                   (const void *[]){x, scale, shift, mean, variance, dy, dx, dscale, dshift, mask});
-}
-#endif /* DRACO_ONEDNN */
 
 #endif /* DRACO_COMPUTE_H */

@@ -2,7 +2,7 @@
 
    #define DRACO_KMEANS_IMPLEMENTATION in one .c file before including it; DRACO_KMEANS_STATIC, defined as
    well, makes a private copy. The switches bring draco.h and the data headers along. The implementation is
-   C11 with GNU extensions and POSIX; compile with -fopenmp, link -ldnnl -lz -lm.
+   C11 with GNU extensions and POSIX; link -lz -lm.
 
        draco_kmeans_config config = {&train, &test, 10};
        draco_model model;
@@ -194,8 +194,8 @@ DRACO_MODEL_INLINE void dr_kmeans_squares(const draco_kmeans_priv *km, const flo
 /* x . m of all rows and centres. */
 DRACO_MODEL_INLINE void dr_kmeans_products(const draco_kmeans_priv *km, size_t rows, const float *params,
                                            dr_kmeans_workspace *w) {
-    draco_sgemm('N', 'T', rows, km->centres, km->features, 1.0f, w->x, km->features, params, km->features,
-                0.0f, w->dot, km->centres);
+    draco_sgemm('N', 'T', rows, km->centres, km->features, w->x, km->features, params, km->features, 0.0f,
+                w->dot, km->centres);
 }
 
 /* ||x - m||^2 - ||x||^2 = ||m||^2 - 2 x . m is least at the same centre. */

@@ -10,8 +10,9 @@
    Sums. A backward function adds to, or starts, the gradient of its weights: `beta` is 0 for the first
    micro-batch of a part and 1 after it. Gradients of activations are overwritten.
 
-   Bits. Every function returns the same bits for the same input on the same library, instruction set and
-   shape: loops run in one order, products run on one thread (draco_compute.h).
+   Bits. Every function returns the same bits for the same input on every processor: products are those of
+   draco_compute.h, sums have a fixed shape, nothing is fused that was not written so, and exp and log are
+   those of draco_math.h. docs/reproducible.md says what a layer of your own has to keep to.
 
    Copyright (c) 2026 The Draco authors
    SPDX-License-Identifier: MIT */
@@ -27,7 +28,7 @@
 DRACO_LAYER void draco_fc_forward(size_t rows, size_t in, size_t out, const float *x, const float *w,
                                   const float *bias, float *y) {
     for (size_t i = 0; i < rows; i++) memcpy(y + i * out, bias, out * sizeof *y);
-    draco_sgemm('N', 'N', rows, out, in, 1.0f, x, in, w, out, 1.0f, y, out);
+    draco_sgemm('N', 'N', rows, out, in, x, in, w, out, 1.0f, y, out);
 }
 
 /* sum[n] = beta sum + the rows of m[rows][n], in order. */
@@ -40,9 +41,9 @@ DRACO_LAYER void draco_sum_rows(size_t rows, size_t n, const float *m, float bet
 /* dx may be NULL: the first layer needs none. */
 DRACO_LAYER void draco_fc_backward(size_t rows, size_t in, size_t out, const float *x, const float *w,
                                    const float *dy, float beta, float *dw, float *dbias, float *dx) {
-    draco_sgemm('T', 'N', in, out, rows, 1.0f, x, in, dy, out, beta, dw, out);
+    draco_sgemm('T', 'N', in, out, rows, x, in, dy, out, beta, dw, out);
     draco_sum_rows(rows, out, dy, beta, dbias);
-    if (dx) draco_sgemm('N', 'T', rows, in, out, 1.0f, dy, out, w, out, 0.0f, dx, in);
+    if (dx) draco_sgemm('N', 'T', rows, in, out, dy, out, w, out, 0.0f, dx, in);
 }
 
 /* ---- ReLU, in place; the derivative at 0 is 0 ---- */
@@ -56,111 +57,88 @@ DRACO_LAYER void draco_relu_backward(size_t n, const float *y, float *dy) {
     for (size_t i = 0; i < n; i++) dy[i] = y[i] > 0 ? dy[i] : 0;
 }
 
-/* ---- Convolution in NHWC: rows of patches, then one matrix product ---- */
+/* ---- Convolution in NHWC: products whose rows are patches of the images, gathered a block at a time ---- */
 
-/* Images that are computed at once: their patches stay in the second-level cache. */
+/* Same size in and out: the gradient of the input is a convolution, too, with weights turned round. */
+DRACO_LAYER int draco_conv2d_same(const draco_conv_shape *s) {
+    return s->stride == 1 && s->kernel == 2 * s->pad + 1;
+}
+
+/* Images whose patches are added at once where it is not: they stay in the second-level cache. */
 #define DRACO_CONV2D_FLOATS ((size_t)1 << 17)
 
-DRACO_LAYER size_t draco_conv2d_depth(const draco_conv_shape *s) {
-    return s->kernel * s->kernel * s->ci;
-}
-
-DRACO_LAYER size_t draco_conv2d_places(const draco_conv_shape *s) {
-    return draco_conv_out(s->height, s) * draco_conv_out(s->width, s);
-}
-
 DRACO_LAYER size_t draco_conv2d_group(const draco_conv_shape *s) {
-    size_t group = DRACO_CONV2D_FLOATS / (draco_conv2d_places(s) * draco_conv2d_depth(s));
+    size_t group = DRACO_CONV2D_FLOATS / (draco_conv_places(s) * draco_conv_depth(s));
     return group ? group : 1;
 }
 
-/* Floats of scratch for the functions below. */
+/* Floats of scratch of draco_conv2d_backward_data. */
 DRACO_LAYER size_t draco_conv2d_scratch(const draco_conv_shape *s) {
-    return draco_conv2d_group(s) * draco_conv2d_places(s) * draco_conv2d_depth(s);
+    if (draco_conv2d_same(s)) return draco_conv_weights(s);
+    return draco_conv2d_group(s) * draco_conv_places(s) * draco_conv_depth(s);
 }
 
-/* The part of a kernel row at `left` (which may be negative, wrapped round) that lies inside of the image:
- *columns from .. *to - 1 of the kernel. */
-DRACO_LAYER void draco_conv2d_inside(const draco_conv_shape *s, size_t left, size_t *from, size_t *to) {
-    *from = left < s->width ? 0 : (size_t)0 - left;
-    if (*from > s->kernel) *from = s->kernel;
-    size_t room = s->width - (left + *from);
-    *to = *from < s->kernel && room < s->kernel - *from ? *from + room : s->kernel;
-}
-
-/* rows[place][kh][kw][ci] of one image. */
-DRACO_LAYER void draco_conv2d_gather(const draco_conv_shape *s, const float *x, float *rows) {
-    size_t oh = draco_conv_out(s->height, s), ow = draco_conv_out(s->width, s), line = s->kernel * s->ci;
-    for (size_t i = 0; i < oh * ow; i++) {
-        size_t left = i % ow * s->stride - s->pad, from, to;
-        draco_conv2d_inside(s, left, &from, &to);
-        for (size_t k = 0; k < s->kernel; k++, rows += line) {
-            size_t y = i / ow * s->stride + k - s->pad;
-            if (y >= s->height || from > 0 || to < s->kernel) memset(rows, 0, line * sizeof *rows);
-            if (y < s->height && from < to)
-                memcpy(rows + from * s->ci, x + (y * s->width + left + from) * s->ci,
-                       (to - from) * s->ci * sizeof *rows);
-        }
-    }
-}
-
-/* The way back: dx += the rows, in order. */
+/* dx += rows[place][kh][kw][ci] of one image, in order. */
 DRACO_LAYER void draco_conv2d_scatter(const draco_conv_shape *s, const float *rows, float *dx) {
     size_t oh = draco_conv_out(s->height, s), ow = draco_conv_out(s->width, s), line = s->kernel * s->ci;
     for (size_t i = 0; i < oh * ow; i++) {
         size_t left = i % ow * s->stride - s->pad, from, to;
-        draco_conv2d_inside(s, left, &from, &to);
+        draco_patch_inside(s, left, &from, &to);
         for (size_t k = 0; k < s->kernel; k++, rows += line) {
             size_t y = i / ow * s->stride + k - s->pad;
-            if (y >= s->height || from >= to) continue;
-            float *out = dx + (y * s->width + left + from) * s->ci;
-            for (size_t j = 0; j < (to - from) * s->ci; j++) out[j] += rows[from * s->ci + j];
+            if (y >= s->height) continue;
+            float *out = dx + (y * s->width + left) * s->ci;
+            for (size_t j = from * s->ci; j < to * s->ci; j++) out[j] += rows[j];
         }
     }
 }
 
-/* bias may be NULL. scratch: draco_conv2d_scratch floats. */
+/* bias may be NULL. */
 DRACO_LAYER void draco_conv2d_forward(const draco_conv_shape *s, size_t images, const float *x,
-                                      const float *w, const float *bias, float *y, float *scratch) {
-    size_t depth = draco_conv2d_depth(s), places = draco_conv2d_places(s), group = draco_conv2d_group(s);
-    for (size_t first = 0; first < images; first += group) {
-        size_t count = images - first < group ? images - first : group;
-        float *out = y + first * places * s->co;
-        for (size_t i = 0; i < count; i++)
-            draco_conv2d_gather(s, x + (first + i) * s->height * s->width * s->ci,
-                                scratch + i * places * depth);
-        for (size_t i = 0; bias && i < count * places; i++)
-            memcpy(out + i * s->co, bias, s->co * sizeof *out);
-        draco_sgemm('N', 'N', count * places, s->co, depth, 1.0f, scratch, depth, w, s->co,
-                    bias ? 1.0f : 0.0f, out, s->co);
-    }
+                                      const float *w, const float *bias, float *y) {
+    const size_t places = images * draco_conv_places(s);
+    const draco_operand patches = {x, 0, 0, s, 0}, weights = {w, s->co, 1, NULL, 0};
+    const draco_result out = {y, s->co, 1};
+    for (size_t i = 0; bias && i < places; i++) memcpy(y + i * s->co, bias, s->co * sizeof *y);
+    draco_multiply(places, s->co, draco_conv_depth(s), &patches, &weights, bias != NULL, &out);
 }
 
 /* dbias may be NULL. */
 DRACO_LAYER void draco_conv2d_backward_weights(const draco_conv_shape *s, size_t images, const float *x,
-                                               const float *dy, float beta, float *dw, float *dbias,
-                                               float *scratch) {
-    size_t depth = draco_conv2d_depth(s), places = draco_conv2d_places(s), group = draco_conv2d_group(s);
-    for (size_t first = 0; first < images; first += group) {
-        size_t count = images - first < group ? images - first : group;
-        for (size_t i = 0; i < count; i++)
-            draco_conv2d_gather(s, x + (first + i) * s->height * s->width * s->ci,
-                                scratch + i * places * depth);
-        draco_sgemm('T', 'N', depth, s->co, count * places, 1.0f, scratch, depth, dy + first * places * s->co,
-                    s->co, first == 0 ? beta : 1.0f, dw, s->co);
+                                               const float *dy, float beta, float *dw, float *dbias) {
+    const size_t places = images * draco_conv_places(s);
+    const draco_operand patches = {x, 0, 0, s, 1}, right = {dy, s->co, 1, NULL, 0};
+    const draco_result out = {dw, s->co, 1};
+    draco_multiply(draco_conv_depth(s), s->co, places, &patches, &right, beta != 0, &out);
+    if (dbias) draco_sum_rows(places, s->co, dy, beta, dbias);
+}
+
+/* to[kh][kw][co][ci] = w, with kh and kw backwards. */
+DRACO_LAYER void draco_conv2d_turn(const draco_conv_shape *s, const float *w, float *to) {
+    const size_t taps = s->kernel * s->kernel, block = 16;
+    for (size_t tap = 0; tap < taps; tap++, w += s->ci * s->co) {
+        float *out = to + (taps - 1 - tap) * s->ci * s->co;
+        for (size_t i = 0; i < s->ci; i += block)
+            for (size_t o = 0; o < s->co; o++)
+                for (size_t k = i; k < s->ci && k < i + block; k++) out[o * s->ci + k] = w[k * s->co + o];
     }
-    if (dbias) draco_sum_rows(images * places, s->co, dy, beta, dbias);
 }
 
 DRACO_LAYER void draco_conv2d_backward_data(const draco_conv_shape *s, size_t images, const float *w,
                                             const float *dy, float *dx, float *scratch) {
-    size_t depth = draco_conv2d_depth(s), places = draco_conv2d_places(s), group = draco_conv2d_group(s);
-    size_t floats = s->height * s->width * s->ci;
+    const size_t depth = draco_conv_depth(s), places = draco_conv_places(s), group = draco_conv2d_group(s);
+    const size_t floats = s->height * s->width * s->ci;
+    if (draco_conv2d_same(s)) {
+        const draco_conv_shape back = {s->height, s->width, s->co, s->ci, s->kernel, 1, s->pad};
+        draco_conv2d_turn(s, w, scratch);
+        draco_conv2d_forward(&back, images, dy, scratch, NULL, dx);
+        return;
+    }
     memset(dx, 0, images * floats * sizeof *dx);
     for (size_t first = 0; first < images; first += group) {
         size_t count = images - first < group ? images - first : group;
-        draco_sgemm('N', 'T', count * places, depth, s->co, 1.0f, dy + first * places * s->co, s->co, w,
-                    s->co, 0.0f, scratch, depth);
+        draco_sgemm('N', 'T', count * places, depth, s->co, dy + first * places * s->co, s->co, w, s->co,
+                    0.0f, scratch, depth);
         for (size_t i = 0; i < count; i++)
             draco_conv2d_scatter(s, scratch + i * places * depth, dx + (first + i) * floats);
     }
@@ -211,203 +189,108 @@ DRACO_LAYER void draco_softmax_loss(size_t rows, size_t classes, const float *lo
         for (size_t j = 1; j < classes; j++)
             if (z[j] > z[best]) best = j;
         double top = (double)z[best], sum = 0;
-        for (size_t j = 0; j < classes; j++) sum += exp((double)z[j] - top);
-        *loss += log(sum) + top - (double)z[label];
+        for (size_t j = 0; j < classes; j++) sum += draco_exp((double)z[j] - top);
+        *loss += draco_log(sum) + top - (double)z[label];
         *correct += best == label;
         if (!dlogits) continue;
         float *d = dlogits + i * classes;
-        for (size_t j = 0; j < classes; j++) d[j] = (float)(exp((double)z[j] - top) / sum);
+        for (size_t j = 0; j < classes; j++) d[j] = (float)(draco_exp((double)z[j] - top) / sum);
         d[label] -= 1.0f;
     }
 }
 
-/* ---- Without oneDNN: the convolutions and norms of draco_compute.h in NHWC ---- */
-
-#if !DRACO_ONEDNN
-typedef struct draco_engine {
-    int unused;
-} draco_engine;
-
-typedef struct draco_run {
-    void *scratch;
-    float *weights; /* unused */
-    float *rows;    /* patches of draco_conv2d_* */
-} draco_run;
-
-DRACO_LAYER draco_status draco_engine_open(draco_engine *e) {
-    e->unused = 0;
-    return DRACO_OK;
-}
-
-DRACO_LAYER void draco_engine_close(draco_engine *e) {
-    (void)e;
-}
-
-/* All channels of a pixel stand together. */
-DRACO_LAYER size_t draco_engine_block(const draco_engine *e, size_t channels) {
-    (void)e;
-    return channels;
-}
-
-DRACO_LAYER void draco_engine_image(size_t pixels, size_t channels, const float *nhwc, float *out) {
-    memcpy(out, nhwc, pixels * channels * sizeof *out);
-}
-
-DRACO_LAYER draco_status draco_run_open(draco_run *run, const draco_engine *e) {
-    (void)e;
-    memset(run, 0, sizeof *run);
-    return DRACO_OK;
-}
-
-DRACO_LAYER void draco_run_close(draco_run *run) {
-    free(run->scratch);
-    free(run->weights);
-    free(run->rows);
-    memset(run, 0, sizeof *run);
-}
-
-DRACO_LAYER draco_status draco_run_status(const draco_run *run) {
-    (void)run;
-    return DRACO_OK;
-}
-
-typedef struct draco_conv {
-    draco_conv_shape shape;
-    size_t images, packed;
-} draco_conv;
-
-DRACO_LAYER draco_status draco_conv_open(draco_conv *c, const draco_engine *e, const draco_conv_shape *shape,
-                                         size_t images, int plain) {
-    (void)e;
-    (void)plain;
-    c->shape = *shape;
-    c->images = images;
-    c->packed = draco_conv_weights(shape);
-    return DRACO_OK;
-}
-
-DRACO_LAYER void draco_conv_close(draco_conv *c) {
-    (void)c;
-}
-
-DRACO_LAYER void draco_conv_needs(const draco_conv *c, size_t *scratch, size_t *weights, size_t *rows) {
-    *scratch = draco_max_size(*scratch, 64);
-    *weights = draco_max_size(*weights, 1);
-    *rows = draco_max_size(*rows, draco_conv2d_scratch(&c->shape));
-}
-
-DRACO_LAYER void draco_conv_pack(const draco_conv *c, draco_run *run, const float *w, float *packed) {
-    (void)run;
-    memcpy(packed, w, c->packed * sizeof *packed);
-}
-
-DRACO_LAYER void draco_conv_forward(const draco_conv *c, draco_run *run, const float *x, const float *packed,
-                                    float *y) {
-    draco_conv2d_forward(&c->shape, c->images, x, packed, NULL, y, run->rows);
-}
-
-DRACO_LAYER void draco_conv_backward_data(const draco_conv *c, draco_run *run, const float *packed,
-                                          const float *dy, float *dx) {
-    draco_conv2d_backward_data(&c->shape, c->images, packed, dy, dx, run->rows);
-}
-
-DRACO_LAYER void draco_conv_backward_weights(const draco_conv *c, draco_run *run, const float *x,
-                                             const float *dy, float beta, float *dw) {
-    draco_conv2d_backward_weights(&c->shape, c->images, x, dy, beta, dw, NULL, run->rows);
-}
+/* ---- Batch norm over the rows of x[places][channels]; with `relu` ReLU follows it ---- */
 
 #define DRACO_NORM_EPSILON 1e-5f
+#define DRACO_NORM_CHANNELS 64 /* computed at once */
+#define DRACO_NORM_RUN 32      /* places that are summed in float; the sums of runs are summed in double */
 
-typedef struct draco_norm {
-    size_t channels, places;
-    int relu;
-    size_t mask_bytes; /* one for each number that ReLU let through */
-} draco_norm;
-
-DRACO_LAYER draco_status draco_norm_open(draco_norm *n, const draco_engine *e, size_t images, size_t channels,
-                                         size_t height, size_t width, int relu) {
-    (void)e;
-    n->channels = channels;
-    n->places = images * height * width;
-    n->relu = relu;
-    n->mask_bytes = relu ? n->places * channels : 0;
-    return DRACO_OK;
-}
-
-DRACO_LAYER void draco_norm_close(draco_norm *n) {
-    (void)n;
-}
-
-DRACO_LAYER void draco_norm_needs(const draco_norm *n, size_t *scratch) {
-    *scratch = draco_max_size(*scratch, 4 * n->channels * sizeof(double));
-}
-
-/* sums[channels] += the rows, and squares += their squared distance from mean, in order, in double. */
-DRACO_LAYER void draco_norm_statistics(const draco_norm *n, const float *x, float *mean, float *variance,
-                                       double *sums) {
-    double *squares = sums + n->channels;
-    memset(sums, 0, 2 * n->channels * sizeof *sums);
-    for (size_t i = 0; i < n->places; i++)
-        for (size_t c = 0; c < n->channels; c++) sums[c] += (double)x[i * n->channels + c];
-    for (size_t c = 0; c < n->channels; c++) mean[c] = (float)(sums[c] / (double)n->places);
-    for (size_t i = 0; i < n->places; i++)
-        for (size_t c = 0; c < n->channels; c++) {
-            double off = (double)x[i * n->channels + c] - (double)mean[c];
-            squares[c] += off * off;
-        }
-    for (size_t c = 0; c < n->channels; c++) variance[c] = (float)(squares[c] / (double)n->places);
-}
-
-DRACO_LAYER void draco_norm_apply(const draco_norm *n, const float *x, const float *scale, const float *shift,
-                                  const float *mean, const float *variance, float *y) {
-    for (size_t c = 0; c < n->channels; c++) {
-        float slope = scale[c] / sqrtf(variance[c] + DRACO_NORM_EPSILON);
-        for (size_t i = c; i < n->places * n->channels; i += n->channels) {
-            float value = (x[i] - mean[c]) * slope + shift[c];
-            y[i] = n->relu && !(value > 0) ? 0 : value;
-        }
+/* sum[c] of x[c] - mean[c] to the power of 1 or 2 over all places; `stride` floats from place to place. */
+DRACO_LAYER void draco_norm_sum(size_t places, size_t stride, size_t n, int power, const float *x,
+                                const float *mean, double *sum) {
+    for (size_t c = 0; c < n; c++) sum[c] = 0;
+    for (size_t from = 0; from < places; from += DRACO_NORM_RUN) {
+        const size_t past = draco_min_size(places, from + DRACO_NORM_RUN);
+        float part[DRACO_NORM_CHANNELS] = {0};
+        for (size_t i = from; i < past; i++)
+            for (size_t c = 0; c < n; c++) {
+                const float off = x[i * stride + c] - mean[c];
+                part[c] += power == 2 ? off * off : off;
+            }
+        for (size_t c = 0; c < n; c++) sum[c] += (double)part[c];
     }
 }
 
-DRACO_LAYER void draco_norm_train(const draco_norm *n, draco_run *run, const float *x, const float *scale,
-                                  const float *shift, float *mean, float *variance, float *y, void *mask) {
-    unsigned char *through = mask;
-    draco_norm_statistics(n, x, mean, variance, run->scratch);
-    draco_norm_apply(n, x, scale, shift, mean, variance, y);
-    for (size_t i = 0; n->relu && i < n->mask_bytes; i++) through[i] = y[i] > 0;
-}
-
-DRACO_LAYER void draco_norm_infer(const draco_norm *n, draco_run *run, const float *x, const float *scale,
-                                  const float *shift, const float *mean, const float *variance, float *y) {
-    (void)run;
-    draco_norm_apply(n, x, scale, shift, mean, variance, y);
-}
-
-DRACO_LAYER void draco_norm_backward(const draco_norm *n, draco_run *run, const float *x, const float *scale,
-                                     const float *shift, const float *mean, const float *variance,
-                                     const void *mask, const float *dy, float *dx, float *dscale,
-                                     float *dshift) {
-    const unsigned char *through = mask;
-    double places = (double)n->places;
-    (void)run;
-    (void)shift;
-    for (size_t c = 0; c < n->channels; c++) {
-        double inverse = 1 / sqrt((double)variance[c] + (double)DRACO_NORM_EPSILON), sum = 0, product = 0;
-        for (size_t i = c; i < n->places * n->channels; i += n->channels) {
-            double d = n->relu && !through[i] ? 0 : (double)dy[i];
-            sum += d;
-            product += d * ((double)x[i] - (double)mean[c]) * inverse;
-        }
-        for (size_t i = c; i < n->places * n->channels; i += n->channels) {
-            double d = n->relu && !through[i] ? 0 : (double)dy[i];
-            double z = ((double)x[i] - (double)mean[c]) * inverse;
-            dx[i] = (float)((double)scale[c] * inverse * (d - (sum + z * product) / places));
-        }
-        dscale[c] = (float)product;
-        dshift[c] = (float)sum;
+/* Of these places, divided by their number. */
+DRACO_LAYER void draco_norm_statistics(size_t places, size_t channels, const float *x, float *mean,
+                                       float *variance) {
+    for (size_t at = 0; at < channels; at += DRACO_NORM_CHANNELS) {
+        const size_t n = draco_min_size(channels - at, DRACO_NORM_CHANNELS);
+        double sum[DRACO_NORM_CHANNELS];
+        memset(mean + at, 0, n * sizeof *mean);
+        draco_norm_sum(places, channels, n, 1, x + at, mean + at, sum);
+        for (size_t c = 0; c < n; c++) mean[at + c] = (float)(sum[c] / (double)places);
+        draco_norm_sum(places, channels, n, 2, x + at, mean + at, sum);
+        for (size_t c = 0; c < n; c++) variance[at + c] = (float)(sum[c] / (double)places);
     }
 }
-#endif /* !DRACO_ONEDNN */
+
+DRACO_LAYER void draco_norm_forward(size_t places, size_t channels, int relu, const float *x,
+                                    const float *scale, const float *shift, const float *mean,
+                                    const float *variance, float *y) {
+    const float least = relu ? 0 : -HUGE_VALF;
+    for (size_t at = 0; at < channels; at += DRACO_NORM_CHANNELS) {
+        const size_t n = draco_min_size(channels - at, DRACO_NORM_CHANNELS);
+        float slope[DRACO_NORM_CHANNELS];
+        for (size_t c = 0; c < n; c++)
+            slope[c] = scale[at + c] / sqrtf(variance[at + c] + DRACO_NORM_EPSILON);
+        for (size_t i = at; i < places * channels; i += channels)
+            for (size_t c = 0; c < n; c++) {
+                const float value = (x[i + c] - mean[at + c]) * slope[c] + shift[at + c];
+                y[i + c] = value < least ? least : value;
+            }
+    }
+}
+
+/* y: what forward wrote, for its ReLU. dx may be dy. */
+DRACO_LAYER void draco_norm_backward(size_t places, size_t channels, int relu, const float *x, const float *y,
+                                     const float *scale, const float *mean, const float *variance,
+                                     const float *dy, float *dx, float *dscale, float *dshift) {
+    for (size_t at = 0; at < channels; at += DRACO_NORM_CHANNELS) {
+        const size_t n = draco_min_size(channels - at, DRACO_NORM_CHANNELS), all = places * channels;
+        double sum[DRACO_NORM_CHANNELS] = {0}, product[DRACO_NORM_CHANNELS] = {0};
+        float slope[DRACO_NORM_CHANNELS], back[DRACO_NORM_CHANNELS], level[DRACO_NORM_CHANNELS];
+        const float *middle = mean + at;
+        for (size_t from = at; from < all; from += DRACO_NORM_RUN * channels) {
+            const size_t past = draco_min_size(all, from + DRACO_NORM_RUN * channels);
+            float some[DRACO_NORM_CHANNELS] = {0}, part[DRACO_NORM_CHANNELS] = {0};
+            for (size_t i = from; i < past; i += channels)
+                for (size_t c = 0; c < n; c++) {
+                    const float d = relu && !(y[i + c] > 0) ? 0 : dy[i + c];
+                    some[c] += d;
+                    part[c] += d * (x[i + c] - middle[c]);
+                }
+            for (size_t c = 0; c < n; c++) {
+                sum[c] += (double)some[c];
+                product[c] += (double)part[c];
+            }
+        }
+        for (size_t c = 0; c < n; c++) {
+            const double inverse = 1 / sqrt((double)variance[at + c] + (double)DRACO_NORM_EPSILON);
+            const double gain = (double)scale[at + c] * inverse;
+            dshift[at + c] = (float)sum[c];
+            dscale[at + c] = (float)(product[c] * inverse);
+            slope[c] = (float)gain;
+            back[c] = (float)(gain * inverse * inverse * product[c] / (double)places);
+            level[c] = (float)(gain * sum[c] / (double)places);
+        }
+        for (size_t i = at; i < all; i += channels)
+            for (size_t c = 0; c < n; c++) {
+                const float d = relu && !(y[i + c] > 0) ? 0 : dy[i + c];
+                dx[i + c] = d * slope[c] - (x[i + c] - middle[c]) * back[c] - level[c];
+            }
+    }
+}
 
 /* ---- Batches and scores of a classifier ---- */
 

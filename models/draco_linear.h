@@ -2,7 +2,7 @@
 
    #define DRACO_LINEAR_IMPLEMENTATION in one .c file before including it; DRACO_LINEAR_STATIC, defined as
    well, makes a private copy. The switches bring draco.h and the data headers along. The implementation is
-   C11 with GNU extensions and POSIX; compile with -fopenmp, link -ldnnl -lz -lm.
+   C11 with GNU extensions and POSIX; link -lz -lm.
 
        draco_linear_config config = {&train, &test, DRACO_LINEAR_SOFTMAX, 0, 0.0f};
        draco_model model;

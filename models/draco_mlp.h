@@ -4,7 +4,7 @@
 
    #define DRACO_MLP_IMPLEMENTATION in one .c file before including it; DRACO_MLP_STATIC, defined as well,
    makes a private copy. The switches bring draco.h and the data headers along. The implementation is C11
-   with GNU extensions and POSIX; compile with -fopenmp, link -ldnnl -lz -lm.
+   with GNU extensions and POSIX; link -lz -lm.
 
        draco_mlp_config config = {&train, &test, 2, {800, 500}};   784-800-500-10 on MNIST
        draco_model model;

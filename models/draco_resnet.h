@@ -5,7 +5,7 @@
 
    #define DRACO_RESNET_IMPLEMENTATION in one .c file before including it; DRACO_RESNET_STATIC, defined as
    well, makes a private copy. The switches bring draco.h and the data headers along. The implementation is
-   C11 with GNU extensions and POSIX; compile with -fopenmp, link -ldnnl -lz -lm.
+   C11 with GNU extensions and POSIX; link -lz -lm.
 
        draco_resnet_config config = {&train, &test};
        draco_model model;
@@ -34,18 +34,12 @@
    and is mirrored in half of the cases: drawn from (seed, step, place in the batch), the same for every
    holder of a part.
 
-   Threads and memory. All threads share one set of oneDNN primitives and one copy of the weights in their
-   packed layout, made once per step and process: found again by a 64-bit hash of the parameters, so that it
-   never is stale. draco_resnet_memory says what a process and a thread need for parts of a given size; a
+   Threads and memory. draco_resnet_memory says what a process and a thread need for parts of a given size; a
    thread's memory does not grow with the part beyond DRACO_RESNET_MICRO images.
 
    Contract. open keeps the data sets by reference; test may be NULL. Images are square, their side divisible
-   by 2^(stages-1); width is a multiple of 16. Errors: DRACO_E_ARGUMENT, DRACO_E_MEMORY, DRACO_E_MODEL (oneDNN
-   refused). The bits of a gradient depend on library, instruction set, parameters, seed, step, first and
-   count alone.
-
-   Limits. Below AVX2 (draco_isa_set "avx", "sse41") oneDNN has only plain loops for the gradients of
-   convolutions: a gradient takes minutes. Build with DRACO_OPENBLAS for such machines.
+   by 2^(stages-1); width is a multiple of 16. Errors: DRACO_E_ARGUMENT, DRACO_E_MEMORY. The bits of a
+   gradient depend on parameters, seed, step, first and count alone.
 
    Copyright (c) 2026 The Draco authors
    SPDX-License-Identifier: MIT */
@@ -104,8 +98,6 @@ DRACO_RESNET_API draco_model_memory draco_resnet_memory(const draco_model *model
 
 #include "draco_layers.h"
 
-#include <pthread.h>
-
 #define DR_RESNET_UNITS (3 * DRACO_RESNET_MAX_BLOCKS + 1)
 #define DR_RESNET_MOMENTUM 0.1
 #define DR_RESNET_PADDING 4
@@ -123,24 +115,6 @@ typedef struct dr_resnet_block {
     int first, second, shortcut; /* units; shortcut < 0: the input itself */
 } dr_resnet_block;
 
-/* The weights in the layouts of the primitives. */
-typedef struct dr_resnet_pack {
-    uint64_t hash;
-    int users;
-    float *floats;
-} dr_resnet_pack;
-
-/* All primitives for one number of images. */
-typedef struct dr_resnet_plan {
-    size_t images;
-    draco_conv conv[DR_RESNET_UNITS];
-    draco_norm norm[DR_RESNET_UNITS];
-    size_t packed_at[DR_RESNET_UNITS], packed; /* floats */
-    size_t scratch, weights, rows;             /* needs of a run: bytes, floats, floats */
-    size_t mask_bytes;
-    dr_resnet_pack *pack; /* the latest */
-} dr_resnet_plan;
-
 typedef struct draco_resnet_priv {
     const draco_dataset *train, *test;
     int plain;
@@ -151,157 +125,20 @@ typedef struct draco_resnet_priv {
     size_t features, last_pixels;       /* of the last stage */
     size_t fc, parameters, dim;         /* place of the fully connected weights */
     size_t kept, widest, most_channels; /* floats of an image: activations kept; the largest of them */
-    draco_engine engine;
-    pthread_mutex_t lock; /* of plans and packs */
-    dr_resnet_plan *plan[DRACO_RESNET_MICRO + 1];
+    size_t scratch;                     /* floats of the neediest convolution */
 } draco_resnet_priv;
 
 typedef struct dr_resnet_workspace {
-    draco_run run;
-    const dr_resnet_plan *plan;                        /* what the memory is laid out for */
-    size_t images, scratch, weights, rows, mask_bytes; /* what it is large enough for */
+    size_t images, room; /* what it is laid out for; floats */
     float *floats;
-    unsigned char *masks;
-    float *x;                  /* the images, as the first convolution wants them */
+    float *x;                  /* the images */
     float *z[DR_RESNET_UNITS]; /* what the convolution gave */
     float *y[DR_RESNET_UNITS]; /* what the unit, or the block that ends with it, gave */
-    void *mask[DR_RESNET_UNITS];
     float *mean[DR_RESNET_UNITS], *variance[DR_RESNET_UNITS];
     float *buffer[3]; /* images x widest each */
-    float *pooled, *logits, *dlogits, *dpooled, *dscale, *dshift, *image;
+    float *pooled, *logits, *dlogits, *dpooled, *dscale, *dshift, *image, *scratch;
     int32_t labels[DRACO_RESNET_MICRO];
 } dr_resnet_workspace;
-
-/* ---- Plans: primitives for a number of images ---- */
-
-static void dr_resnet_plan_free(const draco_resnet_priv *net, dr_resnet_plan *plan) {
-    if (!plan) return;
-    for (int u = 0; u < net->units; u++) {
-        draco_conv_close(&plan->conv[u]);
-        draco_norm_close(&plan->norm[u]);
-    }
-    if (plan->pack) free(plan->pack->floats);
-    free(plan->pack);
-    free(plan);
-}
-
-static draco_status dr_resnet_plan_unit(const draco_resnet_priv *net, dr_resnet_plan *plan, int u) {
-    const dr_resnet_unit *unit = &net->unit[u];
-    const draco_conv_shape *s = &unit->shape;
-    draco_status status = draco_conv_open(&plan->conv[u], &net->engine, s, plan->images, u == 0);
-    if (status < 0) return status;
-    status = draco_norm_open(&plan->norm[u], &net->engine, plan->images, s->co, draco_conv_out(s->height, s),
-                             draco_conv_out(s->width, s), unit->relu);
-    if (status < 0) return status;
-    plan->packed_at[u] = plan->packed;
-    plan->packed += (plan->conv[u].packed + 15) / 16 * 16;
-    plan->mask_bytes += (plan->norm[u].mask_bytes + 63) / 64 * 64;
-    draco_conv_needs(&plan->conv[u], &plan->scratch, &plan->weights, &plan->rows);
-    draco_norm_needs(&plan->norm[u], &plan->scratch);
-    return DRACO_OK;
-}
-
-/* The plan for this many images, made at the first call. The lock is held. */
-static draco_status dr_resnet_plan_make(draco_resnet_priv *net, size_t images) {
-    if (net->plan[images]) return DRACO_OK;
-    dr_resnet_plan *plan = draco_model_alloc(1, sizeof *plan);
-    if (!plan) return DRACO_E_MEMORY;
-    plan->images = images;
-    draco_status status = DRACO_OK;
-    for (int u = 0; u < net->units && status >= 0; u++) status = dr_resnet_plan_unit(net, plan, u);
-    if (status >= 0)
-        net->plan[images] = plan;
-    else
-        dr_resnet_plan_free(net, plan);
-    return status;
-}
-
-static draco_status dr_resnet_plan_get(draco_resnet_priv *net, size_t images, const dr_resnet_plan **plan) {
-    pthread_mutex_lock(&net->lock);
-    draco_status status = dr_resnet_plan_make(net, images);
-    *plan = net->plan[images];
-    pthread_mutex_unlock(&net->lock);
-    return status;
-}
-
-/* ---- Packed weights, shared by the threads ---- */
-
-/* Four lanes keep the multiplier busy; every step is a bijection of its lane. */
-static uint64_t dr_resnet_hash(const float *values, size_t count) {
-    const uint64_t odd = 0x9E3779B97F4A7C15u;
-    uint64_t lane[4] = {1, 2, 3, 4}, word[4], hash = count;
-    size_t i = 0;
-    for (; i + 8 <= count; i += 8) {
-        memcpy(word, values + i, sizeof word);
-        for (int l = 0; l < 4; l++) {
-            lane[l] = (lane[l] ^ word[l]) * odd;
-            lane[l] ^= lane[l] >> 29;
-        }
-    }
-    for (; i < count; i++) {
-        uint32_t last;
-        memcpy(&last, values + i, sizeof last);
-        hash = (hash ^ last) * odd;
-    }
-    for (int l = 0; l < 4; l++) {
-        hash = (hash ^ lane[l]) * odd;
-        hash ^= hash >> 32;
-    }
-    return hash;
-}
-
-/* The lock is held. */
-static void dr_resnet_pack_drop(dr_resnet_pack *pack) {
-    if (!pack || --pack->users > 0) return;
-    free(pack->floats);
-    free(pack);
-}
-
-/* A pack that the plan and one thread use; the memory of the old one where no thread reads it. The lock is
- * held. */
-static dr_resnet_pack *dr_resnet_pack_renew(dr_resnet_plan *plan) {
-    if (plan->pack && plan->pack->users == 1) {
-        plan->pack->users = 2;
-        return plan->pack;
-    }
-    dr_resnet_pack *pack = draco_model_alloc(1, sizeof *pack);
-    float *floats = draco_model_alloc(plan->packed, sizeof *floats);
-    if (!pack || !floats) {
-        free(pack);
-        free(floats);
-        return NULL;
-    }
-    dr_resnet_pack_drop(plan->pack);
-    pack->floats = floats;
-    pack->users = 2;
-    plan->pack = pack;
-    return pack;
-}
-
-static dr_resnet_pack *dr_resnet_pack_get(draco_resnet_priv *net, size_t images, draco_run *run,
-                                          const float *params) {
-    uint64_t hash = dr_resnet_hash(params, net->fc);
-    pthread_mutex_lock(&net->lock);
-    dr_resnet_plan *plan = net->plan[images];
-    dr_resnet_pack *pack = plan->pack;
-    if (pack && pack->hash == hash) {
-        pack->users++;
-    } else {
-        pack = dr_resnet_pack_renew(plan);
-        for (int u = 0; pack && u < net->units; u++)
-            draco_conv_pack(&plan->conv[u], run, params + net->unit[u].weights,
-                            pack->floats + plan->packed_at[u]);
-        if (pack) pack->hash = hash;
-    }
-    pthread_mutex_unlock(&net->lock);
-    return pack;
-}
-
-static void dr_resnet_pack_release(draco_resnet_priv *net, dr_resnet_pack *pack) {
-    pthread_mutex_lock(&net->lock);
-    dr_resnet_pack_drop(pack);
-    pthread_mutex_unlock(&net->lock);
-}
 
 /* ---- Workspace ---- */
 
@@ -327,7 +164,8 @@ static size_t dr_resnet_layout(const draco_resnet_priv *net, dr_resnet_workspace
                  {&w->dlogits, images * net->classes},
                  {&w->dscale, net->most_channels},
                  {&w->dshift, net->most_channels},
-                 {&w->image, 2 * net->side * net->side * net->channels}};
+                 {&w->image, net->side * net->side * net->channels},
+                 {&w->scratch, net->scratch}};
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
         if (base) *fixed[i].pointer = base + at;
         at += dr_resnet_align(fixed[i].floats);
@@ -346,65 +184,33 @@ static size_t dr_resnet_layout(const draco_resnet_priv *net, dr_resnet_workspace
     return at;
 }
 
-static int dr_resnet_grow(void **memory, size_t *have, size_t want, size_t size) {
-    if (*memory && *have >= want) return 1;
-    void *more = draco_model_alloc(want, size);
-    if (!more) return 0;
-    free(*memory);
-    *memory = more;
-    *have = want;
-    return 1;
-}
-
-/* Room and pointers for the images of the plan. */
-static draco_status dr_resnet_prepare(const draco_resnet_priv *net, dr_resnet_workspace *w,
-                                      const dr_resnet_plan *plan) {
-    if (w->plan == plan) return DRACO_OK;
-    w->plan = NULL;
-    void *floats = w->floats, *masks = w->masks, *weights = w->run.weights, *rows = w->run.rows;
-    size_t want = dr_resnet_layout(net, w, plan->images, NULL);
-    int good = dr_resnet_grow(&floats, &w->images, want, sizeof(float)) &&
-               dr_resnet_grow(&masks, &w->mask_bytes, plan->mask_bytes, 1) &&
-               dr_resnet_grow(&weights, &w->weights, 2 * plan->weights, sizeof(float)) &&
-               dr_resnet_grow(&rows, &w->rows, plan->rows, sizeof(float)) &&
-               dr_resnet_grow(&w->run.scratch, &w->scratch, plan->scratch, 1);
-    w->floats = floats;
-    w->masks = masks;
-    w->run.weights = weights;
-    w->run.rows = rows;
-    if (!good) return DRACO_E_MEMORY;
-    dr_resnet_layout(net, w, plan->images, w->floats);
-    size_t at = 0;
-    for (int u = 0; u < net->units; u++) {
-        w->mask[u] = w->masks + at;
-        at += (plan->norm[u].mask_bytes + 63) / 64 * 64;
+/* Room and pointers for this many images. */
+static draco_status dr_resnet_prepare(const draco_resnet_priv *net, dr_resnet_workspace *w, size_t images) {
+    if (w->images == images) return DRACO_OK;
+    size_t want = dr_resnet_layout(net, w, images, NULL);
+    w->images = 0;
+    if (w->room < want) {
+        free(w->floats);
+        w->floats = draco_model_alloc(want, sizeof(float));
+        w->room = w->floats ? want : 0;
+        if (!w->floats) return DRACO_E_MEMORY;
     }
-    w->plan = plan;
+    dr_resnet_layout(net, w, images, w->floats);
+    w->images = images;
     return DRACO_OK;
 }
 
 static void dr_resnet_workspace_free(void *ctx, void *workspace) {
     (void)ctx;
     dr_resnet_workspace *w = workspace;
-    if (!w) return;
-    draco_run_close(&w->run);
-    free(w->floats);
-    free(w->masks);
+    if (w) free(w->floats);
     free(w);
 }
 
 static draco_status dr_resnet_workspace_new(void *ctx, void **workspace) {
-    const draco_resnet_priv *net = ctx;
-    dr_resnet_workspace *w = draco_model_alloc(1, sizeof *w);
-    if (!w) return DRACO_E_MEMORY;
-    draco_compute_guard threads = draco_compute_begin();
-    draco_status status = draco_run_open(&w->run, &net->engine);
-    draco_compute_end(threads);
-    if (status >= 0)
-        *workspace = w;
-    else
-        dr_resnet_workspace_free(ctx, w);
-    return status;
+    (void)ctx;
+    *workspace = draco_model_alloc(1, sizeof(dr_resnet_workspace));
+    return *workspace ? DRACO_OK : DRACO_E_MEMORY;
 }
 
 /* ---- Images ---- */
@@ -436,24 +242,12 @@ static void dr_resnet_augment(const draco_resnet_priv *net, const draco_batch *b
 
 static void dr_resnet_read(const draco_resnet_priv *net, dr_resnet_workspace *w, const draco_batch *batch,
                            size_t first, size_t rows) {
-    size_t pixels = net->side * net->side;
-    float *image = w->image, *window = w->image + pixels * net->channels;
     for (size_t k = 0; k < rows; k++) {
         size_t sample = draco_dataset_draw(net->train, batch, first + k);
-        draco_dataset_row(net->train, sample, image);
+        float *x = w->x + k * net->side * net->side * net->channels;
+        draco_dataset_row(net->train, sample, net->plain ? x : w->image);
         w->labels[k] = net->train->labels[sample];
-        if (!net->plain) dr_resnet_augment(net, batch, first + k, image, window);
-        draco_engine_image(pixels, net->channels, net->plain ? image : window,
-                           w->x + k * pixels * net->channels);
-    }
-}
-
-static void dr_resnet_read_test(const draco_resnet_priv *net, dr_resnet_workspace *w, size_t first,
-                                size_t rows) {
-    size_t pixels = net->side * net->side;
-    for (size_t k = 0; k < rows; k++) {
-        draco_dataset_row(net->test, first + k, w->image);
-        draco_engine_image(pixels, net->channels, w->image, w->x + k * pixels * net->channels);
+        if (!net->plain) dr_resnet_augment(net, batch, first + k, w->image, x);
     }
 }
 
@@ -462,8 +256,7 @@ static void dr_resnet_read_test(const draco_resnet_priv *net, dr_resnet_workspac
 typedef struct dr_resnet_pass {
     const draco_resnet_priv *net;
     dr_resnet_workspace *w;
-    const dr_resnet_plan *plan;
-    const float *params, *packed;
+    const float *params;
     int train; /* batch norm by the statistics of these images, else by the running ones */
 } dr_resnet_pass;
 
@@ -471,13 +264,15 @@ static void dr_resnet_unit_forward(const dr_resnet_pass *p, int u, const float *
     const dr_resnet_unit *unit = &p->net->unit[u];
     dr_resnet_workspace *w = p->w;
     const float *scale = p->params + unit->scale, *shift = p->params + unit->shift;
-    draco_conv_forward(&p->plan->conv[u], &w->run, x, p->packed + p->plan->packed_at[u], w->z[u]);
-    if (p->train)
-        draco_norm_train(&p->plan->norm[u], &w->run, w->z[u], scale, shift, w->mean[u], w->variance[u], y,
-                         w->mask[u]);
-    else
-        draco_norm_infer(&p->plan->norm[u], &w->run, w->z[u], scale, shift, p->params + unit->mean,
-                         p->params + unit->variance, y);
+    const size_t places = w->images * unit->pixels, channels = unit->shape.co;
+    const float *mean = p->params + unit->mean, *variance = p->params + unit->variance;
+    draco_conv2d_forward(&unit->shape, w->images, x, p->params + unit->weights, NULL, w->z[u]);
+    if (p->train) {
+        draco_norm_statistics(places, channels, w->z[u], w->mean[u], w->variance[u]);
+        mean = w->mean[u];
+        variance = w->variance[u];
+    }
+    draco_norm_forward(places, channels, unit->relu, w->z[u], scale, shift, mean, variance, y);
 }
 
 /* y = ReLU(y + x) */
@@ -489,7 +284,7 @@ static void dr_resnet_join(size_t n, const float *x, float *y) {
 }
 
 static size_t dr_resnet_floats(const dr_resnet_pass *p, int u) {
-    return p->plan->images * p->net->unit[u].pixels * p->net->unit[u].shape.co;
+    return p->w->images * p->net->unit[u].pixels * p->net->unit[u].shape.co;
 }
 
 /* What the block before ends with: the input of block b. */
@@ -510,26 +305,25 @@ static void dr_resnet_block_forward(const dr_resnet_pass *p, int b) {
     dr_resnet_join(dr_resnet_floats(p, block->second), aside, w->y[block->second]);
 }
 
-/* The mean over the pixels of each channel, and its way back; blocks of channels as the engine keeps them. */
+/* The mean over the pixels of each channel, and its way back. */
 static void dr_resnet_pool(const dr_resnet_pass *p, const float *x) {
-    const draco_resnet_priv *net = p->net;
-    size_t block = draco_engine_block(&net->engine, net->features), pixels = net->last_pixels;
-    float share = 1.0f / (float)pixels, *out = p->w->pooled;
-    for (size_t i = 0; i < p->plan->images * net->features / block; i++, out += block) {
-        memset(out, 0, block * sizeof *out);
-        for (size_t k = 0; k < pixels; k++, x += block)
-            for (size_t c = 0; c < block; c++) out[c] += x[c];
-        for (size_t c = 0; c < block; c++) out[c] *= share;
+    const size_t n = p->net->features, pixels = p->net->last_pixels;
+    const float share = 1.0f / (float)pixels;
+    float *out = p->w->pooled;
+    for (size_t i = 0; i < p->w->images; i++, out += n) {
+        memset(out, 0, n * sizeof *out);
+        for (size_t k = 0; k < pixels; k++, x += n)
+            for (size_t c = 0; c < n; c++) out[c] += x[c];
+        for (size_t c = 0; c < n; c++) out[c] *= share;
     }
 }
 
 static void dr_resnet_unpool(const dr_resnet_pass *p, float *dx) {
-    const draco_resnet_priv *net = p->net;
-    size_t block = draco_engine_block(&net->engine, net->features), pixels = net->last_pixels;
+    const size_t n = p->net->features, pixels = p->net->last_pixels;
     const float share = 1.0f / (float)pixels, *in = p->w->dpooled;
-    for (size_t i = 0; i < p->plan->images * net->features / block; i++, in += block)
-        for (size_t k = 0; k < pixels; k++, dx += block)
-            for (size_t c = 0; c < block; c++) dx[c] = in[c] * share;
+    for (size_t i = 0; i < p->w->images; i++, in += n)
+        for (size_t k = 0; k < pixels; k++, dx += n)
+            for (size_t c = 0; c < n; c++) dx[c] = in[c] * share;
 }
 
 static void dr_resnet_forward(const dr_resnet_pass *p) {
@@ -538,7 +332,7 @@ static void dr_resnet_forward(const dr_resnet_pass *p) {
     dr_resnet_unit_forward(p, 0, p->w->x, p->w->y[0]);
     for (int b = 0; b < net->blocks; b++) dr_resnet_block_forward(p, b);
     dr_resnet_pool(p, dr_resnet_input(p, net->blocks));
-    draco_fc_forward(p->plan->images, net->features, net->classes, p->w->pooled, fc,
+    draco_fc_forward(p->w->images, net->features, net->classes, p->w->pooled, fc,
                      fc + net->features * net->classes, p->w->logits);
 }
 
@@ -558,19 +352,19 @@ static void dr_resnet_unit_backward(const dr_resnet_pass *p, int u, const float 
                                     float *dz, float *dx, float beta, float *grad) {
     const dr_resnet_unit *unit = &p->net->unit[u];
     dr_resnet_workspace *w = p->w;
-    const draco_conv *conv = &p->plan->conv[u];
-    draco_norm_backward(&p->plan->norm[u], &w->run, w->z[u], p->params + unit->scale, p->params + unit->shift,
-                        w->mean[u], w->variance[u], w->mask[u], dy, dz, w->dscale, w->dshift);
+    draco_norm_backward(w->images * unit->pixels, unit->shape.co, unit->relu, w->z[u], w->y[u],
+                        p->params + unit->scale, w->mean[u], w->variance[u], dy, dz, w->dscale, w->dshift);
     if (beta == 0) dr_resnet_clear(unit, grad);
-    float images = (float)p->plan->images;
+    float images = (float)w->images;
     for (size_t c = 0; c < unit->shape.co; c++) {
         grad[unit->scale + c] += w->dscale[c];
         grad[unit->shift + c] += w->dshift[c];
         grad[unit->mean + c] += images * w->mean[u][c];
         grad[unit->variance + c] += images * w->variance[u][c];
     }
-    draco_conv_backward_weights(conv, &w->run, x, dz, beta, grad + unit->weights);
-    if (dx) draco_conv_backward_data(conv, &w->run, p->packed + p->plan->packed_at[u], dz, dx);
+    draco_conv2d_backward_weights(&unit->shape, w->images, x, dz, beta, grad + unit->weights, NULL);
+    if (dx)
+        draco_conv2d_backward_data(&unit->shape, w->images, p->params + unit->weights, dz, dx, w->scratch);
 }
 
 /* dx = dx + more where the ReLU that gave x let it through, else 0 */
@@ -594,52 +388,33 @@ static void dr_resnet_backward(const dr_resnet_pass *p, float beta, float *grad)
     const draco_resnet_priv *net = p->net;
     dr_resnet_workspace *w = p->w;
     size_t weights = net->features * net->classes;
-    draco_fc_backward(p->plan->images, net->features, net->classes, w->pooled, p->params + net->fc,
-                      w->dlogits, beta, grad + net->fc, grad + net->fc + weights, w->dpooled);
+    draco_fc_backward(p->w->images, net->features, net->classes, w->pooled, p->params + net->fc, w->dlogits,
+                      beta, grad + net->fc, grad + net->fc + weights, w->dpooled);
     dr_resnet_unpool(p, w->buffer[0]);
     const float *last = dr_resnet_input(p, net->blocks);
-    draco_relu_backward(p->plan->images * net->last_pixels * net->features, last, w->buffer[0]);
+    draco_relu_backward(p->w->images * net->last_pixels * net->features, last, w->buffer[0]);
     for (int b = net->blocks - 1; b >= 0; b--) dr_resnet_block_backward(p, b, beta, grad);
     dr_resnet_unit_backward(p, 0, w->x, w->buffer[0], w->buffer[1], NULL, beta, grad);
 }
 
 /* ---- The slots of the model ---- */
 
-/* Plan, memory and weights for this many images. On success the pack is to be released. */
-static draco_status dr_resnet_begin(dr_resnet_pass *p, draco_resnet_priv *net, dr_resnet_workspace *w,
-                                    size_t images, const float *params, dr_resnet_pack **pack) {
-    const dr_resnet_plan *plan;
-    draco_status status = dr_resnet_plan_get(net, images, &plan);
-    if (status >= 0) status = dr_resnet_prepare(net, w, plan);
-    if (status < 0) return status;
-    *pack = dr_resnet_pack_get(net, images, &w->run, params);
-    if (!*pack) return DRACO_E_MEMORY;
-    p->net = net;
-    p->w = w;
-    p->plan = plan;
-    p->params = params;
-    p->packed = (*pack)->floats;
-    return DRACO_OK;
-}
-
-static draco_status dr_resnet_micro(draco_resnet_priv *net, dr_resnet_workspace *w, const float *params,
+static draco_status dr_resnet_micro(const draco_resnet_priv *net, dr_resnet_workspace *w, const float *params,
                                     const draco_batch *batch, size_t first, size_t rows, float beta,
                                     float *grad, double *loss, size_t *correct) {
-    dr_resnet_pass pass = {.train = 1};
-    dr_resnet_pack *pack;
-    draco_status status = dr_resnet_begin(&pass, net, w, rows, params, &pack);
+    const dr_resnet_pass pass = {net, w, params, 1};
+    draco_status status = dr_resnet_prepare(net, w, rows);
     if (status < 0) return status;
     dr_resnet_read(net, w, batch, first, rows);
     dr_resnet_forward(&pass);
     draco_softmax_loss(rows, net->classes, w->logits, w->labels, loss, correct, w->dlogits);
     dr_resnet_backward(&pass, beta, grad);
-    dr_resnet_pack_release(net, pack);
-    return draco_run_status(&w->run);
+    return DRACO_OK;
 }
 
 static draco_status dr_resnet_gradient(void *ctx, void *workspace, const float *params,
                                        const draco_batch *batch, float *grad) {
-    draco_resnet_priv *net = ctx;
+    const draco_resnet_priv *net = ctx;
     size_t pieces = draco_micro_count(batch->count, DRACO_RESNET_MICRO), correct = 0;
     double loss = 0;
     draco_status status = DRACO_OK;
@@ -655,28 +430,25 @@ static draco_status dr_resnet_gradient(void *ctx, void *workspace, const float *
     return status;
 }
 
-static draco_status dr_resnet_evaluate(void *ctx, void *workspace, const float *params, draco_score *score) {
-    draco_resnet_priv *net = ctx;
+static const float *dr_resnet_logits(const void *model, void *workspace, const float *params,
+                                     const draco_dataset *data, size_t first, size_t rows) {
+    const draco_resnet_priv *net = model;
     dr_resnet_workspace *w = workspace;
-    const draco_dataset *test = net->test;
-    size_t correct = 0;
-    double loss = 0;
-    dr_resnet_pass pass = {.train = 0};
-    dr_resnet_pack *pack;
-    draco_compute_guard threads = draco_compute_begin();
-    draco_status status = dr_resnet_begin(&pass, net, w, DRACO_RESNET_MICRO, params, &pack);
-    for (size_t first = 0; first < test->samples && status >= 0; first += DRACO_RESNET_MICRO) {
-        size_t left = test->samples - first, rows = left < DRACO_RESNET_MICRO ? left : DRACO_RESNET_MICRO;
-        dr_resnet_read_test(net, w, first, rows);
-        dr_resnet_forward(&pass);
-        draco_softmax_loss(rows, net->classes, w->logits, test->labels + first, &loss, &correct, NULL);
-        status = draco_run_status(&w->run);
-    }
-    if (pass.net) dr_resnet_pack_release(net, pack);
-    draco_compute_end(threads);
-    score->samples = test->samples;
-    score->loss = loss / (double)test->samples;
-    score->accuracy = (double)correct / (double)test->samples;
+    const dr_resnet_pass pass = {net, w, params, 0};
+    w->images = rows;
+    for (size_t k = 0; k < rows; k++)
+        draco_dataset_row(data, first + k, w->x + k * net->side * net->side * net->channels);
+    dr_resnet_forward(&pass);
+    return w->logits;
+}
+
+static draco_status dr_resnet_evaluate(void *ctx, void *workspace, const float *params, draco_score *score) {
+    const draco_resnet_priv *net = ctx;
+    dr_resnet_workspace *w = workspace;
+    draco_status status = dr_resnet_prepare(net, w, DRACO_RESNET_MICRO);
+    if (status < 0) return status;
+    status = draco_evaluate(net, w, params, net->test, DRACO_RESNET_MICRO, dr_resnet_logits, score);
+    w->images = 0; /* the last images may have been fewer than it is laid out for */
     return status;
 }
 
@@ -724,6 +496,7 @@ static size_t dr_resnet_add(draco_resnet_priv *net, size_t side, size_t ci, size
     net->parameters = unit->shift + co;
     net->widest = draco_max_size(net->widest, unit->pixels * co);
     net->most_channels = draco_max_size(net->most_channels, co);
+    net->scratch = draco_max_size(net->scratch, draco_conv2d_scratch(&unit->shape));
     return out;
 }
 
@@ -776,12 +549,6 @@ DRACO_RESNET_API draco_status draco_resnet_open(draco_model *model, const draco_
     net->channels = (size_t)config->train->channels;
     net->classes = (size_t)config->train->classes;
     dr_resnet_build(net, width, stages, blocks);
-    draco_status status = draco_engine_open(&net->engine);
-    if (status < 0) {
-        free(net);
-        return status;
-    }
-    pthread_mutex_init(&net->lock, NULL);
     memset(model, 0, sizeof *model);
     model->size = sizeof *model;
     model->name = "resnet18";
@@ -799,38 +566,17 @@ DRACO_RESNET_API draco_status draco_resnet_open(draco_model *model, const draco_
 }
 
 DRACO_RESNET_API void draco_resnet_close(draco_model *model) {
-    draco_resnet_priv *net = model->ctx;
-    if (net) {
-        for (size_t i = 0; i <= DRACO_RESNET_MICRO; i++) dr_resnet_plan_free(net, net->plan[i]);
-        draco_engine_close(&net->engine);
-        pthread_mutex_destroy(&net->lock);
-    }
-    free(net);
+    free(model->ctx);
     memset(model, 0, sizeof *model);
 }
 
-/* What a thread holds when it runs this plan. */
-static size_t dr_resnet_thread_bytes(const draco_resnet_priv *net, const dr_resnet_plan *plan) {
-    dr_resnet_workspace empty;
-    size_t floats = dr_resnet_layout(net, &empty, plan->images, NULL) + 2 * plan->weights + plan->rows;
-    return floats * sizeof(float) + plan->mask_bytes + plan->scratch + sizeof empty;
-}
-
 DRACO_RESNET_API draco_model_memory draco_resnet_memory(const draco_model *model, size_t samples) {
-    draco_resnet_priv *net = model->ctx;
+    const draco_resnet_priv *net = model->ctx;
     size_t pieces = draco_micro_count(samples, DRACO_RESNET_MICRO);
-    size_t most = pieces ? (samples + pieces - 1) / pieces : 0;
-    /* Parts and micro-batches differ by one image at most: two plans, and that of evaluate. */
-    size_t images[3] = {most, most > 1 ? most - 1 : 0, net->test ? DRACO_RESNET_MICRO : 0};
-    draco_model_memory memory = {sizeof *net, 0};
-    draco_compute_guard threads = draco_compute_begin();
-    for (int i = 0; i < 3; i++) {
-        const dr_resnet_plan *plan;
-        if (images[i] == 0 || dr_resnet_plan_get(net, images[i], &plan) < 0) continue;
-        memory.shared += sizeof *plan + plan->packed * sizeof(float);
-        memory.workspace = draco_max_size(memory.workspace, dr_resnet_thread_bytes(net, plan));
-    }
-    draco_compute_end(threads);
+    size_t images = net->test ? DRACO_RESNET_MICRO : pieces ? (samples + pieces - 1) / pieces : 0;
+    dr_resnet_workspace unused;
+    draco_model_memory memory = {sizeof *net, sizeof unused};
+    memory.workspace += dr_resnet_layout(net, &unused, images, NULL) * sizeof(float);
     return memory;
 }
 

@@ -6,7 +6,7 @@
 
    #define DRACO_TEXTCNN_IMPLEMENTATION in one .c file before including it; DRACO_TEXTCNN_STATIC, defined as
    well, makes a private copy. The switches bring draco.h and the data headers along. The implementation is
-   C11 with GNU extensions and POSIX; compile with -fopenmp, link -ldnnl -lz -lm.
+   C11 with GNU extensions and POSIX; link -lz -lm.
 
        draco_textcnn_config config = {.train = &train, .test = &test};
        draco_model model;
@@ -229,14 +229,13 @@ static void dr_textcnn_best(const draco_textcnn_priv *net, dr_textcnn_workspace 
     }
 }
 
-/* One bank: a product per word of its window, the maximum, bias and ReLU. */
+/* One bank: windows are rows that overlap, then the maximum, bias and ReLU. */
 static void dr_textcnn_bank(const draco_textcnn_priv *net, dr_textcnn_workspace *w, size_t bank, size_t count,
                             const float *params) {
     size_t d = net->dimension, windows = w->rows - (net->words[bank] - 1);
     const float *weights = params + net->weights[bank], *bias = params + net->bias[bank];
-    for (size_t k = 0; k < net->words[bank]; k++)
-        draco_sgemm('N', 'N', windows, net->filters, d, 1.0f, w->x + k * d, d, weights + k * d * net->filters,
-                    net->filters, k > 0 ? 1.0f : 0.0f, w->y, net->filters);
+    draco_sgemm('N', 'N', windows, net->filters, net->words[bank] * d, w->x, d, weights, net->filters, 0.0f,
+                w->y, net->filters);
     for (size_t i = 0; i < count; i++) {
         size_t at = i * net->features + bank * net->filters;
         dr_textcnn_best(net, w, bank, i, w->f + at, w->place + at);

@@ -4,7 +4,7 @@
 # With root or sudo it says what it installs and by which command, and does so; otherwise it says what to install.
 # What the project can do without is not an error.
 set -u
-build="gcc make libc6-dev libdnnl-dev zlib1g-dev pkg-config"
+build="gcc make libc6-dev zlib1g-dev pkg-config"
 transports="openmpi-bin libopenmpi-dev libgrpc-dev"
 data="dataset-fashion-mnist"
 tests="g++ clang patch cmake libclang-rt-14-dev libomp-dev libcmocka-dev openssl python3-grpcio python3-grpc-tools

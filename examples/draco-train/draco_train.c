@@ -279,7 +279,7 @@ static int train_probe(train_run *run) {
         fprintf(stderr, "draco-train: workers compute different bits from the same batch:");
         for (i = 0; i < n; i++)
             if (classes[i] >= 0 && classes[i] != best) fprintf(stderr, " %d", i);
-        fprintf(stderr, " differ from the other %d (pin the instruction set with --isa%s)\n", most,
+        fprintf(stderr, " differ from the other %d (another build or other data%s)\n", most,
                 run->setup.code.scheme == DRACO_REPETITION ? ", or vote with --tolerance" : "");
     }
     free(classes);

@@ -215,7 +215,7 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
         {"share-parts", TRAIN_FLAG, &o->share_parts, 0, 0, NULL, NULL,
          "openmp: compute each part once for all workers that hold it"},
         {"isa", TRAIN_TEXT, &o->isa, 0, 0, NULL, "NAME",
-         "instruction set of the compute library (--isa=list prints them)"},
+         "kernel of the products, the same bits from each (--isa=list prints them)"},
         {"no-probe", TRAIN_FLAG, &o->no_probe, 0, 0, NULL, NULL,
          "skip the comparison of the workers' arithmetic before the first step"},
 
