@@ -1614,7 +1614,7 @@ static draco_status drs_join_verdicts(draco_server *s, draco_status status, drac
         for (i = 0; i < s->n; i++) {
             draco_verdict v = (draco_verdict)record[8 + i];
             if (v == DRACO_BLAMED || (v == DRACO_MALFORMED && verdicts[i] != DRACO_BLAMED) ||
-                (v == DRACO_ABSENT && verdicts[i] == DRACO_AGREES))
+                ((v == DRACO_ABSENT || v == DRACO_SUSPECTED) && verdicts[i] == DRACO_AGREES))
                 verdicts[i] = v;
         }
     }

@@ -108,8 +108,10 @@
  *
  * so the messages are a Reed-Solomon codeword. It decodes whenever 2 liars + missing <= 2s + t.
  *   complex field: x_i = exp(2 pi i i / n). The gradient is read as pairs (re, im), and a message has d
- *     floats, rounded up to an even number. The relative error of the decoded sum is about `gain` units of
- *     rounding. A lie below the rounding noise is not detected, and moves the sum by no more than the noise.
+ *     floats, rounded up to an even number: F(x_i) / 2^scale, summed in double and rounded once. So the server
+ *     knows the noise of a message from its norm. A lie below the noise is not detected. Sets of liars that
+ *     explain the messages as well differ in the sum by the noise times the gain of all of them together:
+ *     report.error bounds that, and a sum that it does not bound by DRACO_WORST_ERROR is refused.
  *   prime field: modulo 2^31 - 1, x_i = i + 1. Gradients are rounded to multiples of a power of two that 4096
  *     coordinates share: to the nearest, halves away from zero. All that follows is exact, so that the sum
  *     has the same bits whoever lies. The powers are agreed on first: every worker reports
@@ -137,7 +139,8 @@
  *
  * RESULTS
  *
- * Verdicts: AGREES; BLAMED: the message is not what an honest worker would have sent; ABSENT: NULL;
+ * Verdicts: AGREES; BLAMED: the message is not what an honest worker would have sent; SUSPECTED (complex
+ * field): it lied, or others did that are suspected too, which rounding hides: no proof; ABSENT: NULL;
  * MALFORMED: of another length, with NaN or Inf in the complex field (encoding may have overflowed), or with
  * a word of 2^31 - 1 or more in the prime field. ABSENT and MALFORMED count as missing (erasures). Status of
  * locate and decode:
@@ -145,11 +148,12 @@
  *     DRACO_UNVERIFIED          cyclic: decoded, but all 2s + t redundant messages are missing: not verified
  *     DRACO_E_TOO_MANY_MISSING  cyclic: more than 2s + t are missing
  *     DRACO_E_NO_MAJORITY       repetition: a group without s + 1 equal messages
- *     DRACO_E_AMBIGUOUS         more liars than the code tolerates (or, in the complex field and rarely, as
- *                               many as it tolerates that collude, placed so that rounding hides which).
+ *     DRACO_E_AMBIGUOUS         more liars than the code tolerates (or, in the complex field, as many as it
+ *                               tolerates, placed so that rounding hides which and the sum depends on it).
  *                               Request the messages again, wait for missing ones, or discard the round
- *     DRACO_E_RANGE             rounding would spoil the sum (DRACO_WORST_ERROR), or a coordinate of the sum
- *                               is no finite float (decode and combine)
+ *     DRACO_E_RANGE             rounding would spoil the sum, so many are missing side by side
+ *                               (DRACO_WORST_ERROR), or a coordinate of the sum is no finite float (decode
+ *                               and combine)
  * On an error the sum and the weights are unchanged (combine: below). Verdicts and report are written all
  * the same, to show what was found, except when the call itself is wrong (draco_status_is_misuse).
  * Colluders that send what they would in another codeword cannot be distinguished from honest workers by any
@@ -164,9 +168,9 @@
  * Zippel), and in both of two independent ones with at most 2^-58. Complex: the same with four independent
  * folds by real factors of random sign and modulus in [1, 2), whose density is at most 1/2. A weighted sum of
  * such factors has a density of at most sqrt 2 / 2 over the norm of the weights (Rudelson, Vershynin, IMRN
- * 2015), so that a lie x times as large as what locate can detect stays hidden, within one million
+ * 2015), so that a lie x times as large as the noise stays hidden, within one million
  * coordinates, with probability at most (sqrt 2 / x)^4, and about (log x) times that per fold beyond; a lie
- * of 1e-3 of the gradient has x of about 3000. Eight projections of the lanes are then examined together: the
+ * of 1e-3 of the gradient has x of about 3000. Sixteen projections of the lanes are then examined together: the
  * locator of the lies is the least singular vector of the Hankel matrix of their syndromes, and a set of
  * liars is accepted when it explains all of the syndromes except rounding.
  *
@@ -246,7 +250,7 @@ typedef enum draco_support {
 
 #define DRACO_BLOCK 4096u /* coordinates that share an exponent; shards begin at multiples of it */
 #define DRACO_MAX_WORKERS 4096
-#define DRACO_WORST_ERROR 1e-2 /* a sum whose relative rounding error is expected to exceed it is refused */
+#define DRACO_WORST_ERROR 1e-3 /* complex field: a sum whose error is not bounded by it is refused */
 
 /* Set n, s, t, scheme, field and support (default 0: repetition, complex, spread), then call draco_code_init,
  * which computes the rest. DRACO_E_LIMITS: n, s, t do not fit; DRACO_E_SCHEME: an unknown scheme, field or
@@ -331,15 +335,17 @@ DRACO_CODES_API draco_status draco_exponents_of(const draco_code *code, const fl
 /* ---- Report ---- */
 
 typedef struct draco_report {
-    int present;                                      /* messages that arrived whole */
-    int agreed, blamed, absent, malformed, undecided; /* counts of the verdicts */
-    int spare;       /* redundancy not used up, the least over groups: 2s + t, less 1 for each missing message
+    int present;                                                 /* messages that arrived whole */
+    int agreed, blamed, absent, malformed, undecided, suspected; /* counts of the verdicts */
+    int spare; /* redundancy not used up, the least over groups: 2s + t, less 1 for each missing message
                         and each outlier set aside (complex field), less 2 for each other blamed one */
-    int group;       /* repetition: the first group that could not be decided, else -1 */
-    double residual; /* complex: norm of what the located liars do not explain, relative to the threshold */
-    double gain;     /* complex: ||v|| sqrt(n), 1 when all workers are honest */
-    double error; /* complex: rounding error of the sum to expect, relative to it, when the gradients of the
-                        parts are unlike and of one size */
+    int group; /* repetition: the first group that could not be decided, else -1 */
+    double
+        residual; /* complex: norm of what the suspects do not explain, relative to what rounding can leave */
+    double gain;  /* complex: ||v|| sqrt(n), 1 when all workers are honest */
+    double
+        error; /* complex: bounds the error of the sum, relative to sqrt(sum of |gradient|^2) of the parts when
+                     these are unlike, else to their sum; over all sets of liars that explain the messages */
 } draco_report;
 /* Counts n verdicts: agreed, blamed, absent, malformed, undecided. The other members stay as they are. */
 DRACO_CODES_API void draco_report_count(const draco_verdict *verdicts, int n, draco_report *report);
@@ -514,12 +520,14 @@ static int drc_used(const double *weights, int worker) {
 DRACO_CODES_API void draco_report_count(const draco_verdict *verdicts, int n, draco_report *report) {
     int i;
     report->agreed = report->blamed = report->absent = report->malformed = report->undecided = 0;
+    report->suspected = 0;
     for (i = 0; i < n; i++) {
         report->agreed += verdicts[i] == DRACO_AGREES;
         report->blamed += verdicts[i] == DRACO_BLAMED;
         report->absent += verdicts[i] == DRACO_ABSENT;
         report->malformed += verdicts[i] == DRACO_MALFORMED;
         report->undecided += verdicts[i] == DRACO_UNDECIDED;
+        report->suspected += verdicts[i] == DRACO_SUSPECTED;
     }
 }
 
@@ -1832,7 +1840,7 @@ static void drc_complex_round(const draco_code *code, const void *sum, size_t wo
 /* ---- Sketch ---- */
 
 #define DRC_FOLDS 4
-#define DRC_PROJECTIONS 8 /* numbers of a message that locate works on */
+#define DRC_PROJECTIONS 16 /* numbers of a message that locate works on */
 
 typedef struct drc_complex_key {
     float low[DRC_FOLDS][DRC_TABLE];
@@ -1966,21 +1974,21 @@ static void drc_complex_merge(const void *key, void *into, const void *from) {
 
 /* q = 2s + t parity rows. Columns of v and s lie q apart, the n of v before the m of s. */
 typedef struct drc_complex_work {
-    int n, q, erased, spare;    /* erased: messages; spare = q - erased syndromes know nothing of those */
-    int scale;                  /* code.scale */
-    double threshold, expected; /* residuals above are lies; below are noise */
-    double *norms;              /* n: of each message */
-    drc_c *roots;               /* n: the points */
-    drc_c *y;                   /* n x m: projections */
-    drc_c *v;                   /* q x n: parity columns of unit length; their last `spare` rows are used */
-    drc_c *s;                   /* q x m: syndromes; as v */
-    drc_c *plain;               /* q x m: syndromes as they were, then annihilated */
-    drc_c *a;                   /* q x (q / 2 + 2) and q x q: factorised */
-    drc_c *b;                   /* q x (n + m): what is reflected along */
-    drc_c *turns;               /* (q / 2 + 1)^2 */
-    int *erasures, *alive;      /* n each: numbers of workers */
-    int *liars, *others;        /* n each: sets of suspects */
+    int n, q, erased, spare; /* erased: messages; spare = q - erased syndromes know nothing of those */
+    int scale;               /* code.scale */
+    double *norms;           /* n: of each message */
+    drc_c *roots;            /* n: the points */
+    drc_c *y;                /* n x m: projections */
+    drc_c *v;                /* q x n: parity columns of unit length; their last `spare` rows are used */
+    drc_c *s;                /* q x m: syndromes; as v */
+    drc_c *plain;            /* q x m: syndromes as they were, then annihilated */
+    drc_c *a;                /* q x (q / 2 + 2) and q x q: factorised */
+    drc_c *b;                /* q x (n + m): what is reflected along */
+    drc_c *turns;            /* (q / 2 + 1)^2 */
+    int *erasures, *alive;   /* n each: numbers of workers */
+    int *liars, *others;     /* n each: sets of suspects */
     int *former, *grown, *passed;
+    int banned;     /* who is no suspect; -1: nobody */
     double *rank;   /* n */
     int64_t budget; /* column updates that the swaps may still cost */
 } drc_complex_work;
@@ -2064,8 +2072,9 @@ static void drc_project(const drc_complex_key *key, const drc_complex_sketch *sk
     for (j = 0; j < DRC_M; j++) y[j] = drc_c_scale(y[j], scale);
 }
 
-static double drc_length(const drc_complex_sketch *sketch) {
-    double sum = 0;
+/* The norm of a message, with a floor below which floats are denormal and round to multiples. */
+static double drc_length(const drc_complex_sketch *sketch, size_t d) {
+    double sum = (double)d * (DRC_TINY / DRC_ULP) * (DRC_TINY / DRC_ULP);
     int k;
     for (k = 0; k < DRC_LANES; k++) sum += sketch->lanes[DRC_FOLDS][k];
     return sqrt(sum);
@@ -2089,20 +2098,20 @@ static void drc_complex_look(const draco_code *code, const draco_key *key, size_
         }
         w->alive[alive++] = i;
         drc_project(k, sketch, scale, w->y + i * DRC_M);
-        w->norms[i] = drc_length(sketch);
+        w->norms[i] = drc_length(sketch, d);
     }
     w->spare = w->q - w->erased;
 }
 
-/* What rounding messages once leaves in the sum when the gradients are unlike, relative to it, but for the gain. */
-static double drc_rounding(const draco_code *code) {
+/* The norm of a message over that of the gradients of all parts together, when these are unlike. */
+static double drc_share(const draco_code *code) {
     double square = 0, value[4];
     int l;
     for (l = 0; l < code->r; l++) {
         drc_complex_coefficient(code, 0, drc_offset(code, l), value);
         square += value[0] * value[0] + value[1] * value[1];
     }
-    return 0.42 * DRC_ULP * sqrt(square) / code->n;
+    return sqrt(square / code->n);
 }
 
 /* At most spare / 2 of those present lie, so that the norm which that many exceed is no larger than the
@@ -2139,16 +2148,23 @@ static void drc_set_outliers_aside(drc_complex_work *w, draco_verdict *verdicts)
     w->spare = w->q - w->erased;
 }
 
-/* The rounding noise that a message may have. A norm larger than the cap counts as that, and a liar cannot
- * buy a threshold. Allowed is three times the noise expected, more when few syndromes average it. */
-static double drc_noise(const draco_code *code, size_t d, const drc_complex_work *w) {
-    double kappa = 2.5 + 2.1 / sqrt((double)w->spare), sum = 0, cap = drc_cap(w);
+static int drc_among(const int *workers, int count, int worker) {
+    int i;
+    for (i = 0; i < count && workers[i] != worker;) i++;
+    return i < count;
+}
+
+/* What rounding can leave of the syndromes when these workers alone lie. A message was rounded once, so the
+ * server knows its noise: 2^-24 of the norm at most. The parity rows are orthonormal and add nothing to that.
+ * The projections multiply it by 2.5 at most but for one round in a billion, even if one coordinate carries all. */
+static double drc_limit(const drc_complex_work *w, const int *liars, int count) {
+    double sum = 0;
     int i, alive = w->n - w->erased;
     for (i = 0; i < alive; i++) {
-        double norm = w->norms[w->alive[i]] < cap ? w->norms[w->alive[i]] : cap;
-        sum += norm * norm;
+        double norm = w->norms[w->alive[i]];
+        if (!drc_among(liars, count, w->alive[i])) sum += norm * norm;
     }
-    return kappa * (DRC_ULP * sqrt(sum / alive) + DRC_TINY * sqrt((double)d * code->r));
+    return 2.5 * DRC_ULP * sqrt(DRC_M * sum);
 }
 
 /* x_i^l */
@@ -2291,7 +2307,7 @@ static double drc_replace(drc_complex_work *w, int nu, int place, int *worker) {
     }
     drc_gather(w, w->others, kept, 1);
     for (i = 0; i < alive; i++) {
-        double residual = drc_trial(w, kept, i);
+        double residual = w->alive[i] == w->banned ? HUGE_VAL : drc_trial(w, kept, i);
         if (residual >= least) continue;
         least = residual;
         *worker = w->alive[i];
@@ -2304,8 +2320,8 @@ static double drc_replace(drc_complex_work *w, int nu, int place, int *worker) {
 static double drc_refine(drc_complex_work *w, int nu, double residual) {
     double least = residual;
     int place, worker = 0, best_place = 0, best_worker = 0;
-    while (residual > w->expected && w->budget > 0) {
-        for (place = 0; place < nu; place++) {
+    while (residual > drc_limit(w, w->liars, nu) && w->budget > 0) {
+        for (place = 0; place < nu && w->budget > 0; place++) {
             double now = drc_replace(w, nu, place, &worker);
             if (now >= least) continue;
             least = now;
@@ -2327,7 +2343,7 @@ static double drc_suspects(drc_complex_work *w, int nu, int known) {
     memcpy(w->former, w->liars, bytes);
     drc_suspect(w, nu, 0, NULL);
     located = drc_refine(w, nu, drc_residual(w, w->liars, nu));
-    if (located <= w->expected || !known) return located;
+    if (located <= drc_limit(w, w->liars, nu) || !known) return located;
     memcpy(w->grown, w->liars, bytes);
     memcpy(w->liars, w->former, bytes);
     grown = drc_replace(w, nu, nu - 1, &w->liars[nu - 1]);
@@ -2336,18 +2352,47 @@ static double drc_suspects(drc_complex_work *w, int nu, int known) {
     return grown < located ? grown : located;
 }
 
-/* Noise can misplace roots of the locator when liars collude, for then all projections tell the same. So
- * begin the search for the most liars again where the locator is blurred by a factor of up to 10 or 100 (a
- * fixed sequence: the same messages give the same verdicts). Returns the number of liars, or -1. */
+/* Without those whose lies noise can stand for. */
+static int drc_prune(drc_complex_work *w, int nu) {
+    int place, best = 0, i;
+    while (nu > 0) {
+        double least = HUGE_VAL;
+        for (place = 0; place < nu; place++) {
+            int last = w->liars[nu - 1];
+            double over;
+            w->liars[nu - 1] = w->liars[place];
+            w->liars[place] = last;
+            over = drc_residual(w, w->liars, nu - 1) / drc_limit(w, w->liars, nu - 1);
+            if (over < least) best = place;
+            if (over < least) least = over;
+            w->liars[place] = w->liars[nu - 1];
+            w->liars[nu - 1] = last;
+        }
+        if (least > 1) break;
+        for (i = best, nu--; i < nu; i++) w->liars[i] = w->liars[i + 1];
+    }
+    return nu;
+}
+
+/* Noise can misplace roots of the locator when liars collude, for then all projections tell the same. So try
+ * all that many workers side by side, the worst case, and begin the search for the most liars again where the
+ * locator is blurred by a factor of up to 10 or 100 (a fixed sequence: the same messages give the same
+ * verdicts). Returns the number of liars, or -1. */
 static int drc_search_again(drc_complex_work *w, double *residual) {
-    int nu = w->spare / 2, attempt;
+    int nu = w->spare / 2, alive = w->n - w->erased, attempt, i;
     uint32_t state = 1;
-    for (attempt = 0; attempt < DRC_ATTEMPTS && nu > 0 && w->budget > 0; attempt++) {
+    for (attempt = 0; attempt < alive + DRC_ATTEMPTS && nu > 0 && w->budget > 0; attempt++) {
         double now;
-        drc_suspect(w, nu, 1 + attempt % 2, &state);
-        now = drc_refine(w, nu, drc_residual(w, w->liars, nu));
+        if (attempt < alive) {
+            for (i = 0; i < nu; i++) w->liars[i] = w->alive[(attempt + i) % alive];
+            w->budget -= (int64_t)(nu + DRC_M) * nu * w->spare;
+            now = drc_residual(w, w->liars, nu);
+        } else {
+            drc_suspect(w, nu, 1 + attempt % 2, &state);
+            now = drc_refine(w, nu, drc_residual(w, w->liars, nu));
+        }
         if (now < *residual) *residual = now;
-        if (now <= w->threshold) return nu;
+        if (now <= drc_limit(w, w->liars, nu)) return drc_prune(w, nu);
     }
     return -1;
 }
@@ -2356,6 +2401,7 @@ static int drc_search_again(drc_complex_work *w, double *residual) {
  * left of them after the largest, the largest of the rest, … must be well above the noise to count. */
 static int drc_at_least(drc_complex_work *w) {
     int rank, j, rows = w->spare, m = DRC_M;
+    double limit = drc_limit(w, NULL, 0);
     drc_residual(w, NULL, 0); /* copies the syndromes to b */
     for (rank = 0; rank < m; rank++) {
         const drc_c *largest = w->b;
@@ -2367,7 +2413,7 @@ static int drc_at_least(drc_complex_work *w) {
             most = size;
             largest = w->b + j * rows;
         }
-        if (sum <= 100 * w->threshold * w->threshold) break;
+        if (sum <= 100 * limit * limit) break;
         memcpy(w->a, largest, (size_t)rows * sizeof *w->a);
         for (j = 0; j < m; j++) {
             drc_c z = drc_dot(w->a, w->b + j * rows, rows);
@@ -2377,35 +2423,204 @@ static int drc_at_least(drc_complex_work *w) {
     return rank;
 }
 
-/* The fewest liars whose lies explain the syndromes up to the noise expected. A residual between that and the
- * threshold is noise too, unless one more liar explains most of it. Returns their number, or -1. */
+/* Those whose messages are larger than any that honest ones are likely to be, into `liars`. */
+static int drc_loud(drc_complex_work *w) {
+    int alive = w->n - w->erased, i, nu = 0;
+    double limit = 4 * drc_cap(w);
+    for (i = 0; i < alive; i++) {
+        if (w->norms[w->alive[i]] > limit) w->liars[nu++] = w->alive[i];
+    }
+    return nu;
+}
+
+/* The fewest liars whose lies explain the syndromes up to noise. Returns their number, or -1. A part of the
+ * budget is kept for the search for the most of them. */
 static int drc_search(drc_complex_work *w, double *residual) {
-    double now = drc_residual(w, NULL, 0), passing = now;
-    int nu = 0, passed = now <= w->threshold ? 0 : -1, first;
-    if (now > w->expected) drc_annihilate(w);
+    int nu = 0, first, most = w->spare / 2, known = 1;
+    double now = *residual = drc_residual(w, NULL, 0);
+    if (now <= drc_limit(w, NULL, 0)) return 0;
+    drc_annihilate(w);
     first = drc_at_least(w);
-    *residual = now;
-    if (first > w->spare / 2) return -1;
-    if (first > 1) nu = first - 1;
-    while (now > w->expected && nu < w->spare / 2) {
-        now = drc_suspects(w, nu + 1, nu == 0 || nu >= first);
+    if (first > most) return -1;
+    nu = drc_loud(w);
+    if (nu > 0) now = drc_residual(w, w->liars, nu);
+    if (nu > 0 && now <= drc_limit(w, w->liars, nu)) return *residual = now, nu;
+    if (first - 1 > nu) nu = first - 1, known = 0;
+    while (nu < most) {
+        if (w->budget < DRC_BUDGET / 2) nu = most - 1, known = 0;
         nu++;
-        if (passed >= 0 || now > w->threshold) {
-            if (passed < 0 && now < passing) passing = now;
-            continue;
+        now = drc_suspects(w, nu, known);
+        known = 1;
+        if (now < *residual) *residual = now;
+        if (now <= drc_limit(w, w->liars, nu)) return nu;
+    }
+    return drc_search_again(w, residual);
+}
+
+/* ---- Proof: could another set of workers have lied instead? ---- */
+
+/* Takes the direction of one column out of all. */
+static void drc_project_out(drc_c *columns, int count, int rows, int ld, int which) {
+    const drc_c *x = columns + which * ld;
+    double size = drc_norm2(x, rows);
+    int j;
+    for (j = 0; j < count; j++) {
+        drc_c *y = columns + j * ld;
+        if (j != which) drc_subtract(y, drc_c_scale(drc_dot(x, y, rows), 1 / size), x, rows);
+    }
+    memset(columns + which * ld, 0, (size_t)rows * sizeof *columns);
+}
+
+#define DRC_GONE 1e-22 /* square norm of a column that is a combination of others but for rounding */
+
+/* The distance of a worker's column from the span of those of `others` and of `more` workers beside: those that
+ * come nearest, one after the other. */
+static double drc_distance(drc_complex_work *w, int worker, const int *others, int count, int more) {
+    int alive = w->n - w->erased, rows = w->spare - count, i, self = 0, best;
+    drc_c *columns = w->b + DRC_M * w->spare + count, *own;
+    w->budget -= (int64_t)(count + DRC_M + more) * (alive + DRC_M) * w->spare;
+    if (rows <= more || w->budget < 0) return 0;
+    drc_gather(w, others, count, 1);
+    while (w->alive[self] != worker) self++;
+    own = columns + self * w->spare;
+    for (; more > 0; more--) {
+        double most = 0;
+        for (i = 0, best = -1; i < alive; i++) {
+            double size = drc_norm2(columns + i * w->spare, rows), taken;
+            if (i == self || size < DRC_GONE) continue;
+            taken = drc_c_norm2(drc_dot(columns + i * w->spare, own, rows)) / size;
+            if (taken > most) best = i;
+            if (taken > most) most = taken;
         }
-        passed = nu;
-        passing = now;
-        memcpy(w->passed, w->liars, (size_t)nu * sizeof *w->liars);
+        if (best < 0) break;
+        drc_project_out(columns, alive, rows, w->spare, best);
     }
-    *residual = passing;
-    if (passed < 0 && now > w->expected) return 2 * first < nu ? drc_search_again(w, residual) : -1;
-    if (passed < 0 || now <= 0.6 * passing) {
-        *residual = now;
-        return nu;
+    return drc_norm2(own, rows) < DRC_GONE ? 0 : sqrt(drc_norm2(own, rows));
+}
+
+/* The lies of the suspects, nu rows of m, as least squares see them: into `plain`. */
+static void drc_lies(drc_complex_work *w, int nu) {
+    int i, j, k;
+    drc_gather(w, w->liars, nu, 0);
+    for (j = 0; j < DRC_M; j++) {
+        for (i = nu - 1; i >= 0; i--) {
+            drc_c sum = w->b[j * w->spare + i], r = w->a[i * w->spare + i];
+            double size = drc_c_norm2(r);
+            for (k = i + 1; k < nu; k++) {
+                sum = drc_c_sub(sum, drc_c_mul(w->a[k * w->spare + i], w->plain[k * DRC_M + j]));
+            }
+            sum = drc_c_mul(sum, drc_c_of(r.re, -r.im));
+            w->plain[i * DRC_M + j] = size > 0 ? drc_c_scale(sum, 1 / size) : drc_c_of(0, 0);
+        }
     }
-    if (passed > 0) memcpy(w->liars, w->passed, (size_t)passed * sizeof *w->liars);
-    return passed;
+}
+
+/* The norm of what one suspect's lie has that combinations of the others' have not. */
+static double drc_alone(const drc_complex_work *w, int nu, int which) {
+    drc_c rows[(DRC_M + 1) * DRC_M], *own = rows;
+    int kept = 1, i, j, k;
+    memcpy(own, w->plain + which * DRC_M, DRC_M * sizeof *own);
+    for (i = 0; i < nu; i++) {
+        drc_c *row = rows + kept * DRC_M;
+        double whole = drc_norm2(w->plain + i * DRC_M, DRC_M);
+        if (i == which) continue;
+        if (kept > DRC_M) return 0;
+        memcpy(row, w->plain + i * DRC_M, DRC_M * sizeof *row);
+        for (k = 0; k < 2; k++) {
+            for (j = 1; j < kept; j++) {
+                drc_subtract(row, drc_dot(rows + j * DRC_M, row, DRC_M), rows + j * DRC_M, DRC_M);
+            }
+        }
+        if (drc_norm2(row, DRC_M) < 1e-12 * whole || whole == 0) continue;
+        whole = 1 / sqrt(drc_norm2(row, DRC_M));
+        for (j = 0; j < DRC_M; j++) row[j] = drc_c_scale(row[j], whole);
+        drc_subtract(own, drc_dot(row, own, DRC_M), row, DRC_M);
+        kept++;
+    }
+    return sqrt(drc_norm2(own, DRC_M));
+}
+
+/* A suspect is a proved liar when no set of as many workers as may lie explains the syndromes without it: such a
+ * set, R, and the suspects, H, would leave V_H E - V_R F as small as noise on either side, but the column of the
+ * suspect is too far from all the others that may occur. Two distances: from the other suspects and the rest
+ * of R; and, in a combination of the projections in which only this suspect's lie shows, from R alone. What is
+ * proved is in every R, which leaves less of it to choose, and is no noise. The proved come first in `liars`.
+ * Returns their number. */
+static int drc_prove(drc_complex_work *w, int nu, double residual) {
+    int proved = 0, place, found = 1, k, most = w->spare / 2;
+    while (found && proved < nu) {
+        double limit = drc_limit(w, w->liars, proved) + residual;
+        found = 0;
+        drc_lies(w, nu);
+        for (place = proved; place < nu; place++) {
+            int worker = w->liars[place], kept = 0;
+            double size = sqrt(drc_norm2(w->plain + place * DRC_M, DRC_M)), alone = drc_alone(w, nu, place);
+            for (k = 0; k < nu; k++) {
+                if (k != place) w->others[kept++] = w->liars[k];
+            }
+            if (size * drc_distance(w, worker, w->others, kept, most - proved) <= 2 * limit &&
+                (nu == 1 || alone * drc_distance(w, worker, w->liars, proved, most - proved) <= 2 * limit))
+                continue;
+            found = 1;
+            w->liars[place] = w->liars[proved];
+            w->liars[proved++] = worker;
+            break;
+        }
+    }
+    return proved;
+}
+
+/* Looks for another explanation: for each suspect that is not proved, the rest of them and the best others in its
+ * place, up to as many as may lie, swapped as long as that helps. Returns how many suspects stand firm, found in
+ * all; they are first in `liars`, after those who are proved. */
+static int drc_firm(drc_complex_work *w, int nu, int proved) {
+    int most = w->spare / 2, firm = proved, place, count, found, worker = 0;
+    size_t bytes = (size_t)nu * sizeof *w->liars;
+    for (place = proved; place < nu; place++) {
+        double now = 0;
+        memcpy(w->passed, w->liars, bytes);
+        w->banned = w->liars[place];
+        w->liars[place] = w->liars[nu - 1];
+        for (count = nu; count <= most && w->budget > 0; count++) {
+            now = drc_replace(w, count, count - 1, &worker);
+            w->liars[count - 1] = worker;
+        }
+        count = most;
+        now = drc_refine(w, count, now);
+        found = w->budget <= 0 || now <= drc_limit(w, w->liars, count);
+        memcpy(w->liars, w->passed, bytes);
+        if (found) continue;
+        w->liars[place] = w->liars[firm];
+        w->liars[firm++] = w->banned;
+    }
+    w->banned = -1;
+    return firm;
+}
+
+/* Who could stand in the place of a suspect that is not proved: suspected as well. */
+static void drc_doubt(drc_complex_work *w, int nu, int proved, draco_verdict *verdicts) {
+    int alive = w->n - w->erased, place, i, k, kept;
+    for (place = proved; place < nu; place++) {
+        verdicts[w->liars[place]] = DRACO_SUSPECTED;
+        for (k = 0, kept = 0; k < nu; k++) {
+            if (k != place) w->others[kept++] = w->liars[k];
+        }
+        drc_gather(w, w->others, kept, 1);
+        for (i = 0; i < alive; i++) {
+            w->others[kept] = w->alive[i];
+            if (drc_trial(w, kept, i) <= drc_limit(w, w->others, kept + 1))
+                verdicts[w->alive[i]] = DRACO_SUSPECTED;
+        }
+    }
+}
+
+/* An upper bound of the gain when the weights vanish on any k workers: (q - k)! (q + k)! / q!^2, its square, is
+ * what they would give if all their points met in one. */
+static double drc_worst_gain(int q, int k) {
+    double square = 1;
+    int j;
+    for (j = 1; j <= k; j++) square *= (double)(q + j) / (q - k + j);
+    return sqrt(square);
 }
 
 /* Least-norm weights that vanish on `bad` and read F(0) off every codeword:
@@ -2436,6 +2651,12 @@ static double drc_solve(drc_complex_work *w, const int *bad, int count) {
     return sqrt(1 + drc_norm2(z, count));
 }
 
+/* The same for the nu suspects and the missing, who follow them in `liars`. */
+static double drc_solve_without(drc_complex_work *w, int nu) {
+    memcpy(w->liars + nu, w->erasures, (size_t)w->erased * sizeof *w->liars);
+    return drc_solve(w, w->liars, nu + w->erased);
+}
+
 static void drc_complex_weigh(const drc_complex_work *w, const int *bad, int count, double *weights) {
     int i, l;
     for (i = 0; i < w->n; i++) {
@@ -2451,41 +2672,104 @@ static void drc_complex_weigh(const drc_complex_work *w, const int *bad, int cou
     for (i = 0; i < count; i++) weights[2 * bad[i]] = weights[2 * bad[i] + 1] = 0;
 }
 
+/* The gain if `more` workers lie too, the worst ones to follow the nu suspects: that of the weights, and what
+ * each adds. Weights are unrounded, in the order of `alive`, in y. */
+static double drc_gain_with(drc_complex_work *w, int nu, int more, double gain) {
+    int alive = w->n - w->erased, rows = w->spare - nu, i, j, best;
+    drc_c *columns = w->b + DRC_M * w->spare + nu, *u = w->y;
+    double square = gain * gain, bound = drc_worst_gain(w->q, w->erased + nu + more);
+    w->budget -= (int64_t)(nu + DRC_M + more) * (alive + DRC_M) * w->spare;
+    if (more == 0 || rows < more) return more == 0 ? gain : bound;
+    if (w->budget < 0) return bound;
+    for (i = 0; i < alive; i++) {
+        drc_c v = drc_c_of(1, 0);
+        for (j = 0; j < w->q; j++) {
+            drc_c term = drc_c_mul(w->plain[j], drc_power(w, w->alive[i], j + 1));
+            v.re += term.re;
+            v.im += term.im;
+        }
+        u[i] = drc_c_scale(v, 1.0 / w->n);
+    }
+    drc_gather(w, w->liars, nu, 1);
+    for (; more > 0; more--) {
+        drc_c share;
+        double most = 0;
+        for (i = 0, best = -1; i < alive; i++) {
+            double size = drc_norm2(columns + i * w->spare, rows), adds;
+            if (size < DRC_GONE) continue;
+            adds = w->n * drc_c_norm2(u[i]) / size;
+            if (adds > most) best = i;
+            if (adds > most) most = adds;
+        }
+        if (best < 0) break;
+        square += most;
+        share = drc_c_scale(u[best], 1 / drc_norm2(columns + best * w->spare, rows));
+        for (i = 0; i < alive; i++) {
+            drc_c z = drc_dot(columns + best * w->spare, columns + i * w->spare, rows);
+            u[i] = drc_c_sub(u[i], drc_c_mul(share, z));
+        }
+        drc_project_out(columns, alive, rows, w->spare, best);
+    }
+    return 1.5 * sqrt(square) < bound ? 1.5 * sqrt(square) : bound;
+}
+
+/* The root of the mean square norm of the messages that stay, none counted as larger than honest ones can be. */
+static double drc_typical(const drc_complex_work *w, int nu) {
+    double sum = 0, cap = drc_cap(w);
+    int i, alive = w->n - w->erased;
+    for (i = 0; i < alive; i++) {
+        double norm = w->norms[w->alive[i]] < cap ? w->norms[w->alive[i]] : cap;
+        if (!drc_among(w->liars, nu, w->alive[i])) sum += norm * norm;
+    }
+    return sqrt(sum / (alive - nu));
+}
+
 /* The bad are the liars and the missing; those who stay have the verdict AGREES. */
 static draco_status drc_complex_locate(const draco_code *code, const draco_key *key, size_t d,
                                        const draco_sketch *const *sketches, void *work, double *weights,
                                        draco_verdict *verdicts, draco_report *report) {
     drc_complex_work w;
-    double residual = 0, gain, error;
-    int liars = 0, i;
+    double residual = 0, limit = 0, gain, noise;
+    int liars = 0, proved = 0, firm, i;
     drc_lay_complex(code, work, &w);
     drc_complex_look(code, key, d, sketches, &w, verdicts);
     if (w.spare > 0) drc_set_outliers_aside(&w, verdicts);
     drc_count(code, verdicts, report);
     report->spare = w.spare; /* an outlier costs one, as if it were missing */
     if (w.spare < 0) return DRACO_E_TOO_MANY_MISSING;
-    error = drc_rounding(code);
+    w.budget = DRC_BUDGET;
+    w.banned = -1;
     if (w.spare > 0) {
-        w.threshold = drc_noise(code, d, &w) * sqrt((double)DRC_M * w.spare);
-        w.expected = w.threshold / 2;
-        w.budget = DRC_BUDGET;
         drc_syndromes(&w);
         liars = drc_search(&w, &residual);
-        report->residual = residual / w.threshold;
+        limit = drc_limit(&w, w.liars, liars < 0 ? 0 : liars);
+        report->residual = residual / limit;
         if (liars < 0) return DRACO_E_AMBIGUOUS;
+        if (w.budget < DRC_BUDGET / 4) w.budget = DRC_BUDGET / 4;
+        proved = drc_prove(&w, liars, residual);
+        drc_doubt(&w, liars, proved, verdicts);
     }
-    for (i = 0; i < liars; i++) verdicts[w.liars[i]] = DRACO_BLAMED;
+    for (i = 0; i < proved; i++) verdicts[w.liars[i]] = DRACO_BLAMED;
     for (i = 0; i < w.n; i++) {
         if (verdicts[i] == DRACO_UNDECIDED) verdicts[i] = DRACO_AGREES;
     }
-    for (i = 0; i < w.erased; i++) w.liars[liars + i] = w.erasures[i];
-    gain = drc_solve(&w, w.liars, liars + w.erased);
+    gain = drc_solve_without(&w, liars);
     drc_count(code, verdicts, report);
     report->spare = w.spare - 2 * liars;
-    report->residual = w.spare > 0 ? residual / w.threshold : 0;
+    report->residual = w.spare > 0 ? residual / limit : 0;
     report->gain = gain;
-    report->error = error * gain;
-    if (!(report->error <= DRACO_WORST_ERROR)) return DRACO_E_RANGE;
+    /* Everyone but the proved ones may be honest, and as many others the liars: the sums that the one set and
+     * the other give differ by what noise on either side allows, times the gain of both. */
+    noise = (residual + drc_limit(&w, w.liars, proved)) / sqrt(DRC_M * (double)w.n) * drc_share(code) /
+            drc_typical(&w, liars);
+    report->error = noise * drc_gain_with(&w, liars, w.spare / 2 - proved, gain);
+    if (report->error > DRACO_WORST_ERROR && liars > proved) {
+        firm = drc_firm(&w, liars, proved);
+        (void)drc_solve_without(&w, liars);
+        if (firm > proved) report->error = noise * drc_gain_with(&w, liars, w.spare / 2 - firm, gain);
+    }
+    if (!(noise * gain <= DRACO_WORST_ERROR)) return DRACO_E_RANGE;
+    if (!(report->error <= DRACO_WORST_ERROR)) return DRACO_E_AMBIGUOUS;
     drc_complex_weigh(&w, w.liars, liars + w.erased, weights);
     return w.spare > 0 ? DRACO_OK : DRACO_UNVERIFIED;
 }
@@ -3130,6 +3414,7 @@ DRACO_CODES_API size_t draco_report_describe(const draco_code *code, draco_statu
         at = drc_append(at, snprintf(text, capacity, "%s", draco_status_text(status)));
     }
     at = drc_list(code, verdicts, group, DRACO_BLAMED, "; blamed", text, capacity, at);
+    at = drc_list(code, verdicts, group, DRACO_SUSPECTED, "; suspected", text, capacity, at);
     at = drc_list(code, verdicts, group, DRACO_ABSENT, "; absent", text, capacity, at);
     at = drc_list(code, verdicts, group, DRACO_MALFORMED, "; malformed", text, capacity, at);
     at = drc_list(code, verdicts, group, DRACO_UNDECIDED, "; undecided", text, capacity, at);

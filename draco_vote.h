@@ -231,7 +231,8 @@ typedef enum draco_verdict {
     DRACO_AGREES,
     DRACO_BLAMED,
     DRACO_ABSENT,
-    DRACO_MALFORMED
+    DRACO_MALFORMED,
+    DRACO_SUSPECTED /* complex field: it, or others that are suspected, lied: no proof */
 } draco_verdict;
 
 DRACO_VOTE_API const char *draco_status_text(draco_status status);
@@ -401,8 +402,8 @@ DRACO_VOTE_API int draco_status_is_misuse(draco_status status) {
 }
 
 DRACO_VOTE_API const char *draco_verdict_text(draco_verdict verdict) {
-    static const char *const text[] = {"undecided", "agrees", "blamed", "absent", "malformed"};
-    return (unsigned)verdict <= DRACO_MALFORMED ? text[verdict] : "unknown verdict";
+    static const char *const text[] = {"undecided", "agrees", "blamed", "absent", "malformed", "suspected"};
+    return (unsigned)verdict <= DRACO_SUSPECTED ? text[verdict] : "unknown verdict";
 }
 
 /* ---- Seeds ---- */

@@ -93,6 +93,7 @@ static void lie_prime(const attack *a, int liar, uint32_t *m, uint64_t *rng) {
 
 typedef struct tally {
     int trials, named, misnamed, failed, wrong;
+    int wronged, beyond; /* honest workers blamed; sums that err by more than the report says */
     double error, gain, residual;
 } tally;
 
@@ -149,6 +150,8 @@ static void trial(scene *s, const attack *a, const int *chosen, int liars, int m
     status = draco_decode(&s->code, &seed, s->rows, now->d, prime ? now->exponents : NULL, s->work, s->sum,
                           s->verdicts, &report);
     t->trials++;
+    for (int i = 0; i < s->code.n; i++)
+        t->wronged += s->verdicts[i] == DRACO_BLAMED && s->rows[i] == step_message(now, i);
     if (report.residual > t->residual) t->residual = report.residual;
     if (status < 0) {
         t->failed++;
@@ -161,6 +164,7 @@ static void trial(scene *s, const attack *a, const int *chosen, int liars, int m
     double error = relative_error(s->sum, now->sum, now->d);
     if (prime && memcmp(s->sum, now->sum, now->d * sizeof(float))) t->wrong++;
     if (error > t->error || isnan(error)) t->error = error;
+    t->beyond += !prime && !(error <= report.error);
     if (report.gain > t->gain) t->gain = report.gain;
 }
 
@@ -222,7 +226,10 @@ static void print_table(const draco_code *code, const char *placing, const tally
     print_message("\n");
 }
 
+/* No honest worker is blamed and no sum errs by more than its report says, whatever is sent. Large codes refuse
+   rounds in which liars stand side by side; of the others, few. */
 static void complex_field(int side, const char *placing) {
+    int trials = 0, failed = 0;
     uint64_t rng = 1 + (uint64_t)side;
     for (size_t k = 0; k < CODES; k++) {
         tally t[KINDS];
@@ -231,13 +238,16 @@ static void complex_field(int side, const char *placing) {
         run(code, side, 0, full() ? 30 : 3, t, &rng);
         if (full()) print_table(&code, placing, t);
         for (int kind = 0; kind < KINDS; kind++) {
-            assert_int_equal(t[kind].failed, 0);
-            assert_true(t[kind].error < 1e-5);
-            if (kind != TINY && kind != HONEST) assert_true(t[kind].error < (side ? 1e-5 : 1e-6));
-            /* of hundreds of small lies one may hide beside a missing neighbour */
-            if (kind != TINY && !side && code.n <= 46) assert_true(20 * t[kind].misnamed <= t[kind].trials);
+            assert_int_equal(t[kind].wronged, 0);
+            assert_int_equal(t[kind].beyond, 0);
+            if (kind == HONEST) assert_int_equal(t[kind].failed, 0);
+            if (code.n <= 20) assert_int_equal(t[kind].failed, 0);
+            trials += t[kind].trials;
+            failed += t[kind].failed;
         }
     }
+    if (full()) print_message("%s: %d of %d refused\n", placing, failed, trials);
+    assert_true(failed * (side ? 4 : 20) <= trials);
 }
 
 static void complex_random(void **state) {

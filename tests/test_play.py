@@ -16,7 +16,7 @@ build = pathlib.Path(sys.argv[1]).resolve()
 shots = build / "play"
 shots.mkdir(exist_ok=True)
 number = 0
-letters = {"undecided": "u", "agrees": "a", "blamed": "b", "absent": "d", "malformed": "m"}
+letters = {"undecided": "u", "agrees": "a", "blamed": "b", "absent": "d", "malformed": "m", "suspected": "s"}
 
 
 def result(good, text):

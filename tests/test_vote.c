@@ -45,7 +45,8 @@ static void every_status_has_words(void **unused) {
     assert_non_null(strstr(draco_status_text(DRACO_E_SCHEME), "scheme, field or support"));
     assert_non_null(strstr(draco_status_text(DRACO_E_ORDER), "agree before decode"));
     assert_string_equal(draco_verdict_text(DRACO_MALFORMED), "malformed");
-    assert_string_equal(draco_verdict_text((draco_verdict)5), "unknown verdict");
+    assert_string_equal(draco_verdict_text(DRACO_SUSPECTED), "suspected");
+    assert_string_equal(draco_verdict_text((draco_verdict)6), "unknown verdict");
 }
 
 /* ---- Secrets ---- */

@@ -3,7 +3,7 @@
 "use strict";
 
 const Kinds = ["honest", "reverse", "constant", "one coordinate", "random", "colludes", "missing", "NaN"];
-const Verdicts = ["undecided", "agrees", "blamed", "absent", "malformed"];
+const Verdicts = ["undecided", "agrees", "blamed", "absent", "malformed", "suspected"];
 const Symbols = ["?", "✓", "✗", "–", "!"];
 
 const Engine = {

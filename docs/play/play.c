@@ -408,6 +408,12 @@ const double *PLAY(play_syndromes)(void) {
     return numbers;
 }
 
+/* Is this worker one whose lies explain the syndromes? Others may be suspected too, and their messages count. */
+static int is_liar(int worker) {
+    return verdicts[worker] == DRACO_BLAMED ||
+           (verdicts[worker] == DRACO_SUSPECTED && !draco_weight_used(&code, weights, worker));
+}
+
 /* The syndromes after everybody who is blamed, missing or malformed was divided out: T_l = S_l+1 - x S_l for each. Zero
  * (rounding, in the complex field) when these explain all that is wrong. Returns how many there are. */
 int PLAY(play_annihilated)(void) {
@@ -415,6 +421,7 @@ int PLAY(play_annihilated)(void) {
     int q = syndromes(s);
     for (int i = 0; i < code.n; i++) {
         if (verdicts[i] == DRACO_AGREES || verdicts[i] == DRACO_UNDECIDED) continue;
+        if (verdicts[i] == DRACO_SUSPECTED && !is_liar(i)) continue;
         for (int l = 0; l + 1 < q; l++) s[l] = minus(s[l + 1], times(s[l], point(i)));
         if (q > 0) q--;
     }
@@ -430,7 +437,7 @@ const double *PLAY(play_locator)(void) {
     for (int i = 0; i < code.n; i++) {
         number z = {1, 0};
         for (int m = 0; m < code.n; m++) {
-            if (verdicts[m] == DRACO_BLAMED) z = times(z, minus(point(i), point(m)));
+            if (is_liar(m)) z = times(z, minus(point(i), point(m)));
         }
         out[i] = z;
     }

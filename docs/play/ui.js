@@ -99,7 +99,7 @@ function outcome(r) {
 }
 
 function legend() {
-  return el("p", { class: "legend" }, "Verdicts: ✓ agrees, ✗ blamed, – absent, ! malformed, ? undecided. A wavy line marks who really misbehaves.");
+  return el("p", { class: "legend" }, "Verdicts: ✓ agrees, ✗ blamed, – absent, ! malformed, ~ suspected, ? undecided. A wavy line marks who really misbehaves.");
 }
 
 // A canvas as wide as its place; draw(context, width, height) in CSS pixels.

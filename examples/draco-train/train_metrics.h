@@ -71,6 +71,7 @@ static void train_metrics_step(FILE *to, uint64_t step, int attempt, double seco
     train_json_number(to, "residual", round->report.residual);
     train_json_number(to, "gain", round->report.gain);
     train_json_workers(to, "blamed", round->verdicts, n, DRACO_BLAMED);
+    train_json_workers(to, "suspected", round->verdicts, n, DRACO_SUSPECTED);
     train_json_workers(to, "absent", round->verdicts, n, DRACO_ABSENT);
     train_json_workers(to, "malformed", round->verdicts, n, DRACO_MALFORMED);
     if (liars) train_json_flags(to, "liars", liars, n);

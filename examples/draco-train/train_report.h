@@ -118,7 +118,7 @@ static void train_announce(train_run *run) {
 
 /* ---- After a round ---- */
 
-/* One line when other workers than before are blamed, malformed or absent. */
+/* One line when other workers than before are blamed, suspected, malformed or absent. */
 static void train_report_change(train_run *run, uint64_t step, const draco_round *round) {
     char text[TRAIN_WATCH_CAPACITY], line[TRAIN_WATCH_CAPACITY + 64];
     if (!train_watch_round(&run->watch, step, round->verdicts) || !train_speaks(run) ||

@@ -1,4 +1,4 @@
-/* train_watch.h - which workers were blamed, malformed or absent: a line when that changes, totals at the end.
+/* train_watch.h - which workers were blamed, suspected, malformed or absent: a line when that changes, totals at the end.
 
    Verdicts of three kinds are counted per worker. A change is reported at once. While the set keeps changing, as
    with liars drawn anew in every step, lines come at intervals of 1, 2, 4, ... 60 seconds. The totals count every
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TRAIN_WATCH_KINDS 3
+#define TRAIN_WATCH_KINDS 4
 #define TRAIN_WATCH_LISTED 8     /* workers that a line names; the others are counted */
 #define TRAIN_WATCH_PATIENCE 20  /* rounds that a worker may miss when rounds end without waiting for all */
 #define TRAIN_WATCH_SECONDS 60.0 /* the longest time between two lines about a set that keeps changing */
@@ -42,8 +42,10 @@ typedef struct train_watch {
 static const struct {
     draco_verdict verdict;
     const char *name;
-} train_watch_kinds[TRAIN_WATCH_KINDS] = {
-    {DRACO_BLAMED, "blamed"}, {DRACO_MALFORMED, "malformed"}, {DRACO_ABSENT, "absent"}};
+} train_watch_kinds[TRAIN_WATCH_KINDS] = {{DRACO_BLAMED, "blamed"},
+                                          {DRACO_SUSPECTED, "suspected"},
+                                          {DRACO_MALFORMED, "malformed"},
+                                          {DRACO_ABSENT, "absent"}};
 
 static int train_watch_open(train_watch *w, int n, int waits_for_all) {
     memset(w, 0, sizeof *w);
