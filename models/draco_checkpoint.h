@@ -5,32 +5,47 @@
    GNU extensions and POSIX; link -lz -lm.
 
        draco_checkpoint c = {0};
+       draco_checkpoint_store store;
        char why[256];
-       c.step = step; c.updates = updates; c.seed = seed; c.code_id = draco_code_id(&code);
+       if (draco_checkpoint_open(&store, "run.ckpt", 2, why, sizeof why) < 0) fprintf(stderr, "%s\n", why);
        c.dim = model.dim; c.parameters = model.parameters;
        c.state_per_parameter = optimizer.state_per_parameter;
        c.params = params; c.state = state;
-       snprintf(c.model, sizeof c.model, "%s", model.name);
-       if (draco_checkpoint_write("run.ckpt", &c, why, sizeof why) < 0) fprintf(stderr, "%s\n", why);
+       snprintf(c.contract, sizeof c.contract, "model=%s\nseed=%d\n", model.name, seed);
+       if (draco_checkpoint_read(store.path, &c, why, sizeof why) < 0) fprintf(stderr, "%s\n", why);
        ...
-       if (draco_checkpoint_read("run.ckpt", &c, why, sizeof why) < 0) fprintf(stderr, "%s\n", why);
+       c.step = step; c.updates = updates;
+       if (draco_checkpoint_write(&store, &c, why, sizeof why) < 0 ||
+           draco_checkpoint_commit(&store, why, sizeof why) < 0) fprintf(stderr, "%s\n", why);
+       ...
+       draco_checkpoint_close(&store);
 
-   write puts the bytes into PATH.part, flushes them to the disk and renames the file over PATH: at any
-   moment PATH is the old checkpoint or the new one, whole.
+   open follows symbolic links to the file and refuses whatever is no regular file. It tries that files can be
+   made beside it, removes what a process that died left half written, and takes a lock, PATH.lock, which two
+   processes cannot have; the system takes it back when a process dies. close gives it up.
 
-   read takes in c what the run expects: dim, parameters, state_per_parameter, server, servers, the
-   names, code_id and seed, and the memory params[dim] and state[state_per_parameter x parameters]. A name
-   that is empty and a code_id or seed that is 0 expects nothing and is filled in. On success step and updates
-   are filled in too, and a run that goes on from there has the same bits as one that was never stopped.
-   Nothing is allocated, and the memory is written only after the whole file has been checked.
+   write puts the bytes into a new file of a random name in the same directory and flushes them to the disk;
+   commit names it PATH, after the checkpoint that was there has become PATH.older-1, that one PATH.older-2, and
+   so on: `keep` are kept in all. At any moment PATH is the old checkpoint or the new one, whole. The two steps
+   let several servers commit only what all of them have written; draco_checkpoint_abandon drops it instead.
 
-   Format, little-endian: 8 bytes "DRACOCKP"; u32 version 1; u32 0; u64 step, updates, seed, code_id, dim,
-   parameters, state_per_parameter, server, servers; model, optimizer, data: 32 bytes each, zero-filled; dim
-   floats; state_per_parameter x parameters floats; u32 CRC-32 of all bytes before it.
+   contract is text of lines "key=value" that says what else decides a run: model, data, optimizer, seed ...
+   Printable ASCII and newlines.
 
-   Errors, each one line in `why`, naming the file. DRACO_E_IO: cannot open, read, write or rename.
+   read takes in c what the run expects: dim, parameters, state_per_parameter, server, servers, the contract,
+   and the memory params[dim] and state[state_per_parameter x parameters]. A contract that is empty expects
+   nothing and is filled in; keys in `overrides` ("lr,batch") may differ. On success step and updates are filled
+   in too, and a run that goes on from there has the same bits as one that was never stopped. Nothing is
+   allocated, and the memory is written only after the whole file has been checked.
+
+   Format, little-endian: 8 bytes "DRACOCKP"; u32 version 2; u32 0; u64 step, updates, dim, parameters,
+   state_per_parameter, server, servers; the contract: 4096 bytes, zero-filled; dim floats;
+   state_per_parameter x parameters floats; u32 CRC-32 of all bytes before it.
+
+   Errors, each one line in `why`, naming the file. DRACO_E_IO: cannot open, lock, read, write or rename.
    DRACO_E_MALFORMED: not a checkpoint, another version, wrong size, wrong checksum, a number that is not
-   finite. DRACO_E_CONFIG: a checkpoint of another model, optimizer, data set, code, seed or size.
+   finite; DRACO_E_RANGE: such a number was to be written. DRACO_E_CONFIG: a checkpoint of another run; every
+   difference is named.
 
    Copyright (c) 2026 The Draco authors
    SPDX-License-Identifier: MIT */
@@ -46,7 +61,9 @@
 #define DRACO_CHECKPOINT_H
 
 #define DRACO_CHECKPOINT_VERSION 0x000100 /* 0.1.0 */
-#define DRACO_CHECKPOINT_NAME 32          /* bytes of a name with its final zero */
+#define DRACO_CHECKPOINT_CONTRACT 4096    /* bytes of a contract with its final zero */
+#define DRACO_CHECKPOINT_PATH 4096
+#define DRACO_CHECKPOINT_MOST 16 /* checkpoints that a store keeps */
 
 #if defined(__GNUC__)
 #define DRACO_CHECKPOINT_PRIVATE static __attribute__((unused))
@@ -68,22 +85,36 @@ extern "C" {
 typedef struct draco_checkpoint {
     uint64_t step;    /* the next step: names its samples */
     uint64_t updates; /* steps that moved the model: the optimizer's count */
-    uint64_t seed;    /* of the samples */
-    uint64_t code_id; /* draco_code_id */
     uint64_t dim, parameters, state_per_parameter;
     uint64_t server, servers; /* of several servers, each keeps its shard in a file of its own */
-    char model[DRACO_CHECKPOINT_NAME], optimizer[DRACO_CHECKPOINT_NAME], data[DRACO_CHECKPOINT_NAME];
-    float *params; /* dim */
-    float *state;  /* state_per_parameter x parameters; NULL when that is 0 */
+    float *params;            /* dim */
+    float *state;             /* state_per_parameter x parameters; NULL when that is 0 */
+    char contract[DRACO_CHECKPOINT_CONTRACT];
+    const char *overrides; /* read: keys of the contract that may differ, with commas; may be NULL */
 } draco_checkpoint;
 
-/* why: one line on error, of at most `capacity` bytes; NULL and 0 when it is not wanted. */
-DRACO_CHECKPOINT_API draco_status draco_checkpoint_write(const char *path, const draco_checkpoint *checkpoint,
-                                                         char *why, size_t capacity);
+typedef struct draco_checkpoint_store {
+    char path[DRACO_CHECKPOINT_PATH]; /* of the newest checkpoint, without symbolic links */
+    char part[DRACO_CHECKPOINT_PATH]; /* written but not committed; empty: none */
+    int keep, lock;
+    unsigned mode; /* permissions of new files */
+} draco_checkpoint_store;
+
+/* keep: 1 to DRACO_CHECKPOINT_MOST. why: one line on error, of at most `capacity` bytes; NULL and 0 when it is
+   not wanted. */
+DRACO_CHECKPOINT_API draco_status draco_checkpoint_open(draco_checkpoint_store *store, const char *path,
+                                                        int keep, char *why, size_t capacity);
+DRACO_CHECKPOINT_API draco_status draco_checkpoint_write(draco_checkpoint_store *store,
+                                                         const draco_checkpoint *checkpoint, char *why,
+                                                         size_t capacity);
+DRACO_CHECKPOINT_API draco_status draco_checkpoint_commit(draco_checkpoint_store *store, char *why,
+                                                          size_t capacity);
+DRACO_CHECKPOINT_API void draco_checkpoint_abandon(draco_checkpoint_store *store);
+DRACO_CHECKPOINT_API void draco_checkpoint_close(draco_checkpoint_store *store);
+/* The name of the checkpoint that is `age` older than the newest. */
+DRACO_CHECKPOINT_API void draco_checkpoint_name(const draco_checkpoint_store *store, int age,
+                                                char name[DRACO_CHECKPOINT_PATH]);
 DRACO_CHECKPOINT_API draco_status draco_checkpoint_read(const char *path, draco_checkpoint *checkpoint,
-                                                        char *why, size_t capacity);
-/* What the file says of itself, without its numbers; params and state stay as they are. */
-DRACO_CHECKPOINT_API draco_status draco_checkpoint_peek(const char *path, draco_checkpoint *checkpoint,
                                                         char *why, size_t capacity);
 
 #ifdef __cplusplus
@@ -99,6 +130,7 @@ DRACO_CHECKPOINT_API draco_status draco_checkpoint_peek(const char *path, draco_
 #error "draco_checkpoint.h: the implementation needs POSIX and C with GNU extensions: a .c file, -std=gnu11"
 #endif
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -108,10 +140,12 @@ DRACO_CHECKPOINT_API draco_status draco_checkpoint_peek(const char *path, draco_
 #include <unistd.h>
 #include <zlib.h>
 
-#define DR_CHECKPOINT_WORDS 9 /* numbers of 64 bits in the header */
-#define DR_CHECKPOINT_HEADER (16 + 8 * DR_CHECKPOINT_WORDS + 3 * DRACO_CHECKPOINT_NAME)
+#define DR_CHECKPOINT_WORDS 7 /* numbers of 64 bits in the header */
+#define DR_CHECKPOINT_HEADER (16 + 8 * DR_CHECKPOINT_WORDS + DRACO_CHECKPOINT_CONTRACT)
 #define DR_CHECKPOINT_PIECE 16384 /* floats that are turned into bytes at a time */
-#define DR_CHECKPOINT_MOST ((uint64_t)1 << 40)
+#define DR_CHECKPOINT_FLOATS ((uint64_t)1 << 40)
+
+#define DR_CHECKPOINT_PART ".part-"
 
 static const char dr_checkpoint_magic[9] = "DRACOCKP";
 
@@ -151,8 +185,7 @@ DRACO_CHECKPOINT_PRIVATE uint64_t dr_checkpoint_get(const uint8_t *bytes, int co
 DRACO_CHECKPOINT_PRIVATE void dr_checkpoint_fields(draco_checkpoint *c,
                                                    uint64_t *fields[DR_CHECKPOINT_WORDS]) {
     uint64_t *all[DR_CHECKPOINT_WORDS] = {
-        &c->step,   &c->updates, &c->seed, &c->code_id, &c->dim, &c->parameters, &c->state_per_parameter,
-        &c->server, &c->servers};
+        &c->step, &c->updates, &c->dim, &c->parameters, &c->state_per_parameter, &c->server, &c->servers};
     memcpy(fields, all, sizeof all);
 }
 
@@ -160,15 +193,13 @@ DRACO_CHECKPOINT_PRIVATE void dr_checkpoint_pack(const draco_checkpoint *c,
                                                  uint8_t header[DR_CHECKPOINT_HEADER]) {
     draco_checkpoint copy = *c;
     uint64_t *fields[DR_CHECKPOINT_WORDS];
-    const char *names[3] = {copy.model, copy.optimizer, copy.data};
     uint8_t *at = header + 16;
     memset(header, 0, DR_CHECKPOINT_HEADER);
     memcpy(header, dr_checkpoint_magic, 8);
-    dr_checkpoint_put(header + 8, 1, 4);
+    dr_checkpoint_put(header + 8, 2, 4);
     dr_checkpoint_fields(&copy, fields);
     for (int i = 0; i < DR_CHECKPOINT_WORDS; i++, at += 8) dr_checkpoint_put(at, *fields[i], 8);
-    for (int i = 0; i < 3; i++, at += DRACO_CHECKPOINT_NAME)
-        memcpy(at, names[i], strnlen(names[i], DRACO_CHECKPOINT_NAME - 1));
+    memcpy(at, c->contract, strlen(c->contract));
 }
 
 /* ---- Writing ---- */
@@ -181,7 +212,7 @@ DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_put_bytes(dr_checkpoint_file
 }
 
 DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_put_floats(dr_checkpoint_file *file, const float *values,
-                                                               size_t count) {
+                                                               size_t count, const char *what) {
     uint8_t bytes[4 * DR_CHECKPOINT_PIECE];
     for (size_t first = 0; first < count; first += DR_CHECKPOINT_PIECE) {
         const size_t left = count - first;
@@ -189,6 +220,9 @@ DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_put_floats(dr_checkpoint_fil
         for (size_t i = 0; i < n; i++) {
             uint32_t bits;
             memcpy(&bits, &values[first + i], sizeof bits);
+            if ((bits & 0x7F800000u) == 0x7F800000u)
+                return dr_checkpoint_fail(file, DRACO_E_RANGE, "not written: %s %llu is not finite", what,
+                                          (unsigned long long)(first + i));
             dr_checkpoint_put(bytes + 4 * i, bits, 4);
         }
         draco_status status = dr_checkpoint_put_bytes(file, bytes, 4 * n);
@@ -202,9 +236,10 @@ DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_put_all(dr_checkpoint_file *
     uint8_t header[DR_CHECKPOINT_HEADER], sum[4];
     dr_checkpoint_pack(c, header);
     draco_status status = dr_checkpoint_put_bytes(file, header, sizeof header);
-    if (status == DRACO_OK) status = dr_checkpoint_put_floats(file, c->params, (size_t)c->dim);
+    if (status == DRACO_OK) status = dr_checkpoint_put_floats(file, c->params, (size_t)c->dim, "parameter");
     if (status == DRACO_OK)
-        status = dr_checkpoint_put_floats(file, c->state, (size_t)(c->state_per_parameter * c->parameters));
+        status = dr_checkpoint_put_floats(file, c->state, (size_t)(c->state_per_parameter * c->parameters),
+                                          "optimizer state");
     dr_checkpoint_put(sum, file->sum, 4);
     if (status == DRACO_OK) status = dr_checkpoint_put_bytes(file, sum, sizeof sum);
     if (status == DRACO_OK && (fflush(file->stream) != 0 || fsync(fileno(file->stream)) != 0))
@@ -229,28 +264,167 @@ DRACO_CHECKPOINT_PRIVATE void dr_checkpoint_sync_directory(const char *path) {
     close(descriptor);
 }
 
-DRACO_CHECKPOINT_API draco_status draco_checkpoint_write(const char *path, const draco_checkpoint *checkpoint,
-                                                         char *why, size_t capacity) {
-    dr_checkpoint_file file = {NULL, path, why, capacity, 0};
-    char part[4096];
-    if (path == NULL || checkpoint == NULL || checkpoint->params == NULL ||
-        (checkpoint->state == NULL && checkpoint->state_per_parameter > 0))
+/* Is it text that may be printed, with a final zero? */
+DRACO_CHECKPOINT_PRIVATE int dr_checkpoint_text(const char text[DRACO_CHECKPOINT_CONTRACT]) {
+    size_t length = 0;
+    while (length < DRACO_CHECKPOINT_CONTRACT &&
+           (text[length] == '\n' || (text[length] >= 0x20 && text[length] < 0x7F)))
+        length++;
+    return length < DRACO_CHECKPOINT_CONTRACT && text[length] == '\0';
+}
+
+DRACO_CHECKPOINT_API draco_status draco_checkpoint_write(draco_checkpoint_store *store,
+                                                         const draco_checkpoint *checkpoint, char *why,
+                                                         size_t capacity) {
+    if (store == NULL || checkpoint == NULL || checkpoint->params == NULL ||
+        (checkpoint->state == NULL && checkpoint->state_per_parameter > 0) ||
+        !dr_checkpoint_text(checkpoint->contract))
         return DRACO_E_ARGUMENT;
-    if (snprintf(part, sizeof part, "%s.part", path) >= (int)sizeof part)
-        return dr_checkpoint_fail(&file, DRACO_E_IO, "the name is too long");
-    file.stream = fopen(part, "wb");
-    if (file.stream == NULL)
-        return dr_checkpoint_fail(&file, DRACO_E_IO, "cannot create %s: %s", part, strerror(errno));
-    draco_status status = dr_checkpoint_put_all(&file, checkpoint);
-    if (fclose(file.stream) != 0 && status == DRACO_OK)
+    dr_checkpoint_file file = {NULL, store->path, why, capacity, 0};
+    draco_checkpoint_abandon(store);
+    snprintf(store->part, sizeof store->part, "%.4000s" DR_CHECKPOINT_PART "XXXXXX", store->path);
+    const int descriptor = mkstemp(store->part);
+    if (descriptor < 0) {
+        store->part[0] = '\0';
+        return dr_checkpoint_fail(&file, DRACO_E_IO, "cannot create a file beside it: %s", strerror(errno));
+    }
+    (void)!fchmod(descriptor, store->mode);
+    file.stream = fdopen(descriptor, "wb");
+    draco_status status = file.stream != NULL ? dr_checkpoint_put_all(&file, checkpoint)
+                                              : dr_checkpoint_fail(&file, DRACO_E_MEMORY, "out of memory");
+    if ((file.stream != NULL ? fclose(file.stream) : close(descriptor)) != 0 && status == DRACO_OK)
         status = dr_checkpoint_fail(&file, DRACO_E_IO, "cannot write: %s", strerror(errno));
-    if (status == DRACO_OK && rename(part, path) != 0)
-        status = dr_checkpoint_fail(&file, DRACO_E_IO, "cannot rename %s: %s", part, strerror(errno));
-    if (status != DRACO_OK)
-        unlink(part);
-    else
-        dr_checkpoint_sync_directory(path);
+    if (status != DRACO_OK) draco_checkpoint_abandon(store);
     return status;
+}
+
+DRACO_CHECKPOINT_API void draco_checkpoint_name(const draco_checkpoint_store *store, int age,
+                                                char name[DRACO_CHECKPOINT_PATH]) {
+    snprintf(name, DRACO_CHECKPOINT_PATH, age > 0 ? "%.4000s.older-%d" : "%.4000s", store->path, age);
+}
+
+DRACO_CHECKPOINT_API draco_status draco_checkpoint_commit(draco_checkpoint_store *store, char *why,
+                                                          size_t capacity) {
+    char from[DRACO_CHECKPOINT_PATH], to[DRACO_CHECKPOINT_PATH];
+    if (store == NULL || store->part[0] == '\0') return DRACO_E_ARGUMENT;
+    const dr_checkpoint_file file = {NULL, store->path, why, capacity, 0};
+    for (int age = store->keep - 1; age > 0; age--) {
+        draco_checkpoint_name(store, age - 1, from);
+        draco_checkpoint_name(store, age, to);
+        /* The newest keeps its name until the new one takes it, where the file system has links. */
+        const int linked = age == 1 && (unlink(to) == 0 || errno == ENOENT) && link(from, to) == 0;
+        if (!linked && rename(from, to) != 0 && errno != ENOENT)
+            return dr_checkpoint_fail(&file, DRACO_E_IO, "cannot rename it to %s: %s", to, strerror(errno));
+    }
+    if (rename(store->part, store->path) != 0)
+        return dr_checkpoint_fail(&file, DRACO_E_IO, "cannot rename %s: %s", store->part, strerror(errno));
+    store->part[0] = '\0';
+    dr_checkpoint_sync_directory(store->path);
+    return DRACO_OK;
+}
+
+DRACO_CHECKPOINT_API void draco_checkpoint_abandon(draco_checkpoint_store *store) {
+    if (store->part[0] != '\0') unlink(store->part);
+    store->part[0] = '\0';
+}
+
+/* ---- The store ---- */
+
+/* store->path: where the file is, or will be, without symbolic links. */
+DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_resolve(draco_checkpoint_store *store, const char *path,
+                                                            const dr_checkpoint_file *file) {
+    const char *slash = strrchr(path, '/');
+    const char *base = slash == NULL ? path : slash + 1;
+    struct stat about;
+    if (realpath(path, store->path) != NULL) {
+        if (stat(store->path, &about) != 0 || !S_ISREG(about.st_mode))
+            return dr_checkpoint_fail(file, DRACO_E_IO, "not a regular file");
+        store->mode = about.st_mode & 0777;
+        return DRACO_OK;
+    }
+    if (errno == ENOENT && lstat(path, &about) == 0)
+        return dr_checkpoint_fail(file, DRACO_E_IO, "a symbolic link to a file that is not there");
+    if (errno == ENOENT && *base != '\0') {
+        char directory[DRACO_CHECKPOINT_PATH] = ".";
+        if (slash != NULL) snprintf(directory, sizeof directory, "%.*s", (int)(slash - path) + 1, path);
+        if (realpath(directory, store->path) != NULL) {
+            const size_t length = strlen(store->path);
+            snprintf(store->path + length, sizeof store->path - length, "/%s", base);
+            return DRACO_OK;
+        }
+    }
+    return dr_checkpoint_fail(file, DRACO_E_IO, "%s", strerror(errno));
+}
+
+/* Of several processes that open the lock one gets it. Whoever gave it up has unlinked the file, so the lock
+   counts only while the name leads to it. */
+DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_lock(draco_checkpoint_store *store,
+                                                         const dr_checkpoint_file *file) {
+    char name[DRACO_CHECKPOINT_PATH];
+    struct stat mine, named;
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    snprintf(name, sizeof name, "%.4000s.lock", store->path);
+    for (int tries = 0; tries < 100; tries++) {
+        store->lock = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
+        if (store->lock < 0)
+            return dr_checkpoint_fail(file, DRACO_E_IO, "cannot create %s: %s", name, strerror(errno));
+        if (fcntl(store->lock, F_SETLK, &whole) == 0 && fstat(store->lock, &mine) == 0 &&
+            S_ISREG(mine.st_mode) && lstat(name, &named) == 0 && mine.st_ino == named.st_ino &&
+            mine.st_dev == named.st_dev) {
+            if (store->mode == 0) store->mode = mine.st_mode & 0777;
+            return DRACO_OK;
+        }
+        const int held = (errno == EACCES || errno == EAGAIN) && fcntl(store->lock, F_GETLK, &whole) == 0 &&
+                         whole.l_type != F_UNLCK;
+        close(store->lock);
+        store->lock = -1;
+        if (held)
+            return dr_checkpoint_fail(file, DRACO_E_IO, "another run, process %ld, is using it",
+                                      (long)whole.l_pid);
+        whole.l_type = F_WRLCK;
+    }
+    return dr_checkpoint_fail(file, DRACO_E_IO, "cannot lock %s", name);
+}
+
+/* Under the lock nobody writes these files any more. */
+DRACO_CHECKPOINT_PRIVATE void dr_checkpoint_tidy(const draco_checkpoint_store *store) {
+    const char *base = strrchr(store->path, '/') + 1;
+    const size_t length = strlen(base), mark = strlen(DR_CHECKPOINT_PART);
+    char directory[DRACO_CHECKPOINT_PATH];
+    snprintf(directory, sizeof directory, "%.*s", (int)(base - store->path), store->path);
+    DIR *all = opendir(directory);
+    for (struct dirent *one; all != NULL && (one = readdir(all)) != NULL;)
+        if (strncmp(one->d_name, base, length) == 0 &&
+            strncmp(one->d_name + length, DR_CHECKPOINT_PART, mark) == 0 &&
+            strlen(one->d_name) == length + mark + 6)
+            unlinkat(dirfd(all), one->d_name, 0);
+    if (all != NULL) closedir(all);
+}
+
+DRACO_CHECKPOINT_API draco_status draco_checkpoint_open(draco_checkpoint_store *store, const char *path,
+                                                        int keep, char *why, size_t capacity) {
+    const dr_checkpoint_file file = {NULL, path, why, capacity, 0};
+    if (store == NULL || path == NULL || keep < 1 || keep > DRACO_CHECKPOINT_MOST) return DRACO_E_ARGUMENT;
+    memset(store, 0, sizeof *store);
+    store->keep = keep;
+    store->lock = -1;
+    if (strlen(path) > 4000) return dr_checkpoint_fail(&file, DRACO_E_IO, "the name is too long");
+    draco_status status = dr_checkpoint_resolve(store, path, &file);
+    if (status == DRACO_OK && strlen(store->path) > 4000)
+        status = dr_checkpoint_fail(&file, DRACO_E_IO, "the name is too long");
+    if (status == DRACO_OK) status = dr_checkpoint_lock(store, &file);
+    if (status == DRACO_OK) dr_checkpoint_tidy(store);
+    return status;
+}
+
+DRACO_CHECKPOINT_API void draco_checkpoint_close(draco_checkpoint_store *store) {
+    char name[DRACO_CHECKPOINT_PATH];
+    if (store->lock < 0) return;
+    draco_checkpoint_abandon(store);
+    snprintf(name, sizeof name, "%.4000s.lock", store->path);
+    unlink(name);
+    close(store->lock);
+    store->lock = -1;
 }
 
 /* ---- Reading ---- */
@@ -301,16 +475,6 @@ DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_get_floats(dr_checkpoint_fil
     return DRACO_OK;
 }
 
-/* Names are text with a final zero, so that they may be printed. */
-DRACO_CHECKPOINT_PRIVATE int dr_checkpoint_name(const uint8_t *bytes, char name[DRACO_CHECKPOINT_NAME]) {
-    size_t length = 0;
-    if (bytes[DRACO_CHECKPOINT_NAME - 1] != 0) return 0;
-    while (bytes[length] >= 0x20 && bytes[length] < 0x7F) length++;
-    if (bytes[length] != 0) return 0;
-    memcpy(name, bytes, length + 1);
-    return 1;
-}
-
 /* Everything before the numbers; size: bytes of the whole file. */
 DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_header(dr_checkpoint_file *file, uint64_t size,
                                                            draco_checkpoint *c) {
@@ -324,15 +488,15 @@ DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_header(dr_checkpoint_file *f
     if (status != DRACO_OK) return status;
     if (memcmp(header, dr_checkpoint_magic, 8) != 0)
         return dr_checkpoint_fail(file, DRACO_E_MALFORMED, "not a checkpoint of this program");
-    if (dr_checkpoint_get(header + 8, 8) != 1)
-        return dr_checkpoint_fail(file, DRACO_E_MALFORMED, "version %llu of the format, only 1 is known",
+    if (dr_checkpoint_get(header + 8, 8) != 2)
+        return dr_checkpoint_fail(file, DRACO_E_MALFORMED, "version %llu of the format, only 2 is known",
                                   (unsigned long long)dr_checkpoint_get(header + 8, 4));
     dr_checkpoint_fields(c, fields);
     for (int i = 0; i < DR_CHECKPOINT_WORDS; i++, at += 8) *fields[i] = dr_checkpoint_get(at, 8);
-    if (!dr_checkpoint_name(at, c->model) || !dr_checkpoint_name(at + DRACO_CHECKPOINT_NAME, c->optimizer) ||
-        !dr_checkpoint_name(at + 2 * DRACO_CHECKPOINT_NAME, c->data))
-        return dr_checkpoint_fail(file, DRACO_E_MALFORMED, "a name is not text");
-    if (c->dim > DR_CHECKPOINT_MOST || c->parameters > c->dim || c->state_per_parameter > 16)
+    memcpy(c->contract, at, sizeof c->contract);
+    if (!dr_checkpoint_text(c->contract))
+        return dr_checkpoint_fail(file, DRACO_E_MALFORMED, "its contract is not text");
+    if (c->dim > DR_CHECKPOINT_FLOATS || c->parameters > c->dim || c->state_per_parameter > 16)
         return dr_checkpoint_fail(file, DRACO_E_MALFORMED, "impossible sizes in the header");
     const uint64_t expected = sizeof header + 4 + 4 * (c->dim + c->state_per_parameter * c->parameters);
     if (size != expected)
@@ -349,21 +513,56 @@ DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_same_number(const dr_checkpo
                               (unsigned long long)found, (unsigned long long)wanted);
 }
 
-DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_same_name(const dr_checkpoint_file *file,
-                                                              const char *what, const char *found,
-                                                              const char *wanted) {
-    if (*wanted == '\0' || strcmp(found, wanted) == 0) return DRACO_OK;
-    return dr_checkpoint_fail(file, DRACO_E_CONFIG, "%s '%s', but this run has '%s'", what, found, wanted);
+/* The value of a key, and its length; NULL: there is none. */
+DRACO_CHECKPOINT_PRIVATE const char *dr_checkpoint_value(const char *contract, const char *key, size_t length,
+                                                         int *bytes) {
+    for (const char *line = contract; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
+        if (strncmp(line, key, length) != 0 || line[length] != '=') continue;
+        *bytes = (int)strcspn(line + length + 1, "\n");
+        return line + length + 1;
+    }
+    *bytes = 0;
+    return NULL;
 }
 
-/* Is this file's run the one that goes on? */
+DRACO_CHECKPOINT_PRIVATE int dr_checkpoint_listed(const char *list, const char *key, size_t length) {
+    while (list != NULL && *list != '\0') {
+        const size_t word = strcspn(list, ",");
+        if (word == length && memcmp(list, key, length) == 0) return 1;
+        list += word + (list[word] == ',');
+    }
+    return 0;
+}
+
+/* Is this file's run the one that goes on? Names every key that has another value here, or none. */
+DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_same_contract(const dr_checkpoint_file *file,
+                                                                  const char *found,
+                                                                  const draco_checkpoint *wanted) {
+    char text[1024] = "";
+    if (wanted->contract[0] == '\0') return DRACO_OK;
+    for (int ours = 0; ours < 2; ours++) {
+        for (const char *line = ours ? wanted->contract : found; *line != '\0';
+             line += strcspn(line, "\n"), line += *line == '\n') {
+            const size_t key = strcspn(line, "=\n"), used = strlen(text);
+            int old_bytes, new_bytes;
+            const char *old = dr_checkpoint_value(found, line, key, &old_bytes);
+            const char *now = dr_checkpoint_value(wanted->contract, line, key, &new_bytes);
+            if ((ours && old != NULL) || dr_checkpoint_listed(wanted->overrides, line, key) ||
+                (old != NULL && now != NULL && old_bytes == new_bytes &&
+                 memcmp(old, now, (size_t)old_bytes) == 0))
+                continue;
+            snprintf(text + used, sizeof text - used, "%s%.*s is '%.*s', but '%.*s' in this run",
+                     used > 0 ? "; " : "", (int)key, line, old_bytes, old, new_bytes, now);
+        }
+    }
+    return text[0] == '\0' ? DRACO_OK : dr_checkpoint_fail(file, DRACO_E_CONFIG, "%s", text);
+}
+
+/* Does the memory that waits for it have its size? */
 DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_match(const dr_checkpoint_file *file,
                                                           const draco_checkpoint *found,
                                                           const draco_checkpoint *wanted) {
-    draco_status status = dr_checkpoint_same_name(file, "model", found->model, wanted->model);
-    if (status == DRACO_OK)
-        status = dr_checkpoint_same_name(file, "optimizer", found->optimizer, wanted->optimizer);
-    if (status == DRACO_OK) status = dr_checkpoint_same_name(file, "data set", found->data, wanted->data);
+    draco_status status = dr_checkpoint_same_contract(file, found->contract, wanted);
     if (status == DRACO_OK) status = dr_checkpoint_same_number(file, "vector of", found->dim, wanted->dim);
     if (status == DRACO_OK)
         status = dr_checkpoint_same_number(file, "parameters:", found->parameters, wanted->parameters);
@@ -373,10 +572,6 @@ DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_match(const dr_checkpoint_fi
     if (status == DRACO_OK) status = dr_checkpoint_same_number(file, "server", found->server, wanted->server);
     if (status == DRACO_OK)
         status = dr_checkpoint_same_number(file, "servers:", found->servers, wanted->servers);
-    if (status == DRACO_OK && wanted->code_id != 0)
-        status = dr_checkpoint_same_number(file, "code", found->code_id, wanted->code_id);
-    if (status == DRACO_OK && wanted->seed != 0)
-        status = dr_checkpoint_same_number(file, "seed", found->seed, wanted->seed);
     return status;
 }
 
@@ -394,24 +589,6 @@ DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_body(dr_checkpoint_file *fil
     if (status == DRACO_OK && dr_checkpoint_get(bytes, 4) != sum)
         status = dr_checkpoint_fail(file, DRACO_E_MALFORMED, "wrong checksum: the file is damaged");
     return status;
-}
-
-DRACO_CHECKPOINT_API draco_status draco_checkpoint_peek(const char *path, draco_checkpoint *checkpoint,
-                                                        char *why, size_t capacity) {
-    dr_checkpoint_file file = {NULL, path, why, capacity, 0};
-    draco_checkpoint found;
-    uint64_t size;
-    if (path == NULL || checkpoint == NULL) return DRACO_E_ARGUMENT;
-    draco_status status = dr_checkpoint_open(&file, &size);
-    if (status != DRACO_OK) return status;
-    memset(&found, 0, sizeof found);
-    status = dr_checkpoint_header(&file, size, &found);
-    fclose(file.stream);
-    if (status != DRACO_OK) return status;
-    found.params = checkpoint->params;
-    found.state = checkpoint->state;
-    *checkpoint = found;
-    return DRACO_OK;
 }
 
 /* Once to check, once to fill the caller's memory. */
@@ -433,7 +610,7 @@ DRACO_CHECKPOINT_API draco_status draco_checkpoint_read(const char *path, draco_
                                                         char *why, size_t capacity) {
     dr_checkpoint_file file = {NULL, path, why, capacity, 0};
     draco_checkpoint found;
-    uint64_t size;
+    uint64_t size = 0;
     if (path == NULL || checkpoint == NULL || checkpoint->params == NULL ||
         (checkpoint->state == NULL && checkpoint->state_per_parameter > 0))
         return DRACO_E_ARGUMENT;
@@ -445,6 +622,7 @@ DRACO_CHECKPOINT_API draco_status draco_checkpoint_read(const char *path, draco_
     if (status != DRACO_OK) return status;
     found.params = checkpoint->params;
     found.state = checkpoint->state;
+    found.overrides = checkpoint->overrides;
     *checkpoint = found;
     return DRACO_OK;
 }

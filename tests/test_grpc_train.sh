@@ -68,7 +68,7 @@ worker 3
 sleep 1
 kill -9 $server
 wait $server 2>/dev/null
-server --steps=100000 --resume="$dir/checkpoint" --checkpoint="$dir/last" --deadline=10
+server --steps=100000 --resume --checkpoint="$dir/checkpoint" --deadline=10
 i=0
 while ! grep -q "worker 4 joined" "$dir/server.log" && [ $i -lt 300 ]; do sleep 0.1; i=$((i + 1)); done
 sleep 3
@@ -76,7 +76,7 @@ begin=$(date +%s)
 kill -TERM $server
 wait $server
 code=$?
-[ $(($(date +%s) - begin)) -le 6 ] && [ $code -eq 130 ] && [ -s "$dir/last" ]
+[ $(($(date +%s) - begin)) -le 6 ] && [ $code -eq 130 ] && [ -s "$dir/checkpoint.older-1" ] && [ ! -e "$dir/checkpoint.lock" ]
 result $? "SIGTERM ends a resumed server within seconds, with a checkpoint (exit code $code)"
 wait_workers 10 130
 result $? "and its workers, who know that the run has not come to its end"

@@ -8,6 +8,7 @@
      train_setup.h      data, model, optimizer and code from the options
      train_transport.h  the transports: a table, and what this process is in each
      train_flip.h       the liars of --attack=label-flip
+     train_contract.h   what makes two runs the same run
      train_run.h        the state of a run, and its checkpoints
      train_watch.h      which workers are blamed, malformed or absent
      train_report.h     what a run prints; train_screen.h the screen, train_metrics.h the file of metrics
@@ -38,7 +39,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-static volatile int train_stop;
+static volatile int train_stop, train_asked;
 
 /* A thread of its own waits for signals, so that no handler interrupts a computation. A second Ctrl-C ends the
    program at once; SIGTERM may be repeated by whoever stops the job, while the checkpoint is written. */
@@ -46,17 +47,22 @@ static void *train_wait_for_signals(void *set) {
     int number;
     while (sigwait(set, &number) == 0) {
         if (train_stop && number == SIGINT) _exit(TRAIN_STOPPED);
-        train_stop = 1;
+        *(number == SIGUSR1 ? &train_asked : &train_stop) = 1;
     }
     return NULL;
 }
 
 static int train_catch_signals(void) {
     static sigset_t set;
+    struct sigaction hangup;
     pthread_t thread;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGUSR1);
+    /* Under nohup it stays ignored. */
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) sigaddset(&set, SIGHUP);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
     if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0 ||
         pthread_create(&thread, NULL, train_wait_for_signals, &set) != 0)
         return 1;
@@ -75,7 +81,8 @@ static draco_status train_score(train_run *run, uint64_t step) {
         run->glance.test = run->test.accuracy;
     }
     run->paused += train_now() - begin;
-    if (status >= 0) train_metrics_test(run->metrics, step, train_seconds(run), &run->test);
+    run->tested_step = step;
+    if (status >= 0) train_metrics_test(&run->metrics, step, train_seconds(run), &run->test);
     return status;
 }
 
@@ -101,33 +108,36 @@ static void train_count(train_run *run, uint64_t step, int attempt, const draco_
     }
 }
 
+static int train_test_due(const train_run *run) {
+    const long every = run->o->eval_every, done = (long)run->next_step;
+    return every > 0 && done > 0 && (done % every == 0 || done == run->o->steps);
+}
+
 static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const draco_round *round,
                                    const draco_score *score) {
     train_run *run = ctx;
-    const train_options *o = run->o;
-    draco_status status = DRACO_OK;
-    uint64_t done = step + 1 - run->first_step;
-    int test;
+    draco_status status;
+    unsigned wanted = 0; /* 1: a test, 2: a checkpoint */
     train_count(run, step, attempt, round);
     run->server_seconds += round->server_seconds;
     run->bytes_in += round->bytes_in;
     run->rounds++;
     if (train_speaks(run))
-        train_metrics_step(run->metrics, step, attempt, train_seconds(run), round, score, run->setup.code.n,
+        train_metrics_step(&run->metrics, step, attempt, train_seconds(run), round, score, run->setup.code.n,
                            run->has_attack ? run->liars : NULL);
     train_report_change(run, step, round);
     if (!score) train_report_failure(run, step, attempt, round);
+    if (score || run->trainer.policy == DRACO_POLICY_SKIP) run->next_step = step + 1;
+    run->glance.done = (long)run->next_step;
     if (score) {
-        run->glance.done = (long)done;
         run->glance.loss = score->loss;
         run->glance.accuracy = score->accuracy;
+        wanted = (train_test_due(run) ? 1u : 0u) | (train_save_due(run) ? 2u : 0u);
     }
-    test = score && o->eval_every > 0 && (done % (uint64_t)o->eval_every == 0 || (long)done == o->steps);
-    if (test) status = train_evaluate(run, step + 1);
-    if (score && status >= 0 && o->checkpoint && o->checkpoint_every > 0 &&
-        done % (uint64_t)o->checkpoint_every == 0)
-        status = train_save(run, step + 1);
-    if (train_speaks(run)) train_screen_show(&run->screen, &run->glance, test);
+    status = train_any(run, &wanted);
+    if (status >= 0 && wanted & 1) status = train_evaluate(run, run->next_step);
+    if (status >= 0 && wanted & 2) status = train_save(run, &train_asked);
+    if (train_speaks(run)) train_screen_show(&run->screen, &run->glance, wanted & 1);
     return status;
 }
 
@@ -258,7 +268,8 @@ static int train_open_vectors(train_run *run) {
         return 1;
     }
     if (train_word_vectors(run) != 0) return 2;
-    return run->o->resume ? train_resume(run) : 0;
+    train_contract(run->o, &run->setup, run->params, run->contract, sizeof run->contract);
+    return train_check_overrides(run->o->overrides, run->contract);
 }
 
 /* Do all workers compute the same bits? Those that do not are listed before an exact vote blames them. */
@@ -307,15 +318,13 @@ static int train_write_params(const train_run *run) {
 /* What only the first server does: the last accuracy, the summary, the files. */
 static int train_conclude(train_run *run, draco_status status, int code) {
     char model[33] = "";
-    if (run->o->eval_every == 0 || code == TRAIN_STOPPED)
-        (void)train_score(run, run->first_step + run->trainer.updates);
+    if (run->tested_step != run->next_step) (void)train_score(run, run->next_step);
     train_hex(run, model);
     train_summary(run, status, code == TRAIN_DONE, model);
     if (run->o->params && train_write_params(run) != 0 && code == TRAIN_DONE) code = TRAIN_FAILED;
-    if (run->metrics && fclose(run->metrics) != 0 && code == TRAIN_DONE) code = TRAIN_FAILED;
-    run->metrics = NULL;
+    if (train_metrics_close(&run->metrics) != 0 && code == TRAIN_DONE) code = TRAIN_FAILED;
     if (run->o->plot) {
-        const char *path = run->o->metrics ? run->o->metrics : run->metrics_path;
+        const char *path = run->metrics.path;
         if (train_plot("draco-train", run->o->plot, "draco-train", &path, 1) != 0 && code == TRAIN_DONE)
             code = TRAIN_FAILED;
     }
@@ -324,31 +333,34 @@ static int train_conclude(train_run *run, draco_status status, int code) {
 
 static int train_finish(train_run *run, draco_status status) {
     int code = train_exit_of(status);
+    unsigned unsaved = run->has_store && run->saved_step != run->next_step;
     train_screen_clear(&run->screen);
     if (code == TRAIN_STOPPED && train_speaks(run))
         fprintf(stderr, "draco-train: interrupted; stopped after the round\n");
     else if (code != TRAIN_DONE && train_speaks(run))
         fprintf(stderr, "draco-train: training failed: %s\n", draco_status_text(status));
     if (draco_server_gather(run->server, run->params) < 0 && code == TRAIN_DONE) code = TRAIN_LOST;
-    if (run->o->checkpoint && train_save(run, run->first_step + run->trainer.updates) < 0 &&
-        code == TRAIN_DONE)
-        code = TRAIN_FAILED;
+    if (train_any(run, &unsaved) >= 0 && unsaved) (void)train_save(run, &train_asked);
     if (code == TRAIN_DONE && !train_finite(run)) {
         if (train_speaks(run))
             fprintf(stderr, "draco-train: training failed: the parameters are no longer finite\n");
         code = TRAIN_DIVERGED;
     }
-    return train_speaks(run) ? train_conclude(run, status, code) : code;
+    if (train_speaks(run)) code = train_conclude(run, status, code);
+    return code == TRAIN_DONE && run->has_store && run->saved_step != run->next_step ? TRAIN_FAILED : code;
 }
 
 static int train_serve(train_run *run) {
     draco_trainer *t = &run->trainer;
+    draco_status status;
     int code = train_open_attack(run);
     if (code == 0) code = train_open_rule(run);
     if (code == 0) code = train_open_vectors(run);
     if (code == 0) code = train_open_server(run);
-    if (code == 0) code = train_open_files(run);
+    if (code == 0) code = train_check_outputs(run);
     code = train_transport_agree(&run->transport, code);
+    if (code == 0) code = train_transport_agree(&run->transport, train_resume(run));
+    if (code == 0) code = train_transport_agree(&run->transport, train_open_metrics(run));
     if (code == 0) code = train_transport_agree(&run->transport, train_probe(run));
     if (code != 0) return code;
     train_announce(run);
@@ -360,7 +372,7 @@ static int train_serve(train_run *run) {
     t->sum = run->sum;
     t->batch = (size_t)run->o->batch;
     t->first_step = run->first_step;
-    t->steps = (uint64_t)run->o->steps;
+    t->steps = (uint64_t)run->o->steps - run->first_step;
     t->policy = strcmp(run->o->policy, "skip") == 0   ? DRACO_POLICY_SKIP
                 : strcmp(run->o->policy, "stop") == 0 ? DRACO_POLICY_STOP
                                                       : DRACO_POLICY_RETRY;
@@ -368,10 +380,18 @@ static int train_serve(train_run *run) {
     t->stop = &train_stop;
     t->on_round = train_on_round;
     t->on_round_ctx = run;
-    run->glance = (train_glance){.steps = run->o->steps, .loss = -1, .accuracy = -1, .test = -1};
+    run->glance = (train_glance){.first = (long)run->first_step,
+                                 .done = (long)run->first_step,
+                                 .steps = run->o->steps,
+                                 .loss = -1,
+                                 .accuracy = -1,
+                                 .test = -1};
     train_screen_open(&run->screen, run->o->progress);
-    run->begin = train_now();
-    return train_transport_agree(&run->transport, train_finish(run, draco_train(t)));
+    run->begin = run->saved_at = train_now();
+    /* The metrics of an earlier process were cut off before this test. */
+    status = train_test_due(run) ? train_score(run, run->next_step) : DRACO_OK;
+    if (status >= 0) status = draco_train(t);
+    return train_transport_agree(&run->transport, train_finish(run, status));
 }
 
 static int train_work(train_run *run) {
@@ -397,8 +417,9 @@ static void train_close(train_run *run, int code) {
     const draco_model *m = &run->setup.model;
     if (run->server) draco_server_close(run->server);
     if (run->has_attack) draco_attack_unwrap(&run->attacked);
-    if (run->metrics) fclose(run->metrics);
-    if (run->metrics_path[0]) remove(run->metrics_path);
+    (void)train_metrics_close(&run->metrics);
+    if (run->metrics.temporary[0]) remove(run->metrics.temporary);
+    if (run->has_store) draco_checkpoint_close(&run->store);
     train_transport_end(&run->transport, code);
     train_flip_close(&run->flip);
     if (run->has_rule) draco_rule_free(&run->rule);
@@ -471,6 +492,8 @@ int main(int argc, char **argv) {
         return 1;
     }
     run.o = &options;
+    run.asked = &train_asked;
+    run.saved_step = run.tested_step = TRAIN_NEVER;
     code = train_start(&run);
     train_close(&run, code);
     return code;

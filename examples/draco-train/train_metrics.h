@@ -1,11 +1,32 @@
-/* train_metrics.h - a run as lines of JSON, one object a line: start, step, test, end. */
+/* train_metrics.h - a run as lines of JSON, one object a line: start, resume, step, test, end.
+
+   A line is written whole, by one call. When that fails, what was written of it is taken back, the lines that are
+   lost are counted, and the run goes on. A run that is started again cuts off what it will write anew and appends. */
 #ifndef TRAIN_METRICS_H
 #define TRAIN_METRICS_H
 
+#include "train_screen.h"
+
 #include "draco.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+typedef struct train_metrics {
+    FILE *line; /* the line that is being put together, in memory; NULL: no metrics */
+    char *text;
+    size_t bytes;
+    const char *path;
+    char temporary[64]; /* the path of a file that is removed in the end */
+    int file, regular;
+    int begun; /* it has lines of an earlier process */
+    long lost;
+    double seconds; /* of training before this process, as the file says */
+} train_metrics;
 
 /* A number, or null where JSON has none for it. */
 static void train_json_number(FILE *to, const char *key, double value) {
@@ -51,9 +72,106 @@ static void train_json_flags(FILE *to, const char *key, const unsigned char *fla
     fputc(']', to);
 }
 
+/* Ends the line and writes it. */
+static void train_metrics_write(train_metrics *m) {
+    struct stat before;
+    ssize_t written = -1;
+    fputs("}\n", m->line);
+    if (fflush(m->line) == 0 && (!m->regular || fstat(m->file, &before) == 0))
+        written = write(m->file, m->text, m->bytes);
+    if (written != (ssize_t)m->bytes) {
+        if (m->lost++ == 0)
+            fprintf(stderr, "draco-train: %s: %s: lines are missing from here on\n", m->path,
+                    written >= 0 ? "no space left" : strerror(errno));
+        if (written > 0 && m->regular) (void)!ftruncate(m->file, before.st_size);
+    }
+    rewind(m->line);
+}
+
+/* The number behind a key of a line that this program wrote. */
+static int train_metrics_number(const char *line, const char *key, double *value) {
+    const char *at = strstr(line, key);
+    return at && sscanf(at + strlen(key), "%lf", value) == 1;
+}
+
+/* Where a run that is at `step` goes on: behind the last line that it will not write again. The file may end in
+   the middle of a line. < 0: it holds something else. *next: the first step that is not in it. */
+static off_t train_metrics_end(FILE *file, uint64_t step, double *seconds, double *next) {
+    char line[8192];
+    off_t end = 0;
+    for (int first = 1; fgets(line, sizeof line, file); first = 0) {
+        double at = 0;
+        if (strncmp(line, first ? "{\"event\":\"start\"" : "{\"event\":\"", first ? 16 : 10) != 0 &&
+            strchr(line, '\n'))
+            return -1;
+        if (!strchr(line, '\n') || strncmp(line, "{\"event\":\"end\"", 14) == 0) return end;
+        if (train_metrics_number(line, ",\"step\":", &at) && at >= (double)step) return end;
+        if (strncmp(line, "{\"event\":\"step\"", 15) == 0) *next = at + 1;
+        (void)train_metrics_number(line, ",\"train_seconds\":", seconds);
+        end = (off_t)ftello(file);
+    }
+    return end;
+}
+
+/* The file of an earlier process of this run, as far as it goes; step 0: none of it. 0, or 2 with a line on stderr. */
+static int train_metrics_repair(train_metrics *m, uint64_t step) {
+    FILE *file = fopen(m->path, "r");
+    double next = 0;
+    const off_t end = file ? train_metrics_end(file, step, &m->seconds, &next) : -2;
+    if (file) fclose(file);
+    if (end == -1) {
+        fprintf(stderr, "draco-train: %s: not the metrics of a run\n", m->path);
+        return 2;
+    }
+    if (step > 0 && next < (double)step)
+        fprintf(stderr, "draco-train: %s: the steps from %.0f to %llu are missing\n", m->path, next + 1,
+                (unsigned long long)step);
+    m->begun = step > 0 && end > 0;
+    if (end < 0 || ftruncate(m->file, step > 0 ? end : 0) != 0) {
+        fprintf(stderr, "draco-train: %s: %s\n", m->path, strerror(errno));
+        return 2;
+    }
+    return 0;
+}
+
+/* path NULL: into a temporary file. resumed: keep what it says of the steps before `step`. 0, or the exit code
+   after a line on stderr. */
+static int train_metrics_open(train_metrics *m, const char *path, int resumed, uint64_t step) {
+    struct stat about;
+    m->path = path ? path : m->temporary;
+    if (path) {
+        m->file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (resumed ? 0 : O_TRUNC), 0666);
+    } else {
+        snprintf(m->temporary, sizeof m->temporary, "/tmp/draco-train-XXXXXX");
+        m->file = mkstemp(m->temporary);
+    }
+    if (m->file < 0 || fstat(m->file, &about) != 0) {
+        fprintf(stderr, "draco-train: %s: %s\n", m->path, strerror(errno));
+        return 2;
+    }
+    m->regular = S_ISREG(about.st_mode);
+    m->line = open_memstream(&m->text, &m->bytes);
+    if (!m->line) return 1;
+    return resumed && m->regular ? train_metrics_repair(m, step) : 0;
+}
+
+/* Returns 1 when lines are missing, after a line on stderr. */
+static int train_metrics_close(train_metrics *m) {
+    int failed;
+    if (!m->line) return 0;
+    failed = close(m->file) != 0 || m->lost > 0;
+    if (failed) fprintf(stderr, "draco-train: %s: %ld lines could not be written\n", m->path, m->lost);
+    fclose(m->line);
+    free(m->text);
+    m->line = NULL;
+    return failed;
+}
+
 /* liars: the truth where it is known, else NULL. */
-static void train_metrics_step(FILE *to, uint64_t step, int attempt, double seconds, const draco_round *round,
-                               const draco_score *score, int n, const unsigned char *liars) {
+static void train_metrics_step(train_metrics *m, uint64_t step, int attempt, double seconds,
+                               const draco_round *round, const draco_score *score, int n,
+                               const unsigned char *liars) {
+    FILE *to = m->line;
     if (!to) return;
     fprintf(to, "{\"event\":\"step\",\"step\":%llu,\"attempt\":%d", (unsigned long long)step, attempt);
     train_json_text(to, "status", draco_status_text(round->status));
@@ -75,17 +193,17 @@ static void train_metrics_step(FILE *to, uint64_t step, int attempt, double seco
     train_json_workers(to, "absent", round->verdicts, n, DRACO_ABSENT);
     train_json_workers(to, "malformed", round->verdicts, n, DRACO_MALFORMED);
     if (liars) train_json_flags(to, "liars", liars, n);
-    fputs("}\n", to);
+    train_metrics_write(m);
 }
 
-static void train_metrics_test(FILE *to, uint64_t step, double seconds, const draco_score *score) {
-    if (!to) return;
-    fprintf(to, "{\"event\":\"test\",\"step\":%llu", (unsigned long long)step);
-    train_json_number(to, "train_seconds", seconds);
-    train_json_number(to, "loss", score->loss);
-    train_json_number(to, "accuracy", score->accuracy);
-    fprintf(to, ",\"samples\":%zu}\n", score->samples);
-    fflush(to);
+static void train_metrics_test(train_metrics *m, uint64_t step, double seconds, const draco_score *score) {
+    if (!m->line) return;
+    fprintf(m->line, "{\"event\":\"test\",\"step\":%llu", (unsigned long long)step);
+    train_json_number(m->line, "train_seconds", seconds);
+    train_json_number(m->line, "loss", score->loss);
+    train_json_number(m->line, "accuracy", score->accuracy);
+    fprintf(m->line, ",\"samples\":%zu", score->samples);
+    train_metrics_write(m);
 }
 
 #endif /* TRAIN_METRICS_H */

@@ -9,6 +9,7 @@
 #include "train_screen.h"
 
 #include "draco.h"
+#include "models/draco_checkpoint.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -39,8 +40,10 @@ typedef struct train_options {
     const char *policy;
     long retries;
     int share_parts;
-    const char *metrics, *plot, *checkpoint, *resume, *params;
-    long checkpoint_every;
+    const char *metrics, *plot, *params;
+    const char *checkpoint, *resume, *overrides;
+    long checkpoint_every, checkpoint_keep;
+    double checkpoint_seconds;
     const char *progress, *isa;
     int no_probe;
     const char *transport, *wait;
@@ -56,6 +59,7 @@ typedef struct train_options {
 typedef enum train_kind {
     TRAIN_TEXT,
     TRAIN_CHOICE,
+    TRAIN_OPTIONAL, /* a choice whose first word may be left out */
     TRAIN_LONG,
     TRAIN_REAL,
     TRAIN_FLAG,
@@ -66,7 +70,7 @@ typedef struct train_option {
     const char *name;
     train_kind kind;
     void *value;
-    double least, most;   /* numbers */
+    double least, most;   /* numbers; a heading: least 1, the options below decide the bits of the model */
     const char *choices;  /* TRAIN_CHOICE: words with a blank between them */
     const char *argument; /* what --help calls the value */
     const char *help;
@@ -97,6 +101,7 @@ static train_options train_defaults(void) {
     o.decay = 0.1;
     o.seed = 1;
     o.eval_every = -1;
+    o.checkpoint_keep = 2;
     o.policy = "retry";
     o.retries = 3;
     o.progress = "auto";
@@ -116,7 +121,7 @@ static train_options train_defaults(void) {
 /* The table. Rows without a place to write to are headings of --help. */
 static size_t train_table(train_options *o, train_option *rows, size_t capacity) {
     const train_option all[] = {
-        {"Model and data", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
+        {"Model and data", TRAIN_HEADING, NULL, 1, 1, NULL, NULL, NULL},
         {"model", TRAIN_CHOICE, &o->model, 0, 0,
          "fc softmax logistic svm linear kmeans lenet resnet18 textcnn", "NAME",
          "fc is the paper's network 784-800-500-10"},
@@ -137,7 +142,7 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
         {"word2vec", TRAIN_TEXT, &o->word2vec, 0, 0, NULL, "FILE",
          "textcnn: read initial word vectors from this word2vec file, binary or text"},
 
-        {"Code or aggregation rule", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
+        {"Code or aggregation rule", TRAIN_HEADING, NULL, 1, 1, NULL, NULL, NULL},
         {"workers", TRAIN_LONG, &o->workers, 1, DRACO_MAX_WORKERS, NULL, "N", "number of workers n"},
         {"code", TRAIN_CHOICE, &o->code, 0, 0, "repetition cyclic none", "NAME",
          "redundancy code; none: combine plain gradients with --rule"},
@@ -171,7 +176,7 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
         {"zeno-batch", TRAIN_LONG, &o->zeno_batch, 0, 1000000, NULL, "N",
          "zeno: samples of the server's own batch, n_r in the paper; default 128"},
 
-        {"Simulated attack", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
+        {"Simulated attack", TRAIN_HEADING, NULL, 1, 1, NULL, NULL, NULL},
         {"attack", TRAIN_TEXT, &o->attack, 0, 0, NULL, "NAME",
          "draw liars among the workers, who send this (--attack=list prints the attacks); default none"},
         {"attack-scale", TRAIN_REAL, &o->attack_scale, -1e30, 1e30, NULL, "X",
@@ -183,8 +188,9 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
         {"who", TRAIN_CHOICE, &o->who, 0, 0, "random fixed worst", "HOW",
          "which workers lie: drawn anew in each step, always the same, or placed to do most harm"},
 
-        {"Training", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
-        {"steps", TRAIN_LONG, &o->steps, 1, TRAIN_MANY, NULL, "N", "number of steps"},
+        {"Training", TRAIN_HEADING, NULL, 1, 1, NULL, NULL, NULL},
+        {"steps", TRAIN_LONG, &o->steps, 1, TRAIN_MANY, NULL, "N",
+         "number of steps in all, also of a run that goes on"},
         {"batch", TRAIN_LONG, &o->batch, 1, 1e7, NULL, "B", "samples per step, divided among the parts"},
         {"optimizer", TRAIN_CHOICE, &o->optimizer, 0, 0, "sgd momentum nesterov adam adamw", "NAME",
          "update rule"},
@@ -229,10 +235,18 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
         {"params", TRAIN_TEXT, &o->params, 0, 0, NULL, "FILE",
          "write the final parameters to FILE as raw floats"},
         {"checkpoint", TRAIN_TEXT, &o->checkpoint, 0, 0, NULL, "FILE",
-         "write checkpoints to FILE, also when a run is interrupted"},
+         "write checkpoints to FILE: at the end, also of a run that is interrupted, and at SIGUSR1"},
         {"checkpoint-every", TRAIN_LONG, &o->checkpoint_every, 0, TRAIN_MANY, NULL, "N",
-         "write one every N steps; default 0, only at the end"},
-        {"resume", TRAIN_TEXT, &o->resume, 0, 0, NULL, "FILE", "continue from this checkpoint"},
+         "write one every N steps, too; default 0, none"},
+        {"checkpoint-seconds", TRAIN_REAL, &o->checkpoint_seconds, 0, 1e9, NULL, "SEC",
+         "write one when the last is SEC seconds old, too; default 0, none"},
+        {"checkpoint-keep", TRAIN_LONG, &o->checkpoint_keep, 1, DRACO_CHECKPOINT_MOST, NULL, "N",
+         "keep the last N: FILE, FILE.older-1, ..."},
+        {"resume", TRAIN_OPTIONAL, &o->resume, 0, 0, "yes must", "HOW",
+         "go on from the newest whole checkpoint of FILE; without one, yes starts afresh and must does not; "
+         "default: neither, refuse a FILE that is there"},
+        {"override", TRAIN_TEXT, &o->overrides, 0, 0, NULL, "NAMES",
+         "options, with commas, that may differ from those that the checkpoint was written with"},
 
         {"Transport", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
         {"transport", TRAIN_CHOICE, &o->transport, 0, 0, "openmp mpi grpc", "NAME",
@@ -294,7 +308,9 @@ static void train_help_row(const train_option *row, int width) {
     train_default_text(row, value, sizeof value);
     snprintf(text, sizeof text, "%s%s%s%s", row->choices ? row->choices : "", row->choices ? " - " : "",
              row->help, value);
-    used = printf("  --%s%s%s", row->name, row->argument ? "=" : "", row->argument ? row->argument : "");
+    used = row->kind == TRAIN_OPTIONAL ? printf("  --%s[=%s]", row->name, row->argument)
+                                       : printf("  --%s%s%s", row->name, row->argument ? "=" : "",
+                                                row->argument ? row->argument : "");
     if (used < TRAIN_HELP_COLUMN - 1)
         printf("%*s", TRAIN_HELP_COLUMN - used, "");
     else
@@ -339,8 +355,9 @@ static int train_set(const train_option *row, const char *text) {
         *(int *)row->value = 1;
         return 0;
     }
-    if (row->kind == TRAIN_TEXT || row->kind == TRAIN_CHOICE) {
-        if (row->kind == TRAIN_CHOICE && !train_is_choice(row->choices, text)) {
+    if (row->kind == TRAIN_OPTIONAL && !text) text = "yes";
+    if (row->kind == TRAIN_TEXT || row->kind == TRAIN_CHOICE || row->kind == TRAIN_OPTIONAL) {
+        if (row->kind != TRAIN_TEXT && !train_is_choice(row->choices, text)) {
             fprintf(stderr, "draco-train: --%s: unknown name '%s'; choose one of: %s\n", row->name, text,
                     row->choices);
             return 2;
@@ -391,6 +408,10 @@ static const struct train_need {
     {"decay-every", "schedule", "step"},
     {"retries", "policy", "retry"},
     {"checkpoint-every", "checkpoint", NULL},
+    {"checkpoint-seconds", "checkpoint", NULL},
+    {"checkpoint-keep", "checkpoint", NULL},
+    {"resume", "checkpoint", NULL},
+    {"override", "resume", NULL},
     {"join-seconds", "transport", "mpi grpc"},
     {"role", "transport", "grpc"},
     {"address", "transport", "grpc"},
@@ -440,6 +461,7 @@ static int train_check_together(train_options *o) {
     if (o->rule_f < 0) o->rule_f = o->adversaries;
     if (o->liars < 0) o->liars = o->attack ? o->adversaries : 0;
     if (o->lr <= 0) o->lr = strncmp(o->optimizer, "adam", 4) == 0 ? 0.001 : 0.05;
+    if (o->decay_every == 0 && strcmp(o->schedule, "step") == 0) o->decay_every = (o->steps + 2) / 3;
     if (o->eval_every < 0) o->eval_every = o->steps >= 10 ? o->steps / 10 : 1;
     if (!o->rule && o->workers < r) {
         fprintf(stderr,
@@ -497,7 +519,9 @@ static int train_parse(int argc, char **argv, train_options *o) {
     for (size_t i = 0; i < n; i++) {
         if (rows[i].kind == TRAIN_HEADING) continue;
         longs[count].name = rows[i].name;
-        longs[count].has_arg = rows[i].kind == TRAIN_FLAG ? no_argument : required_argument;
+        longs[count].has_arg = rows[i].kind == TRAIN_FLAG       ? no_argument
+                               : rows[i].kind == TRAIN_OPTIONAL ? optional_argument
+                                                                : required_argument;
         longs[count++].val = 1000 + (int)i;
     }
     longs[count++] = (struct option){"help", no_argument, NULL, 'h'};

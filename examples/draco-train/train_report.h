@@ -6,9 +6,6 @@
 #include "train_plot.h"
 #include "train_run.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
 /* ---- At the start ---- */
 
 /* Can this file be written? One that is not there is not left behind. 0, or 2 with one line on stderr. */
@@ -25,40 +22,23 @@ static int train_check_output(const char *path) {
     return error ? 2 : 0;
 }
 
-static int train_check_outputs(const train_run *run) {
+static int train_check_outputs(train_run *run) {
     const train_options *o = run->o;
-    char path[4096];
-    if (o->checkpoint) {
-        train_checkpoint_path(run, o->checkpoint, path, sizeof path);
-        if (train_check_output(path) != 0) return 2;
-    }
+    if (train_open_store(run) != 0) return 2;
     if (!train_speaks(run)) return 0;
     if (o->plot && !train_plot_named(o->plot)) {
         fprintf(stderr, "draco-train: --plot=%s: the name of a picture ends in .svg\n", o->plot);
         return 2;
     }
     if (o->params && train_check_output(o->params) != 0) return 2;
+    if (o->metrics && train_check_output(o->metrics) != 0) return 2;
     return o->plot ? train_check_output(o->plot) : 0;
 }
 
-static int train_open_files(train_run *run) {
+static int train_open_metrics(train_run *run) {
     const train_options *o = run->o;
-    const char *path = o->metrics;
-    if (train_check_outputs(run) != 0) return 2;
-    if (!train_speaks(run)) return 0;
-    if (!path && o->plot) {
-        int fd;
-        snprintf(run->metrics_path, sizeof run->metrics_path, "/tmp/draco-train-XXXXXX");
-        fd = mkstemp(run->metrics_path);
-        if (fd >= 0) run->metrics = fdopen(fd, "w");
-    } else if (path) {
-        run->metrics = fopen(path, "w");
-    } else {
-        return 0;
-    }
-    if (run->metrics) return 0;
-    fprintf(stderr, "draco-train: %s: %s\n", path ? path : run->metrics_path, strerror(errno));
-    return 2;
+    if (!train_speaks(run) || (!o->metrics && !o->plot)) return 0;
+    return train_metrics_open(&run->metrics, o->metrics, o->resume != NULL, run->first_step);
 }
 
 static void train_label(const train_options *o, char *text, size_t capacity) {
@@ -85,20 +65,25 @@ static void train_announce_simulation(const train_run *run) {
 static void train_announce(train_run *run) {
     const train_options *o = run->o;
     const train_setup *s = &run->setup;
+    train_metrics *m = &run->metrics;
     char label[64], code[256];
     train_label(o, label, sizeof label);
     if (!train_speaks(run)) return;
-    if (run->metrics) {
-        fprintf(run->metrics, "{\"event\":\"start\"");
-        train_json_text(run->metrics, "label", label);
-        train_json_text(run->metrics, "model", o->model);
-        train_json_text(run->metrics, "data", s->data_name);
-        train_json_text(run->metrics, "transport", o->transport);
-        train_json_text(run->metrics, "attack", o->liars ? o->attack : "none");
-        fprintf(run->metrics, ",\"parameters\":%zu,\"dim\":%zu,\"workers\":%d,\"s\":%d,\"t\":%d,\"load\":%d",
+    if (m->line && m->begun) {
+        fprintf(m->line, "{\"event\":\"resume\",\"step\":%llu", (unsigned long long)run->first_step);
+        train_metrics_write(m);
+    } else if (m->line) {
+        fprintf(m->line, "{\"event\":\"start\"");
+        train_json_text(m->line, "label", label);
+        train_json_text(m->line, "model", o->model);
+        train_json_text(m->line, "data", s->data_name);
+        train_json_text(m->line, "transport", o->transport);
+        train_json_text(m->line, "attack", o->liars ? o->attack : "none");
+        fprintf(m->line, ",\"parameters\":%zu,\"dim\":%zu,\"workers\":%d,\"s\":%d,\"t\":%d,\"load\":%d",
                 s->model.parameters, s->model.dim, s->code.n, s->code.s, s->code.t, s->code.r);
-        fprintf(run->metrics, ",\"liars\":%ld,\"missing\":%ld,\"steps\":%ld,\"batch\":%ld,\"seed\":%ld}\n",
-                o->liars, o->missing, o->steps, o->batch, o->seed);
+        fprintf(m->line, ",\"liars\":%ld,\"missing\":%ld,\"steps\":%ld,\"batch\":%ld,\"seed\":%ld", o->liars,
+                o->missing, o->steps, o->batch, o->seed);
+        train_metrics_write(m);
     }
     if (strcmp(o->progress, "none") == 0) return;
     printf("%s on %s: %zu parameters, %zu training and %zu test samples\n", o->model, s->data_name,
@@ -113,6 +98,9 @@ static void train_announce(train_run *run) {
     if (run->has_attack && !o->rule && run->attack.liars > s->code.s)
         printf("%d liars are more than the s = %d that the code tolerates: expect refused or wrong rounds\n",
                run->attack.liars, s->code.s);
+    if (run->first_step > 0)
+        printf("goes on from %s: %llu of %ld steps are done\n", run->store.path,
+               (unsigned long long)run->first_step, o->steps);
     fflush(stdout);
 }
 
@@ -151,7 +139,7 @@ static void train_report_failure(train_run *run, uint64_t step, int attempt, con
 static void train_hex(const train_run *run, char text[33]) {
     uint8_t digest[DRACO_FINGERPRINT_BYTES];
     train_digest(run->params, run->setup.model.dim * sizeof(float), digest);
-    for (int i = 0; i < 16; i++) snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    train_hex_of(digest, text);
 }
 
 static void train_totals(const train_run *run, double seconds, double server_seconds) {
@@ -159,11 +147,13 @@ static void train_totals(const train_run *run, double seconds, double server_sec
     if (isfinite(run->test.loss)) snprintf(loss, sizeof loss, "%.4f", run->test.loss);
     if (run->test.samples)
         printf("test accuracy %.2f%%, loss %s after %llu steps\n", 100 * run->test.accuracy, loss,
-               (unsigned long long)(run->first_step + run->trainer.updates));
+               (unsigned long long)run->next_step);
     printf("trained for %.2f s; per step %.2f ms at the server, %.2f MB received\n", seconds,
            1e3 * server_seconds, run->rounds ? 1e-6 * (double)run->bytes_in / (double)run->rounds : 0);
     train_watch_list(&run->watch, 1, workers, sizeof workers);
     if (workers[0]) train_say(workers);
+    if (run->saved + run->unsaved > 0)
+        printf("checkpoints written %ld, failed %ld\n", run->saved, run->unsaved);
     if (run->glance.lies)
         printf("lies %ld, caught %ld, honest workers blamed %ld\n", run->glance.lies, run->glance.caught,
                run->glance.blamed_wrongly);
@@ -172,18 +162,20 @@ static void train_totals(const train_run *run, double seconds, double server_sec
 static void train_summary(train_run *run, draco_status status, int complete, const char *model) {
     double each = run->rounds ? run->server_seconds / (double)run->rounds : 0;
     double seconds = train_seconds(run);
-    if (run->metrics) {
-        fprintf(run->metrics, "{\"event\":\"end\"");
-        train_json_text(run->metrics, "status", draco_status_text(status));
-        train_json_text(run->metrics, "model_digest", model);
-        train_json_number(run->metrics, "train_seconds", seconds);
-        train_json_number(run->metrics, "server_seconds_per_step", each);
-        train_json_number(run->metrics, "accuracy", run->test.accuracy);
-        train_json_number(run->metrics, "loss", run->test.loss);
-        fprintf(run->metrics,
-                ",\"updates\":%llu,\"bytes_in\":%llu,\"lies\":%ld,\"caught\":%ld,\"blamed_wrongly\":%ld}\n",
-                (unsigned long long)run->trainer.updates, (unsigned long long)run->bytes_in, run->glance.lies,
-                run->glance.caught, run->glance.blamed_wrongly);
+    FILE *to = run->metrics.line;
+    if (to) {
+        fprintf(to, "{\"event\":\"end\"");
+        train_json_text(to, "status", draco_status_text(status));
+        train_json_text(to, "model_digest", model);
+        train_json_number(to, "train_seconds", seconds);
+        train_json_number(to, "server_seconds_per_step", each);
+        train_json_number(to, "accuracy", run->test.accuracy);
+        train_json_number(to, "loss", run->test.loss);
+        fprintf(to, ",\"updates\":%llu,\"bytes_in\":%llu,\"lies\":%ld,\"caught\":%ld,\"blamed_wrongly\":%ld",
+                (unsigned long long)(run->trainer.first_update + run->trainer.updates),
+                (unsigned long long)run->bytes_in, run->glance.lies, run->glance.caught,
+                run->glance.blamed_wrongly);
+        train_metrics_write(&run->metrics);
     }
     if (strcmp(run->o->progress, "none") != 0) train_totals(run, seconds, each);
     printf("model%s %s\n", complete ? "" : " so far", model);

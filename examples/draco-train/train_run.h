@@ -2,7 +2,9 @@
 #ifndef TRAIN_RUN_H
 #define TRAIN_RUN_H
 
+#include "train_contract.h"
 #include "train_flip.h"
+#include "train_metrics.h"
 #include "train_screen.h"
 #include "train_transport.h"
 #include "train_watch.h"
@@ -28,17 +30,26 @@ typedef struct train_run {
     train_screen screen;
     train_glance glance;
     train_watch watch;
-    FILE *metrics;
-    char metrics_path[64]; /* a temporary file, when there is a plot and no --metrics */
+    train_metrics metrics;
     unsigned char *liars;
     double begin, paused; /* evaluation does not count as training */
     double server_seconds;
     uint64_t bytes_in, rounds;
-    uint64_t first_step;
+    uint64_t first_step, next_step; /* the first step of this process; the first that is not done */
+    uint64_t tested_step;           /* of `test` */
+    draco_checkpoint_store store;
+    int has_store;
+    char contract[DRACO_CHECKPOINT_CONTRACT];
+    uint64_t saved_step; /* of the last checkpoint */
+    double saved_at;
+    long saved, unsaved;       /* checkpoints that were written, and that could not be */
+    const volatile int *asked; /* a signal asks for a checkpoint */
 } train_run;
 
+#define TRAIN_NEVER UINT64_MAX
+
 static double train_seconds(const train_run *run) {
-    return train_now() - run->begin - run->paused;
+    return run->metrics.seconds + train_now() - run->begin - run->paused;
 }
 
 /* Is this the process that prints? */
@@ -48,63 +59,177 @@ static int train_speaks(const train_run *run) {
 
 /* ---- Checkpoints ---- */
 
-/* Several servers: each keeps the optimizer's state of its own shard, so each has a file. */
-static void train_checkpoint_path(const train_run *run, const char *path, char *own, size_t capacity) {
-    if (run->transport.servers > 1)
-        snprintf(own, capacity, "%s.%d", path, run->transport.server);
-    else
-        snprintf(own, capacity, "%s", path);
+/* What any server wants all do, so that they call together what needs all of them. */
+static draco_status train_any(const train_run *run, unsigned *wanted) {
+    const draco_transport *t = &run->transport.transport;
+    unsigned char mine[8] = {(unsigned char)*wanted}, all[64][8];
+    draco_status status;
+    if (run->transport.servers == 1) return DRACO_OK;
+    status = t->exchange(t->ctx, mine, sizeof mine, all);
+    for (int k = 0; k < run->transport.servers && status >= 0; k++) *wanted |= all[k][0];
+    return status;
+}
+
+/* Several servers: each keeps the optimizer's state of its own shard, so each has a file. Two are kept at least,
+   for a death after some of them have committed. Returns 0, or 2 after a line on stderr. */
+static int train_open_store(train_run *run) {
+    const train_options *o = run->o;
+    const int several = run->transport.servers > 1;
+    char path[DRACO_CHECKPOINT_PATH], why[512];
+    if (!o->checkpoint) return 0;
+    snprintf(path, sizeof path, several ? "%s.%d" : "%s", o->checkpoint, run->transport.server);
+    run->has_store = 1;
+    if (draco_checkpoint_open(&run->store, path,
+                              (int)(several && o->checkpoint_keep < 2 ? 2 : o->checkpoint_keep), why,
+                              sizeof why) >= 0)
+        return 0;
+    fprintf(stderr, "draco-train: --checkpoint: %s\n", why);
+    return 2;
 }
 
 static draco_checkpoint train_checkpoint(const train_run *run) {
     const train_setup *s = &run->setup;
     draco_checkpoint c;
     memset(&c, 0, sizeof c);
-    c.seed = (uint64_t)run->o->seed;
-    c.code_id = draco_code_id(&s->code);
     c.dim = s->model.dim;
     c.parameters = s->model.parameters;
     c.state_per_parameter = s->optimizer.state_per_parameter;
     c.server = (uint64_t)run->transport.server;
     c.servers = (uint64_t)run->transport.servers;
-    snprintf(c.model, sizeof c.model, "%.31s", run->o->model);
-    snprintf(c.optimizer, sizeof c.optimizer, "%.31s", run->o->optimizer);
-    snprintf(c.data, sizeof c.data, "%.31s", s->data_name);
+    memcpy(c.contract, run->contract, sizeof c.contract);
+    c.overrides = run->o->overrides;
     c.params = run->params;
     c.state = c.state_per_parameter ? run->state : NULL;
     return c;
 }
 
-static draco_status train_save(train_run *run, uint64_t next_step) {
+static int train_save_due(const train_run *run) {
+    const train_options *o = run->o;
+    if (!run->has_store || run->saved_step == run->next_step) return 0;
+    return *run->asked || (o->checkpoint_every > 0 && run->next_step % (uint64_t)o->checkpoint_every == 0) ||
+           (o->checkpoint_seconds > 0 && train_now() - run->saved_at >= o->checkpoint_seconds);
+}
+
+/* All servers call it together, also those without --checkpoint: all commit or none. That one cannot be written
+   is said and counted, and the run goes on. */
+static draco_status train_save(train_run *run, volatile int *asked) {
     draco_checkpoint c = train_checkpoint(run);
-    char path[4096], why[512];
+    char why[512] = "another server could not write its checkpoint";
+    unsigned failed = 0;
     draco_status status = draco_server_gather(run->server, run->params);
     if (status < 0) return status;
-    c.step = next_step;
+    *asked = 0;
+    c.step = run->next_step;
     c.updates = run->trainer.first_update + run->trainer.updates;
-    train_checkpoint_path(run, run->o->checkpoint, path, sizeof path);
-    status = draco_checkpoint_write(path, &c, why, sizeof why);
-    if (status < 0) {
+    if (run->has_store) {
+        /* A checkpoint is never ahead of the metrics. */
+        if (run->metrics.line) (void)!fdatasync(run->metrics.file);
+        failed = draco_checkpoint_write(&run->store, &c, why, sizeof why) < 0;
+    }
+    status = train_any(run, &failed);
+    if (!run->has_store) return status;
+    if (status < 0 || failed)
+        draco_checkpoint_abandon(&run->store);
+    else
+        failed = draco_checkpoint_commit(&run->store, why, sizeof why) < 0;
+    run->saved_at = train_now();
+    if (failed) {
         train_screen_clear(&run->screen);
-        fprintf(stderr, "draco-train: %s\n", why);
+        fprintf(stderr, "draco-train: no checkpoint after step %llu: %s\n",
+                (unsigned long long)run->next_step, why);
+        run->unsaved++;
+    } else if (status >= 0) {
+        run->saved_step = run->next_step;
+        run->saved++;
     }
     return status;
 }
 
+/* ---- Going on ---- */
+
+typedef struct train_found { /* the checkpoints of one server; exchanged as it is */
+    uint64_t refused;        /* it cannot go on, and has said why */
+    uint64_t damaged, whole;
+    uint64_t steps[DRACO_CHECKPOINT_MOST]; /* of those that are whole, the newest first */
+} train_found;
+
+/* Reads checkpoints, the newest first, until one has this step; TRAIN_NEVER: any step will do. Returns 1 when
+   one was read. found, if not NULL, learns of all that were looked at. */
+static int train_read(train_run *run, uint64_t step, draco_checkpoint *c, train_found *found) {
+    for (int age = 0; age < DRACO_CHECKPOINT_MOST; age++) {
+        char path[DRACO_CHECKPOINT_PATH], why[1024];
+        draco_status status;
+        draco_checkpoint_name(&run->store, age, path);
+        if (access(path, F_OK) != 0 && errno == ENOENT) continue;
+        *c = train_checkpoint(run);
+        status = draco_checkpoint_read(path, c, why, sizeof why);
+        if (status >= 0 && found) found->steps[found->whole++] = c->step;
+        if (status >= 0 && (step == TRAIN_NEVER || c->step == step)) return 1;
+        if (status >= 0 || !found) continue;
+        fprintf(stderr, "draco-train: %s%s\n", why,
+                status == DRACO_E_CONFIG ? " (--override=NAME,... goes on with what it is in this run)" : "");
+        found->damaged++;
+        found->refused |= status == DRACO_E_CONFIG;
+        if (found->refused) break;
+    }
+    return 0;
+}
+
+/* The last step of which every server has a whole checkpoint; TRAIN_NEVER: there is none. */
+static uint64_t train_common_step(const train_found *all, int servers) {
+    for (uint64_t i = 0; i < all[0].whole; i++) {
+        int holders = 0;
+        for (int k = 0; k < servers; k++)
+            for (uint64_t j = 0; j < all[k].whole; j++)
+                if (all[k].steps[j] == all[0].steps[i]) {
+                    holders++;
+                    break;
+                }
+        if (holders == servers) return all[0].steps[i];
+    }
+    return TRAIN_NEVER;
+}
+
+/* What all servers found decides for all of them. Returns 0, the run's first step being set, or the exit code after a
+   line on stderr. */
 static int train_resume(train_run *run) {
-    draco_checkpoint c = train_checkpoint(run), wanted = c;
-    char path[4096], why[512];
-    train_checkpoint_path(run, run->o->resume, path, sizeof path);
-    if (draco_checkpoint_read(path, &c, why, sizeof why) < 0) {
-        fprintf(stderr, "draco-train: %s\n", why);
+    const train_options *o = run->o;
+    const draco_transport *t = &run->transport.transport;
+    const int servers = run->transport.servers;
+    static train_found all[64], mine;
+    uint64_t step, some = 0;
+    draco_checkpoint c;
+    if (run->has_store) {
+        (void)train_read(run, servers == 1 ? TRAIN_NEVER : TRAIN_NEVER - 1, &c, &mine);
+        if (mine.whole + mine.damaged > 0 && !o->resume) {
+            fprintf(stderr,
+                    "draco-train: %s: there is a checkpoint already: go on with --resume, or remove it\n",
+                    run->store.path);
+            mine.refused = 1;
+        }
+    }
+    all[0] = mine;
+    if (servers > 1 && t->exchange(t->ctx, &mine, sizeof mine, all) < 0) return TRAIN_LOST;
+    for (int k = 0; k < servers; k++) {
+        if (all[k].refused && !mine.refused) fprintf(stderr, "draco-train: server %d cannot go on\n", k);
+        if (all[k].refused) return TRAIN_USAGE;
+        some += all[k].whole + all[k].damaged;
+    }
+    step = train_common_step(all, servers);
+    if (step == TRAIN_NEVER) {
+        if (!some && !(o->resume && strcmp(o->resume, "must") == 0)) return 0;
+        fprintf(stderr, "draco-train: --resume: %s: %s\n",
+                run->has_store ? run->store.path : "no --checkpoint",
+                some ? "no whole checkpoint that all servers have" : "there is no checkpoint");
         return 2;
     }
-    if (c.seed != wanted.seed || c.code_id != wanted.code_id) {
-        fprintf(stderr, "draco-train: %s: the checkpoint was written with a different %s\n", path,
-                c.seed != wanted.seed ? "seed" : "code");
+    if (step > (uint64_t)o->steps) {
+        fprintf(stderr, "draco-train: %s: %llu steps are done, and --steps=%ld is the total\n",
+                run->store.path, (unsigned long long)step, o->steps);
         return 2;
     }
-    run->first_step = c.step;
+    if (servers > 1 && !train_read(run, step, &c, NULL)) return 2;
+    run->first_step = run->next_step = run->saved_step = c.step;
     run->trainer.first_update = c.updates;
     return 0;
 }

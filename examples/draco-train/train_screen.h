@@ -77,25 +77,26 @@ static void train_screen_clear(train_screen *s) {
     s->drawn = 0;
 }
 
+typedef struct train_glance {
+    long first, done, steps; /* first: done by earlier processes */
+    double loss, accuracy;   /* of the last batch; < 0: unknown */
+    double test;             /* last test accuracy; < 0: none yet */
+    /* With a simulated attack: lies told so far, how many of them were found, honest messages blamed. */
+    long lies, caught, blamed_wrongly;
+    long failed_rounds;
+} train_glance;
+
 /* How long is left, from what the steps so far took. */
-static void train_screen_left(const train_screen *s, long done, long steps, char *text, size_t capacity) {
-    double left = done > 0 ? (train_now() - s->begin) / (double)done * (double)(steps - done) : 0;
-    if (done == 0)
+static void train_screen_left(const train_screen *s, const train_glance *g, char *text, size_t capacity) {
+    const long here = g->done - g->first;
+    double left = here > 0 ? (train_now() - s->begin) / (double)here * (double)(g->steps - g->done) : 0;
+    if (here == 0)
         snprintf(text, capacity, "--:--");
     else if (left < 3600)
         snprintf(text, capacity, "%d:%02d", (int)left / 60, (int)left % 60);
     else
         snprintf(text, capacity, "%dh%02d", (int)(left / 3600), (int)left / 60 % 60);
 }
-
-typedef struct train_glance {
-    long done, steps;
-    double loss, accuracy; /* of the last batch; < 0: unknown */
-    double test;           /* last test accuracy; < 0: none yet */
-    /* With a simulated attack: lies told so far, how many of them were found, honest messages blamed. */
-    long lies, caught, blamed_wrongly;
-    long failed_rounds;
-} train_glance;
 
 static void train_screen_text(const train_glance *g, char *text, size_t capacity) {
     size_t used = 0;
@@ -111,7 +112,7 @@ static void train_screen_bar(train_screen *s, const train_glance *g) {
     char text[200], left[32], head[64];
     int columns = train_screen_width() - 1, cells, full, i;
     train_screen_text(g, text, sizeof text);
-    train_screen_left(s, g->done, g->steps, left, sizeof left);
+    train_screen_left(s, g, left, sizeof left);
     snprintf(head, sizeof head, "%ld/%ld ", g->done, g->steps);
     cells = columns - (int)(strlen(head) + strlen(text) + strlen(left)) - 9;
     if (cells > 30) cells = 30;
@@ -139,7 +140,7 @@ static void train_screen_show(train_screen *s, const train_glance *g, int now) {
     }
     if (s->plain && now) {
         train_screen_text(g, text, sizeof text);
-        train_screen_left(s, g->done, g->steps, left, sizeof left);
+        train_screen_left(s, g, left, sizeof left);
         printf("step %ld/%ld  %s  %s left\n", g->done, g->steps, text, left);
         fflush(stdout);
     }

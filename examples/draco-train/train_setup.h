@@ -34,11 +34,12 @@ typedef struct train_setup {
 
 /* To compare models: the fingerprint under a key that everybody knows. It tells apart what differs by accident, not
    what somebody has made to collide. */
+static const draco_seed train_known;
+
 static void train_digest(const void *bytes, size_t n, uint8_t digest[DRACO_FINGERPRINT_BYTES]) {
-    static const draco_seed known;
     draco_fingerprint_key key;
     draco_fingerprint print;
-    draco_fingerprint_key_init(&key, &known);
+    draco_fingerprint_key_init(&key, &train_known);
     draco_fingerprint_begin(&print, 0);
     draco_fingerprint_add(&print, &key, bytes, n);
     draco_fingerprint_finish(&print, &key, digest);
@@ -188,7 +189,7 @@ static int train_open_optimizer(const train_options *o, train_setup *s) {
                                  .warmup = (uint64_t)o->warmup,
                                  .factor = (float)o->decay,
                                  .steps = (uint64_t)o->steps,
-                                 .period = (uint64_t)(o->decay_every ? o->decay_every : (o->steps + 2) / 3)};
+                                 .period = (uint64_t)o->decay_every};
     if (!draco_optim_kind_of(o->optimizer, &config.kind) ||
         !draco_schedule_of(o->schedule, &config.schedule) ||
         draco_optim_open(&s->optimizer, &s->optim, &config) < 0) {

@@ -12,8 +12,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static fuzz_file file;
     float params[DIM], state[2 * PARAMETERS];
     char why[128] = "";
-    draco_checkpoint c;
+    static draco_checkpoint c;
     memset(&c, 0, sizeof c);
+    if (size % 2) snprintf(c.contract, sizeof c.contract, "model=mlp\nlr=0.1\n");
     memset(params, 0x5a, sizeof params);
     memset(state, 0x5a, sizeof state);
     c.dim = DIM;
@@ -31,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     for (int i = 0; i < DIM; i++)
         if (!isfinite(params[i])) abort();
-    if (memchr(c.model, 0, sizeof c.model) == NULL) abort();
+    if (memchr(c.contract, 0, sizeof c.contract) == NULL) abort();
     return 0;
 }
 
@@ -40,13 +41,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 static size_t checkpoint_seed(uint64_t i, uint8_t *data, size_t room) {
     const size_t n = DR_CHECKPOINT_HEADER + 4 * (DIM + 2 * PARAMETERS) + 4;
     draco_checkpoint c;
-    (void)room;
+    if (n > room) return 0;
     memset(&c, 0, sizeof c);
     c.step = i;
     c.dim = DIM;
     c.parameters = PARAMETERS;
     c.state_per_parameter = 2;
-    memcpy(c.model, "mlp", 4);
+    snprintf(c.contract, sizeof c.contract, "model=mlp\nlr=0.%d\n", (int)(i % 5));
     memset(data, 0, n);
     dr_checkpoint_pack(&c, data);
     if (i % 2) data[i * 2654435761u % (n - 4)] ^= (uint8_t)(1u << i % 7);
@@ -54,5 +55,6 @@ static size_t checkpoint_seed(uint64_t i, uint8_t *data, size_t room) {
     return n;
 }
 #define DRACO_FUZZ_SEED checkpoint_seed
+#define DRACO_FUZZ_ROOM 8192
 #include "fuzz_main.h"
 #endif
