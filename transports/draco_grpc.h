@@ -71,8 +71,11 @@
  *              collect return DRACO_E_STOPPED when *stop became non-zero; receive returns DRACO_E_TRANSPORT
  *              when the server stays away for give_up_seconds and DRACO_E_CONFIG when it refuses the worker;
  *              explain says why.
- *   Log        The server takes over gRPC's log function, one per process: that is how it learns of new
- *              connections and failed handshakes. GRPC_VERBOSITY in the environment prevents it.
+ *   Admission  TCP connections are accepted by the server's own thread, which knows every descriptor: at most
+ *              limits.connections, and workers + 16 of one address that have not joined. A new one takes the place of
+ *              the oldest that has not joined in a tenth of a second, or is closed. gRPC does no work for it.
+ *   Log        The server takes over gRPC's log function, one per process: that is how it learns of failed
+ *              handshakes. GRPC_VERBOSITY in the environment prevents it. Lines about strangers: 20, then one a second.
  *   fork       Fork before the first open, or fork and exec.
  *
  * LIMITS n <= DRACO_MAX_WORKERS; chunks of 1 KiB to 3 MiB (other languages' gRPC takes messages up to 4
@@ -111,7 +114,7 @@ typedef struct draco_grpc_limits {
     size_t message_bytes;     /* longest request or reply, default 4 GiB */
     size_t chunk_bytes;       /* longest payload of one frame, default 1 MiB */
     int connections;          /* server: sockets at once, workers included, default workers + 64 */
-    double join_seconds;      /* server: from connecting to a valid HELLO, default 5 */
+    double join_seconds;      /* server: from connecting to a valid HELLO, default 2 */
     double start_seconds;     /* server: to wait for all workers before the first round, default 30 */
     double rejoin_seconds;    /* server: to wait in a round for a worker that was lost, default 2 */
     double give_up_seconds;   /* worker: to look for a server that is away, default 120 */

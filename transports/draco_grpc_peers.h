@@ -140,6 +140,8 @@ static drg_outgoing *drg_outgoing_new(drg_pool *pool, draco_grpc_frame frame, co
 
 /* ---- Server: connections ---- */
 
+#define DRG_LINES 20.0 /* lines about strangers in a row; then one a second */
+
 typedef struct drg_server drg_server;
 typedef struct drg_conn drg_conn;
 typedef enum drg_event { DRG_CLOSED, DRG_META, DRG_RECV, DRG_SEND, DRG_STATUS } drg_event;
@@ -206,6 +208,10 @@ struct drg_server {
     int servers, first; /* first: the number in the name of slot 0 */
     const char *role;   /* "worker", or "server" on the line between servers */
     double opened;
+    int listener[8], listeners; /* the gate's sockets; none for a Unix-domain address */
+    struct drg_taker *taker;    /* of gRPC: takes a connection that was accepted here */
+    pthread_t gate;
+    int gate_runs;
     grpc_server *server;
     grpc_completion_queue *queue, *accept_queue;
     pthread_t io, guard, acceptor;
@@ -223,8 +229,11 @@ struct drg_server {
     drg_conn *conns;
     drg_conn *ready, **ready_end; /* connections with a message for collect */
     drg_outgoing *welcome;
-    drg_socket *sockets; /* the guard's own */
+    drg_socket *sockets; /* every TCP connection that was let in, by the gate */
     int socket_count;
+    int turned_away, unsaid;   /* connections, and lines about strangers, since the last line about them */
+    char turned_peer[96];      /* the last of them */
+    double said_at, lines;     /* tokens for lines about strangers: a handful, and then one a second */
     draco_transport hub;       /* between servers */
     drg_server *next;          /* in the process's list */
     uint64_t exchanges, waves; /* requests between servers; requests to all workers */
@@ -309,6 +318,28 @@ static drg_socket *drg_socket_of(drg_server *s, const char *peer) { /* under the
     return NULL;
 }
 
+/* A line about somebody who is no worker. Strangers cannot fill the log: what is too much is counted. */
+static void drg_say_stranger(drg_server *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void drg_say_stranger(drg_server *s, const char *format, ...) {
+    char line[640];
+    va_list args;
+    const double now = drg_now();
+    pthread_mutex_lock(&s->mutex);
+    s->lines = fmin(DRG_LINES, s->lines + (now - s->said_at));
+    s->said_at = now;
+    const int say = s->lines >= 1;
+    if (say)
+        s->lines -= 1;
+    else
+        s->unsaid++;
+    pthread_mutex_unlock(&s->mutex);
+    if (!say) return;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    drg_say(&s->journal, "%s", line);
+}
+
 /* Name the peer, say why, and end its call. */
 static void drg_refuse(drg_conn *c, grpc_status_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -327,7 +358,7 @@ static void drg_refuse(drg_conn *c, grpc_status_code code, const char *format, .
         drg_say(&c->server->journal, "refused %s %d (%s): %s", c->server->role, c->slot + c->server->first,
                 c->peer, why);
     else
-        drg_say(&c->server->journal, "refused %s: %s", c->peer, why);
+        drg_say_stranger(c->server, "refused %s: %s", c->peer, why);
     drg_dismiss(c, code, why);
 }
 
@@ -498,6 +529,8 @@ static void drg_hello(drg_conn *c, grpc_byte_buffer *buffer) {
     }
 }
 
+#define DRG_PATIENCE 0.1 /* seconds before a stranger has to make room */
+
 /* ---- Server: the guard ----
    gRPC tests the length of a message after it took it in, so the sockets are watched. */
 
@@ -544,34 +577,6 @@ static void drg_shut_peer(drg_server *s, const char *peer) {
     drg_socket *k = drg_socket_of(s, peer);
     if (k && drg_same_socket(k)) shutdown(k->fd, SHUT_RDWR);
     pthread_mutex_unlock(&s->mutex);
-}
-
-/* Note the connections that are new; shut what exceeds the limit. Under the mutex. */
-static int drg_scan(drg_server *s, char *shut, size_t capacity) {
-    int over = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    if (!dir) return 0;
-    for (struct dirent *e; (e = readdir(dir));) {
-        drg_socket k;
-        memset(&k, 0, sizeof k);
-        k.fd = atoi(e->d_name);
-        struct stat st;
-        if (e->d_name[0] == '.' || fstat(k.fd, &st) || !S_ISSOCK(st.st_mode)) continue;
-        k.inode = st.st_ino;
-        int known = 0;
-        for (int i = 0; i < s->socket_count && !known; i++)
-            known = s->sockets[i].fd == k.fd && s->sockets[i].inode == k.inode;
-        if (known || !drg_peer_of(k.fd, s->port, k.peer, sizeof k.peer)) continue;
-        k.since = drg_now();
-        if (s->socket_count < s->limits.connections)
-            s->sockets[s->socket_count++] = k;
-        else if (shut && drg_same_socket(&k) && !shutdown(k.fd, SHUT_RDWR)) {
-            over++;
-            snprintf(shut, capacity, "%s", k.peer);
-        }
-    }
-    closedir(dir);
-    return over;
 }
 
 /* Bytes that the peer has brought in so far. The C library's struct tcp_info ends before tcpi_bytes_received,
@@ -624,14 +629,18 @@ static drg_conn *drg_overdue(drg_server *s, double now) {
     return NULL;
 }
 
-/* Find one culprit, shut it and say so; 0 when all is well. */
-static int drg_watch(drg_server *s, int scan) {
-    char line[240] = "", peer[96] = "";
-    int found = 0;
+/* Find one culprit, shut it and say so; 0 when all is well. sum: say how many were turned away, too. */
+static int drg_watch(drg_server *s, int sum) {
+    char line[240] = "", peer[96];
+    int found = 0, away = 0, unsaid = 0, worker = 0;
     const double now = drg_now();
     pthread_mutex_lock(&s->mutex);
-    if (scan && drg_scan(s, peer, sizeof peer))
-        snprintf(line, sizeof line, "refused %s: %d connections are the limit", peer, s->limits.connections);
+    if (sum) {
+        away = s->turned_away;
+        unsaid = s->unsaid;
+        s->turned_away = s->unsaid = 0;
+        memcpy(peer, s->turned_peer, sizeof peer);
+    }
     for (int i = 0; i < s->socket_count && !found; i++) {
         drg_socket *k = &s->sockets[i];
         if (!drg_same_socket(k)) {
@@ -646,18 +655,25 @@ static int drg_watch(drg_server *s, int scan) {
         if (!wrong) continue;
         found = k->shut = 1;
         if (*wrong && k->conn)
-            snprintf(line, sizeof line, "cut %s %d (%s): %s", s->role, k->conn->slot + s->first, k->peer,
-                     wrong);
+            worker = snprintf(line, sizeof line, "cut %s %d (%s): %s", s->role, k->conn->slot + s->first,
+                              k->peer, wrong);
         else if (*wrong)
             snprintf(line, sizeof line, "refused %s: %s", k->peer, wrong);
         shutdown(k->fd, SHUT_RDWR);
     }
     drg_conn *late = found ? NULL : drg_overdue(s, now);
     pthread_mutex_unlock(&s->mutex);
-    if (*line) drg_say(&s->journal, "%s", line);
+    if (*line && worker) drg_say(&s->journal, "%s", line);
+    if (*line && !worker) drg_say_stranger(s, "%s", line);
+    if (away)
+        drg_say(&s->journal,
+                "refused %d connections, the last from %s: %d connections are the limit, %d of one address "
+                "that have "
+                "not joined",
+                away, peer, s->limits.connections, s->workers + 16);
+    if (unsaid) drg_say(&s->journal, "refused %d strangers more", unsaid);
     if (late) {
-        if (late->slot < 0 && !late->leaving)
-            drg_say(&s->journal, "refused %s: no HELLO in time", late->peer);
+        if (late->slot < 0 && !late->leaving) drg_say_stranger(s, "refused %s: no HELLO in time", late->peer);
         grpc_call_cancel(late->call, NULL);
         drg_release(late);
     }
@@ -695,7 +711,7 @@ static void drg_name_stranger(drg_server *s, const char *why) {
         k->told = 1;
     }
     pthread_mutex_unlock(&s->mutex);
-    if (*peers) drg_say(&s->journal, "refused %s: TLS: %s", peers, why);
+    if (*peers) drg_say_stranger(s, "refused %s: TLS: %s", peers, why);
 }
 
 static __thread char *drg_caught; /* 256 bytes for the reason why this thread's opening fails */
@@ -709,40 +725,205 @@ static void drg_catch(const char *message) {
 }
 
 static void drg_log(gpr_log_func_args *line) {
-    const int error = line->severity == GPR_LOG_SEVERITY_ERROR,
-              failed = strstr(line->message, "Handshake failed") != NULL;
-    if (error && drg_caught)
+    const int failed = strstr(line->message, "Handshake failed") != NULL;
+    if (line->severity != GPR_LOG_SEVERITY_ERROR) return;
+    if (drg_caught)
         drg_catch(line->message);
-    else if (error && !failed)
+    else if (!failed)
         fprintf(stderr, "gRPC: %s:%d: %s\n", line->file, line->line, line->message);
-    if (!(error ? failed : strstr(line->file, "handshaker.cc") != NULL)) return;
+    if (!failed) return;
     pthread_mutex_lock(&drg_list_mutex);
     for (drg_server *s = drg_list; s; s = s->next)
-        if (!s->port)
-            continue;
-        else if (error)
-            drg_name_stranger(s, line->message);
-        else {
-            pthread_mutex_lock(&s->mutex);
-            drg_scan(s, NULL, 0); /* a new connection: note who it is */
-            pthread_mutex_unlock(&s->mutex);
-        }
+        if (s->port) drg_name_stranger(s, line->message);
     pthread_mutex_unlock(&drg_list_mutex);
 }
 
-/* Listen to gRPC's log, which says when a connection comes; GRPC_VERBOSITY in the environment leaves it
- * alone. */
+/* Listen to gRPC's log, which says that a handshake failed; GRPC_VERBOSITY in the environment leaves it alone. */
 static void drg_hear_log(void) {
     if (getenv("GRPC_VERBOSITY")) return;
     gpr_set_log_function(drg_log);
-    gpr_set_log_verbosity(GPR_LOG_SEVERITY_INFO);
-    grpc_tracer_set_enabled("handshaker", 1);
+    gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
+}
+
+/* ---- Server: the gate ----
+   Connections are accepted here, and gRPC gets those that are let in: what it would do for each of a flood stops the
+   workers' rounds. gRPC takes a descriptor for a listener with the name "external:...", through an object of C++
+   whose table of functions, by the Itanium ABI, is two destructors and the one that takes. */
+
+typedef struct drg_taker {
+    const struct drg_taker_calls {
+        void (*destroy)(struct drg_taker *), (*free)(struct drg_taker *); /* gRPC's business */
+        void (*take)(struct drg_taker *, int listener, int fd, grpc_byte_buffer *pending);
+    } * calls;
+} drg_taker;
+
+#define DRG_GATE "external:draco"
+
+static void *drg_pointer_copy(void *p) {
+    return p;
+}
+
+static void drg_pointer_free(void *p) {
+    (void)p;
+}
+
+static int drg_pointer_compare(void *a, void *b) {
+    return a < b ? -1 : a > b;
+}
+
+/* The parts of a TCP address: host and port. */
+static void drg_host_port(const char *address, char *host, size_t capacity, const char **port) {
+    const char *slash = strrchr(address, '/'), *scheme[] = {"dns:", "ipv4:", "ipv6:"};
+    if (slash) address = slash + 1;
+    for (size_t i = 0; i < sizeof scheme / sizeof *scheme; i++)
+        if (!strncmp(address, scheme[i], strlen(scheme[i]))) {
+            address += strlen(scheme[i]);
+            break;
+        }
+    *port = drg_port_of(address);
+    size_t n = *port ? (size_t)(*port - address) - 1 : strlen(address);
+    if (n > 1 && address[0] == '[' && address[n - 1] == ']') {
+        address++;
+        n -= 2;
+    }
+    snprintf(host, capacity, "%.*s", (int)n, address);
+}
+
+/* Bind and listen on every address of the name, all with one port. 0, or why not. */
+static const char *drg_gate_listen(drg_server *s, const char *address) {
+    char host[256];
+    const char *port, *why = "no address";
+    struct addrinfo hints, *found = NULL;
+    drg_host_port(address, host, sizeof host, &port);
+    if (!port) return "no port";
+    memset(&hints, 0, sizeof hints);
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+    const int wrong = getaddrinfo(*host ? host : NULL, port, &hints, &found);
+    if (wrong) return gai_strerror(wrong);
+    for (struct addrinfo *a = found; a && s->listeners < (int)(sizeof s->listener / sizeof *s->listener);
+         a = a->ai_next) {
+        const int on = 1, off = 0, fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        union {
+            struct sockaddr any;
+            struct sockaddr_in v4;
+            struct sockaddr_in6 v6;
+            struct sockaddr_storage room;
+        } name;
+        socklen_t size = sizeof name;
+        if (a->ai_addrlen > sizeof name || fd < 0) continue;
+        memcpy(&name, a->ai_addr, a->ai_addrlen);
+        if (s->port)
+            (a->ai_family == AF_INET ? &name.v4.sin_port : &name.v6.sin6_port)[0] = htons((uint16_t)s->port);
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        if (a->ai_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+        if (bind(fd, &name.any, a->ai_addrlen) || listen(fd, 128) || getsockname(fd, &name.any, &size)) {
+            why = strerror(errno);
+            close(fd);
+            continue;
+        }
+        s->listener[s->listeners++] = fd;
+        s->port = ntohs(name.any.sa_family == AF_INET ? name.v4.sin_port : name.v6.sin6_port);
+    }
+    freeaddrinfo(found);
+    return s->listeners ? NULL : why;
+}
+
+static size_t drg_host_bytes(const char *peer) {
+    const char *colon = strrchr(peer, ':');
+    return colon ? (size_t)(colon - peer) : strlen(peer);
+}
+
+/* So many connections of one address that have not joined: all workers, when they begin together, and some more. */
+static int drg_crowd(const drg_server *s) {
+    return s->workers + 16;
+}
+
+/* Make room for one more of this address: the place of one that has gone, or of the oldest stranger that had time to
+   say who it is. Returns the place, -1: there is none. Under the mutex. */
+static int drg_place(drg_server *s, const char *peer, double now) {
+    const size_t host = drg_host_bytes(peer);
+    int of_address = 0, oldest = -1, oldest_here = -1;
+    for (int i = 0; i < s->socket_count; i++) {
+        const drg_socket *k = &s->sockets[i];
+        const int here = drg_host_bytes(k->peer) == host && !memcmp(k->peer, peer, host);
+        if (k->was_joined == 1) continue;
+        if (k->shut && !drg_same_socket(k)) return i;
+        of_address += here;
+        if (k->shut || now - k->since < DRG_PATIENCE) continue;
+        if (oldest < 0 || k->since < s->sockets[oldest].since) oldest = i;
+        if (here && (oldest_here < 0 || k->since < s->sockets[oldest_here].since)) oldest_here = i;
+    }
+    const int full = s->socket_count >= s->limits.connections, crowd = of_address >= drg_crowd(s);
+    if (!full && !crowd) return s->socket_count++;
+    const int place = crowd ? oldest_here : oldest;
+    if (place < 0) return -1;
+    if (drg_same_socket(&s->sockets[place])) shutdown(s->sockets[place].fd, SHUT_RDWR);
+    s->turned_away++;
+    memcpy(s->turned_peer, s->sockets[place].peer, sizeof s->turned_peer);
+    return place;
+}
+
+static void drg_admit(drg_server *s, int fd) {
+    const int on = 1, patience = (int)(1500 * s->limits.keepalive_seconds);
+    drg_socket k;
+    struct stat st;
+    memset(&k, 0, sizeof k);
+    k.fd = fd;
+    k.since = drg_now();
+    int place = -1;
+    if (!fstat(fd, &st) && drg_peer_of(fd, s->port, k.peer, sizeof k.peer)) {
+        k.inode = st.st_ino;
+        pthread_mutex_lock(&s->mutex);
+        place = s->closing ? -1 : drg_place(s, k.peer, k.since);
+        if (place >= 0)
+            s->sockets[place] = k;
+        else {
+            s->turned_away++;
+            memcpy(s->turned_peer, k.peer, sizeof k.peer);
+        }
+        pthread_mutex_unlock(&s->mutex);
+    }
+    if (place < 0) { /* with a reset: nothing of it stays behind here */
+        const struct linger none = {1, 0};
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+        close(fd);
+        return;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (patience > 0) setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience);
+    s->taker->calls->take(s->taker, -1, fd, NULL);
+}
+
+static void *drg_gate_main(void *arg) {
+    drg_server *s = (drg_server *)arg;
+    struct pollfd fds[sizeof s->listener / sizeof *s->listener];
+    for (int i = 0; i < s->listeners; i++) {
+        fds[i].fd = s->listener[i];
+        fds[i].events = POLLIN;
+    }
+    for (;;) {
+        poll(fds, (nfds_t)s->listeners, 50);
+        pthread_mutex_lock(&s->mutex);
+        const int stop = s->closing || s->down;
+        pthread_mutex_unlock(&s->mutex);
+        if (stop) return NULL;
+        for (int i = 0; i < s->listeners; i++) {
+            const int fd = accept(s->listener[i], NULL, NULL);
+            if (fd >= 0 && !fcntl(fd, F_SETFL, O_NONBLOCK) && !fcntl(fd, F_SETFD, FD_CLOEXEC))
+                drg_admit(s, fd);
+            else if (fd >= 0)
+                close(fd);
+            else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+                usleep(10000); /* no descriptors left: not to spin until there are */
+        }
+    }
 }
 
 static void *drg_guard_main(void *arg) {
     drg_server *s = (drg_server *)arg;
     const struct timespec pause = {0, 5000000};
-    for (int tick = 0;; tick = (tick + 1) % 8) {
+    for (int tick = 0;; tick = (tick + 1) % 200) {
         pthread_mutex_lock(&s->mutex);
         const int stop = s->down;
         pthread_mutex_unlock(&s->mutex);

@@ -547,6 +547,11 @@ static void drg_server_down(drg_server *s) {
 
 /* Free what there is, however far opening went. */
 static void drg_server_free(drg_server *s) {
+    pthread_mutex_lock(&s->mutex);
+    s->closing = 1;
+    pthread_mutex_unlock(&s->mutex);
+    if (s->gate_runs) pthread_join(s->gate, NULL); /* before the taker is gone */
+    for (int i = 0; i < s->listeners; i++) close(s->listener[i]);
     if (s->bound) drg_server_down(s);
     drg_delist(s);
     if (s->threads > 1) pthread_join(s->guard, NULL);
@@ -609,6 +614,13 @@ static draco_status drg_bind(drg_server *s, const char *address, const drg_pem *
     arg->key = (char *)(uintptr_t)GRPC_ARG_RESOURCE_QUOTA;
     arg->value.pointer.p = quota;
     arg->value.pointer.vtable = grpc_resource_quota_arg_vtable();
+    static const grpc_arg_pointer_vtable taker = {drg_pointer_copy, drg_pointer_free, drg_pointer_compare};
+    const int tcp = strncmp(address, "unix:", 5) != 0;
+    arg = &a.arg[a.args.num_args++];
+    arg->type = GRPC_ARG_POINTER;
+    arg->key = (char *)(uintptr_t)DRG_GATE;
+    arg->value.pointer.p = &s->taker;
+    arg->value.pointer.vtable = &taker;
     s->server = grpc_server_create(&a.args, NULL);
     grpc_resource_quota_unref(quota);
 
@@ -629,14 +641,19 @@ static draco_status drg_bind(drg_server *s, const char *address, const drg_pem *
     grpc_server_credentials *credentials = drg_server_credentials(pem);
     char reason[256] = "";
     drg_caught = reason;
-    const int port = credentials ? grpc_server_add_http2_port(s->server, address, credentials) : 0;
+    const char *gate = tcp ? drg_gate_listen(s, address) : NULL;
+    const int port = credentials && !gate
+                         ? grpc_server_add_http2_port(s->server, tcp ? DRG_GATE : address, credentials)
+                         : 0;
     drg_caught = NULL;
     if (credentials) grpc_server_credentials_release(credentials);
-    s->port = strncmp(address, "unix:", 5) ? port : 0;
-    s->bound = port != 0;
-    if (port) return DRACO_OK;
+    s->bound = tcp ? s->taker != NULL : port != 0; /* the gate has no port of gRPC's */
+    if (s->bound) return DRACO_OK;
     return drg_fail(why, capacity, DRACO_E_IO, "cannot listen on %s: %s", address,
-                    *reason ? reason : "no reason given");
+                    gate      ? gate
+                    : *reason ? reason
+                    : tcp     ? "this version of gRPC takes no connections that were accepted elsewhere"
+                              : "no reason given");
 }
 
 static draco_status drg_server_new(drg_server **server, const draco_grpc_server_config *config,
@@ -682,6 +699,8 @@ static draco_status drg_server_new(drg_server **server, const draco_grpc_server_
     s->ready_end = &s->ready;
     s->configuration = strdup(config->configuration ? config->configuration : "");
     s->slots = (drg_slot *)calloc((size_t)s->workers, sizeof *s->slots);
+    s->lines = DRG_LINES;
+    s->said_at = s->opened;
     s->sockets = (drg_socket *)calloc((size_t)limits.connections, sizeof *s->sockets);
     s->pool = (drg_pool *)calloc(1, sizeof *s->pool);
     draco_grpc_frame f;
@@ -711,7 +730,8 @@ static draco_status drg_server_new(drg_server **server, const draco_grpc_server_
     s->threads += !pthread_create(&s->io, NULL, drg_io_main, s);
     s->threads += s->threads == 1 && !pthread_create(&s->guard, NULL, drg_guard_main, s);
     s->threads += s->threads == 2 && !pthread_create(&s->acceptor, NULL, drg_acceptor_main, s);
-    if (s->threads < 3) {
+    if (s->listeners) s->gate_runs = s->threads == 3 && !pthread_create(&s->gate, NULL, drg_gate_main, s);
+    if (s->threads < 3 || (s->listeners && !s->gate_runs)) {
         drg_server_free(s);
         return drg_fail(why, capacity, DRACO_E_MEMORY, "no threads to be had");
     }

@@ -18,11 +18,13 @@
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -331,7 +333,7 @@ static draco_status drg_limits(draco_grpc_limits *l, int workers, char *why, siz
     if (!l->message_bytes) l->message_bytes = (size_t)4 << 30;
     if (!l->chunk_bytes) l->chunk_bytes = 1 << 20;
     if (!l->connections) l->connections = workers + 64;
-    l->join_seconds = drg_seconds(l->join_seconds, 5);
+    l->join_seconds = drg_seconds(l->join_seconds, 2);
     l->start_seconds = drg_seconds(l->start_seconds, 30);
     l->rejoin_seconds = drg_seconds(l->rejoin_seconds, 2);
     l->give_up_seconds = drg_seconds(l->give_up_seconds, 120);

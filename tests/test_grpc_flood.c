@@ -1,0 +1,136 @@
+/* A flood of connections that say nothing: rounds go on, nobody is lost, descriptors stay under the ceiling, and a worker
+   that was killed comes back although strangers hold all the places. DRACO_FLOOD: how many connections (500). */
+#define DRACO_GRPC_IMPLEMENTATION
+#include "support/grpc_testing.h"
+
+#include <arpa/inet.h>
+#include <sys/resource.h>
+
+enum { WORKERS = 5, DIM = 4000 };
+
+/* A process that opens connections as fast as it can, and then opens again those that were shut, until it is killed. */
+static pid_t flood(int port, int count) {
+    const pid_t child = fork();
+    if (child) return child;
+    struct rlimit room;
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int *fds = (int *)calloc((size_t)count, sizeof *fds);
+    getrlimit(RLIMIT_NOFILE, &room);
+    room.rlim_cur = room.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &room);
+    for (int i = 0;; i = (i + 1) % count) {
+        if (fds[i]) close(fds[i]);
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        if (fds[i] < 0) fds[i] = 0;
+        (void)!connect(fds[i], (struct sockaddr *)&to, sizeof to);
+        if (i == count - 1) usleep(1000000);
+    }
+}
+
+static int descriptors(void) {
+    int count = 0;
+    for (int fd = 0; fd < 20000; fd++) count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+typedef struct server {
+    draco_transport t;
+    toy_inbox in;
+    float *params;
+    uint64_t round;
+    int wrong, most; /* descriptors */
+} server;
+
+/* Rounds a second; right: how many of the workers must answer. */
+static double rate(server *s, double seconds, int right) {
+    const double begin = toy_now();
+    const uint64_t first = s->round;
+    while (toy_now() < begin + seconds) {
+        draco_request r;
+        int got = 0;
+        memset(&r, 0, sizeof r);
+        r.kind = DRACO_REQUEST_MESSAGE;
+        r.round = r.step = ++s->round;
+        r.params = s->params;
+        r.params_count = DIM;
+        r.reply_bytes = DIM * sizeof(float);
+        toy_inbox_reset(&s->in);
+        s->wrong +=
+            s->t.broadcast(s->t.ctx, &r) != DRACO_OK || s->t.collect(s->t.ctx, &r, 20, &s->in.inbox) < 0;
+        for (int i = 0; i < WORKERS; i++) got += toy_right(&s->in, i, &r) != 0;
+        s->wrong += got < right;
+        if (s->round % 16 == 0) {
+            const int now = descriptors();
+            if (now > s->most) s->most = now;
+        }
+    }
+    return (double)(s->round - first) / (toy_now() - begin);
+}
+
+static int result(int number, int good, const char *text) {
+    printf("%s %d - %s\n", good ? "ok" : "not ok", number, text);
+    return !good;
+}
+
+int main(void) {
+    const int count = getenv("DRACO_FLOOD") ? atoi(getenv("DRACO_FLOOD")) : 500;
+    const char *build = getenv("BUILD") ? getenv("BUILD") : "build";
+    static toy_log log = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+    static server s;
+    char peer[512], why[256] = "";
+    pid_t pids[WORKERS];
+    draco_grpc_server_config config;
+    memset(&config, 0, sizeof config);
+    config.address = "127.0.0.1:0";
+    config.workers = WORKERS;
+    config.on_event = toy_note;
+    config.event_ctx = &log;
+    config.limits.start_seconds = 60;
+    if (explained(&s.t, draco_grpc_server_open(&s.t, &config), why, sizeof why)) {
+        printf("not ok 1 - %s\n1..1\n", why);
+        return 1;
+    }
+    snprintf(peer, sizeof peer, "%s/tests/peer_grpc", build);
+    for (int i = 0; i < WORKERS; i++)
+        pids[i] = toy_spawn("%s 127.0.0.1:%d %d", peer, draco_grpc_port(&s.t), i);
+    toy_inbox_open(&s.in, WORKERS, DIM * sizeof(float));
+    s.params = (float *)calloc(DIM, sizeof *s.params);
+    rate(&s, 0.5, 0);
+    s.wrong = 0;
+    const double before = rate(&s, 2, WORKERS);
+    const int quiet = s.most;
+    const pid_t attacker = flood(draco_grpc_port(&s.t), count);
+    const double during = rate(&s, 4, WORKERS);
+    const int lost = WORKERS - draco_grpc_joined(&s.t), wrong = s.wrong;
+    kill(pids[2], SIGKILL);
+    toy_wait(pids[2], 5);
+    pids[2] = toy_spawn("%s 127.0.0.1:%d 2", peer, draco_grpc_port(&s.t));
+    double back = toy_now();
+    while (draco_grpc_joined(&s.t) < WORKERS - 1 ||
+           (draco_grpc_joined(&s.t) < WORKERS && toy_now() < back + 20))
+        rate(&s, 0.1, 0);
+    for (double until = toy_now() + 20; draco_grpc_joined(&s.t) < WORKERS && toy_now() < until;)
+        rate(&s, 0.1, 0);
+    back = toy_now() - back;
+    const int returned = draco_grpc_joined(&s.t) == WORKERS;
+    kill(attacker, SIGKILL);
+    toy_wait(attacker, 5);
+    s.wrong = 0;
+    const double after = rate(&s, 1, WORKERS);
+    printf("# %d connections: %.0f rounds a second before, %.0f during (%.2f), %.0f after; descriptors %d "
+           "before, at most "
+           "%d; a killed worker is back after %.1f s\n",
+           count, before, during, during / before, after, quiet, s.most, back);
+    int failed =
+        result(1, !wrong && !lost, "in a flood of connections nobody is lost and every row is right");
+    failed += result(2, s.most <= quiet + 64 + WORKERS + 8, "descriptors stay under the ceiling");
+    failed += result(3, returned, "a worker that was killed comes back meanwhile");
+    failed += result(4, !s.wrong, "and afterwards all is as before");
+    printf("1..4\n");
+    s.t.close(s.t.ctx);
+    for (int i = 0; i < WORKERS; i++) failed += toy_wait(pids[i], 10) != 0;
+    toy_inbox_close(&s.in);
+    free(s.params);
+    return failed;
+}
