@@ -19,7 +19,7 @@ for page in $pages; do
 done
 
 # Functions, types and tables that the pages name are there.
-for page in README.md SECURITY.md docs/architecture.md docs/codes.md; do
+for page in README.md SECURITY.md docs/architecture.md docs/codes.md docs/reproducible.md; do
     grep -oE '`(draco|dr[a-z]|dr_[a-z]+|train)_[a-z0-9_]+`' "$page" | tr -d '`' | sort -u | while read -r word; do
         cat ./*.h transports/*.h models/*.h baselines/*.h examples/draco-train/*.h examples/draco-train/*.c |
             grep -q "\<$word\>" || echo "$page: $word"
