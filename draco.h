@@ -218,7 +218,7 @@
  *     Seconds are wall-clock time: clock_gettime's monotonic clock where the headers declare it,
  *     QueryPerformanceCounter on Windows, and gettimeofday under a strict -std=c99 or -std=c11 on Unix, which
  *     moves when the system's time is set. The sum never depends on it; how long a challenge waits for a speaker
- *     does. Deadlines are the transport's.
+ *     does, and how long draco_train waits for a quorum. Deadlines are the transport's.
  *
  * ERRORS
  *
@@ -445,6 +445,8 @@ typedef struct draco_transport {
     const char *(*explain)(void *ctx);
     /* Optional, server side, before close: how the run has ended, for the workers to be told. */
     void (*conclude)(void *ctx, draco_status how);
+    /* Optional, server side: workers that cannot come back. */
+    int (*lost)(void *ctx);
 } draco_transport;
 
 /* ---- Rule: n messages in, one gradient out ---- */
@@ -570,14 +572,22 @@ typedef struct draco_trainer {
     uint64_t first_step, steps; /* first_step > 0 when resumed */
     uint64_t first_update;      /* updates made before, when resumed */
     draco_policy policy;
-    int retries;              /* of one step, under DRACO_POLICY_RETRY; then the run stops */
-    const volatile int *stop; /* non-zero: stop after the round; may be NULL */
+    int retries; /* of one step, under DRACO_POLICY_RETRY; then the run stops */
+    /* Under every policy, a round that fails with fewer replies than min_workers (default n - t) is no try: it
+     * is repeated, after pauses of 0.1 to 2 seconds, until enough workers are back, for quorum_seconds at most;
+     * then the run ends with DRACO_E_TIMEOUT. Default 0: it is a try like any other. Needs pause. */
+    int min_workers;
+    double quorum_seconds;
+    void (*pause)(void *ctx, double seconds); /* ctx: on_round_ctx */
+    const volatile int *stop;                 /* non-zero: stop after the round; may be NULL */
     /* Called after every round, decoded or not; a result other than DRACO_OK stops the run with it. May be
      * NULL. */
     draco_status (*on_round)(void *ctx, uint64_t step, int attempt, const draco_round *round,
                              const draco_score *score);
     void *on_round_ctx;
     uint64_t updates; /* out: steps that moved the model */
+    double
+        waited; /* out, for on_round: seconds that the step has waited for workers; < 0: it does not wait */
 } draco_trainer;
 DRACO_API draco_status draco_train(draco_trainer *trainer);
 
@@ -2395,6 +2405,7 @@ static draco_status drs_check_trainer(const draco_trainer *t) {
     if (status >= 0) status = DRS_NEED(t->optimizer, step);
     if (status < 0) return status;
     if (!t->state && t->optimizer->state_per_parameter) return DRACO_E_NULL;
+    if (t->quorum_seconds > 0 && !t->pause) return DRACO_E_NULL;
     if (t->batch == 0) return DRACO_E_BATCH;
     return t->server->c.dim == t->model->dim ? DRACO_OK : DRACO_E_CONFIG;
 }
@@ -2405,12 +2416,40 @@ static int drs_worth_a_try(draco_status status) {
            status != DRACO_E_MEMORY && status != DRACO_E_STOPPED && !draco_status_is_misuse(status);
 }
 
+/* Replies without which a round that fails is worth waiting for more. */
+static int drs_quorum(const draco_trainer *t) {
+    return t->min_workers > 0 ? t->min_workers : t->server->n - t->server->c.code.t;
+}
+
+/* Did this round fail for want of workers? Then since when does the step wait for them? */
+static void drs_note_quorum(draco_trainer *t, const draco_round *round, double *since) {
+    t->waited = -1;
+    if (t->quorum_seconds > 0 && drs_worth_a_try(round->status) && round->report.present < drs_quorum(t)) {
+        if (*since < 0) *since = drs_now();
+        t->waited = drs_now() - *since;
+    } else {
+        *since = -1;
+    }
+}
+
+/* Wait for workers, unless too many are lost for ever or time is up. Each wait is as long as all before it. */
+static draco_status drs_wait_for_quorum(draco_trainer *t, draco_status failed) {
+    const draco_transport *transport = t->server->c.transport;
+    if (DRS_HAS(transport, lost) && t->server->n - transport->lost(transport->ctx) < drs_quorum(t))
+        return failed;
+    if (t->waited > t->quorum_seconds) return DRACO_E_TIMEOUT;
+    t->pause(t->on_round_ctx, t->waited < 0.1 ? 0.1 : t->waited < 2 ? t->waited : 2);
+    return DRACO_OK;
+}
+
 /* One round and what follows from it. *failed: it could not be decoded. Negative: the run is over. */
-static draco_status drs_try(draco_trainer *t, uint64_t step, int attempt, draco_status *failed) {
+static draco_status drs_try(draco_trainer *t, uint64_t step, int attempt, double *since,
+                            draco_status *failed) {
     draco_round round;
     draco_score score;
     draco_status status = draco_server_round(t->server, step, t->params, t->sum, &round);
     *failed = status < 0 ? status : DRACO_OK;
+    drs_note_quorum(t, &round, since);
     if (status >= 0) {
         status = drs_update(t, t->first_update + t->updates, &score);
         if (status < 0) return status;
@@ -2430,13 +2469,19 @@ DRACO_API draco_status draco_train(draco_trainer *t) {
     t->updates = 0;
     for (step = t->first_step;; step++) {
         int attempt = 0, last = step == t->first_step + t->steps;
+        double since = -1;
         for (;;) {
             draco_status failed;
             status = drs_agree_next(t->server, status, !last && t->stop && *t->stop);
             if (status < 0 || last) return status;
-            status = drs_try(t, step, attempt, &failed);
-            if (status >= 0 && (failed >= 0 || t->policy == DRACO_POLICY_SKIP)) break;
-            if (status >= 0 && (t->policy == DRACO_POLICY_STOP || attempt++ >= t->retries)) status = failed;
+            status = drs_try(t, step, attempt, &since, &failed);
+            if (status < 0) continue;
+            if (failed < 0 && t->waited >= 0)
+                status = drs_wait_for_quorum(t, failed);
+            else if (failed >= 0 || t->policy == DRACO_POLICY_SKIP)
+                break;
+            else if (t->policy == DRACO_POLICY_STOP || attempt++ >= t->retries)
+                status = failed;
         }
     }
 }

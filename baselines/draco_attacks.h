@@ -1120,6 +1120,16 @@ static const char *dr_attacks_explain(void *ctx) {
     return a->inner.explain(a->inner.ctx);
 }
 
+static void dr_attacks_conclude(void *ctx, draco_status how) {
+    draco_attacks_priv *a = ctx;
+    a->inner.conclude(a->inner.ctx, how);
+}
+
+static int dr_attacks_lost(void *ctx) {
+    draco_attacks_priv *a = ctx;
+    return a->inner.lost(a->inner.ctx);
+}
+
 /* ---- Wrapping ---- */
 
 static void dr_attacks_free(draco_attacks_priv *a) {
@@ -1185,6 +1195,8 @@ static draco_status dr_attacks_wrap(draco_transport *outer, const draco_transpor
     if (outer->submit) outer->submit = dr_attacks_submit;
     if (outer->close) outer->close = dr_attacks_close;
     if (outer->explain) outer->explain = dr_attacks_explain;
+    if (outer->conclude) outer->conclude = dr_attacks_conclude;
+    if (outer->lost) outer->lost = dr_attacks_lost;
     return DRACO_OK;
 }
 

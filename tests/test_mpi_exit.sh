@@ -38,7 +38,7 @@ for servers in 1 2 3; do
     done
 done
 
-run 3 yes --steps=50 --attack=reverse --liars=2 --who=worst --policy=stop
+run 3 yes --steps=50 --attack=gaussian --liars=4 --who=worst --policy=stop
 [ $? -eq 3 ] && [ "$(grep -c 'worker [0-4]: a step could not be decoded' "$out/log")" -eq 5 ]
 result $? "undecodable, 3 servers: 3, and every worker knows"
 

@@ -1597,6 +1597,14 @@ static const char *drm_explain(void *ctx) {
     return ((draco_mpi *)ctx)->why;
 }
 
+/* A rank that has died does not come back, nor does one that was cut off or refused. */
+static int drm_lost(void *ctx) {
+    draco_mpi *t = ctx;
+    int lost = 0;
+    for (int i = 0; i < t->n; i++) lost += drm_workers(t)[i].gone || drm_workers(t)[i].refused;
+    return lost;
+}
+
 static void drm_conclude(void *ctx, draco_status how) {
     ((draco_mpi *)ctx)->ended = how < 0 ? how : DRACO_OK;
 }
@@ -1614,6 +1622,7 @@ static void drm_fill(draco_transport *transport, draco_mpi *t) {
         transport->fetch = drm_fetch;
         transport->exchange = t->servers > 1 ? drm_exchange : NULL;
         transport->conclude = drm_conclude;
+        transport->lost = drm_lost;
         transport->server = t->server;
     } else {
         transport->receive = drm_receive;

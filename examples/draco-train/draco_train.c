@@ -126,8 +126,11 @@ static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const 
         train_metrics_step(&run->metrics, step, attempt, train_seconds(run), round, score, run->setup.code.n,
                            run->has_attack ? run->liars : NULL);
     train_report_change(run, step, round);
-    if (!score) train_report_failure(run, step, attempt, round);
-    if (score || run->trainer.policy == DRACO_POLICY_SKIP) run->next_step = step + 1;
+    train_note_reason(run, round);
+    train_report_quorum(run, step, round);
+    if (!score && run->trainer.waited < 0) train_report_failure(run, step, attempt, round);
+    if (score || (run->trainer.policy == DRACO_POLICY_SKIP && run->trainer.waited < 0))
+        run->next_step = step + 1;
     run->glance.done = (long)run->next_step;
     if (score) {
         run->glance.loss = score->loss;
@@ -139,6 +142,13 @@ static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const 
     if (status >= 0 && wanted & 2) status = train_save(run, &train_asked);
     if (train_speaks(run)) train_screen_show(&run->screen, &run->glance, wanted & 1);
     return status;
+}
+
+/* Between two tries of a step that waits for workers; a signal ends it. */
+static void train_pause(void *ctx, double seconds) {
+    const double until = train_now() + seconds;
+    (void)ctx;
+    while (!train_stop && train_now() < until) usleep(20000);
 }
 
 /* ---- Before the run ---- */
@@ -204,10 +214,15 @@ static int train_open_rule(train_run *run) {
     return 0;
 }
 
-/* Rounds end as soon as they can be decoded; else when every worker has replied or is gone. */
+/* Rounds end as soon as they can be decoded; else when every worker has replied or is gone. By itself only where
+   the sum has the same bits whoever replied: not in the complex field, nor with a tolerance. */
 static int train_waits_for_enough(const train_run *run) {
-    const char *wait = run->o->wait;
-    return strcmp(wait, "enough") == 0 || (strcmp(wait, "auto") == 0 && !run->transport.row->local);
+    const train_options *o = run->o;
+    const draco_code *code = &run->setup.code;
+    int exact = (code->scheme == DRACO_REPETITION || code->field == DRACO_FIELD_PRIME) && o->tolerance <= 0 &&
+                o->relative_tolerance <= 0;
+    return strcmp(o->wait, "enough") == 0 ||
+           (strcmp(o->wait, "auto") == 0 && !run->transport.row->local && exact);
 }
 
 static int train_open_server(train_run *run) {
@@ -338,7 +353,8 @@ static int train_finish(train_run *run, draco_status status) {
     if (code == TRAIN_STOPPED && train_speaks(run))
         fprintf(stderr, "draco-train: interrupted; stopped after the round\n");
     else if (code != TRAIN_DONE && train_speaks(run))
-        fprintf(stderr, "draco-train: training failed: %s\n", draco_status_text(status));
+        fprintf(stderr, "draco-train: training failed: %s%s%s\n", draco_status_text(status),
+                run->reason[0] ? ": " : "", run->reason);
     if (draco_server_gather(run->server, run->params) < 0 && code == TRAIN_DONE) code = TRAIN_LOST;
     if (train_any(run, &unsaved) >= 0 && unsaved) (void)train_save(run, &train_asked);
     if (code == TRAIN_DONE && !train_finite(run)) {
@@ -377,6 +393,9 @@ static int train_serve(train_run *run) {
                 : strcmp(run->o->policy, "stop") == 0 ? DRACO_POLICY_STOP
                                                       : DRACO_POLICY_RETRY;
     t->retries = (int)run->o->retries;
+    t->min_workers = (int)run->o->min_workers;
+    t->quorum_seconds = run->transport.row->local ? 0 : run->o->quorum_timeout;
+    t->pause = train_pause;
     t->stop = &train_stop;
     t->on_round = train_on_round;
     t->on_round_ctx = run;

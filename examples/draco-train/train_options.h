@@ -51,7 +51,8 @@ typedef struct train_options {
     long servers;
     const char *role, *address, *hub, *server_name;
     long worker, server, max_connections;
-    double join_seconds;
+    double join_seconds, quorum_timeout;
+    long min_workers;
     const char *ca, *certificate, *key;
     int insecure;
 } train_options;
@@ -115,6 +116,7 @@ static train_options train_defaults(void) {
     o.worker = -1;
     o.server = -1;
     o.join_seconds = 60;
+    o.quorum_timeout = 600;
     return o;
 }
 
@@ -255,7 +257,7 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
          "mpi, grpc: longest time to wait for replies; default 60"},
         {"wait", TRAIN_CHOICE, &o->wait, 0, 0, "auto all enough", "FOR",
          "end a round when all workers have replied, or as soon as it can be decoded; auto: all with openmp, "
-         "else enough"},
+         "the complex field and tolerances, else enough"},
         {"servers", TRAIN_LONG, &o->servers, 1, 64, NULL, "K",
          "mpi, grpc: number of servers that share the parameters"},
         {"role", TRAIN_CHOICE, &o->role, 0, 0, "server worker", "ROLE", "grpc: what this process is"},
@@ -272,6 +274,11 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
          "grpc: name in the server's certificate, when it differs from the host in --address"},
         {"join-seconds", TRAIN_REAL, &o->join_seconds, 0, 1e6, NULL, "SEC",
          "mpi, grpc: how long to wait for workers before the first step"},
+        {"min-workers", TRAIN_LONG, &o->min_workers, 0, DRACO_MAX_WORKERS, NULL, "M",
+         "mpi, grpc: a step that fails with fewer replies waits for workers; default N - T"},
+        {"quorum-timeout", TRAIN_REAL, &o->quorum_timeout, 0, 1e7, NULL, "SEC",
+         "mpi, grpc: how long a step waits for workers before the run ends; 0: it uses up its --retries "
+         "instead"},
         {"max-connections", TRAIN_LONG, &o->max_connections, 0, 1e6, NULL, "N",
          "grpc: limit of open connections; default n + 64"},
         {"ca", TRAIN_TEXT, &o->ca, 0, 0, NULL, "FILE", "grpc: certificate of the authority (PEM)"},
@@ -413,6 +420,8 @@ static const struct train_need {
     {"resume", "checkpoint", NULL},
     {"override", "resume", NULL},
     {"join-seconds", "transport", "mpi grpc"},
+    {"min-workers", "transport", "mpi grpc"},
+    {"quorum-timeout", "transport", "mpi grpc"},
     {"role", "transport", "grpc"},
     {"address", "transport", "grpc"},
     {"worker", "transport", "grpc"},
@@ -467,6 +476,11 @@ static int train_check_together(train_options *o) {
         fprintf(stderr,
                 "draco-train: %ld workers are too few: s = %ld and t = %ld need n >= r = 2s + t + 1 = %ld\n",
                 o->workers, o->adversaries, o->stragglers, r);
+        return 2;
+    }
+    if (o->min_workers > o->workers) {
+        fprintf(stderr, "draco-train: --min-workers=%ld is more than the %ld workers\n", o->min_workers,
+                o->workers);
         return 2;
     }
     if (o->liars + o->missing > o->workers) {

@@ -120,18 +120,49 @@ static void train_report_change(train_run *run, uint64_t step, const draco_round
 }
 
 static void train_report_failure(train_run *run, uint64_t step, int attempt, const draco_round *round) {
-    char text[512];
-    const char *why = run->has_rule ? draco_rule_explain(&run->rule) : round->text;
     run->glance.failed_rounds++;
     if (!train_speaks(run)) return;
-    if (!why[0]) {
-        draco_report_describe(&run->setup.code, round->status, round->verdicts, &round->report, text,
-                              sizeof text);
-        why = text;
-    }
     train_screen_clear(&run->screen);
     fprintf(stderr, "draco-train: step %llu, try %d: %s: %s\n", (unsigned long long)step + 1, attempt + 1,
-            draco_status_text(round->status), why);
+            draco_status_text(round->status), run->reason);
+}
+
+/* Why a round failed, in words. */
+static void train_note_reason(train_run *run, const draco_round *round) {
+    const char *why = run->has_rule ? draco_rule_explain(&run->rule) : round->text;
+    run->reason[0] = 0;
+    if (round->status >= 0) return;
+    if (run->trainer.waited >= 0)
+        snprintf(run->reason, sizeof run->reason, "%d of %d workers replied, for %.1f s",
+                 round->report.present, run->setup.code.n, run->trainer.waited);
+    else if (why[0])
+        snprintf(run->reason, sizeof run->reason, "%s", why);
+    else
+        draco_report_describe(&run->setup.code, round->status, round->verdicts, &round->report, run->reason,
+                              sizeof run->reason);
+}
+
+/* A step that waits for workers says so at once, then after 1, 2, 4, ... seconds, and when it is over. */
+static void train_report_quorum(train_run *run, uint64_t step, const draco_round *round) {
+    const double waited = run->trainer.waited;
+    const int said = run->quorum_said > 0;
+    if (waited < 0) {
+        if (said && train_speaks(run) && round->status >= 0)
+            fprintf(stderr, "draco-train: step %llu: %d workers replied; the run goes on\n",
+                    (unsigned long long)step + 1, round->report.present);
+        run->quorum_said = 0;
+        return;
+    }
+    run->glance.failed_rounds++;
+    if (said && waited < run->quorum_said) return;
+    run->quorum_said = said ? 2 * run->quorum_said : 1;
+    if (!train_speaks(run)) return;
+    train_screen_clear(&run->screen);
+    fprintf(stderr,
+            "draco-train: step %llu: %d of %d workers replied: waiting for the others, for %.0f of %.0f s so "
+            "far\n",
+            (unsigned long long)step + 1, round->report.present, run->setup.code.n, waited,
+            run->trainer.quorum_seconds);
 }
 
 /* ---- At the end ---- */

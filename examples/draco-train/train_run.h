@@ -44,6 +44,8 @@ typedef struct train_run {
     double saved_at;
     long saved, unsaved;       /* checkpoints that were written, and that could not be */
     const volatile int *asked; /* a signal asks for a checkpoint */
+    char reason[512];          /* why the last round failed, empty when it did not */
+    double quorum_said;        /* seconds of waiting for workers after which the next line is due */
 } train_run;
 
 #define TRAIN_NEVER UINT64_MAX
