@@ -55,9 +55,13 @@ DRACO_LAYER void draco_compute_end(draco_compute_guard before) {
 typedef void (*draco_tile_fn)(size_t rows, size_t vectors, size_t k, const float *a, size_t row, size_t col,
                               const float *b, size_t ldb, float *c, size_t ldc, int add);
 
+/* panel[l][columns of the largest tile] = b[l ldb + j] for k rows. */
+typedef void (*draco_pack_fn)(size_t k, const float *b, size_t ldb, float *panel);
+
 typedef struct draco_kernel {
     const char *name;
     draco_tile_fn tile;
+    draco_pack_fn pack;
     size_t rows, width, vectors; /* of the largest tile; floats of a vector */
 } draco_kernel;
 
@@ -101,6 +105,16 @@ typedef struct draco_kernel {
         }                                                                                                    \
     }
 
+#define DRACO_TILE_PACK(NAME, TARGET, WIDTH, VECTORS, LOAD, STORE)                                           \
+    TARGET __attribute__((unused)) static void NAME##_pack(size_t k, const float *b, size_t ldb,             \
+                                                           float *panel) {                                   \
+        for (; k > 0; k--, b += ldb, panel += WIDTH * VECTORS) {                                             \
+            DRACO_UNROLL for (size_t j = 0; j < VECTORS; j++) {                                              \
+                STORE(panel + j * WIDTH, LOAD(b + j * WIDTH));                                               \
+            }                                                                                                \
+        }                                                                                                    \
+    }
+
 #define DRACO_TILE_CASE(NAME, ROWS, VECTORS)                                                                 \
     case (ROWS)*4 + (VECTORS):                                                                               \
         NAME##_body(ROWS, VECTORS, k, a, row, col, b, ldb, c, ldc, add);                                     \
@@ -124,18 +138,21 @@ typedef struct draco_kernel {
 #define DRACO_TARGET_256 __attribute__((target("avx2,fma")))
 DRACO_TILE_BODY(draco_tile_512, DRACO_TARGET_512, __m512, 16, 2, _mm512_setzero_ps(), _mm512_loadu_ps,
                 _mm512_storeu_ps, _mm512_set1_ps, _mm512_fmadd_ps)
+DRACO_TILE_PACK(draco_tile_512, DRACO_TARGET_512, 16, 2, _mm512_loadu_ps, _mm512_storeu_ps)
 DRACO_TILE(draco_tile_512, DRACO_TARGET_512,
            DRACO_TILE_CASES(draco_tile_512, 2) DRACO_TILE_CASES(draco_tile_512, 1)
                DRACO_TILE_CASE(draco_tile_512, 12, 2) DRACO_TILE_CASE(draco_tile_512, 12, 1)
                    DRACO_TILE_CASE(draco_tile_512, 8, 2) DRACO_TILE_CASE(draco_tile_512, 8, 1))
 DRACO_TILE_BODY(draco_tile_256, DRACO_TARGET_256, __m256, 8, 2, _mm256_setzero_ps(), _mm256_loadu_ps,
                 _mm256_storeu_ps, _mm256_set1_ps, _mm256_fmadd_ps)
+DRACO_TILE_PACK(draco_tile_256, DRACO_TARGET_256, 8, 2, _mm256_loadu_ps, _mm256_storeu_ps)
 DRACO_TILE(draco_tile_256, DRACO_TARGET_256,
            DRACO_TILE_CASES(draco_tile_256, 2) DRACO_TILE_CASES(draco_tile_256, 1))
 #elif defined(__aarch64__)
 #define DRACO_FMA_128(a, b, c) vfmaq_f32(c, a, b)
 DRACO_TILE_BODY(draco_tile_128, , float32x4_t, 4, 3, vdupq_n_f32(0), vld1q_f32, vst1q_f32, vdupq_n_f32,
                 DRACO_FMA_128)
+DRACO_TILE_PACK(draco_tile_128, , 4, 3, vld1q_f32, vst1q_f32)
 DRACO_TILE(draco_tile_128, ,
            DRACO_TILE_CASES(draco_tile_128, 3) DRACO_TILE_CASES(draco_tile_128, 2)
                DRACO_TILE_CASES(draco_tile_128, 1) DRACO_TILE_CASE(draco_tile_128, 8, 3)
@@ -154,14 +171,18 @@ DRACO_LAYER void draco_tile_plain(size_t rows, size_t vectors, size_t k, const f
     }
 }
 
+DRACO_LAYER void draco_tile_plain_pack(size_t k, const float *b, size_t ldb, float *panel) {
+    for (; k > 0; k--, b += ldb, panel += 8) memcpy(panel, b, 8 * sizeof *panel);
+}
+
 static const draco_kernel draco_kernels[] = {
 #if defined(__x86_64__)
-    {"avx512", draco_tile_512, 12, 16, 2},
-    {"avx2", draco_tile_256, 6, 8, 2},
+    {"avx512", draco_tile_512, draco_tile_512_pack, 12, 16, 2},
+    {"avx2", draco_tile_256, draco_tile_256_pack, 6, 8, 2},
 #elif defined(__aarch64__)
-    {"neon", draco_tile_128, 8, 4, 3},
+    {"neon", draco_tile_128, draco_tile_128_pack, 8, 4, 3},
 #endif
-    {"plain", draco_tile_plain, 12, 8, 1},
+    {"plain", draco_tile_plain, draco_tile_plain_pack, 12, 8, 1},
 };
 #define DRACO_KERNELS (sizeof draco_kernels / sizeof draco_kernels[0])
 
@@ -302,6 +323,7 @@ DRACO_LAYER void draco_patch(const draco_conv_shape *s, const float *images, siz
 #define DRACO_BLOCK_K 192
 #define DRACO_BLOCK_M 144
 #define DRACO_BLOCK_FLOATS ((DRACO_BLOCK_M + 16) * (DRACO_BLOCK_K + 16))
+#define DRACO_FEW_K 64
 #define DRACO_LONG_K 512 /* of a result that is written turned */
 
 /* Rows i0 .. i0 + m - 1 and numbers k0 .. k0 + k - 1 of `a` as a matrix with two strides, in `room` where
@@ -322,8 +344,12 @@ DRACO_LAYER draco_operand draco_block_a(const draco_operand *a, size_t i0, size_
 
 /* panel[l][width] = columns j0 .. j0 + n - 1 of numbers k0 .. k0 + k - 1 of b, zeros beside them. b is
    (l, j). */
-DRACO_LAYER void draco_block_b(const draco_operand *b, size_t k0, size_t k, size_t j0, size_t n, size_t width,
-                               float *panel) {
+DRACO_LAYER void draco_block_b(const draco_kernel *kernel, const draco_operand *b, size_t k0, size_t k,
+                               size_t j0, size_t n, size_t width, float *panel) {
+    if (b->col == 1 && !b->image && n == kernel->width * kernel->vectors) {
+        kernel->pack(k, b->p + k0 * b->row + j0, b->row, panel);
+        return;
+    }
     if (n < width) memset(panel, 0, k * width * sizeof *panel);
     if (b->image) { /* turned: l is a number of the patch at place j */
         float patch[DRACO_LONG_K];
@@ -333,8 +359,7 @@ DRACO_LAYER void draco_block_b(const draco_operand *b, size_t k0, size_t k, size
         }
     } else if (b->col == 1) {
         const float *p = b->p + k0 * b->row + j0;
-        for (size_t l = 0; l < k; l++, p += b->row)
-            for (size_t j = 0; j < n; j++) panel[l * width + j] = p[j];
+        for (size_t l = 0; l < k; l++, p += b->row) memcpy(panel + l * width, p, n * sizeof *panel);
     } else {
         const float *p = b->p + k0 * b->row + j0 * b->col;
         for (size_t j = 0; j < n; j++)
@@ -383,10 +408,13 @@ DRACO_LAYER void draco_multiply(size_t m, size_t n, size_t k, const draco_operan
     float panel[DRACO_BLOCK_K * DRACO_TILE_COLUMNS] __attribute__((aligned(64)));
     /* Blocks of a that are read in place need no room: it takes longer panels of b. */
     const int gather = a->image != NULL, turned = c->col != 1;
-    const size_t block_m = gather ? DRACO_BLOCK_M : b->col == 1 ? 2 * DRACO_BLOCK_M : m;
+    const size_t block_m = gather                              ? DRACO_BLOCK_M
+                           : b->col != 1                       ? m
+                           : k <= DRACO_FEW_K && n >= 8 * most ? kernel->rows
+                                                               : 2 * DRACO_BLOCK_M;
     /* Few rows: rows of b are read in place, some at once, as they stand in memory. */
-    const int in_place = m <= few && !b->image && b->col == 1;
-    const size_t block_k = in_place ? 32 : turned && !gather ? DRACO_LONG_K : DRACO_BLOCK_K;
+    const int in_place = (m <= few || block_m < few) && !b->image && b->col == 1;
+    const size_t block_k = in_place ? DRACO_FEW_K : turned && !gather ? DRACO_LONG_K : DRACO_BLOCK_K;
     float *packed = gather ? panel : room;
     if (k == 0 && !add)
         for (size_t i = 0; i < m; i++)
@@ -406,7 +434,7 @@ DRACO_LAYER void draco_multiply(size_t m, size_t n, size_t k, const draco_operan
                     from = b->p + k0 * b->row + j0;
                     ldb = b->row;
                 } else {
-                    draco_block_b(b, k0, kc, j0, nc, width, packed);
+                    draco_block_b(kernel, b, k0, kc, j0, nc, width, packed);
                 }
                 draco_panel(kernel, mc, nc, kc, &block, from, ldb, add || k0 > 0, &to);
             }

@@ -19,9 +19,9 @@
 #ifndef DRACO_LAYERS_H
 #define DRACO_LAYERS_H
 
-#include "draco_compute.h"
 #include "draco_dataset.h"
 #include "draco_model.h"
+#include "draco_winograd.h"
 
 /* ---- Fully connected: y[rows][out] = x[rows][in] w[in][out] + bias[out] ---- */
 
@@ -72,10 +72,10 @@ DRACO_LAYER size_t draco_conv2d_group(const draco_conv_shape *s) {
     return group ? group : 1;
 }
 
-/* Floats of scratch of draco_conv2d_backward_data. */
-DRACO_LAYER size_t draco_conv2d_scratch(const draco_conv_shape *s) {
-    if (draco_conv2d_same(s)) return draco_conv_weights(s);
-    return draco_conv2d_group(s) * draco_conv_places(s) * draco_conv_depth(s);
+/* Floats of scratch of the functions below. */
+DRACO_LAYER size_t draco_conv2d_scratch(const draco_conv_shape *s, size_t images) {
+    if (!draco_conv2d_same(s)) return draco_conv2d_group(s) * draco_conv_places(s) * draco_conv_depth(s);
+    return draco_conv_weights(s) + (draco_winograd_pays(s, images) ? draco_winograd_scratch(s) : 0);
 }
 
 /* dx += rows[place][kh][kw][ci] of one image, in order. */
@@ -95,21 +95,29 @@ DRACO_LAYER void draco_conv2d_scatter(const draco_conv_shape *s, const float *ro
 
 /* bias may be NULL. */
 DRACO_LAYER void draco_conv2d_forward(const draco_conv_shape *s, size_t images, const float *x,
-                                      const float *w, const float *bias, float *y) {
+                                      const float *w, const float *bias, float *y, float *scratch) {
     const size_t places = images * draco_conv_places(s);
     const draco_operand patches = {x, 0, 0, s, 0}, weights = {w, s->co, 1, NULL, 0};
     const draco_result out = {y, s->co, 1};
+    if (!bias && draco_winograd_pays(s, images)) {
+        draco_winograd_forward(s, images, x, w, y, scratch);
+        return;
+    }
     for (size_t i = 0; bias && i < places; i++) memcpy(y + i * s->co, bias, s->co * sizeof *y);
     draco_multiply(places, s->co, draco_conv_depth(s), &patches, &weights, bias != NULL, &out);
 }
 
 /* dbias may be NULL. */
 DRACO_LAYER void draco_conv2d_backward_weights(const draco_conv_shape *s, size_t images, const float *x,
-                                               const float *dy, float beta, float *dw, float *dbias) {
+                                               const float *dy, float beta, float *dw, float *dbias,
+                                               float *scratch) {
     const size_t places = images * draco_conv_places(s);
     const draco_operand patches = {x, 0, 0, s, 1}, right = {dy, s->co, 1, NULL, 0};
     const draco_result out = {dw, s->co, 1};
-    draco_multiply(draco_conv_depth(s), s->co, places, &patches, &right, beta != 0, &out);
+    if (draco_winograd_pays(s, images))
+        draco_winograd_backward_weights(s, images, x, dy, beta, dw, scratch);
+    else
+        draco_multiply(draco_conv_depth(s), s->co, places, &patches, &right, beta != 0, &out);
     if (dbias) draco_sum_rows(places, s->co, dy, beta, dbias);
 }
 
@@ -131,7 +139,7 @@ DRACO_LAYER void draco_conv2d_backward_data(const draco_conv_shape *s, size_t im
     if (draco_conv2d_same(s)) {
         const draco_conv_shape back = {s->height, s->width, s->co, s->ci, s->kernel, 1, s->pad};
         draco_conv2d_turn(s, w, scratch);
-        draco_conv2d_forward(&back, images, dy, scratch, NULL, dx);
+        draco_conv2d_forward(&back, images, dy, scratch, NULL, dx, scratch + draco_conv_weights(s));
         return;
     }
     memset(dx, 0, images * floats * sizeof *dx);
@@ -256,6 +264,7 @@ DRACO_LAYER void draco_norm_forward(size_t places, size_t channels, int relu, co
 DRACO_LAYER void draco_norm_backward(size_t places, size_t channels, int relu, const float *x, const float *y,
                                      const float *scale, const float *mean, const float *variance,
                                      const float *dy, float *dx, float *dscale, float *dshift) {
+    const float least = relu ? 0 : -HUGE_VALF;
     for (size_t at = 0; at < channels; at += DRACO_NORM_CHANNELS) {
         const size_t n = draco_min_size(channels - at, DRACO_NORM_CHANNELS), all = places * channels;
         double sum[DRACO_NORM_CHANNELS] = {0}, product[DRACO_NORM_CHANNELS] = {0};
@@ -266,7 +275,7 @@ DRACO_LAYER void draco_norm_backward(size_t places, size_t channels, int relu, c
             float some[DRACO_NORM_CHANNELS] = {0}, part[DRACO_NORM_CHANNELS] = {0};
             for (size_t i = from; i < past; i += channels)
                 for (size_t c = 0; c < n; c++) {
-                    const float d = relu && !(y[i + c] > 0) ? 0 : dy[i + c];
+                    const float d = y[i + c] > least ? dy[i + c] : 0;
                     some[c] += d;
                     part[c] += d * (x[i + c] - middle[c]);
                 }
@@ -286,7 +295,7 @@ DRACO_LAYER void draco_norm_backward(size_t places, size_t channels, int relu, c
         }
         for (size_t i = at; i < all; i += channels)
             for (size_t c = 0; c < n; c++) {
-                const float d = relu && !(y[i + c] > 0) ? 0 : dy[i + c];
+                const float d = y[i + c] > least ? dy[i + c] : 0;
                 dx[i + c] = d * slope[c] - (x[i + c] - middle[c]) * back[c] - level[c];
             }
     }

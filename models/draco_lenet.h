@@ -169,7 +169,7 @@ static void dr_lenet_forward(const draco_lenet_priv *net, dr_lenet_workspace *w,
     const float *x = w->x;
     for (int i = 0; i < 2; i++) {
         const draco_conv_shape *s = &net->conv[i];
-        draco_conv2d_forward(s, rows, x, params + l[i].weights, params + l[i].bias, w->wide[i]);
+        draco_conv2d_forward(s, rows, x, params + l[i].weights, params + l[i].bias, w->wide[i], w->scratch);
         draco_maxpool_forward(rows, draco_conv_out(s->height, s), draco_conv_out(s->width, s), s->co,
                               w->wide[i], w->pooled[i]);
         draco_relu_forward(rows * net->pooled[i], w->pooled[i]);
@@ -191,7 +191,7 @@ static void dr_lenet_conv_backward(const draco_lenet_priv *net, dr_lenet_workspa
     draco_relu_backward(rows * net->pooled[i], w->pooled[i], w->dpooled[i]);
     draco_maxpool_backward(rows, height, width, s->co, w->wide[i], w->pooled[i], w->dpooled[i], w->dwide);
     draco_conv2d_backward_weights(s, rows, i > 0 ? w->pooled[0] : w->x, w->dwide, beta, grad + l->weights,
-                                  grad + l->bias);
+                                  grad + l->bias, w->scratch);
     if (i > 0) draco_conv2d_backward_data(s, rows, params + l->weights, w->dwide, w->dpooled[0], w->scratch);
 }
 
@@ -260,7 +260,7 @@ static void dr_lenet_build(draco_lenet_priv *net) {
         *s = (draco_conv_shape){height, width, channels, out[i], 5, 1, 0};
         net->wide[i] = draco_conv_places(s) * s->co;
         net->pooled[i] = net->wide[i] / 4;
-        net->scratch = draco_max_size(net->scratch, draco_conv2d_scratch(s));
+        net->scratch = draco_max_size(net->scratch, draco_conv2d_scratch(s, DRACO_LENET_MICRO));
         dr_lenet_add(net, i, draco_conv_depth(s), s->co);
         height = draco_conv_out(height, s) / 2;
         width = draco_conv_out(width, s) / 2;

@@ -125,7 +125,6 @@ typedef struct draco_resnet_priv {
     size_t features, last_pixels;       /* of the last stage */
     size_t fc, parameters, dim;         /* place of the fully connected weights */
     size_t kept, widest, most_channels; /* floats of an image: activations kept; the largest of them */
-    size_t scratch;                     /* floats of the neediest convolution */
 } draco_resnet_priv;
 
 typedef struct dr_resnet_workspace {
@@ -150,7 +149,9 @@ static size_t dr_resnet_align(size_t floats) {
  * count. */
 static size_t dr_resnet_layout(const draco_resnet_priv *net, dr_resnet_workspace *w, size_t images,
                                float *base) {
-    size_t at = 0;
+    size_t at = 0, scratch = 0;
+    for (int u = 0; u < net->units; u++)
+        scratch = draco_max_size(scratch, draco_conv2d_scratch(&net->unit[u].shape, images));
     struct {
         float **pointer;
         size_t floats;
@@ -165,7 +166,7 @@ static size_t dr_resnet_layout(const draco_resnet_priv *net, dr_resnet_workspace
                  {&w->dscale, net->most_channels},
                  {&w->dshift, net->most_channels},
                  {&w->image, net->side * net->side * net->channels},
-                 {&w->scratch, net->scratch}};
+                 {&w->scratch, scratch}};
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
         if (base) *fixed[i].pointer = base + at;
         at += dr_resnet_align(fixed[i].floats);
@@ -266,7 +267,7 @@ static void dr_resnet_unit_forward(const dr_resnet_pass *p, int u, const float *
     const float *scale = p->params + unit->scale, *shift = p->params + unit->shift;
     const size_t places = w->images * unit->pixels, channels = unit->shape.co;
     const float *mean = p->params + unit->mean, *variance = p->params + unit->variance;
-    draco_conv2d_forward(&unit->shape, w->images, x, p->params + unit->weights, NULL, w->z[u]);
+    draco_conv2d_forward(&unit->shape, w->images, x, p->params + unit->weights, NULL, w->z[u], w->scratch);
     if (p->train) {
         draco_norm_statistics(places, channels, w->z[u], w->mean[u], w->variance[u]);
         mean = w->mean[u];
@@ -362,7 +363,8 @@ static void dr_resnet_unit_backward(const dr_resnet_pass *p, int u, const float 
         grad[unit->mean + c] += images * w->mean[u][c];
         grad[unit->variance + c] += images * w->variance[u][c];
     }
-    draco_conv2d_backward_weights(&unit->shape, w->images, x, dz, beta, grad + unit->weights, NULL);
+    draco_conv2d_backward_weights(&unit->shape, w->images, x, dz, beta, grad + unit->weights, NULL,
+                                  w->scratch);
     if (dx)
         draco_conv2d_backward_data(&unit->shape, w->images, p->params + unit->weights, dz, dx, w->scratch);
 }
@@ -496,7 +498,6 @@ static size_t dr_resnet_add(draco_resnet_priv *net, size_t side, size_t ci, size
     net->parameters = unit->shift + co;
     net->widest = draco_max_size(net->widest, unit->pixels * co);
     net->most_channels = draco_max_size(net->most_channels, co);
-    net->scratch = draco_max_size(net->scratch, draco_conv2d_scratch(&unit->shape));
     return out;
 }
 

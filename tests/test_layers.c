@@ -232,24 +232,25 @@ static void conv2d_matches(void **state) {
         {8, 8, 1, 16, 3, 1, 1},      {2, 2, 32, 64, 3, 2, 1},    {1, 1, 16, 16, 3, 1, 1},
         {28, 28, 1, 20, 5, 1, 0},    {12, 12, 20, 50, 5, 1, 0},  {32, 32, 3, 64, 3, 1, 1},
         {32, 32, 64, 64, 3, 1, 1},   {32, 32, 64, 128, 3, 2, 1}, {32, 32, 64, 128, 1, 2, 0},
-        {16, 16, 128, 128, 3, 1, 1}, {8, 8, 256, 512, 3, 2, 1},  {4, 4, 512, 512, 3, 1, 1}};
+        {16, 16, 128, 128, 3, 1, 1}, {8, 8, 256, 512, 3, 2, 1},  {4, 4, 512, 512, 3, 1, 1},
+        {18, 14, 16, 48, 3, 1, 1}};
     for (size_t k = 0; k < sizeof shapes / sizeof shapes[0]; k++) {
         const draco_conv_shape *s = &shapes[k];
         const draco_naive_conv c = {s->height, s->width, s->ci, s->co, s->kernel, s->stride, s->pad};
-        const size_t images = s->ci * s->co < 1024 ? 13 : 2, in = images * s->height * s->width * s->ci,
+        const size_t images = s->ci * s->co < 1024 ? 13 : 3, in = images * s->height * s->width * s->ci,
                      weights = draco_conv_weights(s);
         const size_t out = images * draco_conv_places(s) * s->co;
         float *x = check_fill(1, 1, in), *w = check_fill(2, 1, weights), *b = check_fill(3, 1, s->co);
         float *dy = check_fill(4, 1, out), *y = check_floats(out), *dx = check_floats(in);
         float *dw = check_fill(5, 1, weights), *db = check_fill(6, 1, s->co);
-        float *scratch = check_floats(draco_conv2d_scratch(s));
+        float *scratch = check_floats(draco_conv2d_scratch(s, images));
         double *nx = check_widen(x, in), *nw = check_widen(w, weights), *nb = check_widen(b, s->co);
         double *ndy = check_widen(dy, out), *ny = check_doubles(out), *ndx = check_doubles(in);
         double *ndw = check_widen(dw, weights), *ndb = check_widen(db, s->co);
-        draco_conv2d_forward(s, images, x, w, b, y);
+        draco_conv2d_forward(s, images, x, w, b, y, scratch);
         draco_naive_conv_forward(&c, images, nx, nw, nb, ny);
         check_close("y", y, ny, out, 1e-5);
-        draco_conv2d_backward_weights(s, images, x, dy, 1, dw, db);
+        draco_conv2d_backward_weights(s, images, x, dy, 1, dw, db, scratch);
         draco_conv2d_backward_data(s, images, w, dy, dx, scratch);
         draco_naive_conv_backward(&c, images, nx, nw, ndy, ndw, ndb, ndx);
         check_close("dw", dw, ndw, weights, 1e-5);
@@ -360,15 +361,42 @@ static void convolutions(const draco_kernel *kernel) {
         float *y = check_floats(places * s->co), *dw = check_fill(4, 1, depth * s->co);
         float *expected = check_fill(4, 1, draco_max_size(places, depth) * s->co);
         for (size_t i = 0; i < places; i++) draco_patch(s, x, i, 0, depth, rows + i * depth);
-        draco_conv2d_backward_weights(s, images, x, dy, 1, dw, NULL);
+        draco_conv2d_backward_weights(s, images, x, dy, 1, dw, NULL, NULL);
         product_of_chains('T', 'N', depth, s->co, places, rows, depth, dy, s->co, 1, expected, s->co);
         if (memcmp(dw, expected, depth * s->co * sizeof *dw) != 0) fail_msg("%s: dw %zu", kernel->name, q);
-        draco_conv2d_forward(s, images, x, w, NULL, y);
+        draco_conv2d_forward(s, images, x, w, NULL, y, NULL);
         product_of_chains('N', 'N', places, s->co, depth, rows, depth, w, s->co, 0, expected, s->co);
         if (memcmp(y, expected, places * s->co * sizeof *y) != 0) fail_msg("%s: y %zu", kernel->name, q);
         void *all[] = {x, w, dy, rows, y, dw, expected};
         for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) free(all[i]);
     }
+}
+
+/* Winograd's way gives the bits of the kernel before. */
+static void winograds(const draco_kernel *kernel) {
+    static float *first;
+    const draco_conv_shape s = {18, 14, 16, 48, 3, 1, 1};
+    const size_t images = 3, in = images * s.height * s.width * s.ci, out = in / s.ci * s.co;
+    const size_t weights = draco_conv_weights(&s), all = out + in + weights;
+    float *x = check_fill(1, 1, in), *w = check_fill(2, 1, weights), *dy = check_fill(3, 1, out);
+    float *scratch = check_floats(draco_conv2d_scratch(&s, images)), *got = check_floats(all);
+    assert_true(draco_winograd_pays(&s, images) && !draco_winograd_pays(&s, 2));
+    draco_conv2d_forward(&s, images, x, w, NULL, got, scratch);
+    draco_conv2d_backward_data(&s, images, w, dy, got + out, scratch);
+    draco_conv2d_backward_weights(&s, images, x, dy, 0, got + out + in, NULL, scratch);
+    if (first && memcmp(first, got, all * sizeof *got) != 0) fail_msg("%s: Winograd", kernel->name);
+    void *rest[] = {x, w, dy, scratch, first};
+    for (size_t i = 0; i < sizeof rest / sizeof rest[0]; i++) free(rest[i]);
+    first = got;
+    if (kernel == &draco_kernels[DRACO_KERNELS - 1]) {
+        free(first);
+        first = NULL;
+    }
+}
+
+static void winograd_has_the_same_bits(void **state) {
+    (void)state;
+    each_kernel(winograds);
 }
 
 static void convolutions_are_chains(void **state) {
@@ -438,6 +466,7 @@ int main(void) {
         cmocka_unit_test(batch_norm_matches),
         cmocka_unit_test(products_are_chains),
         cmocka_unit_test(convolutions_are_chains),
+        cmocka_unit_test(winograd_has_the_same_bits),
         cmocka_unit_test(product_depends_on_its_inputs_alone),
         cmocka_unit_test(micro_batches_cover_the_part),
     };
