@@ -49,7 +49,7 @@
  *         int i;
  *         coding.d = 3, coding.gradient = gradient;
  *         coding.code.n = 5, coding.code.s = 1;
- *         coding.code.scheme = DRACO_CYCLIC, coding.code.field = DRACO_FIELD_PRIME;
+ *         coding.code.scheme = DRACO_CYCLIC;
  *         if (draco_decoder_open(&server, &coding) < 0) return 1;
  *         for (i = 0; i < 5; i++) draco_encoder_open(&worker[i], &coding, i);
  *         for (i = 0; i < 5; i++) draco_encoder_exponents(worker[i], &rows[i]);
@@ -169,10 +169,13 @@
  *                                                  reach the server instead of n 4d. A speaker that stalls is
  *                                                  passed over after 0.2 seconds and eight times the slowest
  *                                                  body of late, and is asked again only when nobody is left
- *     prime            cyclic code, prime field    two requests: the workers report the exponents of their
- *                                                  parts (REQUEST_EXPONENTS); the server decides them by vote
- *                                                  and sends them back, and the workers encode
- *                                                  (REQUEST_ENCODED)
+ *     prime            cyclic code, prime field    the workers encode with exponents predicted from the rounds
+ *                                                  before, and report those of their parts with the message
+ *                                                  (REQUEST_PREDICTED); the server decides these by vote. In
+ *                                                  the first round, which has nothing to predict from, the
+ *                                                  workers report first (REQUEST_EXPONENTS). There, and when
+ *                                                  the parts do not fit what was predicted, they encode with
+ *                                                  what was decided (REQUEST_ENCODED)
  *     repetition       repetition code             messages are fingerprinted as they arrive, the
  *                                                  fingerprints are voted on; equal messages are held once
  *     cyclic           cyclic code, complex field  as in the picture
@@ -362,9 +365,9 @@ typedef struct draco_optimizer {
 typedef enum draco_request_kind {
     /* params -> the coded message */
     DRACO_REQUEST_MESSAGE = 1,
-    /* prime field, first half: params -> exponents of the worker's parts */
+    /* prime field: params -> exponents of the worker's parts */
     DRACO_REQUEST_EXPONENTS = 2,
-    /* prime field, second half: extra = agreed exponents -> the coded message */
+    /* prime field, after one of the other two: extra = agreed exponents -> the coded message */
     DRACO_REQUEST_ENCODED = 3,
     /* challenge: params -> one byte once the message is computed; it is kept for the two below */
     DRACO_REQUEST_READY = 4,
@@ -376,7 +379,10 @@ typedef enum draco_request_kind {
      * that ended it */
     DRACO_REQUEST_STOP = 7,
     /* challenge, when the body is whole: extra = 32-byte key -> fingerprint of the message */
-    DRACO_REQUEST_FINGERPRINT = 8
+    DRACO_REQUEST_FINGERPRINT = 8,
+    /* prime field: params, extra = predicted exponents -> the coded message, which means nothing when a part does
+       not fit, and the exponents of the worker's parts, filled up with zeros to a multiple of 4 bytes */
+    DRACO_REQUEST_PREDICTED = 9
 } draco_request_kind;
 /* 1: each of several servers requests it for its shard alone, with draco_request.server set; 0: together. */
 DRACO_API int draco_request_is_single(draco_request_kind kind);
@@ -487,8 +493,8 @@ typedef struct draco_worker_config {
     const draco_model *model;
     size_t batch;  /* samples of a whole batch */
     uint64_t seed; /* of the samples */
-    /* 1: prime field: keep the gradients of the r parts between the two requests; challenge: keep the
-     * message from READY on. 0: compute them again. */
+    /* 1: prime field: keep the gradients of the r parts, in case they are to be encoded again; challenge:
+     * keep the message from READY on. 0: compute them again. */
     int keep;
     int servers;               /* that share the parameter vector; default 1 */
     draco_allocator allocator; /* default malloc */
@@ -536,8 +542,9 @@ typedef struct draco_round { /* what one round was like */
     double seconds;                /* of the whole round */
     double server_seconds;         /* of the server's own work: sketches, locate, combine, rule */
     uint64_t bytes_in;             /* bytes of replies that were taken in */
-    size_t rows_peak;              /* most messages held at once */
-    char text[256];                /* why the round failed, in one line; empty otherwise */
+    int again; /* prime field: 1 when the gradients did not fit the predicted exponents, and were encoded again */
+    size_t rows_peak; /* most messages held at once */
+    char text[256];   /* why the round failed, in one line; empty otherwise */
 } draco_round;
 
 DRACO_API draco_status draco_server_open(draco_server **server, const draco_server_config *config);
@@ -552,6 +559,10 @@ DRACO_API draco_status draco_server_probe(draco_server *server, uint64_t step, c
                                           int *classes, int *count);
 /* Several servers: make a vector of dim floats whole on every one of them; nothing to do for one. */
 DRACO_API draco_status draco_server_gather(draco_server *server, float *vector);
+/* Prime field: the exponents that are predicted for the next round, of this server's shard; 255: not known. The
+ * server's memory, to be copied into a checkpoint and back, so that a run that goes on has the same bits. Returns
+ * how many there are; 0 for other codes. */
+DRACO_API size_t draco_server_exponents(draco_server *server, uint8_t **exponents);
 DRACO_API void draco_server_close(draco_server *server);
 
 /* ---- Training ---- */
@@ -969,6 +980,16 @@ static size_t drs_bytes_of_exponents(const draco_worker *w, int index, size_t co
     return (size_t)draco_code_load(&w->c.code, index) * draco_exponent_bytes(count);
 }
 
+/* Of the exponents behind a message: messages stand at multiples of 4 bytes. */
+static size_t drs_report_bytes(const draco_code *code, size_t count) {
+    return ((size_t)code->r * draco_exponent_bytes(count) + 3) & ~(size_t)3;
+}
+
+static size_t drs_bytes_of_predicted(const draco_worker *w, int index, size_t count) {
+    (void)index;
+    return draco_message_bytes(&w->c.code, count) + drs_report_bytes(&w->c.code, count);
+}
+
 static size_t drs_bytes_of_ready(const draco_worker *w, int index, size_t count) {
     (void)w, (void)index, (void)count;
     return 1;
@@ -984,28 +1005,44 @@ static draco_status drs_reply_message(draco_worker *w, int index, const draco_re
     return drs_message(w, index, request->step, NULL, reply);
 }
 
-/* Exponents of every part, laid out by server, then by part. */
+/* Laid out by server: its share of the message, when the exponents are predicted, and then its exponents by
+   part. A part that does not fit is left out of the message, and the report tells. */
 static draco_status drs_reply_exponents(draco_worker *w, int index, const draco_request *request,
                                         void *reply) {
-    int l, k, load = draco_code_load(&w->c.code, index);
-    if (!drs_is_prime(&w->c.code)) return DRACO_E_CONFIG;
+    const draco_code *code = &w->c.code;
+    int l, k, load = draco_code_load(code, index), encode = request->kind == DRACO_REQUEST_PREDICTED;
+    draco_status status;
+    if (!drs_is_prime(code)) return DRACO_E_CONFIG;
+    if (encode && (!request->extra || request->extra_bytes != draco_exponent_bytes(w->dim)))
+        return DRACO_E_CONFIG;
     w->kept = 0;
-    for (l = 0; l < load; l++) {
+    memset(reply, 0, request->reply_bytes);
+    status = draco_encode_begin(code, w->dim, w->encoding);
+    for (l = 0; l < load && status >= 0; l++) {
         float *gradient = w->gradient + (w->c.keep ? (size_t)l * (w->dim + 1) : 0);
-        int part = draco_code_part(&w->c.code, index, l);
-        draco_status status = drs_gradient(w, index, request->step, part, part, gradient);
+        int part = draco_code_part(code, index, l);
         uint8_t *to = (uint8_t *)reply;
+        status = drs_gradient(w, index, request->step, part, part, gradient);
         for (k = 0; k < w->servers && status >= 0; k++) {
-            size_t first, count, bytes;
+            size_t first, count;
             draco_shard(w->dim, w->servers, k, &first, &count);
-            bytes = draco_exponent_bytes(count);
-            status = draco_exponents_of(&w->c.code, gradient + first, count, to + (size_t)l * bytes);
-            to += (size_t)load * bytes;
+            to += encode ? draco_message_bytes(code, count) : 0;
+            status = draco_exponents_of(code, gradient + first, count,
+                                        to + (size_t)l * draco_exponent_bytes(count));
+            to += encode ? drs_report_bytes(code, count) : drs_bytes_of_exponents(w, index, count);
         }
-        if (status < 0) return status;
+        if (encode && status >= 0)
+            (void)draco_encode_add(code, index, part, gradient, w->dim, (const uint8_t *)request->extra,
+                                   w->encoding);
     }
-    drs_keep(w, w->c.keep, index, request->step);
-    return DRACO_OK;
+    for (k = 0; k < w->servers && encode && status >= 0; k++) {
+        size_t first, count;
+        draco_shard(w->dim, w->servers, k, &first, &count);
+        status = draco_encode_share(code, w->dim, w->encoding, first, count, reply);
+        reply = (uint8_t *)reply + draco_message_bytes(code, count) + drs_report_bytes(code, count);
+    }
+    if (status >= 0) drs_keep(w, w->c.keep, index, request->step);
+    return status;
 }
 
 static draco_status drs_reply_encoded(draco_worker *w, int index, const draco_request *request, void *reply) {
@@ -1110,6 +1147,7 @@ static const drs_reply drs_replies[] = {
     {drs_bytes_of_fingerprint, drs_reply_probe, 0},
     {NULL, NULL, 0},
     {drs_bytes_of_fingerprint, drs_reply_fingerprint, 1},
+    {drs_bytes_of_predicted, drs_reply_exponents, 0},
 };
 
 static const drs_reply *drs_reply_to(const draco_request *request) {
@@ -1244,10 +1282,10 @@ struct draco_server {
     uint32_t ready;          /* workers so far */
     double patience,
         pace; /* seconds that the next request may take, 0: deadline; longest of late for a message */
-    uint8_t *exponents; /* agreed, of this shard */
+    uint8_t *exponents, *predicted; /* of this shard: agreed; with which the workers encode at once */
     void *exponent_work;
-    size_t exponent_bytes, exponent_work_bytes;
-    unsigned char *whom;       /* n */
+    size_t exponent_bytes, exponent_work_bytes, report_bytes; /* report: behind a message */
+    unsigned char *whom;                                      /* n */
     unsigned char *mine, *all; /* exchange_bytes of this server; of every server, one after the other */
     size_t exchange_bytes;
     draco_verdict *verdicts, *early; /* n: of the round; of its first half, or of one group */
@@ -1273,7 +1311,7 @@ struct drs_kind {
     draco_status (*check)(const draco_server_config *c); /* what this kind cannot do; NULL: nothing */
     void (*sizes)(draco_server *s);                      /* more memory than the others; NULL: none */
     int keyed;                                           /* sketches with a new secret in every round */
-    const drs_intake *intake;                            /* of the first request */
+    const drs_intake *intake;                            /* of the first request; NULL: finish makes it */
     size_t (*reply_bytes)(const draco_server *s);        /* to it */
     draco_status (*finish)(draco_server *s, uint64_t step, const float *params, float *sum); /* and then */
 };
@@ -1320,6 +1358,7 @@ static void drs_server_layout(draco_server *s, drs_arena *a) {
     s->agrees = (unsigned char *)drs_carve(a, n, 1);
     s->believed = (unsigned char *)drs_carve(a, n, s->c.challenge ? s->largest : 0);
     s->exponents = (uint8_t *)drs_carve(a, 1, s->exponent_bytes);
+    s->predicted = (uint8_t *)drs_carve(a, 1, s->exponent_bytes);
     s->exponent_work = drs_carve(a, 1, s->exponent_work_bytes);
     s->whom = (unsigned char *)drs_carve(a, n, 1);
     s->mine = (unsigned char *)drs_carve(a, 1, s->exchange_bytes);
@@ -1356,6 +1395,7 @@ static int drs_server_memory(draco_server *s) {
     arena.base = (char *)s->block;
     arena.used = 0;
     drs_server_layout(s, &arena);
+    memset(s->predicted, 255, s->exponent_bytes);
     for (i = 0; i < s->n; i++) s->seat[i] = s->group_size[draco_code_group(&s->c.code, i)]++;
     return 1;
 }
@@ -1375,7 +1415,8 @@ static void *drs_inbox_reserve(void *ctx, int worker) {
     s->received[worker] = 0;
     if (!s->intake->message) return drs_small(s, worker);
     if (!s->messages[worker]) {
-        void *memory = s->pooled ? s->pool[--s->pooled] : drs_alloc(&s->c.allocator, s->message_bytes);
+        void *memory =
+            s->pooled ? s->pool[--s->pooled] : drs_alloc(&s->c.allocator, s->message_bytes + s->report_bytes);
         if (!memory) return NULL;
         s->messages[worker] = memory;
         s->held++;
@@ -1395,7 +1436,8 @@ static void drs_inbox_chunk(void *ctx, int worker, size_t offset, size_t n) {
         offset != s->received[worker] || n > s->request->reply_bytes - offset)
         return;
     s->received[worker] += n;
-    if (!s->intake->sketch || !s->messages[worker]) return;
+    if (!s->intake->sketch || !s->messages[worker] || offset >= s->message_bytes) return;
+    if (n > s->message_bytes - offset) n = s->message_bytes - offset;
     begin = drs_now();
     (void)draco_sketch_add(&s->c.code, s->key, drs_sketch(s, worker),
                            (const char *)s->messages[worker] + offset, n);
@@ -1502,6 +1544,8 @@ static const drs_intake drs_all_messages = {DRACO_REQUEST_MESSAGE, 1, DRS_SKETCH
 static const drs_intake drs_reported = {DRACO_REQUEST_EXPONENTS, 0, DRS_SKETCH_NONE, NULL,
                                         drs_enough_present};
 static const drs_intake drs_encoded = {DRACO_REQUEST_ENCODED, 1, DRS_SKETCH_SHARED, NULL, drs_enough_present};
+static const drs_intake drs_predicted = {DRACO_REQUEST_PREDICTED, 1, DRS_SKETCH_SHARED, NULL,
+                                         drs_enough_present};
 static const drs_intake drs_readies = {DRACO_REQUEST_READY, 0, DRS_SKETCH_NONE, drs_whole_ready,
                                        drs_enough_ready};
 static const drs_intake drs_bodies = {DRACO_REQUEST_BODY, 1, DRS_SKETCH_ALONE, drs_whole_body, NULL};
@@ -1609,18 +1653,20 @@ static draco_status drs_merge_sketches(draco_server *s) {
     return status;
 }
 
-/* All servers must see the same outcome, or none goes on; verdicts are joined. */
+/* All servers must see the same outcome, or none goes on; verdicts, and whether to ask again, are joined. */
 static draco_status drs_join_verdicts(draco_server *s, draco_status status, draco_verdict *verdicts) {
     size_t bytes = 8 + (size_t)s->n;
     int i, k;
     if (s->servers == 1) return status;
     memset(s->mine, 0, bytes);
     s->mine[0] = (unsigned char)(-(int)(status < 0 ? status : DRACO_OK));
+    s->mine[1] = (unsigned char)s->out.again;
     for (i = 0; i < s->n; i++) s->mine[8 + i] = (unsigned char)verdicts[i];
     if (drs_exchange(s, s->mine, bytes) < 0) return DRACO_E_TRANSPORT;
     for (k = 0; k < s->servers; k++) {
         const unsigned char *record = s->all + bytes * (size_t)k;
         if (record[0] && status >= 0) status = (draco_status)(-(int)record[0]);
+        s->out.again |= record[1];
         for (i = 0; i < s->n; i++) {
             draco_verdict v = (draco_verdict)record[8 + i];
             if (v == DRACO_BLAMED || (v == DRACO_MALFORMED && verdicts[i] != DRACO_BLAMED) ||
@@ -1785,34 +1831,51 @@ static draco_status drs_finish_plain(draco_server *s, uint64_t step, const float
     return drs_combine(s, NULL, sum) < 0 ? DRACO_E_RANGE : status;
 }
 
-/* ---- Kind: prime. The exponents are agreed on by vote before the workers encode ---- */
+/* ---- Kind: prime. The workers encode with predicted exponents, while those of this round are decided ---- */
 
 static int drs_prime_chosen(const draco_server_config *c) {
     return drs_is_prime(&c->code);
 }
 
-static size_t drs_exponent_reply(const draco_server *s) {
-    return (size_t)s->c.code.r * draco_exponent_bytes(s->count);
-}
-
 static void drs_prime_sizes(draco_server *s) {
-    s->small_bytes = drs_most(s->small_bytes, drs_exponent_reply(s));
     s->exponent_bytes = draco_exponent_bytes(s->count);
+    s->small_bytes = drs_most(s->small_bytes, (size_t)s->c.code.r * s->exponent_bytes);
+    s->report_bytes = drs_report_bytes(&s->c.code, s->count);
     s->exponent_work_bytes = draco_exponents_work_bytes(&s->c.code, s->count);
 }
 
-/* The exponents that every worker is to encode with, decided by vote over each part's holders. */
-static draco_status drs_agree_exponents(draco_server *s) {
+/* Ask for the parts' exponents, and for the messages with them once there are exponents to predict from. */
+static draco_status drs_ask_prime(draco_server *s, uint64_t step, const float *params, int predict) {
+    draco_request request = drs_request(s, step, params, (size_t)s->c.code.r * s->exponent_bytes);
     draco_status status;
     int i;
+    if (predict) {
+        request.extra = s->predicted;
+        request.extra_bytes = s->exponent_bytes;
+        request.reply_bytes = s->message_bytes + s->report_bytes;
+    }
+    status = drs_collect(s, predict ? &drs_predicted : &drs_reported, &request, NULL);
+    drs_point_at(s, s->small, s->small_bytes);
+    for (i = 0; i < s->n && predict; i++)
+        if (s->pointers[i]) s->pointers[i] = (const char *)s->messages[i] + s->message_bytes;
+    return status;
+}
+
+/* The least exponents that fit all parts, decided by vote over each part's holders. The same on all servers:
+   does any of them need larger ones than were predicted? */
+static draco_status drs_agree_exponents(draco_server *s, int predict) {
+    draco_status status;
+    size_t b;
+    int i;
     drs_verdicts_of_arrival(s, s->early);
-    status = draco_exponents_decide(
-        &s->c.code, (const uint8_t *const *)(const void *)drs_point_at(s, s->small, s->small_bytes), s->count,
-        (draco_work *)s->exponent_work, s->exponents, s->early, &s->out.report);
+    status = draco_exponents_decide(&s->c.code, (const uint8_t *const *)(const void *)s->pointers, s->count,
+                                    (draco_work *)s->exponent_work, s->exponents, s->early, &s->out.report);
     for (i = 0; i < s->n; i++) {
         if (s->arrival[i] == DRACO_ARRIVAL_MALFORMED) s->early[i] = DRACO_MALFORMED;
         s->verdicts[i] = s->early[i];
     }
+    for (b = 0; b < s->exponent_bytes && status >= 0 && predict; b++)
+        s->out.again |= s->exponents[b] > s->predicted[b];
     status = drs_join_verdicts(s, status, s->early);
     if (status < 0 && !s->out.text[0])
         (void)snprintf(s->out.text, sizeof s->out.text, "the exponents of some part have no %d equal reports",
@@ -1820,23 +1883,63 @@ static draco_status drs_agree_exponents(draco_server *s) {
     return status;
 }
 
-static draco_status drs_finish_prime(draco_server *s, uint64_t step, const float *params, float *sum) {
+/* The second half: the messages, encoded with what was agreed on. */
+static draco_status drs_ask_encoded(draco_server *s, uint64_t step) {
     draco_request request = drs_request(s, step, NULL, s->message_bytes);
-    draco_status status = drs_agree_exponents(s);
-    int i;
-    (void)params;
-    if (status < 0) return status;
     request.extra = s->exponents;
-    request.extra_bytes = draco_exponent_bytes(s->count);
-    status = drs_collect(s, &drs_encoded, &request, NULL);
+    request.extra_bytes = s->exponent_bytes;
+    return drs_collect(s, &drs_encoded, &request, NULL);
+}
+
+#define DRS_MARGIN 2 /* bits that gradients may grow by from one round to the next */
+#define DRS_NEIGHBOURS (DRACO_BLOCK / DRACO_EXPONENT_BLOCK)
+
+/* What the next round will need: two bits more than this one. What was predicted before falls no faster than by an
+   eighth of its excess and a bit in 16 steps, because the largest of few samples goes up and down. A block of
+   zeros says nothing of the time when it is not: its neighbours do. */
+static void drs_predict(draco_server *s, uint64_t step) {
+    size_t b, i, end;
+    for (b = 0; b < s->exponent_bytes; b = end) {
+        int most = 0;
+        end = b + DRS_NEIGHBOURS < s->exponent_bytes ? b + DRS_NEIGHBOURS : s->exponent_bytes;
+        for (i = b; i < end; i++) {
+            int least = s->exponents[i] + DRS_MARGIN, now = s->predicted[i] == 255 ? 0 : s->predicted[i];
+            if (s->exponents[i] > 0) {
+                if (now > least) now -= (now - least) / 8 + (step % 16 == 0);
+                now = now > least ? now : least < 254 ? least : 254;
+                most = now > most ? now : most;
+            }
+            s->predicted[i] = (uint8_t)now;
+        }
+        for (i = b; i < end && most > 0; i++)
+            if (s->exponents[i] == 0) s->predicted[i] = (uint8_t)most;
+    }
+}
+
+static draco_status drs_finish_prime(draco_server *s, uint64_t step, const float *params, float *sum) {
+    int predict = !memchr(s->predicted, 255, s->exponent_bytes), i;
+    draco_status status = drs_ask_prime(s, step, params, predict), combined;
+    const uint8_t *used;
+    if (status >= 0) status = drs_agree_exponents(s, predict);
+    if (status < 0) return status;
+    used = predict && !s->out.again ? s->predicted : s->exponents;
+    if (used == s->exponents) status = drs_ask_encoded(s, step);
     if (status < 0) return status;
     status = drs_locate(s);
-    /* A lie about an exponent is a lie in this round, however good the message that followed. */
+    /* A lie about an exponent is a lie in this round, however good the message. */
     for (i = 0; i < s->n; i++)
         if (s->early[i] == DRACO_BLAMED || (s->early[i] == DRACO_MALFORMED && s->verdicts[i] == DRACO_AGREES))
             s->verdicts[i] = s->early[i];
     if (status < 0 || status == DRACO_MORE) return status;
-    return drs_combine(s, s->exponents, sum) < 0 ? DRACO_E_RANGE : status;
+    combined = drs_combine(s, used, sum);
+    if (combined >= 0) s->out.report.error = draco_rounding_error(&s->c.code, used, sum, 0, s->count);
+    drs_predict(s, step);
+    return combined < 0 ? combined : status;
+}
+
+DRACO_API size_t draco_server_exponents(draco_server *s, uint8_t **exponents) {
+    if (exponents) *exponents = s ? s->predicted : NULL;
+    return s ? s->exponent_bytes : 0;
 }
 
 /* ---- Kind: challenge. One member of each group sends its message; when it is whole, a key that nobody
@@ -2122,8 +2225,7 @@ static const drs_kind drs_kinds[] = {
      drs_finish_tolerant},
     {"challenge", drs_challenge_chosen, drs_challenge_check, NULL, 0, &drs_readies, drs_ready_reply,
      drs_finish_challenge},
-    {"prime", drs_prime_chosen, NULL, drs_prime_sizes, 1, &drs_reported, drs_exponent_reply,
-     drs_finish_prime},
+    {"prime", drs_prime_chosen, NULL, drs_prime_sizes, 1, NULL, NULL, drs_finish_prime},
     {"repetition", drs_is_repetition, NULL, NULL, 1, &drs_fingerprints, drs_message_reply, drs_finish_plain},
     {"cyclic", drs_always, NULL, NULL, 1, &drs_sketched, drs_message_reply, drs_finish_plain},
 };
@@ -2185,9 +2287,11 @@ DRACO_API draco_status draco_server_round(draco_server *s, uint64_t step, const 
     if (!s || !params || !sum) return DRACO_E_NULL;
     drs_begin_round(s);
     params += s->first;
-    request = drs_request(s, step, params, s->kind->reply_bytes(s));
     status = s->kind->keyed ? drs_new_keys(s) : DRACO_OK;
-    if (status >= 0) status = drs_collect(s, s->kind->intake, &request, NULL);
+    if (status >= 0 && s->kind->intake) {
+        request = drs_request(s, step, params, s->kind->reply_bytes(s));
+        status = drs_collect(s, s->kind->intake, &request, NULL);
+    }
     if (status >= 0) status = s->kind->finish(s, step, params, sum + s->first);
     status = drs_end_round(s, status, drs_now() - begin);
     if (round) *round = s->out;

@@ -112,12 +112,13 @@
  *     knows the noise of a message from its norm. A lie below the noise is not detected. Sets of liars that
  *     explain the messages as well differ in the sum by the noise times the gain of all of them together:
  *     report.error bounds that, and a sum that it does not bound by DRACO_WORST_ERROR is refused.
- *   prime field: modulo 2^31 - 1, x_i = i + 1. Gradients are rounded to multiples of a power of two that 4096
- *     coordinates share: to the nearest, halves away from zero. All that follows is exact, so that the sum
- *     has the same bits whoever lies. The powers are agreed on first: every worker reports
+ *   prime field (the default): modulo 2^31 - 1, x_i = i + 1. Gradients are rounded to multiples of a power of
+ *     two that 256 coordinates share: to the nearest, halves away from zero. All that follows is exact, so
+ *     that the sum has the same bits whoever lies. The powers are agreed on first: every worker reports
  *     draco_exponents_of each of its parts in the order of draco_code_part; draco_exponents_decide takes a
- *     vote on each part and the maximum over all parts; every worker encodes with the result. A part's own
- *     exponent is no larger, so nothing saturates; if it were, draco_encode_add returns DRACO_E_RANGE.
+ *     vote on each part and the least power with which the sum of all parts cannot wrap; every worker encodes
+ *     with the result, or with any larger one, which loses a bit of precision for each power. A part too
+ *     large for the sum to fit is DRACO_E_RANGE in draco_encode_add.
  * Supports: the offsets D = {round(l n / r)} are "spread" (the default), D = {0..r-1} are the paper's
  * "contiguous". In the prime field they are equivalent. In the complex field the coefficients |f_k(x_i)|
  * decide how much precision of a gradient survives rounding, and the positions of liars and missing workers
@@ -242,17 +243,18 @@ typedef struct draco_encoding draco_encoding; /* a message in the making, and co
 /* ---- The code ---- */
 
 typedef enum draco_scheme { DRACO_REPETITION = 0, DRACO_CYCLIC = 1 } draco_scheme;
-typedef enum draco_field { DRACO_FIELD_COMPLEX = 0, DRACO_FIELD_PRIME = 1 } draco_field; /* cyclic only */
+typedef enum draco_field { DRACO_FIELD_PRIME = 0, DRACO_FIELD_COMPLEX = 1 } draco_field; /* cyclic only */
 typedef enum draco_support {
     DRACO_SUPPORT_SPREAD = 0,
     DRACO_SUPPORT_CONTIGUOUS = 1
 } draco_support; /* cyclic only */
 
-#define DRACO_BLOCK 4096u /* coordinates that share an exponent; shards begin at multiples of it */
+#define DRACO_BLOCK 4096u         /* shards begin at multiples of it */
+#define DRACO_EXPONENT_BLOCK 256u /* coordinates that share an exponent; divides DRACO_BLOCK */
 #define DRACO_MAX_WORKERS 4096
 #define DRACO_WORST_ERROR 1e-3 /* complex field: a sum whose error is not bounded by it is refused */
 
-/* Set n, s, t, scheme, field and support (default 0: repetition, complex, spread), then call draco_code_init,
+/* Set n, s, t, scheme, field and support (default 0: repetition, prime, spread), then call draco_code_init,
  * which computes the rest. DRACO_E_LIMITS: n, s, t do not fit; DRACO_E_SCHEME: an unknown scheme, field or
  * support. Copy the struct freely: it holds no pointer. */
 typedef struct draco_code {
@@ -305,6 +307,10 @@ DRACO_CODES_API draco_status draco_encode_add(const draco_code *code, int worker
 /* Writes the message: draco_message_bytes(code, d) bytes. */
 DRACO_CODES_API draco_status draco_encode_end(const draco_code *code, size_t d,
                                               const draco_encoding *encoding, void *message);
+/* The same for the coordinates first .. first + count - 1 alone; first: a multiple of DRACO_BLOCK. */
+DRACO_CODES_API draco_status draco_encode_share(const draco_code *code, size_t d,
+                                                const draco_encoding *encoding, size_t first, size_t count,
+                                                void *message);
 
 #if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define DRC_BIG_ENDIAN 1
@@ -325,7 +331,7 @@ static inline void draco_little_endian(void *words, size_t count) {
     }
 }
 
-/* ---- Exponents (prime field): one byte for each block of DRACO_BLOCK coordinates ---- */
+/* ---- Exponents (prime field): one byte for each block of DRACO_EXPONENT_BLOCK coordinates ---- */
 
 DRACO_CODES_API size_t draco_exponent_bytes(size_t d);
 /* Writes the exponents of one gradient of d floats. DRACO_E_RANGE: it has a NaN or Inf. */
@@ -345,7 +351,7 @@ typedef struct draco_report {
     double gain;  /* complex: ||v|| sqrt(n), 1 when all workers are honest */
     double
         error; /* complex: bounds the error of the sum, relative to sqrt(sum of |gradient|^2) of the parts when
-                     these are unlike, else to their sum; over all sets of liars that explain the messages */
+                     these are unlike, else to their sum; over all sets of liars that explain the messages. Prime: draco_rounding_error, set with the sum */
 } draco_report;
 /* Counts n verdicts: agreed, blamed, absent, malformed, undecided. The other members stay as they are. */
 DRACO_CODES_API void draco_report_count(const draco_verdict *verdicts, int n, draco_report *report);
@@ -399,6 +405,12 @@ DRACO_CODES_API draco_status draco_weights_winners(const draco_code *code, const
 DRACO_CODES_API draco_status draco_combine(const draco_code *code, const draco_weights *weights,
                                            const void *const *messages, size_t d, size_t first, size_t count,
                                            const uint8_t *exponents, float *sum);
+
+/* Prime field: what rounding the gradients did to `sum`, coordinates first .. first + count - 1 of the sum: the
+ * Euclidean norm of the error to expect, relative to that of the sum; at most 1, when the sum is lost in it,
+ * and 0 for other codes. */
+DRACO_CODES_API double draco_rounding_error(const draco_code *code, const uint8_t *exponents,
+                                            const float *sum, size_t first, size_t count);
 
 /* Sketch, locate and combine. seed: fresh for every round. messages: n pointers, NULL: absent. sum: d floats.
  * exponents: as in draco_encode_add. */
@@ -706,7 +718,6 @@ static void drc_fold_bytes(const drc_folding *folding, const void *key, void *sk
 /* ======== Repetition: groups of workers send the same message ======== */
 
 static void drc_repetition_init(draco_code *code) {
-    code->field = DRACO_FIELD_COMPLEX;
     code->support = DRACO_SUPPORT_SPREAD;
     code->groups = code->n / code->r;
     code->parts = code->groups;
@@ -892,7 +903,7 @@ static void drc_repetition_combine(const draco_code *code, const double *weights
 }
 
 static const drc_code drc_repetition = {DRACO_REPETITION,
-                                        DRACO_FIELD_COMPLEX,
+                                        DRACO_FIELD_PRIME,
                                         "repetition code",
                                         1, /* alike */
                                         0, /* exponents */
@@ -982,21 +993,36 @@ static uint8_t drc_exponent(const float *gradient, size_t count) {
     return (uint8_t)((largest >> 23) + (largest > 0 && largest >> 23 == 0));
 }
 
-/* |q| <= 2^bits <= (p - 1) / (2 n): n of them add up without wrapping. */
-static int drc_bits(const draco_code *code) {
-    uint32_t most = (DRC_P - 1) / 2 / (uint32_t)code->n;
+/* The parts of a block add up to less than 2^(E - 126), with E an agreed exponent plus `spread`, the bits that
+   n equal parts need: 2^30 units, so that the sum does not wrap. */
+static int drc_spread(const draco_code *code) {
     int bits = 0;
-    while (most >> (bits + 1)) bits++;
+    while (code->n >> bits) bits++;
     return bits;
 }
 
 /* What one unit of q is worth in a block of this exponent. */
 static double drc_unit(const draco_code *code, uint8_t exponent) {
-    return ldexp(1.0, (int)exponent - 126 - drc_bits(code));
+    return ldexp(1.0, (int)exponent + drc_spread(code) - 30 - 126);
+}
+
+/* The agreed exponent of a block: the least with which the sum of its parts, of exponents own[part][block],
+   fits. A part far below the largest counts as more than it is. */
+static uint8_t drc_agreed(const draco_code *code, const uint8_t *const *own, size_t block) {
+    uint64_t sum = 0;
+    int part, most = 0, bits = 0;
+    for (part = 0; part < code->parts; part++) most = own[part][block] > most ? own[part][block] : most;
+    for (part = 0; part < code->parts; part++) {
+        int below = most - own[part][block];
+        if (own[part][block] > 0) sum += (uint64_t)1 << (below < 40 ? 40 - below : 0);
+    }
+    while (sum >> bits) bits++;
+    bits += most - 40 - drc_spread(code);
+    return (uint8_t)(most == 0 ? 0 : bits < 1 ? 1 : bits);
 }
 
 static size_t drc_in_block(size_t d, size_t first) {
-    return d - first < DRACO_BLOCK ? d - first : DRACO_BLOCK;
+    return d - first < DRACO_EXPONENT_BLOCK ? d - first : DRACO_EXPONENT_BLOCK;
 }
 
 /* message += coefficient * q mod p, where q = gradient / unit rounded to the nearest integer, halves away
@@ -1018,12 +1044,14 @@ DRC_KERNEL(drc_quantise,
 static draco_status drc_prime_encode(const draco_code *code, const double value[4], const float *gradient,
                                      size_t d, const uint8_t *exponents, void *sum) {
     size_t at;
-    for (at = 0; at < d; at += DRACO_BLOCK) {
-        uint8_t own = drc_exponent(gradient + at, drc_in_block(d, at));
-        if (exponents[at / DRACO_BLOCK] == 255 || own > exponents[at / DRACO_BLOCK]) return DRACO_E_RANGE;
+    for (at = 0; at < d; at += DRACO_EXPONENT_BLOCK) {
+        int own = drc_exponent(gradient + at, drc_in_block(d, at)),
+            most = exponents[at / DRACO_EXPONENT_BLOCK];
+        if (most == 255 || own == 255 || (own > 0 && (most == 0 || own >= most + drc_spread(code))))
+            return DRACO_E_RANGE;
     }
-    for (at = 0; at < d; at += DRACO_BLOCK) {
-        uint8_t exponent = exponents[at / DRACO_BLOCK];
+    for (at = 0; at < d; at += DRACO_EXPONENT_BLOCK) {
+        uint8_t exponent = exponents[at / DRACO_EXPONENT_BLOCK];
         if (exponent == 0) continue;
         drc_quantise((uint32_t *)sum + at, gradient + at, drc_in_block(d, at), 1 / drc_unit(code, exponent),
                      (uint32_t)value[0]);
@@ -1068,18 +1096,6 @@ static draco_status drc_vote_part(const draco_code *code, const uint8_t *const *
         if (b->holders[l] == DRACO_BLAMED) b->workers[worker] = DRACO_BLAMED;
     }
     return DRACO_OK;
-}
-
-/* The largest exponent over the parts, block by block. Exponents of parts that were decided are below 255. */
-static void drc_agree(const draco_code *code, const uint8_t *const *winners, size_t bytes, uint8_t *agreed) {
-    size_t b;
-    int part;
-    memset(agreed, 0, bytes);
-    for (part = 0; part < code->parts; part++) {
-        for (b = 0; b < bytes; b++) {
-            if (winners[part][b] > agreed[b]) agreed[b] = winners[part][b];
-        }
-    }
 }
 
 /* At most (2s + t - missing) / 2 of those present lie, and every part keeps more honest holders than that. */
@@ -1526,8 +1542,7 @@ DRC_KERNEL(drc_add_residues, (uint64_t * sum, const uint32_t *const *rows, const
 static void drc_prime_combine(const draco_code *code, const double *weights, const void *const *messages,
                               size_t first, size_t count, const uint8_t *exponents, float *sum) {
     uint64_t total[DRC_TILE];
-    uint8_t exponent = exponents[first / DRACO_BLOCK];
-    double unit = exponent > 0 ? drc_unit(code, exponent) : 0;
+    double unit = 0;
     const uint32_t *rows[3];
     uint32_t copies[3][DRC_TILE];
     uint32_t v[3];
@@ -1549,6 +1564,8 @@ static void drc_prime_combine(const draco_code *code, const double *weights, con
     }
     for (c = 0; c < count; c++) {
         int32_t q = (int32_t)drc_mod(total[c]);
+        if (c == 0 || (first + c) % DRACO_EXPONENT_BLOCK == 0)
+            unit = drc_unit(code, exponents[(first + c) / DRACO_EXPONENT_BLOCK]);
         if (q > (int32_t)(DRC_P / 2)) q -= (int32_t)DRC_P;
         sum[c] = (float)(q * unit);
     }
@@ -2914,7 +2931,7 @@ DRACO_CODES_API draco_status draco_code_init(draco_code *code) {
     c = *code;
     if (c.field != DRACO_FIELD_COMPLEX && c.field != DRACO_FIELD_PRIME) return DRACO_E_SCHEME;
     if (c.support != DRACO_SUPPORT_SPREAD && c.support != DRACO_SUPPORT_CONTIGUOUS) return DRACO_E_SCHEME;
-    if (c.scheme == DRACO_REPETITION) c.field = DRACO_FIELD_COMPLEX; /* it knows no field */
+    if (c.scheme == DRACO_REPETITION) c.field = DRACO_FIELD_PRIME; /* it knows no field */
     row = drc_find(c.scheme, c.field);
     if (!row) return DRACO_E_SCHEME;
     if (c.n < 1 || c.n > DRACO_MAX_WORKERS || c.s < 0 || c.s > c.n || c.t < 0 || c.t > c.n)
@@ -3082,11 +3099,19 @@ DRACO_CODES_API draco_status draco_encode_add(const draco_code *code, int worker
 
 DRACO_CODES_API draco_status draco_encode_end(const draco_code *code, size_t d,
                                               const draco_encoding *encoding, void *message) {
+    return draco_encode_share(code, d, encoding, 0, d, message);
+}
+
+DRACO_CODES_API draco_status draco_encode_share(const draco_code *code, size_t d,
+                                                const draco_encoding *encoding, size_t first, size_t count,
+                                                void *message) {
     draco_status ready = drc_ready_for(code, d);
-    size_t words = draco_message_bytes(code, d) / 4;
+    size_t words = draco_message_bytes(code, count) / 4;
     if (ready != DRACO_OK) return ready;
     if (!encoding || !message) return DRACO_E_NULL;
-    drc_row(code)->round(code, (const char *)encoding + drc_sum_at(code), words, message);
+    if (first % DRACO_BLOCK != 0 || first > d || count > d - first) return DRACO_E_ARGUMENT;
+    drc_row(code)->round(code, (const char *)encoding + drc_sum_at(code) + first * drc_row(code)->sum_bytes,
+                         words, message);
     draco_little_endian(message, words);
     return DRACO_OK;
 }
@@ -3094,7 +3119,7 @@ DRACO_CODES_API draco_status draco_encode_end(const draco_code *code, size_t d,
 /* ---- Exponents ---- */
 
 DRACO_CODES_API size_t draco_exponent_bytes(size_t d) {
-    return d / DRACO_BLOCK + (d % DRACO_BLOCK != 0);
+    return d / DRACO_EXPONENT_BLOCK + (d % DRACO_EXPONENT_BLOCK != 0);
 }
 
 DRACO_CODES_API draco_status draco_exponents_of(const draco_code *code, const float *gradient, size_t d,
@@ -3106,8 +3131,8 @@ DRACO_CODES_API draco_status draco_exponents_of(const draco_code *code, const fl
     if (!gradient || !exponents) return DRACO_E_NULL;
     drc_largest(gradient, d, &largest);
     if (largest >= DRC_INFINITE) return DRACO_E_RANGE;
-    for (at = 0; at < d; at += DRACO_BLOCK) {
-        exponents[at / DRACO_BLOCK] = drc_exponent(gradient + at, drc_in_block(d, at));
+    for (at = 0; at < d; at += DRACO_EXPONENT_BLOCK) {
+        exponents[at / DRACO_EXPONENT_BLOCK] = drc_exponent(gradient + at, drc_in_block(d, at));
     }
     return DRACO_OK;
 }
@@ -3124,7 +3149,7 @@ DRACO_CODES_API size_t draco_exponents_work_bytes(const draco_code *code, size_t
 DRACO_CODES_API draco_status draco_exponents_decide(const draco_code *code, const uint8_t *const *reports,
                                                     size_t d, draco_work *work, uint8_t *agreed,
                                                     draco_verdict *verdicts, draco_report *report) {
-    size_t bytes = draco_exponent_bytes(d);
+    size_t bytes = draco_exponent_bytes(d), block;
     drc_exponent_vote b;
     draco_status status = drc_ready_for(code, d);
     int i;
@@ -3140,7 +3165,7 @@ DRACO_CODES_API draco_status draco_exponents_decide(const draco_code *code, cons
     status = drc_vote_parts(code, reports, bytes, &b);
     memcpy(verdicts, b.workers, (size_t)code->n * sizeof *verdicts);
     drc_count(code, verdicts, report);
-    if (status >= 0) drc_agree(code, b.winners, bytes, agreed);
+    for (block = 0; block < bytes && status >= 0; block++) agreed[block] = drc_agreed(code, b.winners, block);
     return status;
 }
 
@@ -3333,6 +3358,25 @@ DRACO_CODES_API draco_status draco_combine(const draco_code *code, const draco_w
     return drc_combine(code, w, messages, first, count, exponents, sum);
 }
 
+/* Each of n parts is off by a number that is uniform within half a unit, of variance unit^2 / 12. */
+DRACO_CODES_API double draco_rounding_error(const draco_code *code, const uint8_t *exponents,
+                                            const float *sum, size_t first, size_t count) {
+    double error = 0, squares = 0, unit = 0;
+    size_t c;
+    if (!drc_row(code) || !drc_row(code)->exponents || !exponents || !sum) return 0;
+    for (c = first; c < first + count; c++) {
+        double value = (double)sum[c - first];
+        if (c == first || c % DRACO_EXPONENT_BLOCK == 0) {
+            uint8_t exponent = exponents[c / DRACO_EXPONENT_BLOCK];
+            unit = exponent > 0 ? drc_unit(code, exponent) : 0;
+        }
+        error += unit * unit;
+        squares += value * value;
+    }
+    error *= code->n / 12.0;
+    return error >= squares ? error > 0 : sqrt(error / squares);
+}
+
 /* ---- Decode ---- */
 
 DRACO_CODES_API size_t draco_decode_work_bytes(const draco_code *code) {
@@ -3379,6 +3423,8 @@ DRACO_CODES_API draco_status draco_decode(const draco_code *code, const draco_se
     if (!drc_is_small(code, w, sketches, messages, d, exponents))
         finite = drc_combine(code, w, messages, 0, d, exponents, NULL);
     if (finite == DRACO_OK) finite = drc_combine(code, w, messages, 0, d, exponents, sum);
+    if (finite == DRACO_OK && drc_row(code)->exponents)
+        report->error = draco_rounding_error(code, exponents, sum, 0, d);
     return finite == DRACO_OK ? status : finite;
 }
 

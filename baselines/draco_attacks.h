@@ -28,8 +28,8 @@
    honest workers never reply, on top of the liars: draco_attack_missing().
 
    What is attacked. Messages are floats (repetition, complex) or residues mod p = 2^31 - 1 (prime), where
-   every formula is meant mod p. Of the other replies, a liar garbles its exponents (unless honest_exponents)
-   and its fingerprint, with the same garbling for all liars; the "challenge-…" attacks are made for a challenge and
+   every formula is meant mod p. Of the other replies, a liar garbles its exponents (unless honest_exponents),
+   those that come with its message too, and its fingerprint, with the same garbling for all liars; the "challenge-…" attacks are made for a challenge and
    say in which of their replies they cheat. Probes are answered truthfully. "label-flip" needs config.flipped, a draco_worker
    whose model has turned labels (draco_attack_flip_labels): its replies take the place of the liar's, in
    every request.
@@ -82,7 +82,7 @@ typedef struct draco_attack_config {
     double factor;     /* strength; 0: the attack's own, see the list */
     float abs_tol;     /* "under-tolerance": the vote's */
     float rel_tol;
-    int honest_exponents;  /* prime field: liars tell the truth in the first half */
+    int honest_exponents;  /* prime field: liars tell the truth about their exponents */
     draco_worker *flipped; /* "label-flip" */
 } draco_attack_config;
 
@@ -251,7 +251,14 @@ static void dr_attacks_draw(const draco_attack_config *c, uint64_t step, uint64_
 }
 
 static int dr_attacks_carries_message(draco_request_kind ask) {
-    return ask == DRACO_REQUEST_MESSAGE || ask == DRACO_REQUEST_ENCODED || ask == DRACO_REQUEST_BODY;
+    return ask == DRACO_REQUEST_MESSAGE || ask == DRACO_REQUEST_ENCODED || ask == DRACO_REQUEST_BODY ||
+           ask == DRACO_REQUEST_PREDICTED;
+}
+
+/* How much of a reply of `size` bytes is the message: exponents may follow it. */
+static size_t dr_attacks_message_bytes(const draco_attacks_priv *a, size_t size) {
+    size_t message = 4 * a->params_count;
+    return a->request.kind == DRACO_REQUEST_PREDICTED && message < size ? message : size;
 }
 
 /* ---- Lies that a worker can tell alone ---- */
@@ -419,7 +426,7 @@ static void dr_attacks_replay(draco_attacks_priv *a, int worker, const dr_attack
 static void dr_attacks_watch(draco_attacks_priv *a, int worker, const void *bytes, size_t size) {
     dr_attacks_past *past = &a->past[a->self < 0 ? worker : 0];
     if (a->entry->lie == dr_attacks_replay && dr_attacks_carries_message(a->request.kind))
-        dr_attacks_remember(a, past, bytes, size);
+        dr_attacks_remember(a, past, bytes, dr_attacks_message_bytes(a, size));
 }
 
 /* ---- Omniscient lies ----
@@ -880,7 +887,7 @@ DRACO_ATTACKS_API void draco_attack_flip_labels(int32_t *labels, size_t count, i
 /* Does this request begin an attempt at a step, and not its second half? */
 static int dr_attacks_begins(const draco_request *request) {
     return request->kind == DRACO_REQUEST_MESSAGE || request->kind == DRACO_REQUEST_EXPONENTS ||
-           request->kind == DRACO_REQUEST_READY;
+           request->kind == DRACO_REQUEST_PREDICTED || request->kind == DRACO_REQUEST_READY;
 }
 
 static void dr_attacks_note(draco_attacks_priv *a, const draco_request *request) {
@@ -959,11 +966,13 @@ static long long dr_attacks_change(draco_attacks_priv *a, int worker, void *byte
             dr_attacks_garble(bytes, size);
         return whole;
     }
-    dr_attacks_message m = dr_attacks_view(a, bytes, size);
+    size_t message = dr_attacks_message_bytes(a, size);
+    dr_attacks_message m = dr_attacks_view(a, bytes, message);
+    if (!a->c.honest_exponents) dr_attacks_garble((unsigned char *)bytes + message, size - message);
     if (a->entry->kind == DR_ATTACKS_LOCAL)
         a->entry->lie(a, worker, &m);
-    else if (a->plot_bytes == size)
-        memcpy(bytes, a->plot, size);
+    else if (a->plot_bytes == message)
+        memcpy(bytes, a->plot, message);
     else
         dr_attacks_reverse(a, worker, &m);
     return whole;
@@ -1037,7 +1046,7 @@ static void dr_attacks_conspire(draco_attacks_priv *a, size_t size) {
 /* An omniscient attack: everybody who will reply has; make the lie, hand out the liars, then the others. */
 static draco_status dr_attacks_release(draco_attacks_priv *a, draco_status status) {
     if (!dr_attacks_plots(a)) return status;
-    dr_attacks_conspire(a, a->request.reply_bytes);
+    dr_attacks_conspire(a, dr_attacks_message_bytes(a, a->request.reply_bytes));
     for (int liars = 1; liars >= 0; liars--)
         for (int i = 0; i < a->n; i++) {
             if (!a->ended[i] || a->liar[i] != liars) continue;

@@ -34,13 +34,14 @@
 
    read takes in c what the run expects: dim, parameters, state_per_parameter, server, servers, the contract,
    and the memory params[dim] and state[state_per_parameter x parameters]. A contract that is empty expects
-   nothing and is filled in; keys in `overrides` ("lr,batch") may differ. On success step and updates are filled
+   nothing and is filled in; keys in `overrides` ("lr,batch") may differ. The exponents that the prime field
+   predicts (draco_server_exponents in draco.h) are read when they are as many as exponent_bytes. On success step and updates are filled
    in too, and a run that goes on from there has the same bits as one that was never stopped. Nothing is
    allocated, and the memory is written only after the whole file has been checked.
 
-   Format, little-endian: 8 bytes "DRACOCKP"; u32 version 2; u32 0; u64 step, updates, dim, parameters,
+   Format, little-endian: 8 bytes "DRACOCKP"; u32 version 2; u32 exponent_bytes; u64 step, updates, dim, parameters,
    state_per_parameter, server, servers; the contract: 4096 bytes, zero-filled; dim floats;
-   state_per_parameter x parameters floats; u32 CRC-32 of all bytes before it.
+   state_per_parameter x parameters floats; exponent_bytes bytes; u32 CRC-32 of all bytes before it.
 
    Errors, each one line in `why`, naming the file. DRACO_E_IO: cannot open, lock, read, write or rename.
    DRACO_E_MALFORMED: not a checkpoint, another version, wrong size, wrong checksum, a number that is not
@@ -89,6 +90,8 @@ typedef struct draco_checkpoint {
     uint64_t server, servers; /* of several servers, each keeps its shard in a file of its own */
     float *params;            /* dim */
     float *state;             /* state_per_parameter x parameters; NULL when that is 0 */
+    uint8_t *exponents;       /* exponent_bytes; NULL when that is 0 */
+    uint32_t exponent_bytes;
     char contract[DRACO_CHECKPOINT_CONTRACT];
     const char *overrides; /* read: keys of the contract that may differ, with commas; may be NULL */
 } draco_checkpoint;
@@ -197,6 +200,7 @@ DRACO_CHECKPOINT_PRIVATE void dr_checkpoint_pack(const draco_checkpoint *c,
     memset(header, 0, DR_CHECKPOINT_HEADER);
     memcpy(header, dr_checkpoint_magic, 8);
     dr_checkpoint_put(header + 8, 2, 4);
+    dr_checkpoint_put(header + 12, c->exponent_bytes, 4);
     dr_checkpoint_fields(&copy, fields);
     for (int i = 0; i < DR_CHECKPOINT_WORDS; i++, at += 8) dr_checkpoint_put(at, *fields[i], 8);
     memcpy(at, c->contract, strlen(c->contract));
@@ -240,6 +244,8 @@ DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_put_all(dr_checkpoint_file *
     if (status == DRACO_OK)
         status = dr_checkpoint_put_floats(file, c->state, (size_t)(c->state_per_parameter * c->parameters),
                                           "optimizer state");
+    if (status == DRACO_OK && c->exponent_bytes > 0)
+        status = dr_checkpoint_put_bytes(file, c->exponents, c->exponent_bytes);
     dr_checkpoint_put(sum, file->sum, 4);
     if (status == DRACO_OK) status = dr_checkpoint_put_bytes(file, sum, sizeof sum);
     if (status == DRACO_OK && (fflush(file->stream) != 0 || fsync(fileno(file->stream)) != 0))
@@ -278,6 +284,7 @@ DRACO_CHECKPOINT_API draco_status draco_checkpoint_write(draco_checkpoint_store 
                                                          size_t capacity) {
     if (store == NULL || checkpoint == NULL || checkpoint->params == NULL ||
         (checkpoint->state == NULL && checkpoint->state_per_parameter > 0) ||
+        (checkpoint->exponents == NULL && checkpoint->exponent_bytes > 0) ||
         !dr_checkpoint_text(checkpoint->contract))
         return DRACO_E_ARGUMENT;
     dr_checkpoint_file file = {NULL, store->path, why, capacity, 0};
@@ -488,9 +495,10 @@ DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_header(dr_checkpoint_file *f
     if (status != DRACO_OK) return status;
     if (memcmp(header, dr_checkpoint_magic, 8) != 0)
         return dr_checkpoint_fail(file, DRACO_E_MALFORMED, "not a checkpoint of this program");
-    if (dr_checkpoint_get(header + 8, 8) != 2)
+    if (dr_checkpoint_get(header + 8, 4) != 2)
         return dr_checkpoint_fail(file, DRACO_E_MALFORMED, "version %llu of the format, only 2 is known",
                                   (unsigned long long)dr_checkpoint_get(header + 8, 4));
+    c->exponent_bytes = (uint32_t)dr_checkpoint_get(header + 12, 4);
     dr_checkpoint_fields(c, fields);
     for (int i = 0; i < DR_CHECKPOINT_WORDS; i++, at += 8) *fields[i] = dr_checkpoint_get(at, 8);
     memcpy(c->contract, at, sizeof c->contract);
@@ -498,7 +506,8 @@ DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_header(dr_checkpoint_file *f
         return dr_checkpoint_fail(file, DRACO_E_MALFORMED, "its contract is not text");
     if (c->dim > DR_CHECKPOINT_FLOATS || c->parameters > c->dim || c->state_per_parameter > 16)
         return dr_checkpoint_fail(file, DRACO_E_MALFORMED, "impossible sizes in the header");
-    const uint64_t expected = sizeof header + 4 + 4 * (c->dim + c->state_per_parameter * c->parameters);
+    const uint64_t expected =
+        sizeof header + 4 + 4 * (c->dim + c->state_per_parameter * c->parameters) + c->exponent_bytes;
     if (size != expected)
         return dr_checkpoint_fail(file, DRACO_E_MALFORMED, "%llu bytes, but its header promises %llu",
                                   (unsigned long long)size, (unsigned long long)expected);
@@ -575,14 +584,18 @@ DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_match(const dr_checkpoint_fi
     return status;
 }
 
-/* The floats and the checksum; params and state NULL: check only. */
+/* What follows the header, into the memory of `to`; NULL: check only. */
 DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_body(dr_checkpoint_file *file, const draco_checkpoint *c,
-                                                         float *params, float *state) {
+                                                         const draco_checkpoint *to) {
     uint8_t bytes[4];
-    draco_status status = dr_checkpoint_get_floats(file, c->dim, "parameter", params);
+    draco_status status = dr_checkpoint_get_floats(file, c->dim, "parameter", to ? to->params : NULL);
     if (status == DRACO_OK)
-        status =
-            dr_checkpoint_get_floats(file, c->state_per_parameter * c->parameters, "optimizer state", state);
+        status = dr_checkpoint_get_floats(file, c->state_per_parameter * c->parameters, "optimizer state",
+                                          to ? to->state : NULL);
+    for (uint32_t i = 0; i < c->exponent_bytes && status == DRACO_OK; i++) {
+        status = dr_checkpoint_get_bytes(file, bytes, 1);
+        if (to && to->exponent_bytes == c->exponent_bytes) to->exponents[i] = bytes[0];
+    }
     if (status != DRACO_OK) return status;
     const uint32_t sum = (uint32_t)file->sum;
     status = dr_checkpoint_get_bytes(file, bytes, sizeof bytes);
@@ -598,12 +611,12 @@ DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_passes(dr_checkpoint_file *f
     draco_status status = dr_checkpoint_header(file, size, found);
     const uLong sum = file->sum;
     if (status == DRACO_OK) status = dr_checkpoint_match(file, found, wanted);
-    if (status == DRACO_OK) status = dr_checkpoint_body(file, found, NULL, NULL);
+    if (status == DRACO_OK) status = dr_checkpoint_body(file, found, NULL);
     if (status != DRACO_OK) return status;
     if (fseek(file->stream, DR_CHECKPOINT_HEADER, SEEK_SET) != 0)
         return dr_checkpoint_fail(file, DRACO_E_IO, "cannot read: %s", strerror(errno));
     file->sum = sum;
-    return dr_checkpoint_body(file, found, wanted->params, wanted->state);
+    return dr_checkpoint_body(file, found, wanted);
 }
 
 DRACO_CHECKPOINT_API draco_status draco_checkpoint_read(const char *path, draco_checkpoint *checkpoint,
@@ -612,7 +625,8 @@ DRACO_CHECKPOINT_API draco_status draco_checkpoint_read(const char *path, draco_
     draco_checkpoint found;
     uint64_t size = 0;
     if (path == NULL || checkpoint == NULL || checkpoint->params == NULL ||
-        (checkpoint->state == NULL && checkpoint->state_per_parameter > 0))
+        (checkpoint->state == NULL && checkpoint->state_per_parameter > 0) ||
+        (checkpoint->exponents == NULL && checkpoint->exponent_bytes > 0))
         return DRACO_E_ARGUMENT;
     draco_status status = dr_checkpoint_open(&file, &size);
     if (status != DRACO_OK) return status;
@@ -622,6 +636,7 @@ DRACO_CHECKPOINT_API draco_status draco_checkpoint_read(const char *path, draco_
     if (status != DRACO_OK) return status;
     found.params = checkpoint->params;
     found.state = checkpoint->state;
+    found.exponents = checkpoint->exponents;
     found.overrides = checkpoint->overrides;
     *checkpoint = found;
     return DRACO_OK;

@@ -278,12 +278,11 @@ static void only_liars_are_changed(void **state) {
                 unsigned char liars[N], missing[N];
                 int changed = 0;
                 wire_fill(&w, &config.code, step);
-                if (config.code.field) { /* the liars of a second half are those of the first */
+                if (field == 2) { /* the liars of a second half are those of the first */
                     draco_request first = {.kind = DRACO_REQUEST_EXPONENTS, .step = step, .reply_bytes = 4};
                     assert_int_equal(outer.broadcast(outer.ctx, &first), DRACO_OK);
                 }
-                wire_round(&w, &outer, config.code.field ? DRACO_REQUEST_ENCODED : DRACO_REQUEST_MESSAGE,
-                           step);
+                wire_round(&w, &outer, field == 2 ? DRACO_REQUEST_ENCODED : DRACO_REQUEST_MESSAGE, step);
                 draco_attack_liars(&config, step, 0, liars);
                 draco_attack_missing(&config, step, 0, missing);
                 for (int i = 0; i < N; i++) {

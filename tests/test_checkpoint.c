@@ -90,6 +90,24 @@ static void written_is_read(void **unused) {
     assert_int_equal(files(), 1);
 }
 
+/* The exponents of the prime field go along, for who expects as many. */
+static void exponents_are_kept(void **unused) {
+    (void)unused;
+    uint8_t exponents[3] = {7, 255, 0}, got[3] = {1, 1, 1};
+    draco_checkpoint c = filled(), back = wanted();
+    c.exponents = exponents, c.exponent_bytes = 3;
+    written(&c);
+    for (uint32_t bytes = 2; bytes <= 3; bytes++) {
+        back = wanted();
+        back.exponent_bytes = bytes;
+        assert_int_equal(draco_checkpoint_read(path, &back, NULL, 0), DRACO_E_ARGUMENT);
+        back.exponents = got;
+        assert_int_equal(draco_checkpoint_read(path, &back, NULL, 0), DRACO_OK);
+        assert_memory_equal(got, bytes == 3 ? (const char *)exponents : "\1\1\1", 3);
+        assert_memory_equal(got_state, state, sizeof state);
+    }
+}
+
 static void a_contract_that_is_not_expected_is_filled_in(void **unused) {
     (void)unused;
     draco_checkpoint c = filled(), back = wanted();
@@ -181,7 +199,7 @@ static void damaged_files_are_named(void **unused) {
         int count;
         const char *words;
     } edits[] = {{8, 1, 4, "version 1"},
-                 {12, 1, 4, "version"},
+                 {12, 1, 4, "promises"},
                  {32, UINT64_MAX, 8, "impossible"},
                  {32, DIM + 1, 8, "promises"},
                  {40, UINT64_MAX / 2, 8, "impossible"},
@@ -448,6 +466,7 @@ static int tear_down(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(written_is_read),
+                                       cmocka_unit_test(exponents_are_kept),
                                        cmocka_unit_test(a_contract_that_is_not_expected_is_filled_in),
                                        cmocka_unit_test(the_format_is_fixed),
                                        cmocka_unit_test(damaged_files_are_named),

@@ -80,7 +80,7 @@ try:
                                        "const r = b.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]", w)
                     browser.drag([(x, y), (x, y)])
                     kinds[w] = 2 if scene == "vote" else 1
-            told = program("round", n, s, 0, 0 if code == "repetition" else 1, 1 if code == "prime" else 0, 0, trial + 1, 8, "".join(map(str, kinds))).split()
+            told = program("round", n, s, 0, 0 if code == "repetition" else 1, 1 if code == "complex" else 0, 0, trial + 1, 8, "".join(map(str, kinds))).split()
             verdicts, status = shown()
             if verdicts != told[1] or status != told[0]:
                 bad.append((values, verdicts, status, told[:2]))

@@ -27,7 +27,7 @@ const Engine = {
 
   // {n, s, t, code: "repetition" | "complex" | "prime", support: "spread" | "contiguous"}: null, or why it cannot be.
   open(c) {
-    const status = this.x.play_code(c.n, c.s, c.t, c.code === "repetition" ? 0 : 1, c.code === "prime" ? 1 : 0,
+    const status = this.x.play_code(c.n, c.s, c.t, c.code === "repetition" ? 0 : 1, c.code === "complex" ? 1 : 0,
       c.support === "contiguous" ? 1 : 0);
     if (status < 0) {
       const r = 2 * c.s + c.t + 1;

@@ -83,7 +83,7 @@ static void release(void) {
     for (int i = 0; i < MOST; i++) free(sketches[i]), sketches[i] = NULL;
 }
 
-/* scheme: 0 repetition, 1 cyclic; field: 0 complex, 1 prime; support: 0 spread, 1 contiguous. Returns a draco_status. */
+/* scheme: 0 repetition, 1 cyclic; field: 0 prime, 1 complex; support: 0 spread, 1 contiguous. Returns a draco_status. */
 int PLAY(play_code)(int n, int s, int t, int scheme, int field, int support) {
     draco_code c;
     memset(&c, 0, sizeof c);
@@ -469,7 +469,7 @@ const char *PLAY(play_case)(uint32_t k) {
     s = below((n - 1) / 2 + 1);
     t = below(n - 2 * s);
     prime = below(2);
-    play_code(n, s, t, prime, 1, below(2));
+    play_code(n, s, t, prime, 0, below(2));
     liars = below(s + 2);
     for (int i = 0; i < liars; i++) kinds[below(n)] = (uint8_t)(1 + below(KINDS - 1));
     if (t > 0 && below(2)) kinds[below(n)] = MISSING;

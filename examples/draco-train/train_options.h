@@ -85,7 +85,7 @@ static train_options train_defaults(void) {
     o.model = "fc";
     o.data = "auto";
     o.code = "repetition";
-    o.field = "complex";
+    o.field = "prime";
     o.vote = "auto";
     o.support = "spread";
     o.workers = 15;
@@ -152,8 +152,8 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
          "number of liars s that the code tolerates"},
         {"stragglers", TRAIN_LONG, &o->stragglers, 0, DRACO_MAX_WORKERS, NULL, "T",
          "number of missing workers t that the code tolerates in addition"},
-        {"field", TRAIN_CHOICE, &o->field, 0, 0, "complex prime", "NAME",
-         "cyclic code: complex numbers, or exact integers modulo 2^31 - 1"},
+        {"field", TRAIN_CHOICE, &o->field, 0, 0, "prime complex", "NAME",
+         "cyclic code: exact integers modulo 2^31 - 1, or complex numbers, as in the paper"},
         {"support", TRAIN_CHOICE, &o->support, 0, 0, "spread contiguous", "NAME",
          "cyclic code: which workers hold a part"},
         {"vote", TRAIN_CHOICE, &o->vote, 0, 0, "auto challenge messages", "HOW",

@@ -102,6 +102,7 @@ static draco_checkpoint train_checkpoint(const train_run *run) {
     c.overrides = run->o->overrides;
     c.params = run->params;
     c.state = c.state_per_parameter ? run->state : NULL;
+    c.exponent_bytes = (uint32_t)draco_server_exponents(run->server, &c.exponents);
     return c;
 }
 

@@ -208,7 +208,7 @@ static int train_make_code(const train_options *o, train_setup *s) {
         c->s = (int)o->adversaries;
         c->t = (int)o->stragglers;
         c->scheme = strcmp(o->code, "cyclic") == 0 ? DRACO_CYCLIC : DRACO_REPETITION;
-        c->field = strcmp(o->field, "prime") == 0 ? DRACO_FIELD_PRIME : DRACO_FIELD_COMPLEX;
+        c->field = strcmp(o->field, "complex") == 0 ? DRACO_FIELD_COMPLEX : DRACO_FIELD_PRIME;
         c->support = strcmp(o->support, "contiguous") == 0 ? DRACO_SUPPORT_CONTIGUOUS : DRACO_SUPPORT_SPREAD;
     } else if (strncmp(o->rule, "detox", 5) == 0) { /* the groups of a repetition code vote first */
         c->s = (int)o->adversaries;

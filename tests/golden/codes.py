@@ -52,9 +52,15 @@ def exponent(values):
     return max(math.frexp(largest)[1] + 126, 1)
 
 
+def agreed(n, exponents):
+    """The least e >= 1 with which parts below 2^(x - 126) add up to less than 2^(e - 126) times what n equal parts
+    need, a power of two; 0 when all are zero."""
+    total = sum(2**x for x in exponents if x > 0)
+    return max(total.bit_length() - n.bit_length(), 1) if total else 0
+
+
 def quantum(n, e):
-    bits = ((P - 1) // 2 // n).bit_length() - 1
-    return math.ldexp(1, e - 126 - bits)
+    return math.ldexp(1, e - 126 - (30 - n.bit_length()))
 
 
 def away(x):
@@ -87,7 +93,7 @@ def case(index, n, s, t, spread, d, seed):
                 total = [x + c * y for x, y in zip(total, packed[k])]
         messages += [f for z in total for f in (z.real, z.imag)]
     # prime messages
-    e = max(exponent(g) for g in gradients)
+    e = agreed(n, [exponent(g) for g in gradients])
     unit = quantum(n, e)
     whole = [[away(v / unit) for v in g] for g in gradients]
     residues = []

@@ -74,27 +74,38 @@ static inline void step_free(step *s) {
     free(s->sum);
 }
 
+/* The bits that n equal numbers add. */
+static inline int step_spread(int n) {
+    int bits = 0;
+    while (n >> bits) bits++;
+    return bits;
+}
+
+/* The least exponents with which all parts add up without wrapping; exact for parts of up to 2^50 times another. */
 static inline void step_agree(step *s) {
     size_t bytes = draco_exponent_bytes(s->d);
     uint8_t *own = malloc(bytes);
-    memset(s->exponents, 0, bytes);
+    double *total = calloc(bytes, sizeof *total);
     for (int part = 0; part < s->code.parts; part++) {
         assert_int_equal(draco_exponents_of(&s->code, step_gradient(s, part), s->d, own), DRACO_OK);
-        for (size_t b = 0; b < bytes; b++) {
-            if (own[b] > s->exponents[b]) s->exponents[b] = own[b];
-        }
+        for (size_t b = 0; b < bytes; b++) total[b] += own[b] > 0 ? ldexp(1, own[b]) : 0;
     }
+    for (size_t b = 0; b < bytes; b++) {
+        int exponent = 1;
+        while (ldexp(1, exponent + step_spread(s->code.n)) <= total[b]) exponent++;
+        s->exponents[b] = (uint8_t)(total[b] > 0 ? exponent : 0);
+    }
+    free(total);
     free(own);
 }
 
 /* The sum that a decode should give: in double; of rounded multiples of the unit in the prime field. */
 static inline void step_truth(step *s) {
-    int bits = 0;
-    while ((0x3fffffff / s->code.n) >> (bits + 1)) bits++;
     for (size_t c = 0; c < s->d; c++) {
         double sum = 0, unit = 1;
         int prime = s->code.scheme == DRACO_CYCLIC && s->code.field == DRACO_FIELD_PRIME;
-        if (prime) unit = ldexp(1, s->exponents[c / 4096] - 126 - bits);
+        if (prime)
+            unit = ldexp(1, s->exponents[c / DRACO_EXPONENT_BLOCK] + step_spread(s->code.n) - 30 - 126);
         for (int part = 0; part < s->code.parts; part++) {
             double g = (double)step_gradient(s, part)[c];
             sum += prime ? round(g / unit) * unit : g;

@@ -121,7 +121,9 @@ static void conformance_lie(const conformance_case *c, draco_request_kind ask, u
         for (size_t i = 0; i < n && !quiet; i++) bytes[i] = (unsigned char)(bytes[i] + 3);
         return;
     }
-    if (ask != DRACO_REQUEST_MESSAGE && ask != DRACO_REQUEST_ENCODED && ask != DRACO_REQUEST_BODY) return;
+    if (ask != DRACO_REQUEST_MESSAGE && ask != DRACO_REQUEST_ENCODED && ask != DRACO_REQUEST_PREDICTED &&
+        ask != DRACO_REQUEST_BODY)
+        return;
     for (size_t i = 0; i + 4 <= n && (!quiet || offset + i == 0); i += 4) {
         uint32_t word;
         memcpy(&word, bytes + i, 4);
