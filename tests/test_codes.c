@@ -301,8 +301,8 @@ static void golden_one(const golden_case *g, draco_field field) {
     draco_encode_init(&code, g->d, encoding);
     for (int k = 0; k < g->n; k++)
         for (int i = 0; i < g->n; i++) {
-            double value[2], size = 0;
-            draco_code_coefficient(&code, k, i, value);
+            double value[2] = {0, 0}, size = 0;
+            assert_int_equal(draco_code_coefficient(&code, k, i, value), DRACO_OK);
             const double *want = g->coefficients + 2 * (k * g->n + i);
             size = fabs(want[0]) + fabs(want[1]);
             if (prime)
@@ -450,7 +450,7 @@ static void arguments(void **state) {
     (void)state;
     draco_code none = {0}, code = code_of(DRACO_CYCLIC, DRACO_FIELD_PRIME, DRACO_SUPPORT_SPREAD, 5, 1, 0);
     float g[4] = {1, 2, 3, 4}, m[4];
-    double value[2];
+    double value[2] = {0, 0};
     uint8_t e[1] = {130};
     char text[300];
     draco_encoding *encoding = malloc(draco_encoding_bytes(&code, 4));
