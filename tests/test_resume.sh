@@ -4,7 +4,7 @@
 train=${BUILD:-build}/draco-train
 dir=$(mktemp -d)
 pids=""
-trap 'kill -9 $pids 2>/dev/null; rm -rf "$dir"' EXIT
+trap 'kill -9 $pids $(cat "$dir"/*.pid 2>/dev/null) 2>/dev/null; rm -rf "$dir"' EXIT
 . "$(dirname "$0")/support/tap.sh"
 explain() { tail -n 5 "$dir/out" "$dir/err"; }
 full=${DRACO_STRESS:-}
@@ -205,6 +205,82 @@ survives() { # KILLS OPTION...
     cmp -s "$dir/p" "$dir/first" && steps_are "$dir/m" "$steps" && ! ls "$dir"/c.part-* "$dir"/c.lock >/dev/null 2>&1
     result $? "killed and started again: $text"
 }
+# Over gRPC: the server and every worker have somebody who starts them again, and die at random.
+supervise() { # NAME OPTION...: until it ends with status 0, or with 2, which no start mends
+    name=$1
+    shift
+    (
+        code=1
+        while [ $code -ne 0 ] && [ $code -ne 2 ]; do
+            # shellcheck disable=SC2086
+            "$train" $softmax --workers=5 --adversaries=1 --transport=grpc --address="unix:$dir/socket" "$@" >>"$dir/$name.log" 2>&1 &
+            echo $! >"$dir/$name.pid"
+            wait $!
+            code=$?
+        done
+        echo $code >"$dir/$name.code"
+    ) 2>/dev/null &
+    pids="$pids $!"
+}
+survives_grpc() { # KILLS VICTIMS OPTION...: VICTIMS of 0 (the server) to 5
+    kills=$1
+    victims=$2
+    shift 2
+    fresh
+    rm -f "$dir"/*.code "$dir"/*.log
+    # shellcheck disable=SC2086
+    "$train" $softmax --workers=5 --adversaries=1 "$@" --params="$dir/p" >"$dir/out" 2>"$dir/err"
+    mv "$dir/p" "$dir/first"
+    supervise 0 --role=server --wait=all $c --resume --checkpoint-every=5 --metrics="$dir/m" --params="$dir/p" "$@"
+    for i in 1 2 3 4 5; do supervise $i --role=worker --worker=$((i - 1)) "$@"; done
+    while [ "$kills" -gt 0 ] && [ ! -e "$dir/0.code" ]; do
+        draw 900
+        sleep "$(awk -v ms="$drawn" 'BEGIN { print ms / 1000 }')"
+        draw "$victims"
+        kill -9 "$(cat "$dir/$drawn.pid")" 2>/dev/null && kills=$((kills - 1)) && killed=$((killed + 1))
+    done
+    i=0
+    while [ ! -e "$dir/0.code" ] && [ $i -lt 900 ]; do sleep 0.1; i=$((i + 1)); done
+    # shellcheck disable=SC2086
+    kill $pids 2>/dev/null
+    for i in 1 2 3 4 5; do kill -9 "$(cat "$dir/$i.pid")" 2>/dev/null; done
+    steps=$(echo "$*" | sed 's/.*--steps=\([0-9]*\).*/\1/')
+    cp "$dir/0.log" "$dir/out"
+    [ "$(cat "$dir/0.code")" -eq 0 ] && cmp -s "$dir/p" "$dir/first" && steps_are "$dir/m" "$steps"
+    result $? "killed over gRPC, $kills kills left over: $*"
+}
+# Under mpirun with two servers, whose checkpoints are of one step: any rank dies, and the job with it.
+survives_mpi() { # KILLS OPTION...
+    kills=$1
+    shift
+    fresh
+    # shellcheck disable=SC2086
+    "$train" $softmax --workers=5 --adversaries=1 "$@" --params="$dir/p" >"$dir/out" 2>"$dir/err"
+    mv "$dir/p" "$dir/first"
+    code=1
+    tries=0
+    while [ $code -ne 0 ] && [ $tries -lt 20 ]; do
+        # shellcheck disable=SC2086
+        timeout -k 3 60 mpirun -n 7 "$train" $softmax --workers=5 --adversaries=1 --transport=mpi --servers=2 --wait=all $c --resume \
+            --checkpoint-every=5 --metrics="$dir/m" --params="$dir/p" "$@" >"$dir/out" 2>"$dir/err" &
+        job=$!
+        pids="$pids $job"
+        if [ "$kills" -gt 0 ]; then
+            wait_for "$dir/m"
+            draw 1500
+            sleep "$(awk -v ms="$drawn" 'BEGIN { print ms / 1000 }')"
+            draw 7
+            victim=$(pgrep -P "$(pgrep -P $job mpirun)" draco-train | sed -n "$((drawn + 1))p")
+            kill -9 "$victim" 2>/dev/null && kills=$((kills - 1)) && killed=$((killed + 1))
+        fi
+        wait $job
+        code=$?
+        tries=$((tries + 1))
+    done
+    steps=$(echo "$*" | sed 's/.*--steps=\([0-9]*\).*/\1/')
+    [ $code -eq 0 ] && cmp -s "$dir/p" "$dir/first" && steps_are "$dir/m" "$steps"
+    result $? "killed under mpirun with two servers, $kills kills left over: $*"
+}
 if [ -n "$full" ]; then
     set -- --code=repetition "--code=cyclic --field=prime" "--code=cyclic --field=complex"
     for optimizer in sgd momentum nesterov adam adamw; do
@@ -217,13 +293,38 @@ if [ -n "$full" ]; then
         survives 4 --model=fc $1 --optimizer=$optimizer --schedule=cosine --warmup=3 --steps=12
         set -- "$2" "$3" "$1"
     done
+    each=4
     [ $killed -ge 45 ] && [ $torn -gt 0 ]
 else
     survives 2 --model=softmax --code=repetition --optimizer=momentum --schedule=cosine --steps=24
     survives 2 --model=softmax --code=cyclic --field=prime --optimizer=adam --schedule=step --steps=24
     survives 2 --model=softmax --code=cyclic --field=complex --optimizer=nesterov --schedule=cosine --attack=reverse --steps=24
     survives 2 --model=fc --code=repetition --optimizer=adamw --schedule=cosine --warmup=3 --steps=8
+    each=2
     [ $killed -ge 5 ]
 fi
 result $? "killed $killed times, $torn of them in a checkpoint"
+if "$train" --transport=grpc --role=worker 2>&1 | grep -q 'built without'; then
+    echo "ok $((number + 1)) - killed over gRPC # SKIP built without gRPC"
+    number=$((number + 1))
+else
+    killed=0
+    survives_grpc $each 6 --code=repetition --optimizer=adam --schedule=cosine --steps=300
+    survives_grpc $each 6 --code=cyclic --field=prime --optimizer=momentum --schedule=step --steps=300
+    survives_grpc $each 6 --code=cyclic --field=complex --optimizer=nesterov --schedule=cosine --steps=300
+    [ $killed -ge 5 ]
+    result $? "killed $killed times over gRPC"
+fi
+if "$train" --transport=mpi 2>&1 | grep -q 'built without' || ! command -v mpirun >/dev/null; then
+    echo "ok $((number + 1)) - killed under mpirun # SKIP mpirun is not installed"
+    number=$((number + 1))
+else
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    command -v ssh >/dev/null 2>&1 || export OMPI_MCA_plm_rsh_agent=
+    export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
+    killed=0
+    survives_mpi $each --code=repetition --optimizer=adam --schedule=cosine --steps=400
+    [ $killed -ge 1 ]
+    result $? "killed $killed times under mpirun"
+fi
 echo "1..$number"
