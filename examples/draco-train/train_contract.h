@@ -7,9 +7,10 @@
 
 #include "train_setup.h"
 
-/* These change how fast a run is and what it shows; or, data-dir and word2vec, a digest stands for them. */
-static const char *const train_free[] = {"data-dir",   "word2vec",    "test-samples", "threads",
-                                         "eval-every", "share-parts", "retries",      "no-probe"};
+/* These change how fast a run is, how its votes travel, and what it shows; or, data-dir and word2vec, a digest stands for them. */
+static const char *const train_free[] = {"data-dir",   "word2vec",     "test-samples", "threads",
+                                         "eval-every", "share-parts",  "retries",      "no-probe",
+                                         "vote",       "digest-first", "isa"};
 
 static int train_decides(const train_options *o, const char *name) {
     for (size_t i = 0; i < sizeof train_free / sizeof *train_free; i++)
