@@ -87,6 +87,7 @@ static void a_worker_killed_in_the_middle_of_a_message(void **state) {
     assert_in_range(r.in.filled[0], 1, r.in.bytes - 1);
     assert_int_equal(toy_wait(victim, 5), 1000 + SIGKILL);
     assert_true(toy_told(&r.log, "lost worker 0"));
+    assert_true(toy_told(&r.log, "its connection broke"));
     assert_int_equal(run_round(&r, 20, "011"), DRACO_OK);      /* and not waited for any more */
     const pid_t again = toy_spawn("%s %s 0", peer, r.address); /* welcomed back with the current model */
     for (int i = 0; i < 100 && draco_grpc_joined(&r.t) < 3; i++) toy_sleep(0.05);
@@ -154,6 +155,7 @@ static void keep_alive_finds_a_dead_peer(void **state) {
     assert_int_equal(run_round(&r, -1, "10"), DRACO_OK); /* no deadline at all */
     assert_int_equal(r.in.arrivals[1], DRACO_ARRIVAL_ABSENT);
     assert_true(toy_now() - begin < 10);
+    assert_true(toy_told(&r.log, "it stopped answering"));
     kill(one, SIGCONT); /* it notices, and comes back */
     for (int i = 0; i < 200 && draco_grpc_joined(&r.t) < 2; i++) toy_sleep(0.05);
     assert_int_equal(run_round(&r, 20, "11"), DRACO_OK);
@@ -310,14 +312,12 @@ static void half_open_connections(void **state) {
     const pid_t zero = toy_spawn("%s %s 0", peer, r.address), one = toy_spawn("%s %s 1", peer, r.address);
     assert_int_equal(run_round(&r, 20, "11"), DRACO_OK);
     int fds[70];
-    char name[64];
     for (int i = 0; i < 64; i++) fds[i] = dial(&r);
     for (int i = 0; i < 5; i++) assert_int_equal(run_round(&r, 20, "11"), DRACO_OK);
     for (int i = 64; i < 70; i++) fds[i] = dial(&r); /* more than the limit */
     assert_true(toy_told_soon(&r.log, "connections are the limit", 5));
     for (int i = 0; i < 70; i++) assert_true(hung_up(fds[i]));
-    name_of(fds[0], name);
-    assert_true(toy_told(&r.log, name));
+    assert_true(toy_told(&r.log, "ipv4:127.0.0.1:"));
     assert_true(toy_told(&r.log, "did not join in time"));
     for (int i = 0; i < 70; i++) close(fds[i]);
     assert_int_equal(run_round(&r, 20, "11"), DRACO_OK);

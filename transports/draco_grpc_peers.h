@@ -161,6 +161,7 @@ struct drg_conn {
     int certified;           /* the worker its certificate names, or -1 in plain text */
     int slot;                /* -1 before a good HELLO */
     int gone, leaving, told; /* call over; status under way; its end is explained already */
+    int silent;              /* it has not answered a ping */
     double left_at;
     int cancelling;
     int cancelled; /* written by gRPC */
@@ -617,6 +618,29 @@ static const char *drg_judge(drg_server *s, drg_socket *k, double now) {
     return bytes - k->base > allowed ? "it sends more than its windows allow" : NULL;
 }
 
+/* Why a worker's call ended that did not end it. gRPC does not say; its log tells of pings, the socket of the rest. Under
+   the mutex. */
+static const char *drg_why_lost(drg_server *s, const drg_conn *c) {
+    const drg_socket *k = drg_socket_of(s, c->peer);
+    unsigned char state = 0; /* tcpi_state comes first */
+    socklen_t n = 1;
+    if (c->silent) return "it stopped answering: a ping was not answered in time";
+    if (k && !k->shut && drg_same_socket(k) && !getsockopt(k->fd, IPPROTO_TCP, TCP_INFO, &state, &n) &&
+        state == TCP_ESTABLISHED)
+        return "it violated the protocol (a frame longer than the limit), or gave up its call";
+    return "its connection broke: it crashed, was killed, or the network cut it";
+}
+
+/* A ping was not answered: gRPC's line begins with the peer. */
+static void drg_note_silence(drg_server *s, const char *line) {
+    pthread_mutex_lock(&s->mutex);
+    for (drg_conn *c = s->conns; c; c = c->next) {
+        const size_t n = strlen(c->peer);
+        if (!strncmp(line, c->peer, n) && line[n] == ':') c->silent = 1;
+    }
+    pthread_mutex_unlock(&s->mutex);
+}
+
 /* Calls that do not get on: no HELLO in time, or a status that the peer does not take. */
 static drg_conn *drg_overdue(drg_server *s, double now) {
     for (drg_conn *c = s->conns; c; c = c->next)
@@ -725,24 +749,27 @@ static void drg_catch(const char *message) {
 }
 
 static void drg_log(gpr_log_func_args *line) {
-    const int failed = strstr(line->message, "Handshake failed") != NULL;
-    if (line->severity != GPR_LOG_SEVERITY_ERROR) return;
-    if (drg_caught)
+    const int error = line->severity == GPR_LOG_SEVERITY_ERROR;
+    const int failed = error && strstr(line->message, "Handshake failed") != NULL;
+    const int silent = !error && strstr(line->message, "eepalive watchdog fired") != NULL;
+    if (error && drg_caught)
         drg_catch(line->message);
-    else if (!failed)
+    else if (error && !failed)
         fprintf(stderr, "gRPC: %s:%d: %s\n", line->file, line->line, line->message);
-    if (!failed) return;
+    if (!failed && !silent) return;
     pthread_mutex_lock(&drg_list_mutex);
-    for (drg_server *s = drg_list; s; s = s->next)
-        if (s->port) drg_name_stranger(s, line->message);
+    for (drg_server *s = drg_list; s; s = s->next) {
+        if (failed && s->port) drg_name_stranger(s, line->message);
+        if (silent) drg_note_silence(s, line->message);
+    }
     pthread_mutex_unlock(&drg_list_mutex);
 }
 
-/* Listen to gRPC's log, which says that a handshake failed; GRPC_VERBOSITY in the environment leaves it alone. */
+/* Listen to gRPC's log, which says that a handshake failed or a ping was not answered; GRPC_VERBOSITY in the environment leaves it alone. */
 static void drg_hear_log(void) {
     if (getenv("GRPC_VERBOSITY")) return;
     gpr_set_log_function(drg_log);
-    gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
+    gpr_set_log_verbosity(GPR_LOG_SEVERITY_INFO);
 }
 
 /* ---- Server: the gate ----
@@ -893,6 +920,18 @@ static void drg_admit(drg_server *s, int fd) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (patience > 0) setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience);
     s->taker->calls->take(s->taker, -1, fd, NULL);
+}
+
+/* Descriptors for all connections and some more; the limit of this process is raised if it may be. */
+static void drg_make_room(drg_server *s) {
+    struct rlimit room;
+    const rlim_t wanted = (rlim_t)s->limits.connections + 64;
+    if (getrlimit(RLIMIT_NOFILE, &room) || room.rlim_cur >= wanted) return;
+    room.rlim_cur = room.rlim_max < wanted ? room.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &room) || room.rlim_cur < wanted)
+        drg_say(&s->journal,
+                "this process may open %lu files (ulimit -n), %d connections and what else it opens need %lu",
+                (unsigned long)room.rlim_cur, s->limits.connections, (unsigned long)wanted);
 }
 
 static void *drg_gate_main(void *arg) {

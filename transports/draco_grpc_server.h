@@ -49,10 +49,10 @@ static void drg_closed(drg_conn *c) {
         s->slots[c->slot].lost_at = drg_now();
     }
     pthread_cond_broadcast(&s->changed);
+    const char *why = drg_why_lost(s, c);
     pthread_mutex_unlock(&s->mutex);
     if (was_worker && c->cancelled)
-        drg_say(&s->journal, "lost %s %d (%s): the connection broke, or a frame was longer than the limit",
-                s->role, c->slot + s->first, c->peer);
+        drg_say(&s->journal, "lost %s %d (%s): %s", s->role, c->slot + s->first, c->peer, why);
     else if (was_worker)
         drg_say(&s->journal, "%s %d (%s) left", s->role, c->slot + s->first, c->peer);
 }
@@ -726,6 +726,11 @@ static draco_status drg_server_new(drg_server **server, const draco_grpc_server_
         return status;
     }
     drg_enlist(s);
+    drg_make_room(s);
+    if (s->port)
+        drg_say(&s->journal, "listening on %s, port %d", config->address, s->port);
+    else
+        drg_say(&s->journal, "listening on %s", config->address);
     grpc_server_start(s->server);
     s->threads += !pthread_create(&s->io, NULL, drg_io_main, s);
     s->threads += s->threads == 1 && !pthread_create(&s->guard, NULL, drg_guard_main, s);

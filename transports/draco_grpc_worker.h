@@ -314,7 +314,12 @@ static void drg_link_ended(drg_link *l) {
         l->stopped = 1;
         l->ended = (uint64_t)-DRACO_E_TRANSPORT;
     }
-    const int final = drg_is_final(l->code), tell = !l->stopped && !w->closing && (final || !l->told);
+    /* A server whose certificate is not what it should be stays so. */
+    const int impostor = !was_joined && (strstr(l->reason, "ertificate verify failed") ||
+                                         strstr(l->reason, "CERTIFICATE_VERIFY_FAILED") ||
+                                         strstr(l->reason, "Hostname Verification"));
+    const int final = drg_is_final(l->code) || impostor,
+              tell = !l->stopped && !w->closing && (final || !l->told);
     l->told = 1;
     l->delay = l->delay < 0.2 ? 0.2 : fmin(2, 1.6 * l->delay);
     l->retry_at = now + l->delay * (0.8 + 0.05 * (w->index % 8)); /* not all at the same moment */

@@ -427,7 +427,8 @@ static int train_work(train_run *run) {
         int here = code == TRAIN_LOST || code == TRAIN_USAGE; /* else the servers have said it */
         const char *why = here ? run->transport.transport.explain(run->transport.transport.ctx) : "";
         fprintf(stderr, "draco-train: worker %d: %s%s%s\n", run->transport.worker,
-                train_exit_row_of(code)->text, why[0] ? ": " : "", why);
+                why[0] && code == TRAIN_USAGE ? "" : train_exit_row_of(code)->text,
+                why[0] && code != TRAIN_USAGE ? ": " : "", why);
     }
     return code;
 }
