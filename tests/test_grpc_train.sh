@@ -68,10 +68,21 @@ worker 3
 sleep 1
 kill -9 $server
 wait $server 2>/dev/null
-server --steps=100000 --resume --checkpoint="$dir/checkpoint" --deadline=10
+: >"$dir/refused"
+server --steps=100000 --resume --checkpoint="$dir/checkpoint" --deadline=10 --refused="$dir/refused"
 i=0
 while ! grep -q "worker 4 joined" "$dir/server.log" && [ $i -lt 300 ]; do sleep 0.1; i=$((i + 1)); done
-sleep 3
+openssl x509 -in "$dir/worker-2.pem" >>"$dir/refused" # revoked while the run goes on
+i=0
+while kill -0 "$worker2" 2>/dev/null && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done
+wait "$worker2"
+[ $? -eq 2 ] && grep -q "the certificate of worker-2 is on the list of refused ones" "$dir/server.log"
+result $? "a worker whose certificate is refused during the run is cut off, with exit status 2"
+RENEW=worker-2 sh scripts/make_test_ca.sh "$dir" 5 1 >/dev/null && worker 2
+i=0
+while [ "$(grep -c "worker 2 joined" "$dir/server.log")" -lt 3 ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done
+[ $i -lt 100 ]
+result $? "with a new certificate it takes part again"
 begin=$(date +%s)
 kill -TERM $server
 wait $server

@@ -139,6 +139,9 @@ typedef struct draco_grpc_server_config {
     const volatile int *stop; /* non-zero: give up waiting; may be NULL */
     int server, servers;      /* several servers: this one's number and how many; 0 and 0 when alone */
     const char *hub;          /* several servers: where server 0 listens for the others (names server-<k>) */
+    const char
+        *refused; /* file of certificates (PEM) and names, one a line, that are refused although the authority
+                                 signed them; read again within a second of a change; may be NULL */
 } draco_grpc_server_config;
 
 typedef struct draco_grpc_worker_config {

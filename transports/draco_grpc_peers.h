@@ -162,6 +162,7 @@ struct drg_conn {
     int slot;                /* -1 before a good HELLO */
     int gone, leaving, told; /* call over; status under way; its end is explained already */
     int silent;              /* it has not answered a ping */
+    char name[68], *pem;     /* of its certificate; pem only where there is a list of refused ones */
     double left_at;
     int cancelling;
     int cancelled; /* written by gRPC */
@@ -209,6 +210,8 @@ struct drg_server {
     int servers, first; /* first: the number in the name of slot 0 */
     const char *role;   /* "worker", or "server" on the line between servers */
     double opened;
+    char *refused_path, *refused; /* the list of certificates that are refused, as it was read */
+    time_t refused_at;
     int listener[8], listeners; /* the gate's sockets; none for a Unix-domain address */
     struct drg_taker *taker;    /* of gRPC: takes a connection that was accepted here */
     pthread_t gate;
@@ -243,6 +246,7 @@ struct drg_server {
 static void drg_conn_free(drg_conn *c) {
     if (c->incoming) grpc_byte_buffer_destroy(c->incoming);
     if (c->call) grpc_call_unref(c->call);
+    free(c->pem);
     free(c);
 }
 
@@ -461,6 +465,59 @@ static int drg_identity(const drg_server *s, grpc_call *call, char *name, size_t
     return secure && names == 1 ? number : -2;
 }
 
+/* Read the list of refused certificates again if it has changed. 1: it has. A list that cannot be read is the one that
+   was read before: nobody comes in because a file is being written. Under the mutex. */
+static int drg_refused_read(drg_server *s) {
+    struct stat st;
+    if (!s->refused_path || stat(s->refused_path, &st) || st.st_size > 1 << 20 ||
+        (s->refused && st.st_mtime == s->refused_at && (size_t)st.st_size == strlen(s->refused)))
+        return 0;
+    FILE *file = fopen(s->refused_path, "rb");
+    char *text = file ? (char *)calloc(1, (size_t)st.st_size + 1) : NULL;
+    const int whole = text && fread(text, 1, (size_t)st.st_size, file) == (size_t)st.st_size;
+    if (file) fclose(file);
+    if (!whole) {
+        free(text);
+        return 0;
+    }
+    free(s->refused);
+    s->refused = text;
+    s->refused_at = st.st_mtime;
+    return 1;
+}
+
+/* Is this connection's certificate, or the name in it, on the list? Under the mutex. */
+static int drg_is_refused(const drg_server *s, const drg_conn *c) {
+    const size_t n = strlen(c->name);
+    if (!s->refused || c->certified < 0) return 0;
+    if (c->pem && strstr(s->refused, c->pem)) return 1;
+    for (const char *at = s->refused; *at; at += strcspn(at, "\n"), at += *at == '\n')
+        if (strcspn(at, " \t\r\n") == n && !memcmp(at, c->name, n)) return 1;
+    return 0;
+}
+
+/* The certificate itself, between its first and last line. */
+static void drg_keep_pem(drg_conn *c) {
+    grpc_auth_context *auth = grpc_call_auth_context(c->call);
+    grpc_auth_property_iterator it =
+        grpc_auth_context_find_properties_by_name(auth, GRPC_X509_PEM_CERT_PROPERTY_NAME);
+    const grpc_auth_property *p = grpc_auth_property_iterator_next(&it);
+    if (p) c->pem = strndup(p->value, p->value_length);
+    grpc_auth_context_release(auth);
+    for (size_t n = c->pem ? strlen(c->pem) : 0; n > 0 && c->pem[n - 1] == '\n';) c->pem[--n] = 0;
+}
+
+/* One that is connected although it is refused by now; held. */
+static drg_conn *drg_now_refused(drg_server *s) {
+    drg_conn *c = NULL;
+    pthread_mutex_lock(&s->mutex);
+    if (drg_refused_read(s) || s->refused)
+        for (c = s->conns; c && (c->gone || c->leaving || c->slot < 0 || !drg_is_refused(s, c));) c = c->next;
+    drg_hold(c);
+    pthread_mutex_unlock(&s->mutex);
+    return c;
+}
+
 /* The first message of a call, on the I/O thread. */
 static void drg_hello(drg_conn *c, grpc_byte_buffer *buffer) {
     drg_server *s = c->server;
@@ -470,6 +527,15 @@ static void drg_hello(drg_conn *c, grpc_byte_buffer *buffer) {
         return;
     }
     char why[300] = "";
+    pthread_mutex_lock(&s->mutex);
+    (void)drg_refused_read(s);
+    const int banned = drg_is_refused(s, c);
+    pthread_mutex_unlock(&s->mutex);
+    if (banned) {
+        drg_refuse(c, GRPC_STATUS_PERMISSION_DENIED, "the certificate of %s is on the list of refused ones",
+                   c->name);
+        return;
+    }
     char *text = (char *)malloc(f.payload_bytes + 1);
     if (text) drg_copy(buffer, f.payload_at, text, f.payload_bytes);
     grpc_status_code code = GRPC_STATUS_OK;
@@ -967,6 +1033,12 @@ static void *drg_guard_main(void *arg) {
         const int stop = s->down;
         pthread_mutex_unlock(&s->mutex);
         if (stop) return NULL;
+        drg_conn *refused = tick == 0 && s->refused_path ? drg_now_refused(s) : NULL;
+        if (refused) {
+            drg_refuse(refused, GRPC_STATUS_PERMISSION_DENIED,
+                       "the certificate of %s is on the list of refused ones", refused->name);
+            drg_release(refused);
+        }
         if (drg_watch(s, tick == 0)) continue;
         nanosleep(&pause, NULL);
     }

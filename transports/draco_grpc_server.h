@@ -157,8 +157,8 @@ static void drg_accept(drg_server *s, grpc_call *call, const grpc_call_details *
     char *peer = grpc_call_get_peer(call);
     snprintf(c->peer, sizeof c->peer, "%s", peer);
     gpr_free(peer);
-    char name[80];
-    c->certified = drg_identity(s, call, name, sizeof name);
+    c->certified = drg_identity(s, call, c->name, sizeof c->name);
+    if (s->refused_path && c->certified >= 0) drg_keep_pem(c);
 
     pthread_mutex_lock(&s->mutex);
     int calls = 0, same_peer = 0;
@@ -184,7 +184,7 @@ static void drg_accept(drg_server *s, grpc_call *call, const grpc_call_details *
         drg_refuse(c, GRPC_STATUS_UNIMPLEMENTED, "it asked for another method than %s", DRG_METHOD);
     else if (c->certified == -2)
         drg_refuse(c, GRPC_STATUS_PERMISSION_DENIED,
-                   "its certificate's name \"%s\" is not one of %s-%d to %s-%d", name, s->role, s->first,
+                   "its certificate's name \"%s\" is not one of %s-%d to %s-%d", c->name, s->role, s->first,
                    s->role, s->first + s->workers - 1);
     else if (calls >= s->limits.connections)
         drg_refuse(c, GRPC_STATUS_RESOURCE_EXHAUSTED, "there are %d connections already", calls);
@@ -575,6 +575,8 @@ static void drg_server_free(drg_server *s) {
     free(s->slots);
     free(s->sockets);
     free(s->configuration);
+    free(s->refused_path);
+    free(s->refused);
     free(s);
 }
 
@@ -697,6 +699,7 @@ static draco_status drg_server_new(drg_server **server, const draco_grpc_server_
     s->down_tag.owner = s;
     s->opened = drg_now();
     s->ready_end = &s->ready;
+    s->refused_path = config->refused ? strdup(config->refused) : NULL;
     s->configuration = strdup(config->configuration ? config->configuration : "");
     s->slots = (drg_slot *)calloc((size_t)s->workers, sizeof *s->slots);
     s->lines = DRG_LINES;
@@ -716,7 +719,10 @@ static draco_status drg_server_new(drg_server **server, const draco_grpc_server_
         if (s->configuration && strlen(s->configuration) <= s->pool->chunk_bytes)
             s->welcome = drg_outgoing_new(s->pool, f, s->configuration, strlen(s->configuration), NULL, 0);
     }
-    if (!s->slots || !s->sockets || !s->welcome)
+    if (s->refused_path && !drg_refused_read(s))
+        status = drg_fail(why, capacity, DRACO_E_IO, "%s: the list of refused certificates cannot be read",
+                          s->refused_path);
+    else if (!s->slots || !s->sockets || !s->welcome)
         status = drg_fail(why, capacity, DRACO_E_MEMORY, "no memory for %d workers", s->workers);
     for (int i = 0; s->slots && i < s->workers; i++) s->slots[i].lost_at = -HUGE_VAL;
     if (!status) status = drg_bind(s, config->address, &pem, why, capacity);

@@ -49,7 +49,7 @@ typedef struct train_options {
     const char *transport, *wait;
     double deadline;
     long servers;
-    const char *role, *address, *hub, *server_name;
+    const char *role, *address, *hub, *server_name, *refused;
     long worker, server, max_connections;
     double join_seconds, quorum_timeout;
     long min_workers;
@@ -268,6 +268,8 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
          "grpc: number of this worker, from 0"},
         {"server", TRAIN_LONG, &o->server, 0, 63, NULL, "K",
          "grpc: number of this server, from 0; default 0"},
+        {"refused", TRAIN_TEXT, &o->refused, 0, 0, NULL, "FILE",
+         "grpc server: certificates (PEM) and names, one a line, to refuse; read again when it changes"},
         {"hub", TRAIN_TEXT, &o->hub, 0, 0, NULL, "ADDR",
          "grpc, several servers: address where server 0 listens for the other servers"},
         {"server-name", TRAIN_TEXT, &o->server_name, 0, 0, NULL, "NAME",
@@ -426,6 +428,7 @@ static const struct train_need {
     {"address", "transport", "grpc"},
     {"worker", "transport", "grpc"},
     {"server", "transport", "grpc"},
+    {"refused", "transport", "grpc"},
     {"hub", "transport", "grpc"},
     {"server-name", "transport", "grpc"},
     {"max-connections", "transport", "grpc"},

@@ -203,7 +203,8 @@ static int train_grpc_open(const train_context *c, train_transport *t) {
                                            .stop = c->stop,
                                            .server = t->server,
                                            .servers = (int)o->servers,
-                                           .hub = o->hub};
+                                           .hub = o->hub,
+                                           .refused = o->refused};
         config.limits.start_seconds = o->join_seconds;
         config.limits.connections = (int)o->max_connections;
         status = draco_grpc_server_open(&t->transport, &config);
