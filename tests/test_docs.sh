@@ -6,7 +6,7 @@ trap 'rm -rf "$dir"' EXIT
 . "$(dirname "$0")/support/tap.sh"
 explain() { cat "$dir/wrong"; }
 
-pages="README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md bench/README.md $(ls docs/*.md)"
+pages="README.md examples/deploy/README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md bench/README.md $(ls docs/*.md)"
 
 for page in $pages; do
     # Links and pictures, without addresses elsewhere and without anchors.
