@@ -527,6 +527,9 @@ typedef struct draco_server_config {
     int rule_f;             /* adversaries that the rule is to withstand */
     const draco_transport *transport;
     size_t dim; /* floats of the whole parameter vector, model.dim; several servers shard it themselves */
+    size_t
+        parameters; /* model.parameters: statistics, which begin after them, are searched for lies apart (complex
+                          field); default: there are none */
     double deadline; /* seconds that one request of a round may take; default none */
     draco_wait wait;
     int challenge; /* repetition only: one message a group, and fingerprints of the others under a later key */
@@ -1712,6 +1715,9 @@ static draco_status drs_new_keys(draco_server *s) {
         if (status >= 0) memcpy(seed.bytes, s->all, sizeof seed.bytes);
     }
     if (status >= 0) status = draco_sketch_key_init(&s->c.code, &seed, s->key);
+    if (status >= 0 && s->c.parameters > 0)
+        status = draco_sketch_key_split(
+            &s->c.code, (s->c.parameters + DRACO_BLOCK - 1) / DRACO_BLOCK * DRACO_BLOCK, s->key);
     s->seed = seed;
     memset(&seed, 0, sizeof seed);
     return status;

@@ -351,7 +351,9 @@ typedef struct draco_report {
     double gain;  /* complex: ||v|| sqrt(n), 1 when all workers are honest */
     double
         error; /* complex: bounds the error of the sum, relative to sqrt(sum of |gradient|^2) of the parts when
-                     these are unlike, else to their sum; over all sets of liars that explain the messages. Prime: draco_rounding_error, set with the sum */
+                     these are unlike, else to their sum, in each range of coordinates (draco_sketch_key_split);
+                     over all sets of liars that explain the messages. Prime: draco_rounding_error, set with
+                     the sum */
 } draco_report;
 /* Counts n verdicts: agreed, blamed, absent, malformed, undecided. The other members stay as they are. */
 DRACO_CODES_API void draco_report_count(const draco_verdict *verdicts, int n, draco_report *report);
@@ -370,6 +372,11 @@ DRACO_CODES_API draco_status draco_exponents_decide(const draco_code *code, cons
 DRACO_CODES_API size_t draco_sketch_key_bytes(const draco_code *code);
 DRACO_CODES_API draco_status draco_sketch_key_init(const draco_code *code, const draco_seed *seed,
                                                    draco_key *key);
+/* Complex field (others: no effect): lies are measured range by range of coordinates, each against its own size. Ranges
+ * begin at blocks 0, 1, 2, 3, 4, 6, 8, 12, …; this adds one, such as a layer's or that of statistics, before the key
+ * is used. DRACO_E_LIMITS: there are 64. */
+DRACO_CODES_API draco_status draco_sketch_key_split(const draco_code *code, size_t coordinate,
+                                                    draco_key *key);
 DRACO_CODES_API size_t draco_sketch_bytes(const draco_code *code);
 /* offset: where this range begins in the message, in bytes: a multiple of 4 * DRACO_BLOCK, 0 unless the
  * message is sharded. A sketch of it takes bytes in any chunks and merges with those of other ranges. */
@@ -1858,8 +1865,12 @@ static void drc_complex_round(const draco_code *code, const void *sum, size_t wo
 
 #define DRC_FOLDS 4
 #define DRC_PROJECTIONS 16 /* numbers of a message that locate works on */
+#define DRC_RANGE_WORDS (2 * DRC_PROJECTIONS + 1)
+
+#define DRC_RANGES 64
 
 typedef struct drc_complex_key {
+    uint64_t starts[DRC_RANGES]; /* of the ranges, coordinates in ascending order; the rest are 2^64 - 1 */
     float low[DRC_FOLDS][DRC_TABLE];
     float high[DRC_FOLDS][DRC_TABLE];
     float lane[DRC_FOLDS][DRC_LANES / 2][DRC_PROJECTIONS];
@@ -1867,16 +1878,42 @@ typedef struct drc_complex_key {
 
 typedef struct drc_complex_sketch {
     drc_head head;
-    double lanes[DRC_FOLDS + 1][DRC_LANES]; /* the last: sums of squares */
+    uint64_t range;                             /* of the lanes */
+    double lanes[DRC_FOLDS + 1][DRC_LANES];     /* the last: sums of squares */
+    double ranges[DRC_RANGES][DRC_RANGE_WORDS]; /* of those that ended: projections, and the sum of squares */
 } drc_complex_sketch;
 
-/* Random bits to numbers of random sign in [1, 2): 24 bits that no sum can bring near 0 by chance alone. */
+/* Puts a start in its place among the ranges; 0 when there is no room. */
+static int drc_split(uint64_t *starts, uint64_t at) {
+    int i = DRC_RANGES - 1, j;
+    while (i > 0 && starts[i - 1] >= at) i--;
+    if (starts[i] == at) return 1;
+    if (starts[DRC_RANGES - 1] != (uint64_t)-1) return 0;
+    for (j = DRC_RANGES - 1; j > i; j--) starts[j] = starts[j - 1];
+    starts[i] = at;
+    return 1;
+}
+
+static uint64_t drc_power_below(uint64_t x) {
+    uint64_t power = 1;
+    while (power <= x / 2) power *= 2;
+    return power;
+}
+
+/* Ranges begin at blocks 0, 1, 2, 3, 4, 6, 8, 12, 16, … Random bits to numbers of random sign in [1, 2): 24 bits that no sum can bring near 0 by chance alone. */
 static void drc_complex_key_init(const draco_seed *seed, void *key) {
-    uint32_t *bits = (uint32_t *)key;
-    float *values = (float *)key;
-    size_t count = sizeof(drc_complex_key) / sizeof *values, i;
-    draco_seed_expand(seed, 1, key, sizeof(drc_complex_key));
-    draco_little_endian(key, count);
+    drc_complex_key *to = (drc_complex_key *)key;
+    float *values = to->low[0];
+    uint32_t *bits = (uint32_t *)(void *)values;
+    size_t bytes = sizeof *to - sizeof to->starts, count = bytes / sizeof *values, i;
+    uint64_t block;
+    memset(to->starts, 0xff, sizeof to->starts);
+    for (block = 0; block * DRACO_BLOCK < DRC_MAX_BYTES / 4;
+         block += block < 4 ? 1 : drc_power_below(block) / 2) {
+        drc_split(to->starts, block * DRACO_BLOCK);
+    }
+    draco_seed_expand(seed, 1, values, bytes);
+    draco_little_endian(values, count);
     for (i = 0; i < count; i++) {
         uint32_t unit;
         memcpy(&unit, bits + i, sizeof unit);
@@ -1968,16 +2005,56 @@ static void drc_complex_piece(const void *key, void *sketch, uint64_t coordinate
 
 static const drc_folding drc_complex_folding = {drc_complex_block, drc_complex_piece};
 
+/* to += the lanes, projected, and the sum of their squares. */
+DRC_INLINE void drc_project_plain(const drc_complex_key *key, const drc_complex_sketch *sketch, double *to) {
+    double y[DRC_RANGE_WORDS];
+    int f, k, j;
+    memcpy(y, to, sizeof y);
+    for (f = 0; f < DRC_FOLDS; f++) {
+        for (k = 0; k < DRC_LANES / 2; k++) {
+            double re = sketch->lanes[f][2 * k], im = sketch->lanes[f][2 * k + 1];
+            for (j = 0; j < DRC_PROJECTIONS; j++) {
+                double factor = (double)key->lane[f][k][j];
+                y[j] += factor * re;
+                y[DRC_PROJECTIONS + j] += factor * im;
+            }
+        }
+    }
+    for (k = 0; k < DRC_LANES; k++) y[2 * DRC_PROJECTIONS] += sketch->lanes[DRC_FOLDS][k];
+    memcpy(to, y, sizeof y);
+}
+DRC_KERNEL(drc_project, (const drc_complex_key *key, const drc_complex_sketch *sketch, double *to),
+           (key, sketch, to))
+
+/* Range by range: where one ends, its lanes are projected. */
 static void drc_complex_fold(const void *key, void *sketch, const unsigned char *bytes, size_t n) {
-    drc_fold_bytes(&drc_complex_folding, key, sketch, bytes, n);
+    const drc_complex_key *k = (const drc_complex_key *)key;
+    drc_complex_sketch *to = (drc_complex_sketch *)sketch;
+    while (n > 0) {
+        uint64_t at = to->head.offset + to->head.bytes, range = to->range, end;
+        while (range + 1 < DRC_RANGES && k->starts[range + 1] <= at / 4) range++;
+        if (range != to->range && to->head.bytes > 0) {
+            drc_project(k, to, to->ranges[to->range]);
+            memset(to->lanes, 0, sizeof to->lanes);
+        }
+        to->range = range;
+        end = range + 1 < DRC_RANGES ? k->starts[range + 1] : (uint64_t)-1;
+        end = end > DRC_MAX_BYTES / 4 || 4 * end - at > n ? n : 4 * end - at;
+        drc_fold_bytes(&drc_complex_folding, key, sketch, bytes, (size_t)end);
+        bytes += end;
+        n -= (size_t)end;
+    }
 }
 
 static void drc_complex_merge(const void *key, void *into, const void *from) {
-    double *to = ((drc_complex_sketch *)into)->lanes[0];
-    const double *add = ((const drc_complex_sketch *)from)->lanes[0];
+    const drc_complex_key *k = (const drc_complex_key *)key;
+    drc_complex_sketch *to = (drc_complex_sketch *)into;
+    const drc_complex_sketch *add = (const drc_complex_sketch *)from;
+    double *sums = to->ranges[0];
+    const double *more = add->ranges[0];
     size_t i;
-    (void)key;
-    for (i = 0; i < (DRC_FOLDS + 1) * DRC_LANES; i++) to[i] += add[i];
+    for (i = 0; i < DRC_RANGES * DRC_RANGE_WORDS; i++) sums[i] += more[i];
+    drc_project(k, add, to->ranges[add->range]);
 }
 
 /* ---- Locate ---- */
@@ -1993,6 +2070,7 @@ static void drc_complex_merge(const void *key, void *into, const void *from) {
 typedef struct drc_complex_work {
     int n, q, erased, spare; /* erased: messages; spare = q - erased syndromes know nothing of those */
     int scale;               /* code.scale */
+    int ranges;              /* of the messages */
     double *norms;           /* n: of each message */
     drc_c *roots;            /* n: the points */
     drc_c *y;                /* n x m: projections */
@@ -2054,70 +2132,100 @@ static size_t drc_lay_complex(const draco_code *code, void *work, drc_complex_wo
     return bytes;
 }
 
-/* The mean square of the factors that rows of a message of d coordinates met, summed over the folds: what the
- * folds multiply the square norm of noise by. A lane's projection multiplies it by 7/3 more, the mean square
- * of [1, 2). */
-static double drc_amplification(const drc_complex_key *key, size_t d) {
-    size_t rows = d / DRC_LANES + 1, f, b;
-    size_t lows = rows < DRC_TABLE ? rows : DRC_TABLE;
-    size_t highs = (rows + DRC_TABLE - 1) / DRC_TABLE;
+/* The mean square of the factors that the rows first .. last met, summed over the folds: what the folds multiply
+ * the square norm of noise by. A lane's projection multiplies it by 7/3 more, the mean square of [1, 2). */
+static double drc_amplification(const drc_complex_key *key, uint64_t first, uint64_t last) {
+    uint64_t row, step = (last - first) / DRC_TABLE + 1, rows = 0;
     double sum = 0;
-    if (highs > DRC_TABLE) highs = DRC_TABLE;
-    for (f = 0; f < DRC_FOLDS; f++) {
-        double low = 0, high = 0;
-        for (b = 0; b < lows; b++) low += (double)key->low[f][b] * (double)key->low[f][b];
-        for (b = 0; b < highs; b++) high += (double)key->high[f][b] * (double)key->high[f][b];
-        sum += low / (double)lows * (high / (double)highs);
-    }
-    return sum * 7 / 3;
-}
-
-/* The lanes, projected: y[j] = sum of key * lane, scaled so that noise keeps its norm. */
-static void drc_project(const drc_complex_key *key, const drc_complex_sketch *sketch, double scale,
-                        drc_c *y) {
-    int f, k, j;
-    for (j = 0; j < DRC_M; j++) y[j] = drc_c_of(0, 0);
-    for (f = 0; f < DRC_FOLDS; f++) {
-        for (k = 0; k < DRC_LANES / 2; k++) {
-            double re = sketch->lanes[f][2 * k], im = sketch->lanes[f][2 * k + 1];
-            for (j = 0; j < DRC_M; j++) {
-                y[j].re += (double)key->lane[f][k][j] * re;
-                y[j].im += (double)key->lane[f][k][j] * im;
-            }
+    size_t f;
+    for (row = first; row <= last; row += step, rows++) {
+        for (f = 0; f < DRC_FOLDS; f++) {
+            double factor =
+                (double)key->low[f][row % DRC_TABLE] * (double)key->high[f][row / DRC_TABLE % DRC_TABLE];
+            sum += factor * factor;
         }
     }
-    for (j = 0; j < DRC_M; j++) y[j] = drc_c_scale(y[j], scale);
+    return sum / (double)rows * 7 / 3;
 }
 
-/* The norm of a message, with a floor below which floats are denormal and round to multiples. */
-static double drc_length(const drc_complex_sketch *sketch, size_t d) {
-    double sum = (double)d * (DRC_TINY / DRC_ULP) * (DRC_TINY / DRC_ULP);
-    int k;
-    for (k = 0; k < DRC_LANES; k++) sum += sketch->lanes[DRC_FOLDS][k];
-    return sqrt(sum);
+/* The `rank`-th largest of count numbers, whose order changes. */
+static double drc_nth(double *x, int count, int rank) {
+    int low = 0, high = count - 1;
+    while (low < high) {
+        double pivot = x[low + (high - low) / 2], held;
+        int i = low, j = high;
+        while (i <= j) {
+            while (x[i] > pivot) i++;
+            while (x[j] < pivot) j--;
+            if (i > j) break;
+            held = x[i];
+            x[i++] = x[j];
+            x[j--] = held;
+        }
+        if (rank <= j)
+            high = j;
+        else if (rank >= i)
+            low = i;
+        else
+            break;
+    }
+    return x[rank];
 }
 
-/* Who is there, and what each one's message looks like from afar. */
+/* What is in a sketch of one range: its projections and the square norm, with a floor, for denormal floats round to
+ * multiples. */
+static void drc_range(const drc_complex_key *key, const drc_complex_sketch *sketch, int range,
+                      double coordinates, double words[DRC_RANGE_WORDS]) {
+    memcpy(words, sketch->ranges[range], DRC_RANGE_WORDS * sizeof *words);
+    if (sketch->range == (uint64_t)range) drc_project(key, sketch, words);
+    words[2 * DRC_PROJECTIONS] += coordinates * (DRC_TINY / DRC_ULP) * (DRC_TINY / DRC_ULP);
+}
+
+/* Who is there, and what each one's message looks like from afar: each range of it divided by the largest norm
+ * there but those of spare / 2, which is no larger than an honest one, so that a small range is judged like a
+ * large one. */
 static void drc_complex_look(const draco_code *code, const draco_key *key, size_t d,
                              const draco_sketch *const *sketches, drc_complex_work *w,
                              draco_verdict *verdicts) {
     const drc_complex_key *k = (const drc_complex_key *)(const void *)key;
-    double scale = 1 / sqrt(drc_amplification(k, d));
-    int i, alive = 0;
+    double words[DRC_RANGE_WORDS];
+    int i, j, alive = 0, range;
     w->erased = 0;
     for (i = 0; i < w->n; i++) {
-        const drc_complex_sketch *sketch = (const drc_complex_sketch *)(const void *)sketches[i];
         w->roots[i] = drc_root(w->n, i);
+        w->norms[i] = 0;
         verdicts[i] = drc_first_look(code, d, sketches[i]);
-        if (verdicts[i] != DRACO_UNDECIDED) {
+        if (verdicts[i] != DRACO_UNDECIDED)
             w->erasures[w->erased++] = i;
-            continue;
-        }
-        w->alive[alive++] = i;
-        drc_project(k, sketch, scale, w->y + i * DRC_M);
-        w->norms[i] = drc_length(sketch, d);
+        else
+            w->alive[alive++] = i;
     }
     w->spare = w->q - w->erased;
+    memset(w->y, 0, (size_t)(w->n * DRC_M) * sizeof *w->y);
+    for (range = 0; range < DRC_RANGES && k->starts[range] < d && alive > 0; range++) {
+        uint64_t begin = k->starts[range],
+                 end = range + 1 < DRC_RANGES && k->starts[range + 1] < d ? k->starts[range + 1] : d;
+        double unit, scale;
+        for (i = 0; i < alive; i++) {
+            drc_range(k, (const drc_complex_sketch *)(const void *)sketches[w->alive[i]], range,
+                      (double)(end - begin), words);
+            w->rank[i] = words[2 * DRC_PROJECTIONS];
+        }
+        unit = drc_nth(w->rank, alive, w->spare > 0 ? w->spare / 2 : 0);
+        scale = 1 / sqrt(unit * drc_amplification(k, begin / DRC_LANES, (end - 1) / DRC_LANES));
+        for (i = 0; i < alive; i++) {
+            drc_c *y = w->y + w->alive[i] * DRC_M;
+            drc_range(k, (const drc_complex_sketch *)(const void *)sketches[w->alive[i]], range,
+                      (double)(end - begin), words);
+            for (j = 0; j < DRC_M; j++) {
+                y[j].re += scale * words[j];
+                y[j].im += scale * words[DRC_PROJECTIONS + j];
+            }
+            w->norms[w->alive[i]] += words[2 * DRC_PROJECTIONS] / unit;
+        }
+    }
+    for (i = 0; i < w->n; i++) w->norms[i] = sqrt(w->norms[i]);
+    w->ranges = range;
 }
 
 /* The norm of a message over that of the gradients of all parts together, when these are unlike. */
@@ -2134,16 +2242,9 @@ static double drc_share(const draco_code *code) {
 /* At most spare / 2 of those present lie, so that the norm which that many exceed is no larger than the
  * largest honest one. */
 static double drc_cap(const drc_complex_work *w) {
-    int i, j, alive = w->n - w->erased;
-    for (i = 0; i < alive; i++) {
-        int larger = 0;
-        for (j = 0; j < alive; j++) {
-            double mine = w->norms[w->alive[i]], other = w->norms[w->alive[j]];
-            larger += other > mine || (other == mine && j < i);
-        }
-        if (larger == w->spare / 2) return w->norms[w->alive[i]];
-    }
-    return 0;
+    int i, alive = w->n - w->erased;
+    for (i = 0; i < alive; i++) w->rank[i] = w->norms[w->alive[i]];
+    return drc_nth(w->rank, alive, w->spare / 2);
 }
 
 /* Each part is in r > spare / 2 messages, so no honest message stands out from that many others by such a
@@ -2730,7 +2831,8 @@ static double drc_gain_with(drc_complex_work *w, int nu, int more, double gain) 
     return 1.5 * sqrt(square) < bound ? 1.5 * sqrt(square) : bound;
 }
 
-/* The root of the mean square norm of the messages that stay, none counted as larger than honest ones can be. */
+/* The root of the mean square norm of a range of the messages that stay, none counted as larger than honest ones
+ * can be. */
 static double drc_typical(const drc_complex_work *w, int nu) {
     double sum = 0, cap = drc_cap(w);
     int i, alive = w->n - w->erased;
@@ -2738,7 +2840,7 @@ static double drc_typical(const drc_complex_work *w, int nu) {
         double norm = w->norms[w->alive[i]] < cap ? w->norms[w->alive[i]] : cap;
         if (!drc_among(w->liars, nu, w->alive[i])) sum += norm * norm;
     }
-    return sqrt(sum / (alive - nu));
+    return sqrt(sum / (alive - nu) / w->ranges);
 }
 
 /* The bad are the liars and the missing; those who stay have the verdict AGREES. */
@@ -3188,6 +3290,16 @@ DRACO_CODES_API draco_status draco_sketch_key_init(const draco_code *code, const
     if (!seed || !key) return DRACO_E_NULL;
     drc_row(code)->key_init(seed, key);
     return DRACO_OK;
+}
+
+DRACO_CODES_API draco_status draco_sketch_key_split(const draco_code *code, size_t coordinate,
+                                                    draco_key *key) {
+    draco_status ready = drc_ready(code);
+    if (ready != DRACO_OK) return ready;
+    if (!key) return DRACO_E_NULL;
+    if (drc_row(code) != &drc_complex) return DRACO_OK;
+    coordinate += coordinate % 2; /* pairs stay together */
+    return drc_split(((drc_complex_key *)(void *)key)->starts, coordinate) ? DRACO_OK : DRACO_E_LIMITS;
 }
 
 DRACO_CODES_API draco_status draco_sketch_begin(const draco_code *code, uint64_t offset,

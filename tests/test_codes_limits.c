@@ -301,6 +301,64 @@ static void odd_gradients(void **state) {
     }
 }
 
+/* Nobody lies, gradients nearly cancel, or have few coordinates, or one that is a thousand times the others: nobody
+ * is blamed or suspected, and the sum is given. */
+static void honest_rounds_are_honest(void **state) {
+    (void)state;
+    uint64_t rng = 11;
+    const int codes[][3] = {{3, 1, 0}, {5, 1, 0},  {4, 1, 0},  {5, 2, 0},
+                            {7, 2, 0}, {15, 3, 0}, {15, 7, 0}, {45, 5, 0}};
+    for (int k = 0; k < 1200; k++) {
+        const int *c = codes[k % 8];
+        draco_code code = code_of(DRACO_CYCLIC, DRACO_FIELD_COMPLEX, DRACO_SUPPORT_SPREAD, c[0], c[1], c[2]);
+        size_t d = 1 + (size_t)rng_below(&rng, 64);
+        step now = step_new(code, d, &rng);
+        const void *rows[128];
+        for (size_t i = 0; i < d; i++) {
+            float *last = step_gradient(&now, code.n - 1) + i, sum = 0;
+            for (int part = 0; part + 1 < code.n; part++) {
+                float *g = step_gradient(&now, part) + i;
+                if (k / 8 % 3 == 1 && i == 0) *g *= 1000;
+                sum += *g;
+            }
+            if (k / 8 % 3 == 2) *last = -sum * (1 + 0.01f * rng_normal(&rng));
+        }
+        step_encode(&now);
+        for (int j = 0; j < code.n; j++) rows[j] = step_message(&now, j);
+        outcome got = decode(&now, rows, &rng);
+        assert_int_equal(got.status, DRACO_OK);
+        assert_int_equal(got.report.agreed, code.n);
+        free(got.sum);
+        step_free(&now);
+    }
+}
+
+/* Statistics a million times the gradient: a lie of a tenth of the gradient is seen beside them. */
+static void ranges_are_judged_apart(void **state) {
+    (void)state;
+    uint64_t rng = 12;
+    for (int k = 0; k < 20; k++) {
+        draco_code code = code_of(DRACO_CYCLIC, DRACO_FIELD_COMPLEX, DRACO_SUPPORT_SPREAD, k % 2 ? 45 : 9,
+                                  k % 2 ? 5 : 2, 0);
+        size_t d = DRACO_BLOCK + 2;
+        step now = step_new(code, d, &rng);
+        const void *rows[128];
+        for (int part = 0; part < code.n; part++)
+            for (size_t i = DRACO_BLOCK; i < d; i++) step_gradient(&now, part)[i] *= 1e9f;
+        step_encode(&now);
+        for (int j = 0; j < code.n; j++) rows[j] = step_message(&now, j);
+        for (size_t i = 0; i < DRACO_BLOCK; i++)
+            ((float *)(void *)step_message(&now, 3))[i] *= 1 + 0.1f * rng_normal(&rng);
+        outcome got = decode(&now, rows, &rng);
+        assert_int_equal(got.status, DRACO_OK);
+        assert_int_equal(got.verdicts[3], DRACO_BLAMED);
+        assert_int_equal(got.report.agreed, code.n - 1);
+        assert_true(relative_error(got.sum, now.sum, DRACO_BLOCK) < 1e-5);
+        free(got.sum);
+        step_free(&now);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exponents_of_blocks),      cmocka_unit_test(quantisation),
@@ -308,6 +366,7 @@ int main(void) {
         cmocka_unit_test(exponents_past_the_limit), cmocka_unit_test(overload_complex),
         cmocka_unit_test(overload_prime),           cmocka_unit_test(nothing_left_to_check),
         cmocka_unit_test(outliers_cost_one),        cmocka_unit_test(odd_gradients),
+        cmocka_unit_test(honest_rounds_are_honest), cmocka_unit_test(ranges_are_judged_apart),
     };
     return cmocka_run_group_tests_name("limits of the codes", tests, NULL, NULL);
 }

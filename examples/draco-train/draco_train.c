@@ -235,6 +235,7 @@ static int train_open_server(train_run *run) {
     c.rule_f = (int)o->rule_f;
     c.transport = run->has_attack ? &run->attacked : &run->transport.transport;
     c.dim = run->setup.model.dim;
+    c.parameters = run->setup.model.parameters;
     c.deadline = o->deadline > 0 ? o->deadline : run->transport.row->local ? 0 : 60;
     c.wait = train_waits_for_enough(run) ? DRACO_WAIT_ENOUGH : DRACO_WAIT_ALL;
     c.challenge = o->challenge;
