@@ -12,14 +12,14 @@ LDFLAGS  += $(SAN) -Wl,--as-needed
 # ---- Libraries: the header that tells that one is installed, compiler flags, what to link with ----
 # WITHOUT="mpi grpc" leaves libraries out although they are installed; give such a build a BUILD of its own.
 
-LIBRARIES      := openmp:omp.h onednn:dnnl.h openblas:cblas.h zlib:zlib.h mpi:mpi.h grpc:grpc/grpc.h cmocka:cmocka.h
+LIBRARIES      := openmp:omp.h onednn:dnnl.h blas:cblas.h zlib:zlib.h mpi:mpi.h grpc:grpc/grpc.h cmocka:cmocka.h
 
 FLAGS_openmp   := -fopenmp
 LINK_openmp    := -fopenmp
 FLAGS_onednn   := -DDRACO_WITH_ONEDNN
 LINK_onednn    := -ldnnl
-FLAGS_openblas := -DDRACO_WITH_OPENBLAS
-LINK_openblas  := -lopenblas
+FLAGS_blas     := -DDRACO_WITH_BLAS
+LINK_blas      := -lblas
 LINK_zlib      := -lz
 FLAGS_mpi      := $(shell pkg-config --cflags ompi-c 2>/dev/null | sed 's/-I/-isystem /g') -DDRACO_WITH_MPI
 LINK_mpi       := $(shell pkg-config --libs ompi-c 2>/dev/null)
@@ -35,7 +35,7 @@ HAVE := $(filter-out $(WITHOUT),$(shell printf '%s\n' $(LIBRARIES) | \
 # NEEDS_x: the program is built where x is; MAY_x: it is built without x, too. Names or patterns of programs.
 
 USE_MODELS    := draco-train test_isa test_kmeans test_layers test_lenet test_linear test_mlp test_real_data test_resnet \
-                 test_textcnn test_training test_grpc_python bench_linear bench_models
+                 test_textcnn test_training test_grpc_python bench_linear bench_models bench_products
 NEEDS_zlib    := $(USE_MODELS) peer_relay test_data test_checkpoint fuzz_checkpoint fuzz_data_% fuzz_word2vec
 NEEDS_openmp  := $(USE_MODELS) 06_train_openmp test_openmp peer_mpi_% test_attacks test_grpc_conformance test_rules test_optim test_vote_fingerprint \
                  test_vote_portable fuzz_rules bench_codes bench_rules bench_vote
@@ -44,7 +44,8 @@ NEEDS_grpc    := 07_train_grpc peer_grpc peer_relay test_grpc% fuzz_grpc_frame b
 NEEDS_cmocka  := test_%
 MAY_mpi       := draco-train
 MAY_grpc      := draco-train
-MAY_onednn    := bench_rules
+MAY_onednn    := bench_rules bench_products
+MAY_blas      := bench_products
 
 NAMES = $(foreach l,$(LIBRARIES),$(firstword $(subst :, ,$(l))))
 needs = $(foreach l,$(NAMES),$(if $(filter $(NEEDS_$(l)),$(1)),$(l)))
