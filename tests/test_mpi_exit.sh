@@ -52,6 +52,17 @@ run 3 yes --steps=50 --checkpoint="$out/checkpoint"
 result $? "one server of 3 cannot write its checkpoint: 2 on all"
 rmdir "$out/checkpoint.1"
 
+# What decides a gradient's bits is compared before the first step: an option, and the bytes of the data.
+differs() { # WHAT SHELL-WORDS-FOR-RANK-4
+    # shellcheck disable=SC2086
+    timeout -k 3 60 mpirun -n 6 sh -c "[ \"\$OMPI_COMM_WORLD_RANK\" -ne 4 ] || set -- \"\$@\" $2; exec \"\$@\"" sh \
+        $train --steps=6 >"$out/log" 2>&1
+    [ $? -eq 2 ] && grep -q "rank 4 has '$1=[^']*' where rank 0 has '$1=" "$out/log"
+    result $? "a rank with another $1 is refused and named"
+}
+differs l2 --l2=0.001
+differs data-digest "--held-out=0.2 --train-samples=625" # as many samples, but others
+
 # SIGTERM to mpirun: it passes it on, and returns 1 whatever the ranks do.
 for servers in 1 3; do
     for wrapped in no yes; do

@@ -70,17 +70,21 @@ if ! "$BUILD/draco-train" --transport=grpc --role=worker 2>&1 | grep -q "built w
 fi
 
 if command -v mpirun >/dev/null 2>&1 && ! "$BUILD/draco-train" --transport=mpi 2>&1 | grep -q "built without"; then
-    . "$(dirname "$0")/support/mpi.sh"
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+    export OMPI_MCA_hwloc_base_binding_policy=none
+    command -v ssh >/dev/null 2>&1 || export OMPI_MCA_plm_rsh_agent=
     mpi() { # OPTION...
         # shellcheck disable=SC2086
-        timeout -k 3 $((60 + away)) mpirun --mca orte_allowed_exit_without_sync 1 -n 6 sh -c 'echo $$ >"$0/rank-$OMPI_COMM_WORLD_RANK"
+        timeout -k 3 $((90 + away)) mpirun --mca orte_allowed_exit_without_sync 1 -n 6 sh -c 'echo $$ >"$0/rank-$OMPI_COMM_WORLD_RANK"
             exec "$@"' "$dir" "$BUILD/draco-train" $common --transport=mpi --metrics="$dir/mpi-metrics" "$@" >"$dir/mpi.log" 2>&1 &
         job=$!
         pids="$pids $!"
         wait_for '"step":20,' "$dir/mpi-metrics"
     }
     ranks() { for r in "$@"; do cat "$dir/rank-$r"; done; }
-    mpi --steps=$steps --params="$dir/mpi" --deadline=1
+    # shellcheck disable=SC2086
+    "$BUILD/draco-train" $common --steps=500 --params="$dir/openmp" >"$dir/openmp.log" 2>&1
+    mpi --steps=500 --params="$dir/mpi" --deadline=1
     # shellcheck disable=SC2046
     kill -STOP $(ranks 1 2 4 5)
     wait_for 'waiting for the others' "$dir/mpi.log"

@@ -113,6 +113,42 @@ static int train_test_due(const train_run *run) {
     return every > 0 && done > 0 && (done % every == 0 || done == run->o->steps);
 }
 
+/* Do all workers compute the same bits? Those that do not are listed before an exact vote blames them. */
+static int train_probe(train_run *run) {
+    int n = run->setup.code.n, count = 0, most = 0, best = 0, i, j, exact;
+    int *classes;
+    run->probed_at = train_now();
+    run->watch.returned = 0;
+    if (run->o->no_probe || run->transport.row->local) return 0;
+    classes = calloc((size_t)n, sizeof *classes);
+    if (!classes) return TRAIN_FAILED;
+    if (draco_server_probe(run->server, 0, run->params, classes, &count) < 0) count = 0;
+    for (i = 0; i < n; i++) {
+        int same = 0;
+        for (j = 0; j < n; j++) same += classes[i] >= 0 && classes[j] == classes[i];
+        if (same > most) most = same, best = classes[i];
+    }
+    exact = !run->has_rule && run->o->tolerance <= 0 && run->o->relative_tolerance <= 0;
+    if (count > 1 && train_speaks(run)) {
+        fprintf(stderr, "draco-train: workers compute different bits from the same batch:");
+        for (i = 0; i < n; i++)
+            if (classes[i] >= 0 && classes[i] != best) fprintf(stderr, " %d", i);
+        fprintf(stderr, " differ from the other %d (another build or other data%s)\n", most,
+                run->setup.code.scheme == DRACO_REPETITION ? ", or vote with --tolerance" : "");
+    }
+    free(classes);
+    /* The code tolerates s + t workers that differ; with more of them no round could be decoded. */
+    return exact && count > 1 && n - most > run->setup.code.s + run->setup.code.t ? TRAIN_USAGE : 0;
+}
+
+#define TRAIN_PROBE_SECONDS 10.0 /* between two probes: workers may come and go all the time */
+
+/* Whoever was away may be another build, or have other data, since it came back. */
+static int train_probe_due(const train_run *run) {
+    return run->watch.returned && train_now() - run->probed_at >= TRAIN_PROBE_SECONDS && !run->o->no_probe &&
+           !run->transport.row->local;
+}
+
 static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const draco_round *round,
                                    const draco_score *score) {
     train_run *run = ctx;
@@ -137,7 +173,9 @@ static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const 
         run->glance.accuracy = score->accuracy;
         wanted = (train_test_due(run) ? 1u : 0u) | (train_save_due(run) ? 2u : 0u);
     }
+    wanted |= train_probe_due(run) ? 4u : 0u;
     status = train_any(run, &wanted);
+    if (status >= 0 && wanted & 4 && train_probe(run) != 0) status = DRACO_E_CONFIG;
     if (status >= 0 && wanted & 1) status = train_evaluate(run, run->next_step);
     if (status >= 0 && wanted & 2) status = train_save(run, &train_asked);
     if (train_speaks(run)) train_screen_show(&run->screen, &run->glance, wanted & 1);
@@ -286,32 +324,6 @@ static int train_open_vectors(train_run *run) {
     if (train_word_vectors(run) != 0) return 2;
     train_contract(run->o, &run->setup, run->params, run->contract, sizeof run->contract);
     return train_check_overrides(run->o->overrides, run->contract);
-}
-
-/* Do all workers compute the same bits? Those that do not are listed before an exact vote blames them. */
-static int train_probe(train_run *run) {
-    int n = run->setup.code.n, count = 0, most = 0, best = 0, i, j, exact;
-    int *classes;
-    if (run->o->no_probe || run->transport.row->local) return 0;
-    classes = calloc((size_t)n, sizeof *classes);
-    if (!classes) return 1;
-    if (draco_server_probe(run->server, 0, run->params, classes, &count) < 0) count = 0;
-    for (i = 0; i < n; i++) {
-        int same = 0;
-        for (j = 0; j < n; j++) same += classes[i] >= 0 && classes[j] == classes[i];
-        if (same > most) most = same, best = classes[i];
-    }
-    exact = !run->has_rule && run->o->tolerance <= 0 && run->o->relative_tolerance <= 0;
-    if (count > 1 && train_speaks(run)) {
-        fprintf(stderr, "draco-train: workers compute different bits from the same batch:");
-        for (i = 0; i < n; i++)
-            if (classes[i] >= 0 && classes[i] != best) fprintf(stderr, " %d", i);
-        fprintf(stderr, " differ from the other %d (another build or other data%s)\n", most,
-                run->setup.code.scheme == DRACO_REPETITION ? ", or vote with --tolerance" : "");
-    }
-    free(classes);
-    /* The code tolerates s + t workers that differ; with more of them no round could be decoded. */
-    return exact && count > 1 && n - most > run->setup.code.s + run->setup.code.t ? TRAIN_USAGE : 0;
 }
 
 /* ---- After the run ---- */

@@ -3,6 +3,7 @@
 #define TRAIN_TRANSPORT_H
 
 #include "train_options.h"
+#include "train_contract.h"
 #include "train_setup.h"
 
 #include <pthread.h>
@@ -56,13 +57,18 @@ static draco_worker_config train_worker_config(const train_options *o, const tra
     return c;
 }
 
-/* The options that all processes of a run must share. */
+/* What decides a gradient's bits, or who computes what: all processes of a run must share it. The processor and the
+   build do not: the models compute the same bits on every one. */
 static void train_shared_text(const train_options *o, const train_setup *s, char *text, size_t capacity) {
+    uint8_t digest[DRACO_FINGERPRINT_BYTES];
+    char data[33];
+    train_data_digest(&s->train, digest);
+    train_hex_of(digest, data);
     snprintf(text, capacity,
-             "version=%d\nmodel=%s\ndata=%s\nsamples=%zu\ndim=%zu\nbatch=%ld\nseed=%ld\ncode=%s\n"
-             "workers=%d\ns=%d\nt=%d\nservers=%ld\n",
-             DRACO_VERSION, o->model, s->data_name, s->train.samples, s->model.dim, o->batch, o->seed,
-             o->code, s->code.n, s->code.s, s->code.t, o->servers);
+             "version=%d\nmodel=%s\ndata=%s\nsamples=%zu\ndim=%zu\nbatch=%ld\nseed=%ld\nl2=%.9g\ncode=%s\n"
+             "workers=%d\ns=%d\nt=%d\nservers=%ld\ndata-digest=%s\n",
+             DRACO_VERSION, o->model, s->data_name, s->train.samples, s->model.dim, o->batch, o->seed, o->l2,
+             o->code, s->code.n, s->code.s, s->code.t, o->servers, data);
 }
 
 /* ---- OpenMP: the workers are iterations of a loop in this process ---- */

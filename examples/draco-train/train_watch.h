@@ -33,6 +33,7 @@ typedef struct train_watch {
     long patience; /* rounds in a row that a worker is absent before a line says so */
     long rounds;
     train_watched *workers;
+    int returned;     /* a worker that was away has replied; the owner sets it to 0 */
     double last, gap; /* when the last line was printed; seconds until the next may be */
     /* Optional: what the transport calls a worker, besides its number. */
     void (*name)(const void *ctx, int worker, char *text, size_t capacity);
@@ -62,7 +63,10 @@ static void train_watch_close(train_watch *w) {
 
 static void train_watch_count(train_watch *w, train_watched *p, uint64_t step, draco_verdict verdict) {
     p->now = 0;
-    if (verdict != DRACO_ABSENT) p->running = 0;
+    if (verdict != DRACO_ABSENT) {
+        w->returned |= p->running >= w->patience;
+        p->running = 0;
+    }
     for (int k = 0; k < TRAIN_WATCH_KINDS; k++) {
         if (verdict != train_watch_kinds[k].verdict) continue;
         p->rounds[k]++;
