@@ -2353,6 +2353,7 @@ static void drc_annihilate(drc_complex_work *w) {
 static void drc_suspect(drc_complex_work *w, int nu, int blur, uint32_t *state) {
     const drc_c *locator = drc_locator(w, nu);
     int alive = w->n - w->erased, i, l, k, chosen = 0;
+    w->budget -= ((int64_t)DRC_M * w->spare + 16 * nu) * nu * nu;
     for (i = 0; i < alive; i++) {
         drc_c sum = locator[nu], x = w->roots[w->alive[i]];
         for (l = nu - 1; l >= 0; l--) {
@@ -2473,8 +2474,9 @@ static double drc_suspects(drc_complex_work *w, int nu, int known) {
 /* Without those whose lies noise can stand for. */
 static int drc_prune(drc_complex_work *w, int nu) {
     int place, best = 0, i;
-    while (nu > 0) {
+    while (nu > 0 && w->budget > 0) {
         double least = HUGE_VAL;
+        w->budget -= (int64_t)(nu + DRC_M) * nu * nu * w->spare;
         for (place = 0; place < nu; place++) {
             int last = w->liars[nu - 1];
             double over;
@@ -2720,6 +2722,8 @@ static void drc_doubt(drc_complex_work *w, int nu, int proved, draco_verdict *ve
     int alive = w->n - w->erased, place, i, k, kept;
     for (place = proved; place < nu; place++) {
         verdicts[w->liars[place]] = DRACO_SUSPECTED;
+        w->budget -= (int64_t)(nu + DRC_M) * (alive + DRC_M) * w->spare;
+        if (w->budget < 0) continue;
         for (k = 0, kept = 0; k < nu; k++) {
             if (k != place) w->others[kept++] = w->liars[k];
         }

@@ -27,14 +27,15 @@ static void check(int ok) {
 /* What must hold between a status, the verdicts and the report. */
 static void check_outcome(const draco_code *code, draco_status status, const draco_verdict *verdicts,
                           const draco_report *report) {
-    int counts[5] = {0};
+    int counts[DRACO_SUSPECTED + 1] = {0};
     char text[64];
     for (int i = 0; i < code->n; i++) {
-        check(verdicts[i] >= DRACO_UNDECIDED && verdicts[i] <= DRACO_MALFORMED);
+        check(verdicts[i] >= DRACO_UNDECIDED && verdicts[i] <= DRACO_SUSPECTED);
         counts[verdicts[i]]++;
     }
     check(counts[DRACO_AGREES] == report->agreed && counts[DRACO_BLAMED] == report->blamed);
     check(counts[DRACO_ABSENT] == report->absent && counts[DRACO_MALFORMED] == report->malformed);
+    check(counts[DRACO_SUSPECTED] == report->suspected);
     if (status >= 0) check(report->undecided == 0);
     if (status >= 0 && code->scheme == DRACO_CYCLIC) check(report->spare >= 0);
     draco_report_describe(code, status, verdicts, report, text, sizeof text);
