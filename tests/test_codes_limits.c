@@ -54,6 +54,39 @@ static void quantisation(void **state) {
     assert_memory_equal(m, want, sizeof want);
 }
 
+/* Gradients with heavy tails (Cauchy): every coordinate of the sum is right to `bound` of the largest of its block,
+   and the report says how large the error is. */
+static void heavy_tails_keep_their_precision(void **state) {
+    (void)state;
+    const struct {
+        int n;
+        double bound;
+    } cases[] = {{5, 1e-7}, {45, 1e-6}, {200, 1e-5}};
+    uint64_t rng = 11;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        draco_code code = code_of(DRACO_CYCLIC, DRACO_FIELD_PRIME, DRACO_SUPPORT_SPREAD, cases[k].n, 1, 0);
+        step now = step_new(code, 20 * DRACO_EXPONENT_BLOCK, &rng);
+        for (size_t c = 0; c < (size_t)code.n * now.d; c++)
+            now.gradients[c] = (float)tan(3.14159265 * (rng_unit(&rng) - 0.5));
+        step_encode(&now);
+        double largest = 0, error = 0, squares = 0;
+        for (size_t c = 0; c < now.d; c++) {
+            double sum = 0;
+            if (c % DRACO_EXPONENT_BLOCK == 0) largest = 0;
+            for (int part = 0; part < code.n; part++) sum += (double)step_gradient(&now, part)[c];
+            for (size_t i = c; i < now.d && i / DRACO_EXPONENT_BLOCK == c / DRACO_EXPONENT_BLOCK; i++)
+                largest = fmax(largest, fabs((double)now.sum[i]));
+            assert_true(fabs((double)now.sum[c] - sum) <= cases[k].bound * largest);
+            error += ((double)now.sum[c] - sum) * ((double)now.sum[c] - sum);
+            squares += sum * sum;
+        }
+        double told = draco_rounding_error(&code, now.exponents, now.sum, 0, now.d);
+        error = sqrt(error / squares);
+        assert_true(error < 2 * told + 1e-7);
+        step_free(&now);
+    }
+}
+
 /* n parts at the very top of their exponent add up without wrapping, for every n. */
 static void sums_never_wrap(void **state) {
     (void)state;
@@ -361,12 +394,13 @@ static void ranges_are_judged_apart(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exponents_of_blocks),      cmocka_unit_test(quantisation),
-        cmocka_unit_test(sums_never_wrap),          cmocka_unit_test(exponents_are_voted),
-        cmocka_unit_test(exponents_past_the_limit), cmocka_unit_test(overload_complex),
-        cmocka_unit_test(overload_prime),           cmocka_unit_test(nothing_left_to_check),
-        cmocka_unit_test(outliers_cost_one),        cmocka_unit_test(odd_gradients),
-        cmocka_unit_test(honest_rounds_are_honest), cmocka_unit_test(ranges_are_judged_apart),
+        cmocka_unit_test(exponents_of_blocks),     cmocka_unit_test(quantisation),
+        cmocka_unit_test(sums_never_wrap),         cmocka_unit_test(heavy_tails_keep_their_precision),
+        cmocka_unit_test(exponents_are_voted),     cmocka_unit_test(exponents_past_the_limit),
+        cmocka_unit_test(overload_complex),        cmocka_unit_test(overload_prime),
+        cmocka_unit_test(nothing_left_to_check),   cmocka_unit_test(outliers_cost_one),
+        cmocka_unit_test(odd_gradients),           cmocka_unit_test(honest_rounds_are_honest),
+        cmocka_unit_test(ranges_are_judged_apart),
     };
     return cmocka_run_group_tests_name("limits of the codes", tests, NULL, NULL);
 }

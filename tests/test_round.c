@@ -39,7 +39,7 @@ typedef struct toy {
     int order[N];
     size_t chunk; /* bytes; 0: whole */
     float noise;  /* replicas differ by this much */
-    int fetches;
+    int fetches, asks;
     draco_status fails; /* of collect */
     int ended;
 } toy;
@@ -105,6 +105,8 @@ static draco_status answer(toy *t, const draco_inbox *in, int worker) {
             value += t->noise * (float)(worker + 1) / N;
             memcpy(row + 4 * j, &value, 4);
         }
+    if (what == LIES_OF_EXPONENTS && t->asked.kind == DRACO_REQUEST_PREDICTED)
+        memset(row + 4 * D, worker % 2 ? 250 : 1, t->asked.reply_bytes - 4 * D);
     deliver(t, in, worker, what);
     if (what == LOST) return DRACO_MORE;
     t->ended++;
@@ -119,6 +121,7 @@ static draco_status answer(toy *t, const draco_inbox *in, int worker) {
 
 static draco_status toy_broadcast(void *ctx, const draco_request *request) {
     toy *t = ctx;
+    t->asks++;
     t->asked = *request;
     if (request->params) t->params = request->params;
     t->asked.params = t->params;
@@ -363,6 +366,85 @@ static void a_lie_about_exponents_is_named(void **state) {
     assert_memory_equal(b->sum, sum, sizeof b->sum);
     bench_free(b);
     free(sum);
+}
+
+/* Parameters of this size: gradients of theirs. */
+static draco_status sized_round(bench *b, float size) {
+    for (int j = 0; j < D; j++) b->params[j] = size * (float)(1000 + j % 5);
+    return bench_round(b);
+}
+
+/* One request a round once there is something to predict from, whatever one liar says of its exponents; two when
+   the gradients grow beyond what was predicted. The bits are those without a liar. */
+static void exponents_are_predicted(void **state) {
+    static const struct {
+        float size;
+        int asks;
+    } rounds[] = {{1, 2}, {1, 1}, {1.5f, 1}, {0.01f, 1}, {100, 2}, {100, 1}, {1e-9f, 1}};
+    bench *honest = bench_new(codes[1]), *b = bench_new(codes[1]);
+    (void)state;
+    for (size_t k = 0; k < sizeof rounds / sizeof *rounds; k++) {
+        for (int i = 0; i < N; i++) b->t.what[i] = i == (int)k ? LIES_OF_EXPONENTS : HONEST;
+        honest->t.asks = b->t.asks = 0;
+        assert_int_equal(sized_round(honest, rounds[k].size), DRACO_OK);
+        assert_int_equal(sized_round(b, rounds[k].size), DRACO_OK);
+        assert_int_equal(honest->t.asks, rounds[k].asks);
+        assert_int_equal(b->t.asks, rounds[k].asks);
+        assert_int_equal(b->round.again, k > 0 && rounds[k].asks == 2);
+        for (int i = 0; i < N; i++)
+            assert_int_equal(b->round.verdicts[i], i == (int)k ? DRACO_BLAMED : DRACO_AGREES);
+        assert_memory_equal(b->sum, honest->sum, sizeof b->sum);
+    }
+    bench_free(honest);
+    bench_free(b);
+}
+
+/* After gradients have become a million times smaller, or for one round a million times larger, the sum is soon
+   as precise as it was. */
+static void predictions_follow_downwards(void **state) {
+    bench *b = bench_new(codes[1]);
+    (void)state;
+    assert_int_equal(sized_round(b, 1), DRACO_OK);
+    assert_int_equal(sized_round(b, 1), DRACO_OK);
+    double before = b->round.report.error;
+    assert_true(before > 0 && before < 1e-7);
+    assert_int_equal(sized_round(b, 1e6f), DRACO_OK);
+    assert_int_equal(sized_round(b, 1), DRACO_OK);
+    assert_true(b->round.report.error > 1e3 * before);
+    for (int k = 0; k < 40; k++) assert_int_equal(sized_round(b, 1), DRACO_OK);
+    assert_true(b->round.report.error < 300 * before);
+    bench_free(b);
+}
+
+/* A server that is given another's exponents goes on with its bits. */
+static void exponents_can_be_carried_over(void **state) {
+    bench *b = bench_new(codes[1]), *next = bench_new(codes[1]);
+    uint8_t *from, *to;
+    (void)state;
+    assert_int_equal(sized_round(b, 1), DRACO_OK);
+    assert_int_equal(draco_server_open(&next->server, &next->config), DRACO_OK);
+    size_t bytes = draco_server_exponents(b->server, &from);
+    assert_int_equal(bytes, draco_exponent_bytes(D));
+    assert_int_equal(draco_server_exponents(next->server, &to), bytes);
+    for (size_t k = 0; k < bytes; k++) assert_int_equal(to[k], 255);
+    memcpy(to, from, bytes);
+    assert_int_equal(sized_round(b, 0.3f), DRACO_OK);
+    assert_int_equal(sized_round(next, 0.3f), DRACO_OK);
+    assert_int_equal(next->t.asks, 1);
+    assert_memory_equal(b->sum, next->sum, sizeof b->sum);
+    bench_free(b);
+    bench_free(next);
+}
+
+/* A sum beyond the largest float is an error of the round, in every code that is exact. */
+static void a_sum_that_overflows_is_an_error(void **state) {
+    (void)state;
+    for (size_t c = 0; c < 2; c++) {
+        bench *b = bench_new(codes[c]);
+        assert_int_equal(sized_round(b, 1e34f), DRACO_OK);
+        assert_int_equal(sized_round(b, 3e34f), DRACO_E_RANGE);
+        bench_free(b);
+    }
 }
 
 /* Replicas that differ by rounding cannot vote exactly; within a tolerance they can, and the winner is one of them. */
@@ -734,6 +816,10 @@ int main(void) {
         cmocka_unit_test(a_lying_speaker_costs_one_body),
         cmocka_unit_test(nobody_left_to_fetch_from),
         cmocka_unit_test(a_lie_about_exponents_is_named),
+        cmocka_unit_test(exponents_are_predicted),
+        cmocka_unit_test(predictions_follow_downwards),
+        cmocka_unit_test(exponents_can_be_carried_over),
+        cmocka_unit_test(a_sum_that_overflows_is_an_error),
         cmocka_unit_test(rounding_needs_a_tolerance),
         cmocka_unit_test(a_probe_tells_who_computes_alike),
         cmocka_unit_test(bad_configurations_are_refused),
