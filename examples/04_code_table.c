@@ -145,6 +145,7 @@ static void print_table(void) {
     for (size_t k = 0; k < sizeof codes / sizeof codes[0]; k++)
         for (int support = 0; support < 2; support++)
             print_line((draco_code){.scheme = DRACO_CYCLIC,
+                                    .field = DRACO_FIELD_COMPLEX,
                                     .support = (draco_support)support,
                                     .n = codes[k][0],
                                     .s = codes[k][1],
@@ -181,7 +182,7 @@ static int usage(void) {
 }
 
 int main(int argc, char **argv) {
-    draco_code code = {.scheme = DRACO_CYCLIC};
+    draco_code code = {.scheme = DRACO_CYCLIC, .field = DRACO_FIELD_COMPLEX};
     char text[200];
     if (argc == 1) {
         print_table();

@@ -188,6 +188,7 @@ static void the_complex_field_has_the_same_losses(void **state) {
     training honest = small(), t = small();
     (void)state;
     honest.code.scheme = t.code.scheme = DRACO_CYCLIC;
+    honest.code.field = t.code.field = DRACO_FIELD_COMPLEX;
     honest.code.t = t.code.t = 1;
     honest.steps = t.steps = 100;
     honest.share_parts = t.share_parts = 1;

@@ -281,7 +281,7 @@ def attack_table(trainer, build, run, steps, only):
     methods += [(r, [f"--rule={r}", rule_f]) for r in ("nnm+trimmed-mean", "nnm+krum", "bucketing+median")]
     methods += [("detox", ["--rule=detox", "--adversaries=1", rule_f]),
                 (REPETITION, ["--code=repetition", f"--adversaries={f}"]),
-                (COMPLEX, ["--code=cyclic", f"--adversaries={f}"]),
+                (COMPLEX, ["--code=cyclic", "--field=complex", f"--adversaries={f}"]),
                 (PRIME, ["--code=cyclic", "--field=prime", f"--adversaries={f}"])]
     attacks = [a for a in list_of(build, "attack") if not a.startswith("challenge-") and (not only or a in only)]
     table = {}

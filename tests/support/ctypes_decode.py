@@ -4,7 +4,7 @@ import sys
 
 draco = ctypes.CDLL(sys.argv[1])
 REPETITION, CYCLIC = 0, 1
-COMPLEX = 0
+COMPLEX = 1
 
 
 class Code(ctypes.Structure):
