@@ -62,6 +62,13 @@ for i in 0 1 2 3 4; do worker $i; done
 server --steps=100000 --checkpoint="$dir/checkpoint" --checkpoint-every=10 --deadline=10
 i=0
 while [ ! -s "$dir/checkpoint" ] && [ $i -lt 300 ]; do sleep 0.1; i=$((i + 1)); done
+for other in l2=0.5 "train-samples=4000 --held-out=0.5"; do # the second: as many samples, but other ones
+    # shellcheck disable=SC2086
+    timeout 20 $train $common $tls --cert="$dir/worker-4.pem" --key="$dir/worker-4.key" --transport=grpc --role=worker --worker=4 \
+        --address="$address" --$other >"$dir/other.log" 2>&1
+    [ $? -eq 2 ] && grep -q 'the configurations differ: \(l2=0.5\|data-digest=[0-9a-f]*\) there' "$dir/other.log"
+    result $? "a worker with --$other is refused, with what differs"
+done
 eval "kill -9 \$worker3" # missing from now on, within what the code carries … until it is back
 sleep 0.5
 worker 3
