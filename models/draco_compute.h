@@ -309,9 +309,9 @@ DRACO_LAYER void draco_patch(const draco_conv_shape *s, const float *images, siz
         if (y >= s->height || in >= past) {
             memset(out, 0, (end - begin) * sizeof *out);
         } else {
-            memset(out, 0, (in - begin) * sizeof *out);
+            if (in > begin) memset(out, 0, (in - begin) * sizeof *out);
             memcpy(out + (in - begin), x + (y * s->width + left) * s->ci + in, (past - in) * sizeof *out);
-            memset(out + (past - begin), 0, (end - past) * sizeof *out);
+            if (end > past) memset(out + (past - begin), 0, (end - past) * sizeof *out);
         }
         out += end - begin;
         from += end - begin;
