@@ -2882,14 +2882,15 @@ static draco_status drc_complex_locate(const draco_code *code, const draco_key *
     report->residual = w.spare > 0 ? residual / limit : 0;
     report->gain = gain;
     /* Everyone but the proved ones may be honest, and as many others the liars: the sums that the one set and
-     * the other give differ by what noise on either side allows, times the gain of both. */
-    noise = (residual + drc_limit(&w, w.liars, proved)) / sqrt(DRC_M * (double)w.n) * drc_share(code) /
+     * the other give differ by what noise on either side allows, times the gain of both; and twice
+     * that, for the norms are seen in 16 projections. */
+    noise = 2 * (residual + drc_limit(&w, w.liars, proved)) / sqrt(DRC_M * (double)w.n) * drc_share(code) /
             drc_typical(&w, liars);
     report->error = noise * drc_gain_with(&w, liars, w.spare / 2 - proved, gain);
     if (report->error > DRACO_WORST_ERROR && liars > proved) {
         firm = drc_firm(&w, liars, proved);
         (void)drc_solve_without(&w, liars);
-        if (firm > proved) report->error = noise * drc_gain_with(&w, liars, w.spare / 2 - firm, gain);
+        if (firm == liars) report->error = noise * drc_gain_with(&w, liars, w.spare / 2 - firm, gain);
     }
     if (!(noise * gain <= DRACO_WORST_ERROR)) return DRACO_E_RANGE;
     if (!(report->error <= DRACO_WORST_ERROR)) return DRACO_E_AMBIGUOUS;
