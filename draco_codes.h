@@ -2083,7 +2083,6 @@ typedef struct drc_complex_work {
     int *erasures, *alive;   /* n each: numbers of workers */
     int *liars, *others;     /* n each: sets of suspects */
     int *former, *grown, *passed;
-    int banned;     /* who is no suspect; -1: nobody */
     double *rank;   /* n */
     int64_t budget; /* column updates that the swaps may still cost */
 } drc_complex_work;
@@ -2426,7 +2425,7 @@ static double drc_replace(drc_complex_work *w, int nu, int place, int *worker) {
     }
     drc_gather(w, w->others, kept, 1);
     for (i = 0; i < alive; i++) {
-        double residual = w->alive[i] == w->banned ? HUGE_VAL : drc_trial(w, kept, i);
+        double residual = drc_trial(w, kept, i);
         if (residual >= least) continue;
         least = residual;
         *worker = w->alive[i];
@@ -2690,33 +2689,6 @@ static int drc_prove(drc_complex_work *w, int nu, double residual) {
     return proved;
 }
 
-/* Looks for another explanation: for each suspect that is not proved, the rest of them and the best others in its
- * place, up to as many as may lie, swapped as long as that helps. Returns how many suspects stand firm, found in
- * all; they are first in `liars`, after those who are proved. */
-static int drc_firm(drc_complex_work *w, int nu, int proved) {
-    int most = w->spare / 2, firm = proved, place, count, found, worker = 0;
-    size_t bytes = (size_t)nu * sizeof *w->liars;
-    for (place = proved; place < nu; place++) {
-        double now = 0;
-        memcpy(w->passed, w->liars, bytes);
-        w->banned = w->liars[place];
-        w->liars[place] = w->liars[nu - 1];
-        for (count = nu; count <= most && w->budget > 0; count++) {
-            now = drc_replace(w, count, count - 1, &worker);
-            w->liars[count - 1] = worker;
-        }
-        count = most;
-        now = drc_refine(w, count, now);
-        found = w->budget <= 0 || now <= drc_limit(w, w->liars, count);
-        memcpy(w->liars, w->passed, bytes);
-        if (found) continue;
-        w->liars[place] = w->liars[firm];
-        w->liars[firm++] = w->banned;
-    }
-    w->banned = -1;
-    return firm;
-}
-
 /* Who could stand in the place of a suspect that is not proved: suspected as well. */
 static void drc_doubt(drc_complex_work *w, int nu, int proved, draco_verdict *verdicts) {
     int alive = w->n - w->erased, place, i, k, kept;
@@ -2853,7 +2825,7 @@ static draco_status drc_complex_locate(const draco_code *code, const draco_key *
                                        draco_verdict *verdicts, draco_report *report) {
     drc_complex_work w;
     double residual = 0, limit = 0, gain, noise;
-    int liars = 0, proved = 0, firm, i;
+    int liars = 0, proved = 0, i;
     drc_lay_complex(code, work, &w);
     drc_complex_look(code, key, d, sketches, &w, verdicts);
     if (w.spare > 0) drc_set_outliers_aside(&w, verdicts);
@@ -2861,7 +2833,6 @@ static draco_status drc_complex_locate(const draco_code *code, const draco_key *
     report->spare = w.spare; /* an outlier costs one, as if it were missing */
     if (w.spare < 0) return DRACO_E_TOO_MANY_MISSING;
     w.budget = DRC_BUDGET;
-    w.banned = -1;
     if (w.spare > 0) {
         drc_syndromes(&w);
         liars = drc_search(&w, &residual);
@@ -2887,11 +2858,6 @@ static draco_status drc_complex_locate(const draco_code *code, const draco_key *
     noise = 2 * (residual + drc_limit(&w, w.liars, proved)) / sqrt(DRC_M * (double)w.n) * drc_share(code) /
             drc_typical(&w, liars);
     report->error = noise * drc_gain_with(&w, liars, w.spare / 2 - proved, gain);
-    if (report->error > DRACO_WORST_ERROR && liars > proved) {
-        firm = drc_firm(&w, liars, proved);
-        (void)drc_solve_without(&w, liars);
-        if (firm == liars) report->error = noise * drc_gain_with(&w, liars, w.spare / 2 - firm, gain);
-    }
     if (!(noise * gain <= DRACO_WORST_ERROR)) return DRACO_E_RANGE;
     if (!(report->error <= DRACO_WORST_ERROR)) return DRACO_E_AMBIGUOUS;
     drc_complex_weigh(&w, w.liars, liars + w.erased, weights);
