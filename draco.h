@@ -2125,6 +2125,26 @@ static draco_status drs_hold_challenge(draco_server *s, uint64_t step) {
     return status;
 }
 
+/* More than s liars in a group: then nothing tells which side of it lies. */
+static draco_status drs_too_many_blamed(draco_server *s) {
+    int g, i;
+    for (g = 0; g < s->groups; g++) {
+        int blamed = 0;
+        for (i = 0; i < s->n; i++)
+            blamed += draco_code_group(&s->c.code, i) == g && s->verdicts[i] == DRACO_BLAMED;
+        if (blamed <= s->c.code.s) continue;
+        s->out.report.group = g;
+        (void)snprintf(s->out.text, sizeof s->out.text,
+                       "group %d: %d members contradict the message that %d agree with", g, blamed,
+                       s->c.code.s + 1);
+        for (i = 0; i < s->n; i++) /* no proof of anybody */
+            if (draco_code_group(&s->c.code, i) == g && s->verdicts[i] == DRACO_BLAMED)
+                s->verdicts[i] = DRACO_UNDECIDED;
+        return DRACO_E_AMBIGUOUS;
+    }
+    return DRACO_OK;
+}
+
 static draco_status drs_finish_challenge(draco_server *s, uint64_t step, const float *params, float *sum) {
     draco_status status;
     int i;
@@ -2134,6 +2154,7 @@ static draco_status drs_finish_challenge(draco_server *s, uint64_t step, const f
     status = drs_join_verdicts(s, status, s->verdicts);
     for (i = 0; i < s->n; i++)
         if (s->tried[i] && s->verdicts[i] == DRACO_BLAMED) s->failed[i] = 1;
+    if (status >= 0) status = drs_too_many_blamed(s);
     if (status == DRACO_E_NO_MAJORITY && !s->out.text[0])
         (void)snprintf(s->out.text, sizeof s->out.text,
                        "group %d: no member sent a message that %d agree with", s->out.report.group,

@@ -719,6 +719,18 @@ static void the_vote_sees_through_every_attack(void **state) {
         }
 }
 
+/* s + 1 liars of one group who agree with each other's bodies: nothing tells them from s + 1 honest members. */
+static void more_colluders_than_the_challenge_carries(void **state) {
+    (void)state;
+    static float got[3 * D];
+    draco_attack_config config = {.name = "challenge-collude",
+                                  .code = code_of(DRACO_REPETITION, DRACO_FIELD_PRIME, N, 1, 1),
+                                  .liars = 2,
+                                  .who = DRACO_ATTACK_WORST,
+                                  .seed = 6};
+    train_under(&config, 1, got, DRACO_E_AMBIGUOUS);
+}
+
 static double norm_of(const float *x, const float *y, size_t count) {
     double sum = 0;
     for (size_t j = 0; j < count; j++) sum += pow((double)x[j] - (y ? (double)y[j] : 0), 2);
@@ -819,6 +831,7 @@ int main(void) {
         cmocka_unit_test(fingerprints_and_exponents_are_garbled),
         cmocka_unit_test(a_worker_lies_by_itself),
         cmocka_unit_test(the_vote_sees_through_every_attack),
+        cmocka_unit_test(more_colluders_than_the_challenge_carries),
         {"the_challenge_sees_through_every_attack", the_vote_sees_through_every_attack, NULL, NULL,
          &in_a_challenge},
         cmocka_unit_test(the_cyclic_codes_see_through_every_attack),
