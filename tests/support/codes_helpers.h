@@ -133,13 +133,24 @@ static inline void step_encode(step *s) {
     step_truth(s);
 }
 
-/* Gradients whose coordinates differ in scale by up to 1000, as those of layers do. */
-static inline step step_new(draco_code code, size_t d, uint64_t *rng) {
+/* Its memory alone: fill in the gradients and call step_encode. */
+static inline step step_room(draco_code code, size_t d) {
     step s = {.code = code, .d = d, .bytes = draco_message_bytes(&code, d)};
     s.gradients = malloc((size_t)code.parts * d * sizeof(float));
     s.exponents = malloc(draco_exponent_bytes(d) + 1);
     s.messages = malloc((size_t)code.n * s.bytes);
     s.sum = malloc(d * sizeof(float));
+    return s;
+}
+
+/* What encode and combine take. */
+static inline const uint8_t *step_exponents(const step *s) {
+    return s->code.scheme == DRACO_CYCLIC && s->code.field == DRACO_FIELD_PRIME ? s->exponents : NULL;
+}
+
+/* Gradients whose coordinates differ in scale by up to 1000, as those of layers do. */
+static inline step step_new(draco_code code, size_t d, uint64_t *rng) {
+    step s = step_room(code, d);
     for (size_t c = 0; c < d; c++) {
         float scale = (float)pow(10, -3 * rng_unit(rng));
         for (int part = 0; part < code.parts; part++) step_gradient(&s, part)[c] = scale * rng_normal(rng);
