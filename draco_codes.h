@@ -36,6 +36,7 @@
  *         code.n = N;
  *         code.s = 1;
  *         code.scheme = DRACO_CYCLIC;
+ *         code.field = DRACO_FIELD_COMPLEX; // the prime field agrees on exponents first
  *         if (draco_code_init(&code) != DRACO_OK || draco_seed_random(&seed) != DRACO_OK) return 1;
  *         bytes = draco_message_bytes(&code, D); // not always D floats
  *         memory = (char *)malloc(N * bytes);
