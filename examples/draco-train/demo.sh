@@ -23,7 +23,7 @@ run() { # METHOD ATTACK OPTION...
     # A run whose parameters blow up ends with an error: that is a result here.
     "$build/draco-train" --model=fc --workers=15 --adversaries=3 --batch=150 --steps="$steps" --seed=1 \
         --attack="$attack" --test-samples="$samples" \
-        --metrics="$out/$name.jsonl" --params="$out/$name.params" "$@" || [ $? -eq 1 ] || exit 1
+        --metrics="$out/$name.jsonl" --params="$out/$name.params" "$@" || [ $? -eq 5 ] || exit 1
 }
 
 field() { # FILE KEY: a value of the last line
