@@ -1096,15 +1096,10 @@ static draco_status drs_reply_body(draco_worker *w, int index, const draco_reque
 
 /* Under the key that the request carries. */
 static draco_status drs_fingerprint(const draco_request *request, const void *bytes, size_t n, void *value) {
-    draco_fingerprint_key key;
-    draco_fingerprint print;
     draco_seed seed;
     if (!request->extra || request->extra_bytes < sizeof seed) return DRACO_E_CONFIG;
     memcpy(&seed, request->extra, sizeof seed);
-    draco_fingerprint_key_init(&key, &seed);
-    draco_fingerprint_begin(&print, 0);
-    draco_fingerprint_add(&print, &key, bytes, n);
-    draco_fingerprint_finish(&print, &key, (uint8_t *)value);
+    draco_fingerprint_of(&seed, bytes, n, (uint8_t *)value);
     return DRACO_OK;
 }
 

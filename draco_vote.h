@@ -289,7 +289,8 @@ typedef struct draco_fingerprint { /* private */
 
 /* key_init expands the seed. begin: offset is where the range begins in the message, a multiple of
  * DRACO_FINGERPRINT_BLOCK. add takes any number of bytes, in order. merge adds another range of the same
- * message. finish writes the value and changes nothing: more bytes may follow. */
+ * message. finish writes the value and changes nothing: more bytes may follow. draco_fingerprint_of: all of it for
+ * n bytes in one piece, under the key of this seed. */
 DRACO_VOTE_API void draco_fingerprint_key_init(draco_fingerprint_key *key, const draco_seed *seed);
 DRACO_VOTE_API void draco_fingerprint_begin(draco_fingerprint *f, uint64_t offset);
 DRACO_VOTE_API void draco_fingerprint_add(draco_fingerprint *f, const draco_fingerprint_key *key,
@@ -298,6 +299,8 @@ DRACO_VOTE_API void draco_fingerprint_merge(draco_fingerprint *into, const draco
                                             const draco_fingerprint *from);
 DRACO_VOTE_API void draco_fingerprint_finish(const draco_fingerprint *f, const draco_fingerprint_key *key,
                                              uint8_t value[DRACO_FINGERPRINT_BYTES]);
+DRACO_VOTE_API void draco_fingerprint_of(const draco_seed *seed, const void *bytes, size_t n,
+                                         uint8_t value[DRACO_FINGERPRINT_BYTES]);
 
 /* ---- Tally: a vote over short values (fingerprints) as they arrive ---- */
 
@@ -967,6 +970,16 @@ DRACO_VOTE_API void draco_fingerprint_finish(const draco_fingerprint *f, const d
         drv_store32(value + 8 * j, (uint32_t)v);
         drv_store32(value + 8 * j + 4, (uint32_t)(v >> 32));
     }
+}
+
+DRACO_VOTE_API void draco_fingerprint_of(const draco_seed *seed, const void *bytes, size_t n,
+                                         uint8_t value[DRACO_FINGERPRINT_BYTES]) {
+    draco_fingerprint_key key;
+    draco_fingerprint print;
+    draco_fingerprint_key_init(&key, seed);
+    draco_fingerprint_begin(&print, 0);
+    draco_fingerprint_add(&print, &key, bytes, n);
+    draco_fingerprint_finish(&print, &key, value);
 }
 
 /* ---- Tally ---- */

@@ -22,14 +22,9 @@ typedef struct setting {
 } setting;
 
 static void fingerprint(const draco_request *q, const void *bytes, size_t n, uint8_t *value) {
-    draco_fingerprint_key key;
-    draco_fingerprint print;
     draco_seed seed;
     memcpy(&seed, q->extra, sizeof seed);
-    draco_fingerprint_key_init(&key, &seed);
-    draco_fingerprint_begin(&print, 0);
-    draco_fingerprint_add(&print, &key, bytes, n);
-    draco_fingerprint_finish(&print, &key, value);
+    draco_fingerprint_of(&seed, bytes, n, value);
 }
 
 static int by_size(const void *a, const void *b) {

@@ -21,13 +21,8 @@ typedef struct outcome {
 
 static uint64_t hash_of(const float *params) {
     static const draco_seed known;
-    draco_fingerprint_key key;
-    draco_fingerprint print;
     uint64_t value[2];
-    draco_fingerprint_key_init(&key, &known);
-    draco_fingerprint_begin(&print, 0);
-    draco_fingerprint_add(&print, &key, params, CONFORMANCE_DIM * sizeof *params);
-    draco_fingerprint_finish(&print, &key, (uint8_t *)value);
+    draco_fingerprint_of(&known, params, CONFORMANCE_DIM * sizeof *params, (uint8_t *)value);
     return value[0];
 }
 

@@ -128,7 +128,7 @@ static int train_probe(train_run *run) {
         for (j = 0; j < n; j++) same += classes[i] >= 0 && classes[j] == classes[i];
         if (same > most) most = same, best = classes[i];
     }
-    exact = !run->has_rule && run->o->tolerance <= 0 && run->o->relative_tolerance <= 0;
+    exact = !run->has_rule && train_is_exact(run->o);
     if (count > 1 && train_speaks(run)) {
         fprintf(stderr, "draco-train: workers compute different bits from the same batch:");
         for (i = 0; i < n; i++)
@@ -257,8 +257,7 @@ static int train_open_rule(train_run *run) {
 static int train_waits_for_enough(const train_run *run) {
     const train_options *o = run->o;
     const draco_code *code = &run->setup.code;
-    int exact = (code->scheme == DRACO_REPETITION || code->field == DRACO_FIELD_PRIME) && o->tolerance <= 0 &&
-                o->relative_tolerance <= 0;
+    int exact = (code->scheme == DRACO_REPETITION || code->field == DRACO_FIELD_PRIME) && train_is_exact(o);
     return strcmp(o->wait, "enough") == 0 ||
            (strcmp(o->wait, "auto") == 0 && !run->transport.row->local && exact);
 }

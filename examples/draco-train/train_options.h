@@ -466,10 +466,15 @@ static int train_check_needs(train_options *o, const train_option *rows, const u
     return 0;
 }
 
+/* Replicas must agree bit for bit: no tolerance. */
+static int train_is_exact(const train_options *o) {
+    return o->tolerance <= 0 && o->relative_tolerance <= 0;
+}
+
 /* What two options mean together. */
 static int train_check_together(train_options *o) {
     long r = 2 * o->adversaries + o->stragglers + 1;
-    int exact;
+    const int exact = train_is_exact(o);
     if (o->rule_f < 0) o->rule_f = o->adversaries;
     if (o->liars < 0) o->liars = o->attack ? o->adversaries : 0;
     if (o->lr <= 0) o->lr = strncmp(o->optimizer, "adam", 4) == 0 ? 0.001 : 0.05;
@@ -495,7 +500,6 @@ static int train_check_together(train_options *o) {
         fprintf(stderr, "draco-train: --digest-first is the old name of --vote=challenge\n");
         o->vote = "challenge";
     }
-    exact = o->tolerance <= 0 && o->relative_tolerance <= 0;
     if ((strcmp(o->vote, "challenge") == 0 || !exact) && (o->rule || strcmp(o->code, "repetition") != 0)) {
         fprintf(stderr, "draco-train: --vote=challenge and --tolerance require --code=repetition\n");
         return 2;
@@ -507,7 +511,7 @@ static int train_check_together(train_options *o) {
     o->challenge = strcmp(o->vote, "challenge") == 0 ||
                    (strcmp(o->vote, "auto") == 0 && !o->rule && exact && strcmp(o->code, "repetition") == 0 &&
                     strcmp(o->transport, "openmp") != 0);
-    if (o->servers > 1 && (o->rule || o->tolerance > 0 || o->relative_tolerance > 0)) {
+    if (o->servers > 1 && (o->rule || !exact)) {
         fprintf(
             stderr,
             "draco-train: --servers=%ld requires a code without tolerance: rules and tolerance need whole "

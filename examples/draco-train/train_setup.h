@@ -37,12 +37,7 @@ typedef struct train_setup {
 static const draco_seed train_known;
 
 static void train_digest(const void *bytes, size_t n, uint8_t digest[DRACO_FINGERPRINT_BYTES]) {
-    draco_fingerprint_key key;
-    draco_fingerprint print;
-    draco_fingerprint_key_init(&key, &train_known);
-    draco_fingerprint_begin(&print, 0);
-    draco_fingerprint_add(&print, &key, bytes, n);
-    draco_fingerprint_finish(&print, &key, digest);
+    draco_fingerprint_of(&train_known, bytes, n, digest);
 }
 
 /* A model is one row: what it is trained on by default, what is generated when that is not installed, how it is
