@@ -15,7 +15,7 @@ switch_of() { # draco_text.h -> DRACO_DATA: the data headers share their switche
     esac
 }
 # Parts of an implementation, with no declarations for others.
-parts=" draco_compute.h draco_layers.h draco_rows.h "
+parts=" draco_compute.h draco_layers.h draco_rows.h draco_winograd.h "
 is_part() {
     case $parts in *" $1 "*) return 0 ;; esac
     return 1
