@@ -1998,7 +1998,10 @@ static int drs_choose_speakers(draco_server *s, int *brief) {
             if (!s->tried[i] && (best < 0 || drs_speaks_before(s, i, best))) best = i;
             if (s->tried[i] == DRS_TRIED_BRIEFLY && (late < 0 || drs_speaks_before(s, i, late))) late = i;
         }
-        if (best < 0) best = late, *brief = 0;
+        if (best < 0) {
+            best = late;
+            *brief = 0;
+        }
         if (best < 0) {
             s->out.report.group = g;
             return -1;

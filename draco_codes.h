@@ -2564,10 +2564,19 @@ static int drc_search(drc_complex_work *w, double *residual) {
     if (first > most) return -1;
     nu = drc_loud(w);
     if (nu > 0) now = drc_residual(w, w->liars, nu);
-    if (nu > 0 && now <= drc_limit(w, w->liars, nu)) return *residual = now, nu;
-    if (first - 1 > nu) nu = first - 1, known = 0;
+    if (nu > 0 && now <= drc_limit(w, w->liars, nu)) {
+        *residual = now;
+        return nu;
+    }
+    if (first - 1 > nu) {
+        nu = first - 1;
+        known = 0;
+    }
     while (nu < most) {
-        if (w->budget < DRC_BUDGET / 2) nu = most - 1, known = 0;
+        if (w->budget < DRC_BUDGET / 2) {
+            nu = most - 1;
+            known = 0;
+        }
         nu++;
         now = drc_suspects(w, nu, known);
         known = 1;
