@@ -102,6 +102,11 @@
  * compute the same part, a message is the gradient, and s + 1 equal messages decide it. The groups' values
  * are added in the order of the groups in double and rounded once. It tolerates s liars in every group.
  *
+ * Reactive (code.reactive): a repetition code whose groups have s + 1 + t members only, floor(n / (s + 1 + t)) of
+ * them. One of s + 1 is honest, so that they agree on the truth or not at all; a part on which no s + 1 agree is
+ * computed by more workers, 2s + 1 + t in all, of whom s + 1 honest ones do. Here s is the number of liars
+ * among all workers. Messages are compared by a challenge: draco_dispute_open and the functions below it.
+ *
  * Cyclic: part k is held by the workers (k + D) mod n for the offsets D below; worker i has the point x_i;
  *
  *     f_k(x) = prod over the workers m without part k of (1 - x / x_m)     f_k(0) = 1, and 0 at those workers
@@ -257,16 +262,17 @@ typedef enum draco_support {
 
 /* Set n, s, t, scheme, field and support (default 0: repetition, prime, spread), then call draco_code_init,
  * which computes the rest. DRACO_E_LIMITS: n, s, t do not fit; DRACO_E_SCHEME: an unknown scheme, field or
- * support. Copy the struct freely: it holds no pointer. */
+ * support, or a reactive code that is no repetition code. Copy the struct freely: it holds no pointer. */
 typedef struct draco_code {
     int n, s, t; /* workers; liars and missing workers that the code carries */
     draco_scheme scheme;
     draco_field field;
     draco_support support;
-    int r;      /* 2s + t + 1: parts of a worker (cyclic), least size of a group (repetition) */
+    int r; /* 2s + t + 1 (reactive: s + t + 1): parts of a worker (cyclic), least size of a group (repetition) */
     int groups; /* repetition: floor(n / r); cyclic: 1 */
     int parts;  /* parts of a batch: repetition: groups; cyclic: n */
     int scale; /* complex field: messages are divided by 2^scale, so that none of finite gradients overflows */
+    int reactive; /* set before draco_code_init: repetition only: r = s + 1 + t; n >= 2s + 1 + t all the same */
 } draco_code;
 
 DRACO_CODES_API draco_status draco_code_init(draco_code *code);
@@ -431,6 +437,69 @@ DRACO_CODES_API draco_status draco_decode(const draco_code *code, const draco_se
 DRACO_CODES_API size_t draco_report_describe(const draco_code *code, draco_status status,
                                              const draco_verdict *verdicts, const draco_report *report,
                                              char *text, size_t capacity);
+
+/* ---- Reactive redundancy: who computes a part, who speaks for it, and what the answers prove ----
+ *
+ * One part at a time: its members are asked to compute it; one of them, the speaker, sends its message, and the others
+ * say whether theirs is the same (which a fingerprint under a key that is drawn afterwards tells). Nothing here
+ * knows messages: a caller gives each one that lost a number, the same to equal ones.
+ *
+ *     open; ask, until s + 1 + t are asked
+ *     again: speaker (nobody left: ask one more and try again; nobody to ask: the part cannot be decided)
+ *            answer, for each other member; while agreed < s + 1: ask one more, and its answer
+ *            agreed >= s + 1: verdicts, the part is decided; else lose, and again
+ *
+ * No honest worker agrees with a message that is not its own, hence of s + 1 that agree one is honest, and whoever
+ * contradicts them, or agreed with another message, lied: BLAMED is a proof as long as at most s workers lie. */
+typedef enum draco_standing { /* of a worker, from the rounds before; n bytes */
+                              DRACO_STANDING_GOOD = 0,
+                              DRACO_STANDING_LATE = 1, /* asked when there is nobody better */
+                              DRACO_STANDING_OUT = 2   /* a proved liar: never asked */
+} draco_standing;
+
+typedef enum draco_answer {
+    DRACO_ANSWER_NONE = 0, /* silent so far */
+    DRACO_ANSWER_AGREES = 1,
+    DRACO_ANSWER_DIFFERS = 2
+} draco_answer;
+
+typedef struct draco_member { /* a worker that computes the part; what it has said */
+    int worker;
+    int side;  /* 1 + the number of a message that lost and that it agreed with; -1: of two different ones */
+    int spoke; /* 1: its message was asked for; a caller may set it back to 0, to ask again */
+    draco_answer answer; /* about the message at hand */
+} draco_member;
+
+typedef struct draco_dispute {
+    int part, s, least, most; /* s + 1 agree; s + 1 + t members are asked at first, 2s + 1 + t at most */
+    int count;                /* members */
+    int speaker;              /* the member whose message is at hand; -1: none */
+    draco_member *members;    /* the caller's: `most` of them */
+} draco_dispute;
+
+/* Liars that may be left: s, less those that are out; negative: more are out than the code carries. */
+DRACO_CODES_API int draco_dispute_liars(const draco_code *code, const unsigned char *standing);
+/* liars: as above; at most code->s. members: room for 2 liars + 1 + t. */
+DRACO_CODES_API draco_status draco_dispute_open(draco_dispute *dispute, const draco_code *code, int part,
+                                                int liars, draco_member *members);
+/* One more member, from the least loaded: of the part's own group, then in good standing, then drawn from seed, step
+ * and part. load: n, gradients of this round by worker; the member's grows by one. A pure function of what it is
+ * given. Returns the worker, or -1: 2s + 1 + t are members already, or nobody is left. */
+DRACO_CODES_API int draco_dispute_ask(draco_dispute *dispute, const draco_code *code, uint64_t seed,
+                                      uint64_t step, const unsigned char *standing, int *load);
+/* The same for a given worker, which is no member yet. 1, or 0: 2s + 1 + t are members. */
+DRACO_CODES_API int draco_dispute_add(draco_dispute *dispute, int worker);
+/* The next member to speak: of those that have not, the least of rank[worker]; NULL: the first that was asked. It
+ * answers for itself, the others' answers are void. Returns the worker, or -1. */
+DRACO_CODES_API int draco_dispute_speaker(draco_dispute *dispute, const uint32_t *rank);
+DRACO_CODES_API draco_member *draco_dispute_member(const draco_dispute *dispute, int worker); /* NULL: none */
+DRACO_CODES_API int draco_dispute_agreed(const draco_dispute *dispute);
+/* The message at hand lost; its number, >= 0. */
+DRACO_CODES_API void draco_dispute_lose(draco_dispute *dispute, int number);
+/* The message at hand won; number: of an equal one that lost before, or -1. verdicts[worker] of those that lied becomes
+ * BLAMED, of others that agree AGREES unless it says something else already; n verdicts of the whole round. */
+DRACO_CODES_API void draco_dispute_verdicts(const draco_dispute *dispute, int number,
+                                            draco_verdict *verdicts);
 
 #ifdef __cplusplus
 }
@@ -747,11 +816,12 @@ static int drc_repetition_index(const draco_code *code, int worker, int part) {
 
 static int drc_repetition_describe(const draco_code *code, const char *name, char *text, size_t capacity) {
     int least = code->n / code->groups, most = (code->n + code->groups - 1) / code->groups;
-    return snprintf(
-        text, capacity,
-        "%s: %d workers, up to %d liars and %d missing; %d part%s, each held by a group of %d%s%.0d workers",
-        name, code->n, code->s, code->t, code->parts, code->parts == 1 ? "" : "s", least,
-        most > least ? " or " : "", most > least ? most : 0);
+    return snprintf(text, capacity,
+                    "%s: %d workers, up to %d liars and %d missing; %d part%s, each held by a group of "
+                    "%d%s%.0d workers%s",
+                    name, code->n, code->s, code->t, code->parts, code->parts == 1 ? "" : "s", least,
+                    most > least ? " or " : "", most > least ? most : 0,
+                    code->reactive ? ", of more when disputed" : "");
 }
 
 static void drc_repetition_coefficient(const draco_code *code, int part, int worker, double value[4]) {
@@ -2984,11 +3054,16 @@ static const drc_code *drc_find(draco_scheme scheme, draco_field field) {
 #define DRC_MOST_SCALE 1023 /* the largest power of two that a double holds */
 
 /* The row of a code that draco_code_init made, else NULL. */
+/* r */
+static int drc_load(const draco_code *code) {
+    return (code->reactive ? code->s : 2 * code->s) + code->t + 1;
+}
+
 static const drc_code *drc_row(const draco_code *code) {
     int good = code && code->n >= 1 && code->n <= DRACO_MAX_WORKERS && code->s >= 0 && code->t >= 0 &&
-               code->s <= code->n && code->t <= code->n && code->r == 2 * code->s + code->t + 1 &&
-               code->r <= code->n && code->groups >= 1 && code->groups <= code->n && code->parts >= 1 &&
-               code->parts <= code->n && code->scale >= 0 && code->scale <= DRC_MOST_SCALE;
+               code->s <= code->n && code->t <= code->n && code->r == drc_load(code) && code->r <= code->n &&
+               code->groups >= 1 && code->groups <= code->n && code->parts >= 1 && code->parts <= code->n &&
+               code->scale >= 0 && code->scale <= DRC_MOST_SCALE;
     return good ? drc_find(code->scheme, code->field) : NULL;
 }
 
@@ -3019,8 +3094,10 @@ DRACO_CODES_API draco_status draco_code_init(draco_code *code) {
     if (!row) return DRACO_E_SCHEME;
     if (c.n < 1 || c.n > DRACO_MAX_WORKERS || c.s < 0 || c.s > c.n || c.t < 0 || c.t > c.n)
         return DRACO_E_LIMITS;
-    c.r = 2 * c.s + c.t + 1;
-    if (c.r > c.n) return DRACO_E_LIMITS;
+    if (c.reactive && c.scheme != DRACO_REPETITION) return DRACO_E_SCHEME;
+    c.reactive = c.reactive != 0;
+    if (2 * c.s + c.t + 1 > c.n) return DRACO_E_LIMITS;
+    c.r = drc_load(&c);
     c.scale = 0;
     row->init(&c);
     if (c.scale > DRC_MOST_SCALE) return DRACO_E_LIMITS;
@@ -3031,7 +3108,7 @@ DRACO_CODES_API draco_status draco_code_init(draco_code *code) {
 /* FNV-1a over what makes two codes differ. */
 DRACO_CODES_API uint64_t draco_code_id(const draco_code *code) {
     uint64_t hash = 14695981039346656037u;
-    int values[6], i, shift;
+    int values[7], i, shift;
     if (!drc_row(code)) return 0;
     values[0] = (int)code->scheme;
     values[1] = (int)code->field;
@@ -3039,7 +3116,8 @@ DRACO_CODES_API uint64_t draco_code_id(const draco_code *code) {
     values[3] = code->n;
     values[4] = code->s;
     values[5] = code->t;
-    for (i = 0; i < 6; i++) {
+    values[6] = code->reactive;
+    for (i = 0; i < 6 + code->reactive; i++) {
         for (shift = 0; shift < 16; shift += 8) {
             hash = (hash ^ ((uint64_t)values[i] >> shift & 0xff)) * 1099511628211u;
         }
@@ -3468,6 +3546,126 @@ DRACO_CODES_API double draco_rounding_error(const draco_code *code, const uint8_
     }
     error *= code->n / 12.0;
     return error >= squares ? error > 0 : sqrt(error / squares);
+}
+
+/* ---- Reactive redundancy ---- */
+
+DRACO_CODES_API int draco_dispute_liars(const draco_code *code, const unsigned char *standing) {
+    int liars = code->s, i;
+    for (i = 0; i < code->n; i++) liars -= standing[i] == DRACO_STANDING_OUT;
+    return liars;
+}
+
+DRACO_CODES_API draco_status draco_dispute_open(draco_dispute *d, const draco_code *code, int part, int liars,
+                                                draco_member *members) {
+    if (!d || !members) return DRACO_E_NULL;
+    if (!drc_row(code)) return DRACO_E_UNINITIALISED;
+    if (part < 0 || part >= code->parts) return DRACO_E_INDEX;
+    if (liars < 0 || liars > code->s) return DRACO_E_ARGUMENT;
+    d->part = part;
+    d->s = liars;
+    d->least = liars + 1 + code->t;
+    d->most = d->least + liars;
+    d->count = 0;
+    d->speaker = -1;
+    d->members = members;
+    return DRACO_OK;
+}
+
+/* A mixing function (Steele, Lea, Flood, OOPSLA 2014: SplitMix64). */
+static uint64_t drc_mix(uint64_t x) {
+    x += 0x9e3779b97f4a7c15u;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+DRACO_CODES_API int draco_dispute_add(draco_dispute *d, int worker) {
+    draco_member *m = d->members + d->count;
+    if (d->count >= d->most) return 0;
+    m->worker = worker;
+    m->side = m->spoke = 0;
+    m->answer = DRACO_ANSWER_NONE;
+    d->count++;
+    return 1;
+}
+
+#define DRC_MEMBER (1 << 30) /* added to the load of members while others are compared */
+
+DRACO_CODES_API int draco_dispute_ask(draco_dispute *d, const draco_code *code, uint64_t seed, uint64_t step,
+                                      const unsigned char *standing, int *load) {
+    uint64_t draw = drc_mix(drc_mix(seed ^ drc_mix(step)) ^ (uint64_t)d->part), best_drawn = 0;
+    int best = -1, best_place = 0, i, k;
+    if (d->count >= d->most) return -1;
+    for (k = 0; k < d->count; k++) load[d->members[k].worker] += DRC_MEMBER;
+    for (i = 0; i < code->n; i++) {
+        int place = 2 * (i % code->groups != d->part % code->groups) + (standing[i] != DRACO_STANDING_GOOD);
+        uint64_t drawn = drc_mix(draw + (uint64_t)i);
+        if (standing[i] == DRACO_STANDING_OUT || load[i] >= DRC_MEMBER) continue;
+        if (best >= 0 && load[i] > load[best]) continue;
+        if (best >= 0 && load[i] == load[best] &&
+            (place > best_place || (place == best_place && drawn >= best_drawn)))
+            continue;
+        best = i;
+        best_place = place;
+        best_drawn = drawn;
+    }
+    for (k = 0; k < d->count; k++) load[d->members[k].worker] -= DRC_MEMBER;
+    if (best < 0) return -1;
+    load[best]++;
+    (void)draco_dispute_add(d, best);
+    return best;
+}
+
+DRACO_CODES_API int draco_dispute_speaker(draco_dispute *d, const uint32_t *rank) {
+    int best = -1, k;
+    for (k = 0; k < d->count; k++) {
+        draco_member *m = d->members + k;
+        m->answer = DRACO_ANSWER_NONE;
+        if (m->spoke) continue;
+        if (best < 0 || (rank && rank[m->worker] < rank[d->members[best].worker])) best = k;
+    }
+    d->speaker = best;
+    if (best < 0) return -1;
+    d->members[best].spoke = 1;
+    d->members[best].answer = DRACO_ANSWER_AGREES;
+    return d->members[best].worker;
+}
+
+DRACO_CODES_API draco_member *draco_dispute_member(const draco_dispute *d, int worker) {
+    int k;
+    for (k = 0; k < d->count; k++)
+        if (d->members[k].worker == worker) return d->members + k;
+    return NULL;
+}
+
+DRACO_CODES_API int draco_dispute_agreed(const draco_dispute *d) {
+    int agreed = 0, k;
+    for (k = 0; k < d->count; k++) agreed += d->members[k].answer == DRACO_ANSWER_AGREES;
+    return agreed;
+}
+
+DRACO_CODES_API void draco_dispute_lose(draco_dispute *d, int number) {
+    int k;
+    for (k = 0; k < d->count; k++) {
+        draco_member *m = d->members + k;
+        if (m->answer == DRACO_ANSWER_AGREES)
+            m->side = m->side == 0 || m->side == number + 1 ? number + 1 : -1;
+        m->answer = DRACO_ANSWER_NONE;
+    }
+    d->speaker = -1;
+}
+
+DRACO_CODES_API void draco_dispute_verdicts(const draco_dispute *d, int number, draco_verdict *verdicts) {
+    int k;
+    for (k = 0; k < d->count; k++) {
+        const draco_member *m = d->members + k;
+        draco_verdict *verdict = verdicts + m->worker;
+        if (m->answer == DRACO_ANSWER_DIFFERS || (m->side != 0 && m->side != number + 1))
+            *verdict = DRACO_BLAMED;
+        else if (m->answer == DRACO_ANSWER_AGREES && *verdict == DRACO_UNDECIDED)
+            *verdict = DRACO_AGREES;
+    }
 }
 
 /* ---- Decode ---- */

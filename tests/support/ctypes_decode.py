@@ -8,7 +8,7 @@ COMPLEX = 1
 
 
 class Code(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_int) for name in "n s t scheme field support r groups parts scale".split()]
+    _fields_ = [(name, ctypes.c_int) for name in "n s t scheme field support r groups parts scale reactive".split()]
 
 
 code_p, size_t = ctypes.POINTER(Code), ctypes.c_size_t
