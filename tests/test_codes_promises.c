@@ -95,6 +95,32 @@ static void everybody_holds_everything(void **state) {
     promised();
 }
 
+/* Parts that are alike: three classes dealt in turn, or every other part the negative of the last. */
+static void parts_alike(void **state) {
+    static const int codes[][3] = {{4, 1, 0}, {10, 3, 0}, {10, 1, 0}, {15, 3, 0}, {15, 2, 0}, {45, 5, 0}};
+    uint64_t rng = 2, keys = the_seed;
+    (void)state;
+    for (size_t k = 0; k < 6; k++) {
+        draco_code code = complex_code(codes[k][0], codes[k][1], codes[k][2]);
+        tally classes = {0}, alternating = {0};
+        for (int i = 0; i < rounds(10, 1000); i++) {
+            step now = step_room(code, i % 8 ? 100 : 4096);
+            make_gradients(&now, CLASSES, &rng);
+            honest_rounds(&now, 1, &keys, &classes);
+            for (int part = 1; part < code.parts; part++)
+                for (size_t c = 0; c < now.d; c++)
+                    step_gradient(&now, part)[c] = (part % 2 ? -1 : 1) * step_gradient(&now, 0)[c];
+            step_encode(&now);
+            honest_rounds(&now, 1, &keys, &alternating);
+            step_free(&now);
+        }
+        expect_promises(&code, "three classes", &classes, 0);
+        expect_promises(&code, "alternating", &alternating,
+                        alternating.trials); /* messages of rounding alone */
+    }
+    promised();
+}
+
 /* ---- Few coordinates, or one that outweighs all others ---- */
 
 static void few_coordinates(void **state) {
@@ -156,6 +182,31 @@ static void common_lies(draco_code code, int liars, int step_width, lie_kind kin
     bench_close(&b);
 }
 
+/* The combination of the liars' places that shows least, of any size, and lies of neighbours that have nothing in
+ * common. */
+static void neighbours_that_lie(void **state) {
+    static const struct {
+        int n, s, width, liars;
+        lie_kind kind;
+        double size;
+        int refused; /* of 100, at most */
+    } cases[] = {
+        {45, 5, 1, 5, LEAST, 0.1, 0},     {45, 5, 1, 5, LEAST, 1e-3, 0},   {15, 3, 1, 3, LEAST, 1e-5, 0},
+        {45, 10, 2, 10, LEAST, 320, 100}, {101, 10, 1, 10, NOISE, 1, 100}, {101, 10, 1, 10, NOISE, 1e-3, 100},
+    };
+    uint64_t rng = the_seed;
+    (void)state;
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        draco_code code = complex_code(cases[k].n, cases[k].s, 0);
+        int count = rounds(10, 200);
+        tally t = {0};
+        common_lies(code, cases[k].liars, cases[k].width, cases[k].kind, cases[k].size, 200, count, &rng, &t);
+        expect_promises(&code, cases[k].kind == LEAST ? "common lie" : "neighbours", &t,
+                        cases[k].refused * count / 100);
+    }
+    promised();
+}
+
 /* Half of a lie of 2s workers whose syndromes are noise and whose sum is not. */
 static void half_of_a_lie(void **state) {
     static const int codes[][2] = {{9, 2}, {15, 3}, {31, 7}, {45, 5}, {45, 8}, {45, 10}, {45, 14}};
@@ -173,7 +224,27 @@ static void half_of_a_lie(void **state) {
     promised();
 }
 
-/* ---- Refusals of rounds that can be decoded, and the time they take ---- */
+/* ---- Many workers ---- */
+
+static void many_workers(void **state) {
+    static const struct {
+        int n, s, liars, kind, refused; /* of 10, at most */
+    } cases[] = {
+        {2201, 1, 0, NOISE, 0},   {2201, 1, 1, NOISE, 0},   {4096, 1, 1, NOISE, 0},
+        {128, 20, 20, LEAST, 10}, {500, 10, 10, LEAST, 10}, {500, 10, 10, NOISE, 10},
+        {500, 50, 50, LEAST, 10}, {500, 50, 50, NOISE, 10},
+    };
+    uint64_t rng = the_seed;
+    (void)state;
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        draco_code code = complex_code(cases[k].n, cases[k].s, 0);
+        int count = rounds(2, 30);
+        tally t = {0};
+        common_lies(code, cases[k].liars, 3, (lie_kind)cases[k].kind, 0.1, 20, count, &rng, &t);
+        expect_promises(&code, "many workers", &t, cases[k].refused * count / 10);
+    }
+    promised();
+}
 
 /* ---- Coefficients of many workers ---- */
 
@@ -307,12 +378,36 @@ static void arcs_missing(void **state) {
 
 /* ---- Small coordinates beside large ones ---- */
 
-/* Error of a range, relative to the gradients there, when liars touch nothing else. */
-typedef struct layer {
-    size_t d, first, last;
-    double scale; /* of the gradient in first .. last - 1; 1 elsewhere unless `statistics` */
-    int statistics;
-} layer;
+/* One liar multiplies the coordinates from `first` on, which are `scale` times the others, by -100. */
+static void small_coordinates(void **state) {
+    static const double scales[] = {1e-3, 1e-6, 1e-8, 1e6};
+    uint64_t rng = 4, keys = the_seed;
+    const size_t first = 4000, d = 4096;
+    (void)state;
+    for (int k = 0; k < 8; k++) {
+        draco_code code = k % 2 ? complex_code(45, 5, 0) : complex_code(9, 2, 0);
+        step now = step_room(code, d);
+        bench b = bench_open(code, d);
+        int liar[] = {3};
+        tally t = {0};
+        b.split = first;
+        make_gradients(&now, GAUSSIAN, &rng);
+        for (int part = 0; part < code.parts; part++)
+            for (size_t c = first; c < d; c++) step_gradient(&now, part)[c] *= (float)scales[k / 2];
+        step_encode(&now);
+        bench_fill(&b, &now, liar, 1, 0);
+        for (size_t c = first; c < d; c++) ((float *)(void *)bench_lie(&b, &now, 3))[c] *= -100;
+        for (int i = 0; i < rounds(5, 200); i++) {
+            judge(&b, &now, bench_decode(&b, &now, &keys), 1, 0, &t, "small");
+            t.blamed += b.verdicts[3] != DRACO_BLAMED;
+            t.above += !(error_in(b.sum, &now, first, d) <= b.report.error);
+        }
+        expect_promises(&code, "small coordinates", &t, 0);
+        bench_close(&b);
+        step_free(&now);
+    }
+    promised();
+}
 
 /* ---- Precision of the prime field, overflow of all ---- */
 
@@ -383,11 +478,15 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_workers_that_cancel),
         cmocka_unit_test(everybody_holds_everything),
+        cmocka_unit_test(parts_alike),
         cmocka_unit_test(few_coordinates),
+        cmocka_unit_test(neighbours_that_lie),
         cmocka_unit_test(half_of_a_lie),
+        cmocka_unit_test(many_workers),
         cmocka_unit_test(coefficients_of_many),
         cmocka_unit_test(colluders_needed),
         cmocka_unit_test(arcs_missing),
+        cmocka_unit_test(small_coordinates),
         cmocka_unit_test(prime_precision),
         cmocka_unit_test(sums_beyond_a_float),
     };
