@@ -1,46 +1,69 @@
 #!/bin/sh
 # Run test programs and scripts that print TAP, each with a time limit, and end with 'N passed, N failed'.
 # usage: run.sh BUILD PROGRAM...
-build=$1
-shift
+# Those that need the machine to themselves run one after the other: they race against deadlines, or fill it on their
+# own. The others run two at a time.
 limit=${DRACO_TEST_SECONDS:-900}
-passed=0
-failed=0
-skipped=0
-export CMOCKA_MESSAGE_OUTPUT=TAP BUILD="$build"
-mkdir -p "$build/logs"
-for program in "$@"; do
-    name=$(basename "$program" .sh)
-    log=$build/logs/$name.log
-    case $program in
-        *.sh) run="sh $program" ;;
-        *) run=$program ;;
+
+name_of() {
+    basename "$1" .sh
+}
+
+# Run it into its log; the end of the log says how it went.
+one() {
+    name=$(name_of "$1")
+    log=$BUILD/logs/$name.log
+    case $1 in
+        *.sh) run="sh $1" ;;
+        *) run=$1 ;;
     esac
     begin=$(date +%s)
     # shellcheck disable=SC2086
     timeout -k 10 "$limit" $run >"$log" 2>&1 </dev/null
     code=$?
-    p=$(grep -c '^ok' "$log")
     k=$(grep -ciE '^(not )?ok.*# *skip' "$log")
     f=$(grep '^not ok' "$log" | grep -cvi '# *skip')
-    p=$((p - $(grep -ci '^ok.*# *skip' "$log")))
+    p=$(($(grep -c '^ok' "$log") - $(grep -ci '^ok.*# *skip' "$log")))
     # A program that died, timed out, or tested nothing has failed, whatever it printed.
     if [ "$f" -eq 0 ] && { [ "$code" -ne 0 ] || [ $((p + k)) -eq 0 ]; }; then
         f=1
         echo "not ok - $name ended with code $code" >>"$log"
     fi
-    passed=$((passed + p))
-    failed=$((failed + f))
-    skipped=$((skipped + k))
-    printf '%-34s %4d passed %3d failed %3d skipped %4d s\n' "$name" "$p" "$f" "$k" $(($(date +%s) - begin))
-    [ "$k" -eq 0 ] || grep -iE '^(not )?ok.*# *skip' "$log" | sed 's/^/    /'
-    if [ "$f" -ne 0 ]; then
-        grep -v '^ok' "$log" | tail -n 40 | sed 's/^/    /'
-    fi
-done
-if [ "$skipped" -gt 0 ]; then
-    echo "$passed passed, $failed failed, $skipped skipped"
-else
-    echo "$passed passed, $failed failed"
+    echo "$p $f $k" >"$log.counts"
+    { # written at once, so that two reports do not mix
+        printf '%-34s %4d passed %3d failed %3d skipped %4d s\n' "$name" "$p" "$f" "$k" $(($(date +%s) - begin))
+        [ "$k" -eq 0 ] || grep -iE '^(not )?ok.*# *skip' "$log" | sed 's/^/    /'
+        [ "$f" -eq 0 ] || grep -v '^ok' "$log" | tail -n 40 | sed 's/^/    /'
+    } >"$log.report"
+    cat "$log.report"
+}
+
+if [ "$1" = --one ]; then
+    one "$2"
+    exit 0
 fi
+
+export CMOCKA_MESSAGE_OUTPUT=TAP BUILD="$1"
+shift
+mkdir -p "$BUILD/logs"
+alone="" together=""
+for program in "$@"; do
+    rm -f "$BUILD/logs/$(name_of "$program").log"*
+    case $(name_of "$program") in
+        *_grpc* | *_mpi* | test_quorum | test_resume | test_mixed | test_play | test_headers | test_model_headers | \
+            test_portability | test_builds | test_openmp | test_training) alone="$alone $program" ;;
+        *) together="$together $program" ;;
+    esac
+done
+# shellcheck disable=SC2086
+[ -z "$together" ] || printf '%s\n' $together | xargs -n 1 -P 2 sh "$0" --one
+for program in $alone; do one "$program"; done
+
+passed=0 failed=0 skipped=0
+for program in "$@"; do
+    read -r p f k <"$BUILD/logs/$(name_of "$program").log.counts" || f=1 p=0 k=0
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + k))
+done
+[ "$skipped" -eq 0 ] && more="" || more=", $skipped skipped"
+echo "$passed passed, $failed failed$more"
 [ "$failed" -eq 0 ]
