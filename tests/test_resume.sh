@@ -249,7 +249,8 @@ survives_grpc() { # KILLS VICTIMS OPTION...: VICTIMS of 0 (the server) to 5
     [ "$(cat "$dir/0.code")" -eq 0 ] && cmp -s "$dir/p" "$dir/first" && steps_are "$dir/m" "$steps"
     result $? "killed over gRPC, $kills kills left over: $*"
 }
-# Under mpirun with two servers, whose checkpoints are of one step: any rank dies, and the job with it.
+# Under mpirun with two servers, whose checkpoints are of one step: any rank dies, and the job with it. When: a moment
+# after a line of the metrics that no earlier job has written, early enough that work is left.
 survives_mpi() { # KILLS OPTION...
     kills=$1
     shift
@@ -257,27 +258,31 @@ survives_mpi() { # KILLS OPTION...
     # shellcheck disable=SC2086
     "$train" $softmax --workers=5 --adversaries=1 "$@" --params="$dir/p" >"$dir/out" 2>"$dir/err"
     mv "$dir/p" "$dir/first"
+    steps=$(echo "$*" | sed 's/.*--steps=\([0-9]*\).*/\1/')
+    stretch=$((steps / (kills + 2)))
+    from=0
     code=1
     tries=0
     while [ $code -ne 0 ] && [ $tries -lt 20 ]; do
-        # shellcheck disable=SC2086
-        timeout -k 3 60 mpirun -n 7 "$train" $softmax --workers=5 --adversaries=1 --transport=mpi --servers=2 --wait=all $c --resume \
+        # shellcheck disable=SC2016,SC2086
+        timeout -k 3 200 mpirun -n 7 sh -c 'echo $$ >"$0/rank$OMPI_COMM_WORLD_RANK.pid"; exec "$@"' "$dir" \
+            "$train" $softmax --workers=5 --adversaries=1 --transport=mpi --servers=2 --wait=all $c --resume \
             --checkpoint-every=5 --metrics="$dir/m" --params="$dir/p" "$@" >"$dir/out" 2>"$dir/err" &
         job=$!
         pids="$pids $job"
         if [ "$kills" -gt 0 ]; then
-            wait_for "$dir/m"
-            draw 1500
-            sleep "$(awk -v ms="$drawn" 'BEGIN { print ms / 1000 }')"
+            draw "$stretch"
+            until grep -q "^{\"event\":\"step\",\"step\":$((from + drawn))," "$dir/m" 2>/dev/null || ! kill -0 $job 2>/dev/null; do
+                sleep 0.01
+            done
+            from=$((from + stretch))
             draw 7
-            victim=$(pgrep -P "$(pgrep -P $job mpirun)" draco-train | sed -n "$((drawn + 1))p")
-            kill -9 "$victim" 2>/dev/null && kills=$((kills - 1)) && killed=$((killed + 1))
+            kill -9 "$(cat "$dir/rank$drawn.pid")" 2>/dev/null && kills=$((kills - 1)) && killed=$((killed + 1))
         fi
         wait $job
         code=$?
         tries=$((tries + 1))
     done
-    steps=$(echo "$*" | sed 's/.*--steps=\([0-9]*\).*/\1/')
     [ $code -eq 0 ] && cmp -s "$dir/p" "$dir/first" && steps_are "$dir/m" "$steps"
     result $? "killed under mpirun with two servers, $kills kills left over: $*"
 }
@@ -323,8 +328,8 @@ else
     command -v ssh >/dev/null 2>&1 || export OMPI_MCA_plm_rsh_agent=
     export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
     before=$killed
-    survives_mpi $each --code=repetition --optimizer=adam --schedule=cosine --steps=400
-    [ $((killed - before)) -ge 1 ]
+    survives_mpi $each --code=repetition --optimizer=adam --schedule=cosine --steps=$((200 * each))
+    [ $((killed - before)) -eq $each ]
     result $? "killed $((killed - before)) times under mpirun"
 fi
 [ $killed -ge 9 ]
