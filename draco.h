@@ -44,7 +44,8 @@
  *         draco_encoder *worker[5];
  *         draco_decoder *server;
  *         draco_round round;
- *         void *rows[5], *agreed;
+ *         draco_status status;
+ *         void *rows[5];
  *         float sum[3];
  *         int i;
  *         coding.d = 3, coding.gradient = gradient;
@@ -52,12 +53,14 @@
  *         coding.code.scheme = DRACO_CYCLIC;
  *         if (draco_decoder_open(&server, &coding) < 0) return 1;
  *         for (i = 0; i < 5; i++) draco_encoder_open(&worker[i], &coding, i);
- *         for (i = 0; i < 5; i++) draco_encoder_exponents(worker[i], &rows[i]);
- *         draco_decoder_agree(server, rows, &agreed, NULL);
- *         for (i = 0; i < 5; i++) draco_encoder_message(worker[i], agreed, &rows[i]);
- *         if (!rows[3]) return 1;
- *         *(unsigned char *)rows[3] ^= 1;
- *         if (draco_decoder_decode(server, rows, sum, &round) < 0) return 1;
+ *         do {
+ *             const void *agreed = draco_decoder_agreed(server);
+ *             for (i = 0; i < 5; i++) draco_encoder_message(worker[i], agreed, &rows[i]);
+ *             if (!rows[3]) return 1;
+ *             *(unsigned char *)rows[3] ^= 1;
+ *             status = draco_decoder_decode(server, rows, sum, &round);
+ *         } while (status == DRACO_E_AGAIN);
+ *         if (status < 0) return 1;
  *         printf("%g %g %g, worker 3 %s\n", (double)sum[0], (double)sum[1], (double)sum[2],
  *                draco_verdict_text(round.verdicts[3]));
  *         for (i = 0; i < 5; i++) draco_encoder_close(worker[i]);
@@ -607,18 +610,20 @@ DRACO_API draco_status draco_train(draco_trainer *trainer);
 
 /* ---- The common case: an encoder for each worker, a decoder at the server ----
  *
- *     worker i                                      server
- *     draco_encoder_exponents(&report)   reports -> draco_decoder_agree(reports, &agreed)
- *     draco_encoder_message(agreed)     messages -> draco_decoder_decode(messages, sum)
+ *     server                             worker i
+ *     draco_decoder_agreed()   agreed -> draco_encoder_message(agreed)
+ *     draco_decoder_decode(sum)       <- messages
  *
- * One flow for all codes. The first line is the prime field's; with the other codes its calls do nothing,
- * report and agreed are NULL and have 0 bytes, and a program that uses no other code may leave it out.
+ * One flow for all codes. `agreed` is the prime field's: the power of two that each block of the gradients is rounded
+ * to, two bits more than the last round's. With the other codes it is NULL and has 0 bytes. In the first round, and
+ * when gradients have outgrown what was agreed on, decode returns DRACO_E_AGAIN: s + 1 holders of a part say so, never
+ * a liar alone. Then the server sends the new `agreed`, and the workers encode the same gradients with it.
  *
  * An array of the n workers' pointers is passed as `const void *`, so that float **, float *const *, void *[]
  * and any other array of object pointers go in as they are, in C and in C++. A NULL in it is a missing
  * worker; so is a message of another length than message_bytes, which the caller, who knows the length, has
- * to make NULL. Pointers are to 4-byte aligned memory, and are not kept after the call; messages and reports
- * are the same bytes on machines of both byte orders. After open nothing is allocated. A handle is used by
+ * to make NULL. Pointers are to 4-byte aligned memory, and are not kept after the call; messages are the
+ * same bytes on machines of both byte orders. After open nothing is allocated. A handle is used by
  * one thread at a time; encoders of different workers may run side by side if `gradient` may. */
 typedef struct draco_coding { /* zero, but for d, n, s and gradient, is the default everywhere */
     size_t d;                 /* floats of a gradient and of the sum; odd is fine */
@@ -632,8 +637,7 @@ typedef struct draco_coding { /* zero, but for d, n, s and gradient, is the defa
     void *ctx;
     double scale;              /* decode multiplies the sum by it: 1.0 / batch makes it the mean; default 1 */
     draco_allocator allocator; /* default malloc */
-    /* Set by draco_coding_init: bytes of a message, of a report, and of what was agreed on. */
-    size_t message_bytes, report_bytes, agreed_bytes;
+    size_t message_bytes, agreed_bytes; /* set by draco_coding_init */
 } draco_coding;
 
 /* Checks a description and completes it; open does the same to its own copy. DRACO_E_DIM: d is 0 or
@@ -644,26 +648,23 @@ DRACO_API draco_status draco_coding_init(draco_coding *coding);
 typedef struct draco_encoder draco_encoder;
 /* DRACO_E_INDEX: there is no such worker. On an error *encoder is NULL. */
 DRACO_API draco_status draco_encoder_open(draco_encoder **encoder, const draco_coding *coding, int worker);
-/* Prime field: computes the gradients of a new round, keeps them for draco_encoder_message, and reports their
- * exponents: report_bytes bytes, valid until the next call. */
-DRACO_API draco_status draco_encoder_exponents(draco_encoder *encoder, void **report);
-/* The message of this round: message_bytes bytes, the encoder's, valid until its next message. agreed:
- * agreed_bytes bytes. On an error (the callback's; DRACO_E_RANGE: NaN or Inf in the prime field;
- * DRACO_E_ORDER: draco_encoder_exponents did not come before) *message is NULL. */
+/* message_bytes bytes, the encoder's, valid until its next message. agreed: agreed_bytes bytes from the server. The
+ * gradients are computed, but for the prime field when `agreed` asks again for those of the last message. On an error
+ * (the callback's; DRACO_E_RANGE: NaN or Inf in the prime field) *message is NULL. */
 DRACO_API draco_status draco_encoder_message(draco_encoder *encoder, const void *agreed, void **message);
 DRACO_API void draco_encoder_close(draco_encoder *encoder);
 
 typedef struct draco_decoder draco_decoder;
 DRACO_API draco_status draco_decoder_open(draco_decoder **decoder, const draco_coding *coding);
-/* reports: n pointers. agreed: the decoder's memory, valid until the next call. round: as in decode. */
-DRACO_API draco_status draco_decoder_agree(draco_decoder *decoder, const void *reports, void **agreed,
-                                           draco_round *round);
+/* agreed_bytes bytes for every worker, the decoder's memory, valid until the next call; NULL: there are none. The first
+ * call after a decode begins a round, unless that returned DRACO_E_AGAIN. */
+DRACO_API const void *draco_decoder_agreed(draco_decoder *decoder);
 /* messages: n pointers. sum[d] = scale times the sum of the gradients of all parts; untouched on an error.
  * DRACO_E_RANGE: the sum overflows; one that only `scale`, above 1, makes overflow is left unscaled.
- * DRACO_E_ORDER: the prime field, and agree did not come before. The secret is fresh in each call. round, if
- * not NULL, is always written: status, verdicts (the decoder's memory, valid until its next call; NULL
- * without a decoder), report, seconds, and on an error the reason as a line of text. After an error it may be
- * called again with more messages. Whoever was blamed by agree stays so in decode. */
+ * DRACO_E_AGAIN: above. DRACO_E_ORDER: the prime field, and draco_decoder_agreed did not come before. The secret is
+ * fresh in each call. round, if not NULL, is always written: status, verdicts (the decoder's memory, valid until its
+ * next call; NULL without a decoder), report, seconds, and on an error the reason as a line of text. After an error it
+ * may be called again with more messages of the round. Who was once blamed in a round stays so in it. */
 DRACO_API draco_status draco_decoder_decode(draco_decoder *decoder, const void *messages, float *sum,
                                             draco_round *round);
 DRACO_API void draco_decoder_close(draco_decoder *decoder);
@@ -1191,7 +1192,7 @@ DRACO_API draco_status draco_worker_reply(draco_worker *w, int index, const drac
 }
 
 static draco_status drs_how_it_ended(const draco_request *stop) {
-    return stop->step > (uint64_t) - (int)DRACO_E_ORDER ? DRACO_E_TRANSPORT
+    return stop->step > (uint64_t) - (int)DRACO_E_AGAIN ? DRACO_E_TRANSPORT
                                                         : (draco_status)(-(int)stop->step);
 }
 
@@ -1898,22 +1899,22 @@ static draco_status drs_ask_encoded(draco_server *s, uint64_t step) {
 /* What the next round will need: two bits more than this one. What was predicted before falls no faster than by an
    eighth of its excess and a bit in 16 steps, because the largest of few samples goes up and down. A block of
    zeros says nothing of the time when it is not: its neighbours do. */
-static void drs_predict(draco_server *s, uint64_t step) {
+static void drs_predict(uint8_t *predicted, const uint8_t *exponents, size_t blocks, uint64_t step) {
     size_t b, i, end;
-    for (b = 0; b < s->exponent_bytes; b = end) {
+    for (b = 0; b < blocks; b = end) {
         int most = 0;
-        end = b + DRS_NEIGHBOURS < s->exponent_bytes ? b + DRS_NEIGHBOURS : s->exponent_bytes;
+        end = b + DRS_NEIGHBOURS < blocks ? b + DRS_NEIGHBOURS : blocks;
         for (i = b; i < end; i++) {
-            int least = s->exponents[i] + DRS_MARGIN, now = s->predicted[i] == 255 ? 0 : s->predicted[i];
-            if (s->exponents[i] > 0) {
+            int least = exponents[i] + DRS_MARGIN, now = predicted[i] == 255 ? 0 : predicted[i];
+            if (exponents[i] > 0) {
                 if (now > least) now -= (now - least) / 8 + (step % 16 == 0);
                 now = now > least ? now : least < 254 ? least : 254;
                 most = now > most ? now : most;
             }
-            s->predicted[i] = (uint8_t)now;
+            predicted[i] = (uint8_t)now;
         }
         for (i = b; i < end && most > 0; i++)
-            if (s->exponents[i] == 0) s->predicted[i] = (uint8_t)most;
+            if (exponents[i] == 0) predicted[i] = (uint8_t)most;
     }
 }
 
@@ -1934,7 +1935,7 @@ static draco_status drs_finish_prime(draco_server *s, uint64_t step, const float
     if (status < 0 || status == DRACO_MORE) return status;
     combined = drs_combine(s, used, sum);
     if (combined >= 0) s->out.report.error = draco_rounding_error(&s->c.code, used, sum, 0, s->count);
-    drs_predict(s, step);
+    drs_predict(s->predicted, s->exponents, s->exponent_bytes, step);
     return combined < 0 ? combined : status;
 }
 
@@ -2617,23 +2618,30 @@ DRACO_API draco_status draco_train(draco_trainer *t) {
 
 /* ---- The common case ---- */
 
+#define DRS_NAME 8 /* bytes of a round's name, before the exponents in `agreed` */
+
 struct draco_encoder {
     draco_coding c;
-    int worker, ready;        /* ready: the gradients are those of the last report */
-    float *gradients;         /* cyclic: complex field: one at a time; prime: all r */
-    uint8_t *report;          /* prime: exponents of the r parts */
-    void *message;            /* repetition: the gradient is computed here */
+    int worker, ready; /* ready: the gradients are those of the round of that name */
+    uint8_t name[DRS_NAME];
+    float *gradients; /* cyclic: complex field: one at a time; prime: all r */
+    void *message; /* repetition: the gradient is computed here; prime: exponents of the r parts behind it */
     draco_encoding *encoding; /* cyclic */
 };
 
 struct draco_decoder {
     draco_coding c;
-    int ready; /* agreed is set */
-    const void **pointers;
-    draco_verdict *verdicts, *early; /* early: those of agree */
-    uint8_t *agreed;
-    draco_work *work; /* of draco_exponents_decide, then of draco_decode */
+    int asked, decoded;    /* this round */
+    uint64_t rounds, name; /* name: of the first round, random, since workers may outlive a decoder */
+    const void **pointers, **reports;
+    draco_verdict *verdicts, *early; /* early: of the reports */
+    uint8_t *agreed, *exponents;     /* of this round: name and exponents to encode with; the least that do */
+    draco_work *work;                /* of draco_exponents_decide, then of draco_decode */
 };
+
+static size_t drs_behind(const draco_coding *c) {
+    return draco_message_bytes(&c->code, c->d);
+}
 
 DRACO_API draco_status draco_coding_init(draco_coding *coding) {
     draco_coding c;
@@ -2643,10 +2651,10 @@ DRACO_API draco_status draco_coding_init(draco_coding *coding) {
     if (!drs_allocator_ok(&c.allocator) || !(fabs(c.scale) <= DBL_MAX)) return DRACO_E_ARGUMENT;
     status = draco_code_init(&c.code);
     if (status < 0) return status;
-    c.message_bytes = draco_message_bytes(&c.code, c.d);
+    c.message_bytes = drs_behind(&c);
     if (c.message_bytes == 0 || draco_encoding_bytes(&c.code, c.d) == 0) return DRACO_E_DIM;
-    c.agreed_bytes = drs_is_prime(&c.code) ? draco_exponent_bytes(c.d) : 0;
-    c.report_bytes = (size_t)c.code.r * c.agreed_bytes;
+    c.agreed_bytes = drs_is_prime(&c.code) ? DRS_NAME + draco_exponent_bytes(c.d) : 0;
+    if (c.agreed_bytes) c.message_bytes += drs_report_bytes(&c.code, c.d);
     if (c.batch == 0) c.batch = (size_t)c.code.parts;
     if (c.scale == 0) c.scale = 1;
     *coding = c;
@@ -2661,7 +2669,6 @@ static void drs_encoder_layout(draco_encoder *e, drs_arena *a) {
     e->message = drs_carve(a, 1, e->c.message_bytes);
     e->encoding = (draco_encoding *)drs_carve(a, rows ? 1u : 0u, draco_encoding_bytes(&e->c.code, e->c.d));
     e->gradients = (float *)drs_carve(a, rows, e->c.d * sizeof(float));
-    e->report = (uint8_t *)drs_carve(a, 1, e->c.report_bytes);
 }
 
 DRACO_API draco_status draco_encoder_open(draco_encoder **encoder, const draco_coding *coding, int worker) {
@@ -2701,52 +2708,40 @@ static draco_status drs_encoder_part(const draco_encoder *e, int part, float *gr
     return drs_only_ok(e->c.gradient(e->c.ctx, part, first, count, gradient));
 }
 
-DRACO_API draco_status draco_encoder_exponents(draco_encoder *e, void **report) {
-    draco_status status = DRACO_OK;
-    int l;
-    if (!report) return DRACO_E_NULL;
-    *report = NULL;
-    if (!e) return DRACO_E_NULL;
-    if (!e->c.report_bytes) return DRACO_OK;
-    e->ready = 0;
-    for (l = 0; l < e->c.code.r && status >= 0; l++) {
-        float *gradient = e->gradients + (size_t)l * e->c.d;
-        status = drs_encoder_part(e, draco_code_part(&e->c.code, e->worker, l), gradient);
-        if (status >= 0)
-            status =
-                draco_exponents_of(&e->c.code, gradient, e->c.d, e->report + (size_t)l * e->c.agreed_bytes);
-    }
-    if (status < 0) return status;
-    e->ready = 1;
-    *report = e->report;
-    return DRACO_OK;
-}
-
+/* A part that does not fit is left out of the message, and its exponents tell. */
 DRACO_API draco_status draco_encoder_message(draco_encoder *e, const void *agreed, void **message) {
     draco_status status;
-    int l, prime;
+    size_t blocks;
+    int l, prime, kept;
     if (!message) return DRACO_E_NULL;
     *message = NULL;
     if (!e) return DRACO_E_NULL;
     prime = e->c.agreed_bytes > 0;
-    if (prime && !e->ready) return DRACO_E_ORDER;
+    if (prime && !agreed) return DRACO_E_NULL;
     if (e->c.code.scheme == DRACO_REPETITION) {
         status = drs_encoder_part(e, draco_code_part(&e->c.code, e->worker, 0), (float *)e->message);
         draco_little_endian(e->message, e->c.d);
         if (status >= 0) *message = e->message;
         return status < 0 ? status : DRACO_OK;
     }
+    kept = prime && e->ready && memcmp(e->name, agreed, DRS_NAME) == 0;
+    blocks = draco_exponent_bytes(e->c.d);
     status = draco_encode_begin(&e->c.code, e->c.d, e->encoding);
     for (l = 0; l < e->c.code.r && status >= 0; l++) {
         int part = draco_code_part(&e->c.code, e->worker, l);
         float *gradient = e->gradients + (prime ? (size_t)l * e->c.d : 0);
-        if (!prime) status = drs_encoder_part(e, part, gradient);
+        const uint8_t *exponents = prime ? (const uint8_t *)agreed + DRS_NAME : NULL;
+        if (!kept) status = drs_encoder_part(e, part, gradient);
+        if (status >= 0 && prime)
+            status = draco_exponents_of(&e->c.code, gradient, e->c.d,
+                                        (uint8_t *)e->message + drs_behind(&e->c) + (size_t)l * blocks);
         if (status >= 0)
-            status = draco_encode_add(&e->c.code, e->worker, part, gradient, e->c.d, (const uint8_t *)agreed,
-                                      e->encoding);
+            (void)draco_encode_add(&e->c.code, e->worker, part, gradient, e->c.d, exponents, e->encoding);
     }
+    e->ready = status >= 0;
     if (status >= 0) status = draco_encode_end(&e->c.code, e->c.d, e->encoding, e->message);
     if (status < 0) return status;
+    if (prime) memcpy(e->name, agreed, DRS_NAME);
     *message = e->message;
     return DRACO_OK;
 }
@@ -2755,9 +2750,11 @@ static void drs_decoder_layout(draco_decoder *d, drs_arena *a) {
     size_t n = (size_t)d->c.code.n;
     (void)drs_carve(a, 1, sizeof *d);
     d->pointers = (const void **)drs_carve(a, n, sizeof *d->pointers);
+    d->reports = (const void **)drs_carve(a, n, sizeof *d->reports);
     d->verdicts = (draco_verdict *)drs_carve(a, n, sizeof *d->verdicts);
     d->early = (draco_verdict *)drs_carve(a, n, sizeof *d->early);
     d->agreed = (uint8_t *)drs_carve(a, 1, d->c.agreed_bytes);
+    d->exponents = (uint8_t *)drs_carve(a, 1, d->c.agreed_bytes);
     d->work = (draco_work *)drs_carve(
         a, 1, drs_most(draco_decode_work_bytes(&d->c.code), draco_exponents_work_bytes(&d->c.code, d->c.d)));
 }
@@ -2765,6 +2762,7 @@ static void drs_decoder_layout(draco_decoder *d, drs_arena *a) {
 DRACO_API draco_status draco_decoder_open(draco_decoder **decoder, const draco_coding *coding) {
     drs_arena arena = {NULL, 0};
     draco_decoder d;
+    draco_seed seed;
     draco_status status;
     if (!decoder) return DRACO_E_NULL;
     *decoder = NULL;
@@ -2773,6 +2771,9 @@ DRACO_API draco_status draco_decoder_open(draco_decoder **decoder, const draco_c
     d.c = *coding;
     status = draco_coding_init(&d.c);
     if (status < 0) return status;
+    status = draco_seed_random(&seed);
+    if (status < 0) return status;
+    memcpy(&d.name, &seed, sizeof d.name);
     drs_decoder_layout(&d, &arena);
     arena.base = (char *)drs_zalloc(&d.c.allocator, arena.used, 1);
     if (!arena.base) return DRACO_E_MEMORY;
@@ -2816,22 +2817,39 @@ static draco_status drs_decoder_give(const draco_decoder *d, draco_status status
     return status;
 }
 
-DRACO_API draco_status draco_decoder_agree(draco_decoder *d, const void *reports, void **agreed,
-                                           draco_round *round) {
-    draco_round out;
-    draco_status status;
-    if (agreed) *agreed = NULL;
-    status = drs_decoder_take(d, reports, agreed, &out);
-    if (status < 0 || !d->c.agreed_bytes) return drs_decoder_give(d, status, &out, round);
-    status = draco_exponents_decide(&d->c.code, (const uint8_t *const *)(const void *)d->pointers, d->c.d,
-                                    d->work, d->agreed, d->verdicts, &out.report);
-    memcpy(d->early, d->verdicts, (size_t)d->c.code.n * sizeof *d->early);
-    d->ready = status >= 0;
-    if (d->ready) *agreed = d->agreed;
-    return drs_decoder_give(d, status, &out, round);
+DRACO_API const void *draco_decoder_agreed(draco_decoder *d) {
+    size_t blocks, i;
+    if (!d || !d->c.agreed_bytes) return NULL;
+    blocks = d->c.agreed_bytes - DRS_NAME;
+    if (d->asked && !d->decoded) return d->agreed;
+    if (d->decoded) drs_predict(d->agreed + DRS_NAME, d->exponents, blocks, d->rounds);
+    d->rounds++;
+    for (i = 0; i < DRS_NAME; i++) d->agreed[i] = (uint8_t)((d->name + d->rounds) >> 8 * i);
+    memset(d->early, 0, (size_t)d->c.code.n * sizeof *d->early);
+    d->asked = 1;
+    d->decoded = 0;
+    return d->agreed;
 }
 
-/* Who lied about an exponent has lied in this round, however good the message that followed. */
+/* Prime field: do all parts fit into what was agreed on? Who lied about an exponent has lied in this round, however
+   good the message that followed. */
+static draco_status drs_decoder_fit(draco_decoder *d, draco_report *report) {
+    size_t blocks = d->c.agreed_bytes - DRS_NAME, b;
+    uint8_t *agreed = d->agreed + DRS_NAME;
+    draco_status status;
+    int i;
+    for (i = 0; i < d->c.code.n; i++)
+        d->reports[i] = d->pointers[i] ? (const char *)d->pointers[i] + drs_behind(&d->c) : NULL;
+    status = draco_exponents_decide(&d->c.code, (const uint8_t *const *)(const void *)d->reports, d->c.d,
+                                    d->work, d->exponents, d->verdicts, report);
+    for (i = 0; i < d->c.code.n; i++)
+        if (d->early[i] != DRACO_BLAMED) d->early[i] = d->verdicts[i];
+    for (b = 0; b < blocks && status >= 0; b++)
+        if (d->exponents[b] > agreed[b]) status = DRACO_E_AGAIN;
+    if (status == DRACO_E_AGAIN) memcpy(agreed, d->exponents, blocks);
+    return status;
+}
+
 static void drs_decoder_join(draco_decoder *d, draco_report *report) {
     int i;
     for (i = 0; i < d->c.code.n; i++) {
@@ -2848,13 +2866,15 @@ DRACO_API draco_status draco_decoder_decode(draco_decoder *d, const void *messag
     draco_status status;
     size_t i;
     status = drs_decoder_take(d, messages, sum, &out);
-    if (status >= 0 && d->c.agreed_bytes && !d->ready) status = DRACO_E_ORDER;
+    if (status >= 0 && d->c.agreed_bytes && !d->asked) status = DRACO_E_ORDER;
     if (status < 0) return drs_decoder_give(d, status, &out, round);
-    status = draco_seed_random(&seed);
+    if (d->c.agreed_bytes) status = drs_decoder_fit(d, &out.report);
+    if (status >= 0) status = draco_seed_random(&seed);
     if (status >= 0)
-        status = draco_decode(&d->c.code, &seed, d->pointers, d->c.d, d->agreed, d->work, sum, d->verdicts,
-                              &out.report);
+        status = draco_decode(&d->c.code, &seed, d->pointers, d->c.d, d->agreed + DRS_NAME, d->work, sum,
+                              d->verdicts, &out.report);
     memset(&seed, 0, sizeof seed);
+    d->decoded = status != DRACO_E_AGAIN;
     drs_decoder_join(d, &out.report);
     for (i = 0; fabs(d->c.scale) > 1 && i < d->c.d && status >= 0; i++)
         if (fabs(d->c.scale * (double)sum[i]) > (double)FLT_MAX) status = DRACO_E_RANGE;

@@ -223,7 +223,8 @@ typedef enum draco_status {
     DRACO_E_INDEX = -20,         /* a worker, voter or part that does not exist, or is not this worker's */
     DRACO_E_DIM = -21,           /* d is 0, or a message would be longer than 8 GiB */
     DRACO_E_SCHEME = -22,        /* scheme, field or support is none of the enumeration */
-    DRACO_E_ORDER = -23          /* a call is missing before this one */
+    DRACO_E_ORDER = -23,         /* a call is missing before this one */
+    DRACO_E_AGAIN = -24          /* gradients outgrew what was agreed on: ask for the messages again */
 } draco_status;
 
 typedef enum draco_verdict {
@@ -394,9 +395,10 @@ DRACO_VOTE_API const char *draco_status_text(draco_status status) {
         "no such worker, voter or part, or the part is another worker's",
         "the dimension is 0, or a message would be longer than 8 GiB",
         "scheme, field or support is none of the enumeration",
-        "a call is missing before this one (exponents before message, agree before decode)"};
+        "a call is missing before this one (agreed before decode)",
+        "the gradients have outgrown what was agreed on: ask for the messages again"};
     if (status >= DRACO_OK && status <= DRACO_UNVERIFIED) return good[status];
-    if (status <= DRACO_E_ARGUMENT && status >= DRACO_E_ORDER) return bad[-1 - (int)status];
+    if (status <= DRACO_E_ARGUMENT && status >= DRACO_E_AGAIN) return bad[-1 - (int)status];
     return "unknown status";
 }
 

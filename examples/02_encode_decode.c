@@ -17,7 +17,8 @@ static int run(draco_scheme scheme, draco_field field) {
     draco_encoder *worker[WORKERS] = {NULL};
     draco_decoder *server;
     draco_round round;
-    void *reports[WORKERS], *messages[WORKERS], *agreed;
+    void *messages[WORKERS];
+    draco_status status;
     float sum[D], gradient[D], truth[D] = {0};
     char text[200];
     coding.code = (draco_code){.n = WORKERS, .s = 1, .t = 1, .scheme = scheme, .field = field};
@@ -27,14 +28,17 @@ static int run(draco_scheme scheme, draco_field field) {
     for (int i = 0; i < WORKERS; i++)
         if (draco_encoder_open(&worker[i], &coding, i) != DRACO_OK) return 1;
 
-    /* Prime field: what to round to is agreed on first. The other codes have nothing to agree on: no bytes. */
-    for (int i = 0; i < WORKERS; i++) draco_encoder_exponents(worker[i], &reports[i]);
-    draco_decoder_agree(server, reports, &agreed, NULL);
-    for (int i = 0; i < WORKERS; i++) draco_encoder_message(worker[i], agreed, &messages[i]);
-    memset(messages[LIAR], 1, coding.message_bytes);
-    messages[MISSING] = NULL;
+    /* Prime field: the server says what to round to, and asks again when the gradients have outgrown it, as in the
+     * first round. The other codes have nothing to agree on: no bytes. */
+    do {
+        const void *agreed = draco_decoder_agreed(server);
+        for (int i = 0; i < WORKERS; i++) draco_encoder_message(worker[i], agreed, &messages[i]);
+        memset(messages[LIAR], 1, coding.message_bytes);
+        messages[MISSING] = NULL;
+        status = draco_decoder_decode(server, messages, sum, &round);
+    } while (status == DRACO_E_AGAIN);
 
-    int failed = draco_decoder_decode(server, messages, sum, &round) < 0;
+    int failed = status < 0;
     draco_report_describe(&coding.code, round.status, round.verdicts, &round.report, text, sizeof text);
     printf("%s\n", text);
     for (int part = 0; part < coding.code.parts; part++) {

@@ -56,13 +56,13 @@ cat >"$tmp/pointers.c" <<'END'
 #include "draco.h"
 draco_status decode(draco_decoder *decoder, float **floats, float *const *view, const void *const *constant, float *sum);
 draco_status decode(draco_decoder *decoder, float **floats, float *const *view, const void *const *constant, float *sum) {
-    void *untyped[3] = {floats[0], floats[1], floats[2]}, *agreed;
+    void *untyped[3] = {floats[0], floats[1], floats[2]};
     draco_coding coding = ZERO;
     (void)draco_coding_init(&coding);
     (void)draco_decoder_decode(decoder, floats, sum, NULL);
     (void)draco_decoder_decode(decoder, view, sum, NULL);
     (void)draco_decoder_decode(decoder, constant, sum, NULL);
-    (void)draco_decoder_agree(decoder, untyped, &agreed, NULL);
+    (void)draco_decoder_agreed(decoder);
     return draco_decoder_decode(decoder, untyped, sum, NULL);
 }
 END

@@ -28,22 +28,23 @@ static const char *letters(const draco_verdict *verdicts, size_t n) {
 
 static void every_status_has_words(void **unused) {
     (void)unused;
-    for (int a = DRACO_E_ORDER; a <= DRACO_UNVERIFIED; a++) {
+    for (int a = DRACO_E_AGAIN; a <= DRACO_UNVERIFIED; a++) {
         assert_string_not_equal(draco_status_text((draco_status)a), "unknown status");
-        for (int b = DRACO_E_ORDER; b < a; b++)
+        for (int b = DRACO_E_AGAIN; b < a; b++)
             assert_string_not_equal(draco_status_text((draco_status)a), draco_status_text((draco_status)b));
     }
     assert_string_equal(draco_status_text(DRACO_OK), "good");
     assert_string_equal(draco_status_text(DRACO_E_MEMORY), "out of memory");
     assert_string_equal(draco_status_text(DRACO_E_TIMEOUT), "time is up");
     assert_string_equal(draco_status_text((draco_status)3), "unknown status");
-    assert_string_equal(draco_status_text((draco_status)(DRACO_E_ORDER - 1)), "unknown status");
-    for (int a = DRACO_E_ORDER; a <= DRACO_UNVERIFIED; a++)
-        assert_int_equal(draco_status_is_misuse((draco_status)a), a <= DRACO_E_NULL || a == DRACO_E_ARGUMENT);
+    assert_string_equal(draco_status_text((draco_status)(DRACO_E_AGAIN - 1)), "unknown status");
+    for (int a = DRACO_E_AGAIN; a <= DRACO_UNVERIFIED; a++)
+        assert_int_equal(draco_status_is_misuse((draco_status)a),
+                         (a <= DRACO_E_NULL && a > DRACO_E_AGAIN) || a == DRACO_E_ARGUMENT);
     assert_non_null(strstr(draco_status_text(DRACO_E_LIMITS), "2s + t + 1 <= n <= 4096"));
     assert_non_null(strstr(draco_status_text(DRACO_E_DIM), "dimension"));
     assert_non_null(strstr(draco_status_text(DRACO_E_SCHEME), "scheme, field or support"));
-    assert_non_null(strstr(draco_status_text(DRACO_E_ORDER), "agree before decode"));
+    assert_non_null(strstr(draco_status_text(DRACO_E_ORDER), "agreed before decode"));
     assert_string_equal(draco_verdict_text(DRACO_MALFORMED), "malformed");
     assert_string_equal(draco_verdict_text(DRACO_SUSPECTED), "suspected");
     assert_string_equal(draco_verdict_text((draco_verdict)6), "unknown verdict");
