@@ -1,0 +1,275 @@
+#!/usr/bin/env python3
+"""Rounds on a real network: a cluster of network namespaces whose links are held to a rate.
+
+usage: network.py [--build DIR] [--out FILE] [--workers N,N...] [--transports T,T...] [--methods WORD,WORD...]
+                  [--broadcasts B,B...] [--rate MBIT] [--steps N] [--model M] [--adversaries S]
+
+Needs root, iproute2, and a kernel with veth, bridges and tbf. Every host is a namespace of its own with one veth pair to a
+bridge, which stands in a namespace too; tbf limits both ends of each pair. So nothing is made in, or read from, the
+namespace that the machine itself lives in, and all of it goes when the namespaces go: at the end, after an error and after
+SIGTERM. A run of build/draco-train over MPI (mpirun starts its daemons through an agent that enters the namespace) or
+gRPC follows for each method; seconds are the median of the steps after the first, bytes those of the server's card by the
+interface's counters, from the end of the first step to the end of the last. link: the seconds
+that the bytes need at the rate, out and then in, as a share of those measured (above 1 where the directions overlap); idle: the
+share of the machine's processor time that nobody used. Where link is well under 0.8 and idle near 0, the row measures the
+processors and not the network; with the relayed broadcast the workers' links carry a second unit that the server's does not show. FILE (docs/results/network.csv)
+keeps its rows of other settings; a row that is measured again replaces its former self. The table also goes to stdout.
+"""
+import argparse
+import contextlib
+import csv
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+METHODS = {
+    "mean": ["--code=none", "--rule=mean"],
+    "geometric median": ["--code=none", "--rule=geometric-median"],
+    "Krum": ["--code=none", "--rule=krum"],
+    "DRACO repetition": ["--vote=messages"],
+    "DRACO repetition, challenge": ["--vote=challenge"],
+    "DRACO reactive, challenge": ["--vote=challenge", "--redundancy=reactive"],
+}
+KEYS = ("n", "s", "model", "rate_mbit", "transport", "method", "broadcast")
+FIELDS = (*KEYS, "parameters", "steps", "seconds", "out_bytes", "in_bytes", "out_units", "in_units", "link", "idle", "load", "digest")
+SECONDS = 240  # the longest that a run may take
+NET = "10.213.0."
+
+
+class Failed(Exception):
+    pass
+
+
+def ip(*words, batch=None):
+    done = subprocess.run(["ip", *words], input=batch, capture_output=True, text=True)
+    if done.returncode:
+        raise Failed(f"ip {' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+class Cluster:
+    """Host 0 is the server, hosts 1 to n the workers; host i has the address 10.213.0.(i + 1)."""
+
+    def __init__(self, hosts, rate):
+        self.names = [f"draco-{os.getpid()}-{i}" for i in range(hosts)]
+        self.switch = f"draco-{os.getpid()}-switch"
+        self.made = []
+        self.rate = rate
+
+    def __enter__(self):
+        try:
+            self.build()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def build(self):
+        for name in (self.switch, *self.names):
+            ip("netns", "add", name)
+            self.made.append(name)
+        ip("-n", self.switch, "link", "add", "bridge", "type", "bridge")
+        ip("-n", self.switch, "link", "set", "bridge", "up")
+        mac = [f"02:dc:00:00:00:{i:02x}" for i in range(len(self.names))]
+        for i, name in enumerate(self.names):
+            ip("-n", self.switch, "link", "add", f"port{i}", "type", "veth", "peer", "name", "eth0", "address", mac[i],
+               "netns", name)
+            ip("-n", self.switch, "-batch", "-", batch=f"link set port{i} master bridge\nlink set port{i} up\n")
+            # Permanent neighbours: n^2 entries would overflow the kernel's table, which all namespaces share.
+            ip("-n", name, "-batch", "-", batch="link set lo up\nlink set eth0 up\n" f"addr add {NET}{i + 1}/24 dev eth0\n" + "".join(
+                f"neigh replace {NET}{j + 1} lladdr {mac[j]} nud permanent dev eth0\n" for j in range(len(mac)) if j != i))
+            for where, device in ((name, "eth0"), (self.switch, f"port{i}")):
+                done = subprocess.run(["tc", "-n", where, "qdisc", "add", "dev", device, "root", "tbf", "rate", f"{self.rate}mbit",
+                                       "burst", "512kb", "latency", "200ms"], capture_output=True, text=True)
+                if done.returncode:
+                    raise Failed(f"tc: {done.stderr.strip()}")
+
+    def clear(self):
+        """End what a run left behind: whoever lives in a namespace of ours was started by us."""
+        for name in self.made:
+            for process in ip("netns", "pids", name).split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(process), signal.SIGKILL)
+
+    def __exit__(self, *_):
+        with contextlib.suppress(Failed):
+            self.clear()
+        for name in self.made:
+            with contextlib.suppress(Failed):
+                ip("netns", "delete", name)
+
+    def card(self):
+        """Bytes out of and into the server's card so far."""
+        stats = json.loads(ip("-n", self.names[0], "-s", "-j", "link", "show", "eth0"))[0]["stats64"]
+        return stats["tx"]["bytes"], stats["rx"]["bytes"]
+
+
+def enter(name):
+    return ["ip", "netns", "exec", name]
+
+
+def processor():
+    """(idle, all) ticks of the machine so far."""
+    with open("/proc/stat") as f:
+        ticks = [int(x) for x in f.readline().split()[1:9]]
+    return ticks[3] + ticks[4], sum(ticks)
+
+
+class Samples(threading.Thread):
+    """The card's counters at the end of each step: when its line arrives in the pipe that is the server's --metrics."""
+
+    def __init__(self, cluster, path):
+        super().__init__(daemon=True)
+        self.cluster, self.path = cluster, path
+        self.steps, self.events = [], {}
+
+    def run(self):
+        with open(self.path) as lines:
+            for line in lines:
+                event = json.loads(line)
+                if event["event"] == "step":
+                    self.steps.append((event, self.cluster.card(), processor()))
+                self.events[event["event"]] = event
+
+
+def commands(o, cluster, n, transport, options, scratch):
+    """The processes of a run, the one whose end is the run's first."""
+    train = [os.path.abspath(os.path.join(o.build, "draco-train")), f"--transport={transport}", f"--workers={n}", "--progress=none",
+             f"--model={o.model}", "--data=digits", "--train-samples=2000", "--test-samples=100", "--eval-every=0",
+             f"--batch={4 * n}", f"--steps={o.steps}", f"--adversaries={o.adversaries}", "--threads=1", *options]
+    metrics = f"--metrics={scratch}/metrics"
+    if transport == "grpc":
+        common = [*train, f"--address={NET}1:7400", "--insecure-plain-text-beyond-this-machine"]
+        return [[*enter(cluster.names[0]), *common, "--role=server", metrics],
+                *([*enter(cluster.names[i + 1]), *common, "--role=worker", f"--worker={i}"] for i in range(n))]
+    agent, rank = f"{scratch}/agent", f"{scratch}/rank"
+    with open(agent, "w") as f:  # called with an address and a command of mpirun's; a host has a name of its own, or it would be local
+        f.write("#!/bin/sh\nhost=$1\nshift\ni=$((${host##*.} - 1))\n"
+                f"exec ip netns exec draco-{os.getpid()}-$i unshare --uts sh -c \"hostname draco-$i; $*\"\n")
+    with open(rank, "w") as f:  # rank 0 alone writes metrics
+        f.write(f"#!/bin/sh\n[ \"$OMPI_COMM_WORLD_RANK\" = 0 ] && set -- \"$@\" {metrics}\nexec \"$@\"\n")
+    for script in (agent, rank):
+        os.chmod(script, 0o700)
+    hosts = ",".join(f"{NET}{i + 1}" for i in range(n + 1))
+    return [[*enter(cluster.names[0]), "mpirun", "--allow-run-as-root", "--mca", "plm_rsh_agent", agent, "--mca", "plm_rsh_no_tree_spawn",
+             "1", "--mca", "plm_rsh_num_concurrent", "64", "--mca", "btl", "tcp,self", "--mca", "btl_tcp_if_include", "eth0", "--mca",
+             "oob_tcp_if_include", "eth0", "--mca", "orte_allowed_exit_without_sync", "1", "--bind-to", "none", "--host", hosts, "-n",
+             str(n + 1), rank, *train]]
+
+
+def run(o, cluster, n, transport, options):
+    """What Samples saw of one run."""
+    with tempfile.TemporaryDirectory() as scratch, open(f"{scratch}/log", "w+") as log:
+        os.mkfifo(f"{scratch}/metrics")
+        samples = Samples(cluster, f"{scratch}/metrics")
+        samples.start()
+        environment = dict(os.environ, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive")
+        processes = [subprocess.Popen(c, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True)
+                     for c in commands(o, cluster, n, transport, options, scratch)]
+        until = time.monotonic() + SECONDS
+        try:
+            for process in processes:
+                process.wait(max(0.1, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            for process in processes:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+            cluster.clear()
+        samples.join(2)
+        if processes[0].returncode or len(samples.steps) < o.steps:
+            log.seek(0)
+            raise Failed(f"the run ended with {processes[0].returncode} after {len(samples.steps)} steps:\n{log.read()[-3000:]}")
+        return samples
+
+
+def row_of(o, n, transport, method, broadcast, samples):
+    dim, steps = samples.events["start"]["dim"], samples.steps
+    (_, first, busy_from), (_, last, busy_to) = steps[0], steps[-1]
+    times = [e["train_seconds"] for e, _, _ in steps]
+    seconds = statistics.median(b - a for a, b in zip(times, times[1:]))
+    out, into = ((b - a) / (len(steps) - 1) for a, b in zip(first, last))
+    idle = (busy_to[0] - busy_from[0]) / max(1, busy_to[1] - busy_from[1])
+    mean = (times[-1] - times[0]) / (len(times) - 1)
+    return dict(n=n, s=o.adversaries, model=o.model, rate_mbit=o.rate, transport=transport, method=method, broadcast=broadcast,
+                parameters=samples.events["start"]["parameters"], steps=len(steps) - 1, seconds=f"{seconds:.3f}", out_bytes=f"{out:.0f}",
+                in_bytes=f"{into:.0f}", out_units=f"{out / 4 / dim:.2f}", in_units=f"{into / 4 / dim:.2f}",
+                link=f"{(out + into) * 8e-6 / o.rate / mean:.2f}", idle=f"{idle:.2f}", load=f"{os.getloadavg()[0]:.1f}",
+                digest=samples.events["end"]["model_digest"])
+
+
+def write(path, rows):
+    """rows in place of those of the same setting."""
+    kept = []
+    if os.path.exists(path):
+        with open(path, newline="") as f:
+            kept = list(csv.DictReader(f))
+    for row in rows:
+        row = {k: str(row[k]) for k in FIELDS}
+        same = [i for i, k in enumerate(kept) if all(k[key] == row[key] for key in KEYS)]
+        if same:
+            kept[same[0]] = row
+        else:
+            kept.append(row)
+    with open(path, "w", newline="") as f:
+        writer = csv.DictWriter(f, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(kept)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--out", default="docs/results/network.csv")
+    parser.add_argument("--workers", default="15", help="numbers of workers, with commas; default 15")
+    parser.add_argument("--adversaries", type=int, default=2)
+    parser.add_argument("--model", default="fc")
+    parser.add_argument("--rate", type=int, default=200, help="Mbit/s of each link; default 200")
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--transports", default="mpi,grpc")
+    parser.add_argument("--broadcasts", default="direct,relay")
+    parser.add_argument("--methods", default="", help="only methods whose name has one of these words")
+    o = parser.parse_args()
+    if os.geteuid() != 0:
+        sys.exit("network.py: needs root, to make network namespaces")
+    for tool in ("ip", "tc", "unshare"):
+        if not shutil.which(tool):
+            sys.exit(f"network.py: {tool} is missing (Debian: iproute2, util-linux)")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    known = subprocess.run([os.path.join(o.build, "draco-train"), "--help"], capture_output=True, text=True, check=True).stdout
+    failed = 0
+    for n in (int(x) for x in o.workers.split(",")):
+        with Cluster(n + 1, o.rate) as cluster:
+            for transport in o.transports.split(","):
+                for method, options in METHODS.items():
+                    for broadcast in o.broadcasts.split(","):
+                        if not any(w in method for w in o.methods.split(",")):
+                            continue
+                        more = [] if broadcast == "direct" else [f"--broadcast={broadcast}"]
+                        if any(x.split("=")[0] not in known for x in (*options, *more)):
+                            continue  # this build has it not
+                        try:
+                            row = row_of(o, n, transport, method, broadcast, run(o, cluster, n, transport, [*options, *more]))
+                        except Failed as e:
+                            failed += 1
+                            print(f"n = {n}, {transport}, {method}, {broadcast}: {e}", file=sys.stderr)
+                            continue
+                        write(o.out, [row])
+                        print(" ".join(f"{k}={row[k]}" for k in FIELDS if k != "parameters"), flush=True)
+    return failed > 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failed as e:
+        sys.exit(f"network.py: {e}")
