@@ -50,13 +50,25 @@ DRACO_LAYER void draco_compute_end(draco_compute_guard before) {
 #define DRACO_TILE_ROWS 12
 #define DRACO_TILE_COLUMNS 32
 
-/* c[i][j] = (add ? c[i][j] : 0) + sum over l of a[i row + l col] b[l ldb + j], for `rows` rows, one of 12, 8,
-   6, 4, 2, 1 and at most the kernel's, and `vectors` vectors of columns. */
-typedef void (*draco_tile_fn)(size_t rows, size_t vectors, size_t k, const float *a, size_t row, size_t col,
-                              const float *b, size_t ldb, float *c, size_t ldc, int add);
+/* c[i][j] = (add ? c[i][j] : 0) + sum over l < k of a[i row + l col] b[l ldb + j], where b has whole vectors of columns and
+   the last one of c `tail` floats. Meanwhile the lines at ahead + l ahead_ld and at c + after are fetched. */
+typedef struct draco_tile {
+    size_t k, row, col;
+    const float *a, *b;
+    size_t ldb;
+    float *c;
+    size_t ldc, tail;
+    int add;
+    const float *ahead;
+    size_t ahead_ld, after;
+} draco_tile;
 
-/* panel[l][columns of the largest tile] = b[l ldb + j] for k rows. */
-typedef void (*draco_pack_fn)(size_t k, const float *b, size_t ldb, float *panel);
+/* `rows`: at most the kernel's; `vectors` of columns, at most the kernel's. */
+typedef void (*draco_tile_fn)(size_t rows, size_t vectors, const draco_tile *tile);
+
+/* panel[l][whole vectors of columns] = b[l ldb + j] for k rows, zeros beside the `tail` floats of the last vector. */
+typedef void (*draco_pack_fn)(size_t vectors, size_t tail, size_t k, const float *b, size_t ldb,
+                              float *panel);
 
 typedef struct draco_kernel {
     const char *name;
@@ -74,19 +86,35 @@ typedef struct draco_kernel {
 /* Three rows at a pointer: what one register can be scaled to. */
 #define DRACO_TILE_BODY(NAME, TARGET, V, WIDTH, VECTORS, ZERO, LOAD, STORE, SPREAD, FMA)                     \
     TARGET __attribute__((always_inline)) static inline void NAME##_body(                                    \
-        const size_t rows, const size_t vectors, size_t k, const float *a, size_t row, size_t col,           \
-        const float *b, size_t ldb, float *c, size_t ldc, int add) {                                         \
+        const size_t rows, const size_t vectors, const draco_tile *tile) {                                   \
+        const size_t row = tile->row, col = tile->col, ldb = tile->ldb, ldc = tile->ldc, tail = tile->tail;  \
+        const size_t ahead_ld = tile->ahead_ld;                                                              \
+        const float *a = tile->a, *b = tile->b, *ahead = tile->ahead;                                        \
+        float *c = tile->c;                                                                                  \
         V t[DRACO_TILE_ROWS][VECTORS], x[VECTORS];                                                           \
         const float *p[4] = {a, a + 3 * row, a + 6 * row, a + 9 * row};                                      \
-        DRACO_UNROLL for (size_t i = 0; i < rows; i++) {                                                     \
-            DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                              \
-                t[i][j] = add ? LOAD(c + i * ldc + j * WIDTH) : ZERO;                                        \
+        if (tile->add) {                                                                                     \
+            DRACO_UNROLL for (size_t i = 0; i < rows; i++) {                                                 \
+                DRACO_UNROLL for (size_t j = 0; j + 1 < vectors; j++) {                                      \
+                    t[i][j] = LOAD(c + i * ldc + j * WIDTH);                                                 \
+                }                                                                                            \
+                t[i][vectors - 1] = NAME##_load(c + i * ldc + (vectors - 1) * WIDTH, tail);                  \
+            }                                                                                                \
+        } else {                                                                                             \
+            DRACO_UNROLL for (size_t i = 0; i < rows; i++) {                                                 \
+                __builtin_prefetch(c + i * ldc + tile->after, 1);                                            \
+                DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                          \
+                    t[i][j] = ZERO;                                                                          \
+                }                                                                                            \
+                if (vectors * WIDTH > 16) __builtin_prefetch(c + i * ldc + tile->after + 16, 1);             \
             }                                                                                                \
         }                                                                                                    \
-        for (; k > 0; k--) {                                                                                 \
+        for (size_t k = tile->k; k > 0; k--) {                                                               \
             DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                              \
                 x[j] = LOAD(b + j * WIDTH);                                                                  \
             }                                                                                                \
+            __builtin_prefetch(ahead);                                                                       \
+            if (vectors * WIDTH > 16) __builtin_prefetch(ahead + 16);                                        \
             DRACO_UNROLL for (size_t i = 0; i < rows; i++) {                                                 \
                 const V s = SPREAD(p[i / 3][i % 3 * row]);                                                   \
                 DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                          \
@@ -97,82 +125,137 @@ typedef struct draco_kernel {
                 p[i] += col;                                                                                 \
             }                                                                                                \
             b += ldb;                                                                                        \
+            ahead += ahead_ld;                                                                               \
         }                                                                                                    \
         DRACO_UNROLL for (size_t i = 0; i < rows; i++) {                                                     \
-            DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                              \
+            DRACO_UNROLL for (size_t j = 0; j + 1 < vectors; j++) {                                          \
                 STORE(c + i * ldc + j * WIDTH, t[i][j]);                                                     \
             }                                                                                                \
+            NAME##_store(c + i * ldc + (vectors - 1) * WIDTH, tail, t[i][vectors - 1]);                      \
         }                                                                                                    \
     }
 
-#define DRACO_TILE_PACK(NAME, TARGET, WIDTH, VECTORS, LOAD, STORE)                                           \
-    TARGET __attribute__((unused)) static void NAME##_pack(size_t k, const float *b, size_t ldb,             \
-                                                           float *panel) {                                   \
-        for (; k > 0; k--, b += ldb, panel += WIDTH * VECTORS) {                                             \
-            DRACO_UNROLL for (size_t j = 0; j < VECTORS; j++) {                                              \
-                STORE(panel + j * WIDTH, LOAD(b + j * WIDTH));                                               \
-            }                                                                                                \
+#define DRACO_TILE_PACK(NAME, TARGET, WIDTH, LOAD, STORE)                                                    \
+    TARGET __attribute__((unused)) static void NAME##_pack(size_t vectors, size_t tail, size_t k,            \
+                                                           const float *b, size_t ldb, float *panel) {       \
+        for (; k > 0; k--, b += ldb) {                                                                       \
+            size_t j = 0;                                                                                    \
+            for (; j + 1 < vectors; j++, panel += WIDTH) STORE(panel, LOAD(b + j * WIDTH));                  \
+            STORE(panel, NAME##_load(b + j * WIDTH, tail));                                                  \
+            panel += WIDTH;                                                                                  \
         }                                                                                                    \
     }
 
 #define DRACO_TILE_CASE(NAME, ROWS, VECTORS)                                                                 \
     case (ROWS)*4 + (VECTORS):                                                                               \
-        NAME##_body(ROWS, VECTORS, k, a, row, col, b, ldb, c, ldc, add);                                     \
+        NAME##_body(ROWS, VECTORS, tile);                                                                    \
         break;
 
-#define DRACO_TILE_CASES(NAME, VECTORS)                                                                      \
+#define DRACO_TILE_CASES_6(NAME, VECTORS)                                                                    \
     DRACO_TILE_CASE(NAME, 6, VECTORS)                                                                        \
+    DRACO_TILE_CASE(NAME, 5, VECTORS)                                                                        \
     DRACO_TILE_CASE(NAME, 4, VECTORS)                                                                        \
+    DRACO_TILE_CASE(NAME, 3, VECTORS)                                                                        \
     DRACO_TILE_CASE(NAME, 2, VECTORS)                                                                        \
     DRACO_TILE_CASE(NAME, 1, VECTORS)
 
+#define DRACO_TILE_CASES_8(NAME, VECTORS)                                                                    \
+    DRACO_TILE_CASE(NAME, 8, VECTORS)                                                                        \
+    DRACO_TILE_CASE(NAME, 7, VECTORS)                                                                        \
+    DRACO_TILE_CASES_6(NAME, VECTORS)
+
+#define DRACO_TILE_CASES_12(NAME, VECTORS)                                                                   \
+    DRACO_TILE_CASE(NAME, 12, VECTORS)                                                                       \
+    DRACO_TILE_CASE(NAME, 11, VECTORS)                                                                       \
+    DRACO_TILE_CASE(NAME, 10, VECTORS)                                                                       \
+    DRACO_TILE_CASE(NAME, 9, VECTORS)                                                                        \
+    DRACO_TILE_CASES_8(NAME, VECTORS)
+
 #define DRACO_TILE(NAME, TARGET, CASES)                                                                      \
-    TARGET __attribute__((unused)) static void NAME(size_t rows, size_t vectors, size_t k, const float *a,   \
-                                                    size_t row, size_t col, const float *b, size_t ldb,      \
-                                                    float *c, size_t ldc, int add) {                         \
+    TARGET __attribute__((unused)) static void NAME(size_t rows, size_t vectors, const draco_tile *tile) {   \
         switch (rows * 4 + vectors) { CASES }                                                                \
     }
 
 #if defined(__x86_64__)
 #define DRACO_TARGET_512 __attribute__((target("avx512f")))
 #define DRACO_TARGET_256 __attribute__((target("avx2,fma")))
+DRACO_TARGET_512 __attribute__((always_inline)) static inline __m512 draco_tile_512_load(const float *from,
+                                                                                         size_t tail) {
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << tail) - 1), from);
+}
+
+DRACO_TARGET_512 __attribute__((always_inline)) static inline void
+draco_tile_512_store(float *to, size_t tail, __m512 x) {
+    _mm512_mask_storeu_ps(to, (__mmask16)((1u << tail) - 1), x);
+}
+
 DRACO_TILE_BODY(draco_tile_512, DRACO_TARGET_512, __m512, 16, 2, _mm512_setzero_ps(), _mm512_loadu_ps,
                 _mm512_storeu_ps, _mm512_set1_ps, _mm512_fmadd_ps)
-DRACO_TILE_PACK(draco_tile_512, DRACO_TARGET_512, 16, 2, _mm512_loadu_ps, _mm512_storeu_ps)
+DRACO_TILE_PACK(draco_tile_512, DRACO_TARGET_512, 16, _mm512_loadu_ps, _mm512_storeu_ps)
 DRACO_TILE(draco_tile_512, DRACO_TARGET_512,
-           DRACO_TILE_CASES(draco_tile_512, 2) DRACO_TILE_CASES(draco_tile_512, 1)
-               DRACO_TILE_CASE(draco_tile_512, 12, 2) DRACO_TILE_CASE(draco_tile_512, 12, 1)
-                   DRACO_TILE_CASE(draco_tile_512, 8, 2) DRACO_TILE_CASE(draco_tile_512, 8, 1))
+           DRACO_TILE_CASES_12(draco_tile_512, 2) DRACO_TILE_CASES_12(draco_tile_512, 1))
+DRACO_TARGET_256 __attribute__((always_inline)) static inline __m256i draco_tile_256_some(size_t tail) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)tail), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+DRACO_TARGET_256 __attribute__((always_inline)) static inline __m256 draco_tile_256_load(const float *from,
+                                                                                         size_t tail) {
+    return _mm256_maskload_ps(from, draco_tile_256_some(tail));
+}
+
+DRACO_TARGET_256 __attribute__((always_inline)) static inline void
+draco_tile_256_store(float *to, size_t tail, __m256 x) {
+    if (tail == 8)
+        _mm256_storeu_ps(to, x);
+    else
+        _mm256_maskstore_ps(to, draco_tile_256_some(tail), x);
+}
+
 DRACO_TILE_BODY(draco_tile_256, DRACO_TARGET_256, __m256, 8, 2, _mm256_setzero_ps(), _mm256_loadu_ps,
                 _mm256_storeu_ps, _mm256_set1_ps, _mm256_fmadd_ps)
-DRACO_TILE_PACK(draco_tile_256, DRACO_TARGET_256, 8, 2, _mm256_loadu_ps, _mm256_storeu_ps)
+DRACO_TILE_PACK(draco_tile_256, DRACO_TARGET_256, 8, _mm256_loadu_ps, _mm256_storeu_ps)
 DRACO_TILE(draco_tile_256, DRACO_TARGET_256,
-           DRACO_TILE_CASES(draco_tile_256, 2) DRACO_TILE_CASES(draco_tile_256, 1))
+           DRACO_TILE_CASES_6(draco_tile_256, 2) DRACO_TILE_CASES_6(draco_tile_256, 1))
 #elif defined(__aarch64__)
 #define DRACO_FMA_128(a, b, c) vfmaq_f32(c, a, b)
+static inline float32x4_t draco_tile_128_load(const float *from, size_t tail) {
+    float part[4] = {0};
+    if (tail == 4) return vld1q_f32(from);
+    for (size_t j = 0; j < tail; j++) part[j] = from[j];
+    return vld1q_f32(part);
+}
+
+static inline void draco_tile_128_store(float *to, size_t tail, float32x4_t x) {
+    float part[4];
+    vst1q_f32(tail == 4 ? to : part, x);
+    for (size_t j = 0; tail < 4 && j < tail; j++) to[j] = part[j];
+}
+
 DRACO_TILE_BODY(draco_tile_128, , float32x4_t, 4, 3, vdupq_n_f32(0), vld1q_f32, vst1q_f32, vdupq_n_f32,
                 DRACO_FMA_128)
-DRACO_TILE_PACK(draco_tile_128, , 4, 3, vld1q_f32, vst1q_f32)
+DRACO_TILE_PACK(draco_tile_128, , 4, vld1q_f32, vst1q_f32)
 DRACO_TILE(draco_tile_128, ,
-           DRACO_TILE_CASES(draco_tile_128, 3) DRACO_TILE_CASES(draco_tile_128, 2)
-               DRACO_TILE_CASES(draco_tile_128, 1) DRACO_TILE_CASE(draco_tile_128, 8, 3)
-                   DRACO_TILE_CASE(draco_tile_128, 8, 2) DRACO_TILE_CASE(draco_tile_128, 8, 1))
+           DRACO_TILE_CASES_8(draco_tile_128, 3) DRACO_TILE_CASES_8(draco_tile_128, 2)
+               DRACO_TILE_CASES_8(draco_tile_128, 1))
 #endif
 
-DRACO_LAYER void draco_tile_plain(size_t rows, size_t vectors, size_t k, const float *a, size_t row,
-                                  size_t col, const float *b, size_t ldb, float *c, size_t ldc, int add) {
+DRACO_LAYER void draco_tile_plain(size_t rows, size_t vectors, const draco_tile *tile) {
+    (void)vectors;
     for (size_t i = 0; i < rows; i++) {
-        float t[8];
-        (void)vectors;
-        for (size_t j = 0; j < 8; j++) t[j] = add ? c[i * ldc + j] : 0;
-        for (size_t l = 0; l < k; l++)
-            for (size_t j = 0; j < 8; j++) t[j] = draco_fma(a[i * row + l * col], b[l * ldb + j], t[j]);
-        memcpy(c + i * ldc, t, sizeof t);
+        const float *a = tile->a + i * tile->row, *b = tile->b;
+        float *c = tile->c + i * tile->ldc, t[8] = {0};
+        if (tile->add) memcpy(t, c, tile->tail * sizeof *t);
+        for (size_t l = 0; l < tile->k; l++, a += tile->col, b += tile->ldb)
+            for (size_t j = 0; j < 8; j++) t[j] = draco_fma(*a, b[j], t[j]);
+        memcpy(c, t, tile->tail * sizeof *t);
     }
 }
 
-DRACO_LAYER void draco_tile_plain_pack(size_t k, const float *b, size_t ldb, float *panel) {
-    for (; k > 0; k--, b += ldb, panel += 8) memcpy(panel, b, 8 * sizeof *panel);
+DRACO_LAYER void draco_tile_plain_pack(size_t vectors, size_t tail, size_t k, const float *b, size_t ldb,
+                                       float *panel) {
+    (void)vectors;
+    memset(panel, 0, 8 * k * sizeof *panel);
+    for (; k > 0; k--, b += ldb, panel += 8) memcpy(panel, b, tail * sizeof *panel);
 }
 
 static const draco_kernel draco_kernels[] = {
@@ -206,6 +289,33 @@ DRACO_LAYER const draco_kernel *draco_kernel_get(void) {
     __atomic_store_n(&draco_kernel_chosen, kernel, __ATOMIC_RELEASE);
     return kernel;
 }
+
+/* A loop over floats, for the compiler to make vectors of: PARAMS and ARGS are the parameters of the inline function NAME_loop
+   and their names; NAME is compiled for every instruction set and runs with that of the kernel. */
+#define DRACO_INLINE_LOOP __attribute__((always_inline, unused)) static inline
+#if defined(__x86_64__)
+#define DRACO_LOOP(NAME, PARAMS, ARGS)                                                                       \
+    DRACO_TARGET_512 __attribute__((noinline, unused)) static void NAME##_512 PARAMS {                       \
+        NAME##_loop ARGS;                                                                                    \
+    }                                                                                                        \
+    DRACO_TARGET_256 __attribute__((noinline, unused)) static void NAME##_256 PARAMS {                       \
+        NAME##_loop ARGS;                                                                                    \
+    }                                                                                                        \
+    __attribute__((noinline, unused)) static void NAME PARAMS {                                              \
+        const draco_tile_fn tile = draco_kernel_get()->tile;                                                 \
+        if (tile == draco_tile_512)                                                                          \
+            NAME##_512 ARGS;                                                                                 \
+        else if (tile == draco_tile_256)                                                                     \
+            NAME##_256 ARGS;                                                                                 \
+        else                                                                                                 \
+            NAME##_loop ARGS;                                                                                \
+    }
+#else
+#define DRACO_LOOP(NAME, PARAMS, ARGS)                                                                       \
+    __attribute__((unused)) static void NAME PARAMS {                                                        \
+        NAME##_loop ARGS;                                                                                    \
+    }
+#endif
 
 /* The names that draco_isa_set takes, for messages. */
 DRACO_LAYER const char *draco_isa_list(void) {
@@ -291,14 +401,21 @@ DRACO_LAYER void draco_patch_inside(const draco_conv_shape *s, size_t left, size
         *to += draco_min_size(s->kernel - *from, s->width - (left + *from));
 }
 
-/* Numbers from .. to - 1 of the patch at this place; 0 outside of the image. */
-DRACO_LAYER void draco_patch(const draco_conv_shape *s, const float *images, size_t place, size_t from,
+/* memcpy for few floats. */
+DRACO_LAYER void draco_copy(float *to, const float *from, size_t n) {
+    if (n < 4 || n > 64) {
+        memcpy(to, from, n * sizeof *to);
+        return;
+    }
+    for (size_t i = 0; i < n - 4; i += 4) memcpy(to + i, from + i, 4 * sizeof *to);
+    memcpy(to + n - 4, from + n - 4, 4 * sizeof *to);
+}
+
+/* Numbers from .. to - 1 of the patch at (top, left) of an image; 0 outside of it. Places above and to the left of the image
+   wrap round to very large numbers. */
+DRACO_LAYER void draco_patch(const draco_conv_shape *s, const float *x, size_t top, size_t left, size_t from,
                              size_t to, float *out) {
-    const size_t oh = draco_conv_out(s->height, s), ow = draco_conv_out(s->width, s);
     const size_t line = s->kernel * s->ci;
-    const float *x = images + place / (oh * ow) * (s->height * s->width * s->ci);
-    /* Places above and to the left of the image wrap round to very large numbers. */
-    const size_t top = place / ow % oh * s->stride - s->pad, left = place % ow * s->stride - s->pad;
     size_t first, last;
     draco_patch_inside(s, left, &first, &last);
     first *= s->ci;
@@ -310,11 +427,27 @@ DRACO_LAYER void draco_patch(const draco_conv_shape *s, const float *images, siz
             memset(out, 0, (end - begin) * sizeof *out);
         } else {
             if (in > begin) memset(out, 0, (in - begin) * sizeof *out);
-            memcpy(out + (in - begin), x + (y * s->width + left) * s->ci + in, (past - in) * sizeof *out);
+            draco_copy(out + (in - begin), x + (y * s->width + left) * s->ci + in, past - in);
             if (end > past) memset(out + (past - begin), 0, (end - past) * sizeof *out);
         }
         out += end - begin;
         from += end - begin;
+    }
+}
+
+/* Those of `count` places from `place` on, `apart` floats from one to the next. */
+DRACO_LAYER void draco_patches(const draco_conv_shape *s, const float *images, size_t place, size_t count,
+                               size_t from, size_t to, float *out, size_t apart) {
+    const size_t oh = draco_conv_out(s->height, s), ow = draco_conv_out(s->width, s);
+    const float *x = images + place / (oh * ow) * (s->height * s->width * s->ci);
+    size_t row = place / ow % oh, column = place % ow;
+    for (; count > 0; count--, out += apart) {
+        draco_patch(s, x, row * s->stride - s->pad, column * s->stride - s->pad, from, to, out);
+        if (++column < ow) continue;
+        column = 0;
+        if (++row < oh) continue;
+        row = 0;
+        x += s->height * s->width * s->ci;
     }
 }
 
@@ -329,15 +462,21 @@ DRACO_LAYER void draco_patch(const draco_conv_shape *s, const float *images, siz
 /* Rows i0 .. i0 + m - 1 and numbers k0 .. k0 + k - 1 of `a` as a matrix with two strides, in `room` where
    they must be gathered. Lines of the room are 16 floats longer, so that they do not share one cache set. */
 DRACO_LAYER draco_operand draco_block_a(const draco_operand *a, size_t i0, size_t m, size_t k0, size_t k,
-                                        float *room) {
+                                        int gather, float *room) {
     draco_operand block = {a->p + i0 * a->row + k0 * a->col, a->row, a->col, NULL, 0};
-    if (!a->image) return block;
+    if (!gather) return block;
+    if (!a->image) {
+        block = (draco_operand){room, 1, m + 16, NULL, 0};
+        for (size_t l = 0; l < k; l++)
+            memcpy(room + l * block.col, a->p + i0 + (k0 + l) * a->col, m * sizeof *room);
+        return block;
+    }
     if (a->turned) {
         block = (draco_operand){room, 1, DRACO_BLOCK_M + 16, NULL, 0};
-        for (size_t l = 0; l < k; l++) draco_patch(a->image, a->p, k0 + l, i0, i0 + m, room + l * block.col);
+        draco_patches(a->image, a->p, k0, k, i0, i0 + m, room, block.col);
     } else {
         block = (draco_operand){room, DRACO_BLOCK_K + 16, 1, NULL, 0};
-        for (size_t i = 0; i < m; i++) draco_patch(a->image, a->p, i0 + i, k0, k0 + k, room + i * block.row);
+        draco_patches(a->image, a->p, i0, m, k0, k0 + k, room, block.row);
     }
     return block;
 }
@@ -346,25 +485,13 @@ DRACO_LAYER draco_operand draco_block_a(const draco_operand *a, size_t i0, size_
    (l, j). */
 DRACO_LAYER void draco_block_b(const draco_kernel *kernel, const draco_operand *b, size_t k0, size_t k,
                                size_t j0, size_t n, size_t width, float *panel) {
-    if (b->col == 1 && !b->image && n == kernel->width * kernel->vectors) {
-        kernel->pack(k, b->p + k0 * b->row + j0, b->row, panel);
+    const float *p = b->p + k0 * b->row + j0 * b->col;
+    if (b->col == 1) {
+        kernel->pack(width / kernel->width, n + kernel->width - width, k, p, b->row, panel);
         return;
     }
-    if (n < width) memset(panel, 0, k * width * sizeof *panel);
-    if (b->image) { /* turned: l is a number of the patch at place j */
-        float patch[DRACO_LONG_K];
-        for (size_t j = 0; j < n; j++) {
-            draco_patch(b->image, b->p, j0 + j, k0, k0 + k, patch);
-            for (size_t l = 0; l < k; l++) panel[l * width + j] = patch[l];
-        }
-    } else if (b->col == 1) {
-        const float *p = b->p + k0 * b->row + j0;
-        for (size_t l = 0; l < k; l++, p += b->row) memcpy(panel + l * width, p, n * sizeof *panel);
-    } else {
-        const float *p = b->p + k0 * b->row + j0 * b->col;
-        for (size_t j = 0; j < n; j++)
-            for (size_t l = 0; l < k; l++) panel[l * width + j] = p[j * b->col + l * b->row];
-    }
+    for (size_t j = 0; j < width; j++)
+        for (size_t l = 0; l < k; l++) panel[l * width + j] = j < n ? p[j * b->col + l * b->row] : 0;
 }
 
 typedef struct draco_result {
@@ -372,30 +499,44 @@ typedef struct draco_result {
     size_t row, col; /* one of them is 1 */
 } draco_result;
 
-/* One panel of columns: rows 0 .. m - 1 of a, tile by tile. A tile that does not fill its vectors, or is
-   turned, goes through a tile of its own. */
-DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, size_t k, const draco_operand *a,
-                             const float *b, size_t ldb, int add, const draco_result *c) {
-    static const unsigned char sizes[] = {12, 8, 6, 4, 2, 1};
+/* One panel of columns: rows 0 .. m - 1 of a in tiles of almost equal size. `job` knows b, k, add and what to fetch while the
+   first tile is computed. A result that is turned goes through a tile of its own. */
+DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, const draco_operand *a,
+                             const draco_tile *job, const draco_result *c) {
     const size_t vectors = (n + kernel->width - 1) / kernel->width, width = vectors * kernel->width;
-    const int direct = c->col == 1 && n == width;
-    float tile[DRACO_TILE_ROWS * DRACO_TILE_COLUMNS];
-    for (size_t i = 0, s = 0; i < m; i += sizes[s]) {
-        while (sizes[s] > kernel->rows || sizes[s] > m - i) s++;
-        const size_t rows = sizes[s];
-        const float *from = a->p + i * a->row;
+    const size_t tiles = (m + kernel->rows - 1) / kernel->rows, tail = n + kernel->width - width;
+    float room[DRACO_TILE_ROWS * DRACO_TILE_COLUMNS];
+    draco_tile tile = *job;
+    tile.row = a->row;
+    tile.col = a->col;
+    for (size_t i = 0, t = tiles; t > 0; t--) {
+        const size_t rows = (m - i + t - 1) / t;
         float *to = c->p + i * c->row;
-        if (direct) {
-            kernel->tile(rows, vectors, k, from, a->row, a->col, b, ldb, to, c->row, add);
-            continue;
+        tile.a = a->p + i * a->row;
+        if (c->col == 1) {
+            tile.c = to;
+            tile.ldc = c->row;
+            tile.tail = tail;
+            kernel->tile(rows, vectors, &tile);
+        } else {
+            tile.c = room;
+            tile.ldc = width;
+            tile.tail = kernel->width;
+            tile.after = 0;
+            if (a->row == job->k && a->col == 1) {
+                tile.ahead = tile.a + rows * a->row;
+                tile.ahead_ld = rows;
+            }
+            for (size_t j = 0; job->add && j < width; j++)
+                for (size_t r = 0; r < rows; r++)
+                    room[r * width + j] = j < n ? to[r * c->row + j * c->col] : 0;
+            kernel->tile(rows, vectors, &tile);
+            for (size_t j = 0; j < n; j++)
+                for (size_t r = 0; r < rows; r++) to[r * c->row + j * c->col] = room[r * width + j];
         }
-        for (size_t j = 0; add && j < n; j++)
-            for (size_t r = 0; r < rows; r++) tile[r * width + j] = to[r * c->row + j * c->col];
-        for (size_t r = 0; add && r < rows; r++)
-            for (size_t j = n; j < width; j++) tile[r * width + j] = 0;
-        kernel->tile(rows, vectors, k, from, a->row, a->col, b, ldb, tile, width, add);
-        for (size_t j = 0; j < n; j++)
-            for (size_t r = 0; r < rows; r++) to[r * c->row + j * c->col] = tile[r * width + j];
+        i += rows;
+        tile.ahead = tile.b;
+        tile.ahead_ld = 0;
     }
 }
 
@@ -403,17 +544,17 @@ DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, siz
 DRACO_LAYER void draco_multiply(size_t m, size_t n, size_t k, const draco_operand *a, const draco_operand *b,
                                 int add, const draco_result *c) {
     const draco_kernel *kernel = draco_kernel_get();
-    const size_t most = kernel->width * kernel->vectors, few = 2 * kernel->rows;
+    const size_t most = kernel->width * kernel->vectors, few = 4 * kernel->rows;
     float room[DRACO_BLOCK_FLOATS] __attribute__((aligned(64)));
     float panel[DRACO_BLOCK_K * DRACO_TILE_COLUMNS] __attribute__((aligned(64)));
     /* Blocks of a that are read in place need no room: it takes longer panels of b. */
-    const int gather = a->image != NULL, turned = c->col != 1;
-    const size_t block_m = gather                              ? DRACO_BLOCK_M
-                           : b->col != 1                       ? m
-                           : k <= DRACO_FEW_K && n >= 8 * most ? kernel->rows
-                                                               : 2 * DRACO_BLOCK_M;
+    const int gather = a->image || (a->row == 1 && a->col > 64 && n >= 2 * most), turned = c->col != 1;
+    const size_t block_m = k <= DRACO_FEW_K && n >= 8 * most && b->col == 1 && !a->image ? 5 * kernel->rows
+                           : gather                                                      ? DRACO_BLOCK_M
+                           : b->col != 1                                                 ? m
+                                                                                         : 2 * DRACO_BLOCK_M;
     /* Few rows: rows of b are read in place, some at once, as they stand in memory. */
-    const int in_place = (m <= few || block_m < few) && !b->image && b->col == 1;
+    const int in_place = (m <= few || block_m <= 5 * kernel->rows) && b->col == 1;
     const size_t block_k = in_place ? DRACO_FEW_K : turned && !gather ? DRACO_LONG_K : DRACO_BLOCK_K;
     float *packed = gather ? panel : room;
     if (k == 0 && !add)
@@ -423,20 +564,26 @@ DRACO_LAYER void draco_multiply(size_t m, size_t n, size_t k, const draco_operan
         const size_t kc = draco_min_size(k - k0, block_k);
         for (size_t i0 = 0; i0 < m; i0 += block_m) {
             const size_t mc = draco_min_size(m - i0, block_m);
-            const draco_operand block = draco_block_a(a, i0, mc, k0, kc, room);
+            const draco_operand block = draco_block_a(a, i0, mc, k0, kc, gather, room);
             for (size_t j0 = 0; j0 < n; j0 += most) {
                 const size_t nc = draco_min_size(n - j0, most);
                 const size_t width = (nc + kernel->width - 1) / kernel->width * kernel->width;
                 const draco_result to = {c->p + i0 * c->row + j0 * c->col, c->row, c->col};
-                const float *from = packed;
-                size_t ldb = width;
+                draco_tile job = {.k = kc, .b = packed, .ldb = width, .add = add || k0 > 0};
                 if (in_place && nc == width) {
-                    from = b->p + k0 * b->row + j0;
-                    ldb = b->row;
+                    job.b = b->p + k0 * b->row + j0;
+                    job.ldb = b->row;
                 } else {
                     draco_block_b(kernel, b, k0, kc, j0, nc, width, packed);
                 }
-                draco_panel(kernel, mc, nc, kc, &block, from, ldb, add || k0 > 0, &to);
+                job.ahead = job.b;
+                if (b->col == 1) {
+                    /* The next panel of b, where it stands. */
+                    job.ahead = b->p + k0 * b->row + j0 + most;
+                    job.ahead_ld = b->row;
+                }
+                job.after = 0;
+                draco_panel(kernel, mc, nc, &block, &job, &to);
             }
         }
     }
@@ -456,7 +603,7 @@ DRACO_LAYER void draco_sgemm(char transa, char transb, size_t m, size_t n, size_
     }
     /* The transpose of C: the rows of b are read as they stand, and the smaller a is packed. */
     const draco_operand left = {b, ldb, 1, NULL, 0}, right = {a, A.col, A.row, NULL, 0};
-    if (m <= n)
+    if (m <= k)
         draco_multiply(n, m, k, &left, &right, beta != 0, &turned);
     else
         draco_multiply(m, n, k, &A, &B, beta != 0, &C);

@@ -32,11 +32,13 @@ DRACO_LAYER void draco_fc_forward(size_t rows, size_t in, size_t out, const floa
 }
 
 /* sum[n] = beta sum + the rows of m[rows][n], in order. */
-DRACO_LAYER void draco_sum_rows(size_t rows, size_t n, const float *m, float beta, float *sum) {
+DRACO_INLINE_LOOP void draco_sum_rows_loop(size_t rows, size_t n, const float *m, float beta, float *sum) {
     if (beta == 0) memset(sum, 0, n * sizeof *sum);
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < n; j++) sum[j] += m[i * n + j];
 }
+DRACO_LOOP(draco_sum_rows, (size_t rows, size_t n, const float *m, float beta, float *sum),
+           (rows, n, m, beta, sum))
 
 /* dx may be NULL: the first layer needs none. */
 DRACO_LAYER void draco_fc_backward(size_t rows, size_t in, size_t out, const float *x, const float *w,
@@ -48,14 +50,16 @@ DRACO_LAYER void draco_fc_backward(size_t rows, size_t in, size_t out, const flo
 
 /* ---- ReLU, in place; the derivative at 0 is 0 ---- */
 
-DRACO_LAYER void draco_relu_forward(size_t n, float *y) {
+DRACO_INLINE_LOOP void draco_relu_forward_loop(size_t n, float *y) {
     for (size_t i = 0; i < n; i++) y[i] = y[i] > 0 ? y[i] : 0;
 }
+DRACO_LOOP(draco_relu_forward, (size_t n, float *y), (n, y))
 
 /* y: what forward left. */
-DRACO_LAYER void draco_relu_backward(size_t n, const float *y, float *dy) {
+DRACO_INLINE_LOOP void draco_relu_backward_loop(size_t n, const float *y, float *dy) {
     for (size_t i = 0; i < n; i++) dy[i] = y[i] > 0 ? dy[i] : 0;
 }
+DRACO_LOOP(draco_relu_backward, (size_t n, const float *y, float *dy), (n, y, dy))
 
 /* ---- Convolution in NHWC: products whose rows are patches of the images, gathered a block at a time ---- */
 
@@ -79,7 +83,7 @@ DRACO_LAYER size_t draco_conv2d_scratch(const draco_conv_shape *s, size_t images
 }
 
 /* dx += rows[place][kh][kw][ci] of one image, in order. */
-DRACO_LAYER void draco_conv2d_scatter(const draco_conv_shape *s, const float *rows, float *dx) {
+DRACO_INLINE_LOOP void draco_conv2d_scatter_loop(const draco_conv_shape *s, const float *rows, float *dx) {
     size_t oh = draco_conv_out(s->height, s), ow = draco_conv_out(s->width, s), line = s->kernel * s->ci;
     for (size_t i = 0; i < oh * ow; i++) {
         size_t left = i % ow * s->stride - s->pad, from, to;
@@ -92,6 +96,7 @@ DRACO_LAYER void draco_conv2d_scatter(const draco_conv_shape *s, const float *ro
         }
     }
 }
+DRACO_LOOP(draco_conv2d_scatter, (const draco_conv_shape *s, const float *rows, float *dx), (s, rows, dx))
 
 /* bias may be NULL. */
 DRACO_LAYER void draco_conv2d_forward(const draco_conv_shape *s, size_t images, const float *x,
@@ -122,7 +127,7 @@ DRACO_LAYER void draco_conv2d_backward_weights(const draco_conv_shape *s, size_t
 }
 
 /* to[kh][kw][co][ci] = w, with kh and kw backwards. */
-DRACO_LAYER void draco_conv2d_turn(const draco_conv_shape *s, const float *w, float *to) {
+DRACO_INLINE_LOOP void draco_conv2d_turn_loop(const draco_conv_shape *s, const float *w, float *to) {
     const size_t taps = s->kernel * s->kernel, block = 16;
     for (size_t tap = 0; tap < taps; tap++, w += s->ci * s->co) {
         float *out = to + (taps - 1 - tap) * s->ci * s->co;
@@ -131,6 +136,7 @@ DRACO_LAYER void draco_conv2d_turn(const draco_conv_shape *s, const float *w, fl
                 for (size_t k = i; k < s->ci && k < i + block; k++) out[o * s->ci + k] = w[k * s->co + o];
     }
 }
+DRACO_LOOP(draco_conv2d_turn, (const draco_conv_shape *s, const float *w, float *to), (s, w, to))
 
 DRACO_LAYER void draco_conv2d_backward_data(const draco_conv_shape *s, size_t images, const float *w,
                                             const float *dy, float *dx, float *scratch) {
@@ -154,8 +160,8 @@ DRACO_LAYER void draco_conv2d_backward_data(const draco_conv_shape *s, size_t im
 
 /* ---- Max pooling over 2 x 2, in NHWC; height and width are even; of equal values the first counts ---- */
 
-DRACO_LAYER void draco_maxpool_forward(size_t images, size_t height, size_t width, size_t channels,
-                                       const float *x, float *y) {
+DRACO_INLINE_LOOP void draco_maxpool_forward_loop(size_t images, size_t height, size_t width, size_t channels,
+                                                  const float *x, float *y) {
     size_t line = width * channels;
     for (size_t row = 0; row < images * height / 2; row++, x += 2 * line)
         for (size_t col = 0; col < width / 2; col++, y += channels) {
@@ -166,10 +172,14 @@ DRACO_LAYER void draco_maxpool_forward(size_t images, size_t height, size_t widt
             }
         }
 }
+DRACO_LOOP(draco_maxpool_forward,
+           (size_t images, size_t height, size_t width, size_t channels, const float *x, float *y),
+           (images, height, width, channels, x, y))
 
 /* x, y: what forward read and wrote. */
-DRACO_LAYER void draco_maxpool_backward(size_t images, size_t height, size_t width, size_t channels,
-                                        const float *x, const float *y, const float *dy, float *dx) {
+DRACO_INLINE_LOOP void draco_maxpool_backward_loop(size_t images, size_t height, size_t width,
+                                                   size_t channels, const float *x, const float *y,
+                                                   const float *dy, float *dx) {
     size_t line = width * channels;
     for (size_t row = 0; row < images * height / 2; row++, x += 2 * line, dx += 2 * line)
         for (size_t col = 0; col < width / 2; col++, y += channels, dy += channels) {
@@ -185,6 +195,10 @@ DRACO_LAYER void draco_maxpool_backward(size_t images, size_t height, size_t wid
             }
         }
 }
+DRACO_LOOP(draco_maxpool_backward,
+           (size_t images, size_t height, size_t width, size_t channels, const float *x, const float *y,
+            const float *dy, float *dx),
+           (images, height, width, channels, x, y, dy, dx))
 
 /* ---- Softmax cross-entropy: loss = sum over rows of log(sum_j exp(z_j)) - z_label ---- */
 
@@ -214,8 +228,8 @@ DRACO_LAYER void draco_softmax_loss(size_t rows, size_t classes, const float *lo
 #define DRACO_NORM_RUN 32      /* places that are summed in float; the sums of runs are summed in double */
 
 /* sum[c] of x[c] - mean[c] to the power of 1 or 2 over all places; `stride` floats from place to place. */
-DRACO_LAYER void draco_norm_sum(size_t places, size_t stride, size_t n, int power, const float *x,
-                                const float *mean, double *sum) {
+DRACO_INLINE_LOOP void draco_norm_sum(size_t places, size_t stride, size_t n, int power, const float *x,
+                                      const float *mean, double *sum) {
     for (size_t c = 0; c < n; c++) sum[c] = 0;
     for (size_t from = 0; from < places; from += DRACO_NORM_RUN) {
         const size_t past = draco_min_size(places, from + DRACO_NORM_RUN);
@@ -230,8 +244,8 @@ DRACO_LAYER void draco_norm_sum(size_t places, size_t stride, size_t n, int powe
 }
 
 /* Of these places, divided by their number. */
-DRACO_LAYER void draco_norm_statistics(size_t places, size_t channels, const float *x, float *mean,
-                                       float *variance) {
+DRACO_INLINE_LOOP void draco_norm_statistics_loop(size_t places, size_t channels, const float *x, float *mean,
+                                                  float *variance) {
     for (size_t at = 0; at < channels; at += DRACO_NORM_CHANNELS) {
         const size_t n = draco_min_size(channels - at, DRACO_NORM_CHANNELS);
         double sum[DRACO_NORM_CHANNELS];
@@ -242,10 +256,13 @@ DRACO_LAYER void draco_norm_statistics(size_t places, size_t channels, const flo
         for (size_t c = 0; c < n; c++) variance[at + c] = (float)(sum[c] / (double)places);
     }
 }
+DRACO_LOOP(draco_norm_statistics,
+           (size_t places, size_t channels, const float *x, float *mean, float *variance),
+           (places, channels, x, mean, variance))
 
-DRACO_LAYER void draco_norm_forward(size_t places, size_t channels, int relu, const float *x,
-                                    const float *scale, const float *shift, const float *mean,
-                                    const float *variance, float *y) {
+DRACO_INLINE_LOOP void draco_norm_forward_loop(size_t places, size_t channels, int relu, const float *x,
+                                               const float *scale, const float *shift, const float *mean,
+                                               const float *variance, float *y) {
     const float least = relu ? 0 : -HUGE_VALF;
     for (size_t at = 0; at < channels; at += DRACO_NORM_CHANNELS) {
         const size_t n = draco_min_size(channels - at, DRACO_NORM_CHANNELS);
@@ -259,11 +276,16 @@ DRACO_LAYER void draco_norm_forward(size_t places, size_t channels, int relu, co
             }
     }
 }
+DRACO_LOOP(draco_norm_forward,
+           (size_t places, size_t channels, int relu, const float *x, const float *scale, const float *shift,
+            const float *mean, const float *variance, float *y),
+           (places, channels, relu, x, scale, shift, mean, variance, y))
 
 /* y: what forward wrote, for its ReLU. dx may be dy. */
-DRACO_LAYER void draco_norm_backward(size_t places, size_t channels, int relu, const float *x, const float *y,
-                                     const float *scale, const float *mean, const float *variance,
-                                     const float *dy, float *dx, float *dscale, float *dshift) {
+DRACO_INLINE_LOOP void draco_norm_backward_loop(size_t places, size_t channels, int relu, const float *x,
+                                                const float *y, const float *scale, const float *mean,
+                                                const float *variance, const float *dy, float *dx,
+                                                float *dscale, float *dshift) {
     const float least = relu ? 0 : -HUGE_VALF;
     for (size_t at = 0; at < channels; at += DRACO_NORM_CHANNELS) {
         const size_t n = draco_min_size(channels - at, DRACO_NORM_CHANNELS), all = places * channels;
@@ -300,6 +322,11 @@ DRACO_LAYER void draco_norm_backward(size_t places, size_t channels, int relu, c
             }
     }
 }
+DRACO_LOOP(draco_norm_backward,
+           (size_t places, size_t channels, int relu, const float *x, const float *y, const float *scale,
+            const float *mean, const float *variance, const float *dy, float *dx, float *dscale,
+            float *dshift),
+           (places, channels, relu, x, y, scale, mean, variance, dy, dx, dscale, dshift))
 
 /* ---- Batches and scores of a classifier ---- */
 

@@ -277,12 +277,13 @@ static void dr_resnet_unit_forward(const dr_resnet_pass *p, int u, const float *
 }
 
 /* y = ReLU(y + x) */
-static void dr_resnet_join(size_t n, const float *x, float *y) {
+DRACO_INLINE_LOOP void dr_resnet_join_loop(size_t n, const float *x, float *y) {
     for (size_t i = 0; i < n; i++) {
         float sum = y[i] + x[i];
         y[i] = sum > 0 ? sum : 0;
     }
 }
+DRACO_LOOP(dr_resnet_join, (size_t n, const float *x, float *y), (n, x, y))
 
 static size_t dr_resnet_floats(const dr_resnet_pass *p, int u) {
     return p->w->images * p->net->unit[u].pixels * p->net->unit[u].shape.co;
@@ -370,9 +371,10 @@ static void dr_resnet_unit_backward(const dr_resnet_pass *p, int u, const float 
 }
 
 /* dx = dx + more where the ReLU that gave x let it through, else 0 */
-static void dr_resnet_unjoin(size_t n, const float *x, const float *more, float *dx) {
+DRACO_INLINE_LOOP void dr_resnet_unjoin_loop(size_t n, const float *x, const float *more, float *dx) {
     for (size_t i = 0; i < n; i++) dx[i] = x[i] > 0 ? dx[i] + more[i] : 0;
 }
+DRACO_LOOP(dr_resnet_unjoin, (size_t n, const float *x, const float *more, float *dx), (n, x, more, dx))
 
 /* buffer[0]: the gradient of the block's sum, before and after: of the sum that ends the block before. */
 static void dr_resnet_block_backward(const dr_resnet_pass *p, int b, float beta, float *grad) {

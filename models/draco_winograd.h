@@ -35,9 +35,7 @@ DRACO_LAYER size_t draco_winograd_scratch(const draco_conv_shape *s) {
 
 typedef float draco_lanes __attribute__((vector_size(64)));
 
-#define DRACO_WINOGRAD_INLINE __attribute__((always_inline, unused)) static inline
-
-DRACO_WINOGRAD_INLINE void draco_winograd_image(const draco_lanes *d, size_t in, draco_lanes *o, size_t out) {
+DRACO_INLINE_LOOP void draco_winograd_image(const draco_lanes *d, size_t in, draco_lanes *o, size_t out) {
     const draco_lanes a = d[4 * in] - 4 * d[2 * in], b = d[3 * in] - 4 * d[in];
     const draco_lanes e = d[4 * in] - d[2 * in], f = 2 * (d[3 * in] - d[in]);
     o[0] = (4 * d[0] - 5 * d[2 * in]) + d[4 * in];
@@ -48,8 +46,7 @@ DRACO_WINOGRAD_INLINE void draco_winograd_image(const draco_lanes *d, size_t in,
     o[5 * out] = (4 * d[in] - 5 * d[3 * in]) + d[5 * in];
 }
 
-DRACO_WINOGRAD_INLINE void draco_winograd_weights(const draco_lanes *g, size_t in, draco_lanes *o,
-                                                  size_t out) {
+DRACO_INLINE_LOOP void draco_winograd_weights(const draco_lanes *g, size_t in, draco_lanes *o, size_t out) {
     const float sixth = 1.0f / 6, twelfth = 1.0f / 12, other = 1.0f / 24;
     const draco_lanes even = sixth * (g[0] + g[2 * in]), odd = sixth * g[in];
     const draco_lanes far = other * g[0] + sixth * g[2 * in], skew = twelfth * g[in];
@@ -61,8 +58,7 @@ DRACO_WINOGRAD_INLINE void draco_winograd_weights(const draco_lanes *g, size_t i
     o[5 * out] = g[2 * in];
 }
 
-DRACO_WINOGRAD_INLINE void draco_winograd_result(const draco_lanes *m, size_t in, draco_lanes *o,
-                                                 size_t out) {
+DRACO_INLINE_LOOP void draco_winograd_result(const draco_lanes *m, size_t in, draco_lanes *o, size_t out) {
     const draco_lanes p = m[in] + m[2 * in], q = m[in] - m[2 * in];
     const draco_lanes r = m[3 * in] + m[4 * in], s = m[3 * in] - m[4 * in];
     o[0] = m[0] + p + r;
@@ -72,7 +68,7 @@ DRACO_WINOGRAD_INLINE void draco_winograd_result(const draco_lanes *m, size_t in
 }
 
 /* The transposes of the last two, for the gradient of the weights. */
-DRACO_WINOGRAD_INLINE void draco_winograd_slope(const draco_lanes *y, size_t in, draco_lanes *o, size_t out) {
+DRACO_INLINE_LOOP void draco_winograd_slope(const draco_lanes *y, size_t in, draco_lanes *o, size_t out) {
     const draco_lanes a = y[0] + y[2 * in], b = y[in] + y[3 * in];
     const draco_lanes c = y[0] + 4 * y[2 * in], d = 2 * y[in] + 8 * y[3 * in];
     o[0] = y[0];
@@ -83,7 +79,7 @@ DRACO_WINOGRAD_INLINE void draco_winograd_slope(const draco_lanes *y, size_t in,
     o[5 * out] = y[3 * in];
 }
 
-DRACO_WINOGRAD_INLINE void draco_winograd_back(const draco_lanes *u, size_t in, draco_lanes *o, size_t out) {
+DRACO_INLINE_LOOP void draco_winograd_back(const draco_lanes *u, size_t in, draco_lanes *o, size_t out) {
     const float sixth = 1.0f / 6, twelfth = 1.0f / 12, other = 1.0f / 24;
     const draco_lanes p = sixth * (u[in] + u[2 * in]), r = u[3 * in] + u[4 * in];
     o[0] = (0.25f * u[0] - p) + other * r;
@@ -109,44 +105,24 @@ typedef enum draco_winograd_kind {
     DRACO_WINOGRAD_BACK     /* 36 to 3 x 3 */
 } draco_winograd_kind;
 
-#define DRACO_WINOGRAD_TRANSFORM(NAME, TARGET)                                                               \
-    TARGET __attribute__((noinline, unused)) static void NAME(draco_winograd_kind kind, size_t channels,     \
-                                                              const float *const *from, float *const *to) {  \
-        switch (kind) {                                                                                      \
-        case DRACO_WINOGRAD_IMAGE:                                                                           \
-            DRACO_WINOGRAD_SQUARE(draco_winograd_image, 6, 6) break;                                         \
-        case DRACO_WINOGRAD_WEIGHTS:                                                                         \
-            DRACO_WINOGRAD_SQUARE(draco_winograd_weights, 3, 6) break;                                       \
-        case DRACO_WINOGRAD_RESULT:                                                                          \
-            DRACO_WINOGRAD_SQUARE(draco_winograd_result, 6, 4) break;                                        \
-        case DRACO_WINOGRAD_SLOPE:                                                                           \
-            DRACO_WINOGRAD_SQUARE(draco_winograd_slope, 4, 6) break;                                         \
-        default:                                                                                             \
-            DRACO_WINOGRAD_SQUARE(draco_winograd_back, 6, 3) break;                                          \
-        }                                                                                                    \
+DRACO_INLINE_LOOP void draco_winograd_transform_loop(draco_winograd_kind kind, size_t channels,
+                                                     const float *const *from, float *const *to) {
+    switch (kind) {
+    case DRACO_WINOGRAD_IMAGE:
+        DRACO_WINOGRAD_SQUARE(draco_winograd_image, 6, 6) break;
+    case DRACO_WINOGRAD_WEIGHTS:
+        DRACO_WINOGRAD_SQUARE(draco_winograd_weights, 3, 6) break;
+    case DRACO_WINOGRAD_RESULT:
+        DRACO_WINOGRAD_SQUARE(draco_winograd_result, 6, 4) break;
+    case DRACO_WINOGRAD_SLOPE:
+        DRACO_WINOGRAD_SQUARE(draco_winograd_slope, 4, 6) break;
+    default:
+        DRACO_WINOGRAD_SQUARE(draco_winograd_back, 6, 3) break;
     }
-
-DRACO_WINOGRAD_TRANSFORM(draco_winograd_plain, )
-#if defined(__x86_64__)
-DRACO_WINOGRAD_TRANSFORM(draco_winograd_256, DRACO_TARGET_256)
-DRACO_WINOGRAD_TRANSFORM(draco_winograd_512, DRACO_TARGET_512)
-#endif
-
-DRACO_LAYER void draco_winograd_transform(draco_winograd_kind kind, size_t channels, const float *const *from,
-                                          float *const *to) {
-#if defined(__x86_64__)
-    const draco_kernel *kernel = draco_kernel_get();
-    if (kernel->tile == draco_tile_512) {
-        draco_winograd_512(kind, channels, from, to);
-        return;
-    }
-    if (kernel->tile == draco_tile_256) {
-        draco_winograd_256(kind, channels, from, to);
-        return;
-    }
-#endif
-    draco_winograd_plain(kind, channels, from, to);
 }
+DRACO_LOOP(draco_winograd_transform,
+           (draco_winograd_kind kind, size_t channels, const float *const *from, float *const *to),
+           (kind, channels, from, to))
 
 /* ---- Tiles of images ---- */
 

@@ -360,7 +360,7 @@ static void convolutions(const draco_kernel *kernel) {
         float *dy = check_fill(3, 1, places * s->co), *rows = check_floats(places * depth);
         float *y = check_floats(places * s->co), *dw = check_fill(4, 1, depth * s->co);
         float *expected = check_fill(4, 1, draco_max_size(places, depth) * s->co);
-        for (size_t i = 0; i < places; i++) draco_patch(s, x, i, 0, depth, rows + i * depth);
+        draco_patches(s, x, 0, places, 0, depth, rows, depth);
         draco_conv2d_backward_weights(s, images, x, dy, 1, dw, NULL, NULL);
         product_of_chains('T', 'N', depth, s->co, places, rows, depth, dy, s->co, 1, expected, s->co);
         if (memcmp(dw, expected, depth * s->co * sizeof *dw) != 0) fail_msg("%s: dw %zu", kernel->name, q);
