@@ -35,13 +35,14 @@
    read takes in c what the run expects: dim, parameters, state_per_parameter, server, servers, the contract,
    and the memory params[dim] and state[state_per_parameter x parameters]. A contract that is empty expects
    nothing and is filled in; keys in `overrides` ("lr,batch") may differ. The exponents that the prime field
-   predicts (draco_server_exponents in draco.h) are read when they are as many as exponent_bytes. On success step and updates are filled
+   predicts (draco_server_exponents in draco.h) are read when they are as many as exponent_bytes, and so are the
+   notes, bytes of the caller's that decide nothing, when they are note_bytes. On success step and updates are filled
    in too, and a run that goes on from there has the same bits as one that was never stopped. Nothing is
    allocated, and the memory is written only after the whole file has been checked.
 
-   Format, little-endian: 8 bytes "DRACOCKP"; u32 version 2; u32 exponent_bytes; u64 step, updates, dim, parameters,
-   state_per_parameter, server, servers; the contract: 4096 bytes, zero-filled; dim floats;
-   state_per_parameter x parameters floats; exponent_bytes bytes; u32 CRC-32 of all bytes before it.
+   Format, little-endian: 8 bytes "DRACOCKP"; u32 version 3; u32 exponent_bytes; u64 step, updates, dim, parameters,
+   state_per_parameter, server, servers, note_bytes; the contract: 4096 bytes, zero-filled; dim floats;
+   state_per_parameter x parameters floats; exponent_bytes bytes; note_bytes bytes; u32 CRC-32 of all bytes before it.
 
    Errors, each one line in `why`, naming the file. DRACO_E_IO: cannot open, lock, read, write or rename.
    DRACO_E_MALFORMED: not a checkpoint, another version, wrong size, wrong checksum, a number that is not
@@ -92,6 +93,8 @@ typedef struct draco_checkpoint {
     float *state;             /* state_per_parameter x parameters; NULL when that is 0 */
     uint8_t *exponents;       /* exponent_bytes; NULL when that is 0 */
     uint32_t exponent_bytes;
+    uint8_t *notes; /* note_bytes; NULL when that is 0 */
+    uint64_t note_bytes;
     char contract[DRACO_CHECKPOINT_CONTRACT];
     const char *overrides; /* read: keys of the contract that may differ, with commas; may be NULL */
 } draco_checkpoint;
@@ -143,10 +146,11 @@ DRACO_CHECKPOINT_API draco_status draco_checkpoint_read(const char *path, draco_
 #include <unistd.h>
 #include <zlib.h>
 
-#define DR_CHECKPOINT_WORDS 7 /* numbers of 64 bits in the header */
+#define DR_CHECKPOINT_WORDS 8 /* numbers of 64 bits in the header */
 #define DR_CHECKPOINT_HEADER (16 + 8 * DR_CHECKPOINT_WORDS + DRACO_CHECKPOINT_CONTRACT)
 #define DR_CHECKPOINT_PIECE 16384 /* floats that are turned into bytes at a time */
 #define DR_CHECKPOINT_FLOATS ((uint64_t)1 << 40)
+#define DR_CHECKPOINT_NOTES ((uint64_t)1 << 30)
 
 #define DR_CHECKPOINT_PART ".part-"
 
@@ -188,7 +192,8 @@ DRACO_CHECKPOINT_PRIVATE uint64_t dr_checkpoint_get(const uint8_t *bytes, int co
 DRACO_CHECKPOINT_PRIVATE void dr_checkpoint_fields(draco_checkpoint *c,
                                                    uint64_t *fields[DR_CHECKPOINT_WORDS]) {
     uint64_t *all[DR_CHECKPOINT_WORDS] = {
-        &c->step, &c->updates, &c->dim, &c->parameters, &c->state_per_parameter, &c->server, &c->servers};
+        &c->step,   &c->updates, &c->dim,       &c->parameters, &c->state_per_parameter,
+        &c->server, &c->servers, &c->note_bytes};
     memcpy(fields, all, sizeof all);
 }
 
@@ -199,7 +204,7 @@ DRACO_CHECKPOINT_PRIVATE void dr_checkpoint_pack(const draco_checkpoint *c,
     uint8_t *at = header + 16;
     memset(header, 0, DR_CHECKPOINT_HEADER);
     memcpy(header, dr_checkpoint_magic, 8);
-    dr_checkpoint_put(header + 8, 2, 4);
+    dr_checkpoint_put(header + 8, 3, 4);
     dr_checkpoint_put(header + 12, c->exponent_bytes, 4);
     dr_checkpoint_fields(&copy, fields);
     for (int i = 0; i < DR_CHECKPOINT_WORDS; i++, at += 8) dr_checkpoint_put(at, *fields[i], 8);
@@ -246,6 +251,8 @@ DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_put_all(dr_checkpoint_file *
                                           "optimizer state");
     if (status == DRACO_OK && c->exponent_bytes > 0)
         status = dr_checkpoint_put_bytes(file, c->exponents, c->exponent_bytes);
+    if (status == DRACO_OK && c->note_bytes > 0)
+        status = dr_checkpoint_put_bytes(file, c->notes, (size_t)c->note_bytes);
     dr_checkpoint_put(sum, file->sum, 4);
     if (status == DRACO_OK) status = dr_checkpoint_put_bytes(file, sum, sizeof sum);
     if (status == DRACO_OK && (fflush(file->stream) != 0 || fsync(fileno(file->stream)) != 0))
@@ -285,7 +292,8 @@ DRACO_CHECKPOINT_API draco_status draco_checkpoint_write(draco_checkpoint_store 
     if (store == NULL || checkpoint == NULL || checkpoint->params == NULL ||
         (checkpoint->state == NULL && checkpoint->state_per_parameter > 0) ||
         (checkpoint->exponents == NULL && checkpoint->exponent_bytes > 0) ||
-        !dr_checkpoint_text(checkpoint->contract))
+        (checkpoint->notes == NULL && checkpoint->note_bytes > 0) ||
+        checkpoint->note_bytes > DR_CHECKPOINT_NOTES || !dr_checkpoint_text(checkpoint->contract))
         return DRACO_E_ARGUMENT;
     dr_checkpoint_file file = {NULL, store->path, why, capacity, 0};
     draco_checkpoint_abandon(store);
@@ -495,8 +503,8 @@ DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_header(dr_checkpoint_file *f
     if (status != DRACO_OK) return status;
     if (memcmp(header, dr_checkpoint_magic, 8) != 0)
         return dr_checkpoint_fail(file, DRACO_E_MALFORMED, "not a checkpoint of this program");
-    if (dr_checkpoint_get(header + 8, 4) != 2)
-        return dr_checkpoint_fail(file, DRACO_E_MALFORMED, "version %llu of the format, only 2 is known",
+    if (dr_checkpoint_get(header + 8, 4) != 3)
+        return dr_checkpoint_fail(file, DRACO_E_MALFORMED, "version %llu of the format, only 3 is known",
                                   (unsigned long long)dr_checkpoint_get(header + 8, 4));
     c->exponent_bytes = (uint32_t)dr_checkpoint_get(header + 12, 4);
     dr_checkpoint_fields(c, fields);
@@ -504,10 +512,11 @@ DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_header(dr_checkpoint_file *f
     memcpy(c->contract, at, sizeof c->contract);
     if (!dr_checkpoint_text(c->contract))
         return dr_checkpoint_fail(file, DRACO_E_MALFORMED, "its contract is not text");
-    if (c->dim > DR_CHECKPOINT_FLOATS || c->parameters > c->dim || c->state_per_parameter > 16)
+    if (c->dim > DR_CHECKPOINT_FLOATS || c->parameters > c->dim || c->state_per_parameter > 16 ||
+        c->note_bytes > DR_CHECKPOINT_NOTES)
         return dr_checkpoint_fail(file, DRACO_E_MALFORMED, "impossible sizes in the header");
-    const uint64_t expected =
-        sizeof header + 4 + 4 * (c->dim + c->state_per_parameter * c->parameters) + c->exponent_bytes;
+    const uint64_t expected = sizeof header + 4 + 4 * (c->dim + c->state_per_parameter * c->parameters) +
+                              c->exponent_bytes + c->note_bytes;
     if (size != expected)
         return dr_checkpoint_fail(file, DRACO_E_MALFORMED, "%llu bytes, but its header promises %llu",
                                   (unsigned long long)size, (unsigned long long)expected);
@@ -584,6 +593,19 @@ DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_match(const dr_checkpoint_fi
     return status;
 }
 
+/* Bytes into memory of `have` bytes, if that is as many; else they are only checked. */
+DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_get_extra(dr_checkpoint_file *file, uint64_t count,
+                                                              uint8_t *memory, uint64_t have) {
+    uint8_t bytes[4096];
+    draco_status status = DRACO_OK;
+    for (uint64_t done = 0; done < count && status == DRACO_OK; done += sizeof bytes) {
+        const size_t n = count - done < sizeof bytes ? (size_t)(count - done) : sizeof bytes;
+        status = dr_checkpoint_get_bytes(file, bytes, n);
+        if (status == DRACO_OK && have == count) memcpy(memory + done, bytes, n);
+    }
+    return status;
+}
+
 /* What follows the header, into the memory of `to`; NULL: check only. */
 DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_body(dr_checkpoint_file *file, const draco_checkpoint *c,
                                                          const draco_checkpoint *to) {
@@ -592,10 +614,11 @@ DRACO_CHECKPOINT_PRIVATE draco_status dr_checkpoint_body(dr_checkpoint_file *fil
     if (status == DRACO_OK)
         status = dr_checkpoint_get_floats(file, c->state_per_parameter * c->parameters, "optimizer state",
                                           to ? to->state : NULL);
-    for (uint32_t i = 0; i < c->exponent_bytes && status == DRACO_OK; i++) {
-        status = dr_checkpoint_get_bytes(file, bytes, 1);
-        if (to && to->exponent_bytes == c->exponent_bytes) to->exponents[i] = bytes[0];
-    }
+    if (status == DRACO_OK)
+        status = dr_checkpoint_get_extra(file, c->exponent_bytes, to ? to->exponents : NULL,
+                                         to ? to->exponent_bytes : 0);
+    if (status == DRACO_OK)
+        status = dr_checkpoint_get_extra(file, c->note_bytes, to ? to->notes : NULL, to ? to->note_bytes : 0);
     if (status != DRACO_OK) return status;
     const uint32_t sum = (uint32_t)file->sum;
     status = dr_checkpoint_get_bytes(file, bytes, sizeof bytes);
@@ -626,7 +649,8 @@ DRACO_CHECKPOINT_API draco_status draco_checkpoint_read(const char *path, draco_
     uint64_t size = 0;
     if (path == NULL || checkpoint == NULL || checkpoint->params == NULL ||
         (checkpoint->state == NULL && checkpoint->state_per_parameter > 0) ||
-        (checkpoint->exponents == NULL && checkpoint->exponent_bytes > 0))
+        (checkpoint->exponents == NULL && checkpoint->exponent_bytes > 0) ||
+        (checkpoint->notes == NULL && checkpoint->note_bytes > 0))
         return DRACO_E_ARGUMENT;
     draco_status status = dr_checkpoint_open(&file, &size);
     if (status != DRACO_OK) return status;
@@ -637,6 +661,7 @@ DRACO_CHECKPOINT_API draco_status draco_checkpoint_read(const char *path, draco_
     found.params = checkpoint->params;
     found.state = checkpoint->state;
     found.exponents = checkpoint->exponents;
+    found.notes = checkpoint->notes;
     found.overrides = checkpoint->overrides;
     *checkpoint = found;
     return DRACO_OK;

@@ -108,6 +108,26 @@ static void exponents_are_kept(void **unused) {
     }
 }
 
+/* So do the notes. */
+static void notes_are_kept(void **unused) {
+    (void)unused;
+    static uint8_t notes[5000], got[5000];
+    draco_checkpoint c = filled(), back = wanted();
+    for (size_t i = 0; i < sizeof notes; i++) notes[i] = (uint8_t)(i * 7);
+    c.notes = notes, c.note_bytes = sizeof notes;
+    written(&c);
+    assert_int_equal(draco_checkpoint_read(path, &back, NULL, 0), DRACO_OK);
+    assert_int_equal(back.note_bytes, sizeof notes);
+    back = wanted();
+    back.notes = got, back.note_bytes = sizeof got - 1;
+    assert_int_equal(draco_checkpoint_read(path, &back, NULL, 0), DRACO_OK);
+    for (size_t i = 0; i < sizeof got; i++) assert_int_equal(got[i], 0);
+    back = wanted();
+    back.notes = got, back.note_bytes = sizeof got;
+    assert_int_equal(draco_checkpoint_read(path, &back, NULL, 0), DRACO_OK);
+    assert_memory_equal(got, notes, sizeof notes);
+}
+
 static void a_contract_that_is_not_expected_is_filled_in(void **unused) {
     (void)unused;
     draco_checkpoint c = filled(), back = wanted();
@@ -131,10 +151,10 @@ static void the_format_is_fixed(void **unused) {
     FILE *f = fopen(path, "rb");
     assert_int_equal(fread(head, 1, sizeof head, f), sizeof head);
     fclose(f);
-    assert_memory_equal(head, "DRACOCKP\2\0\0\0\0\0\0\0\xcb\x04\xfb\x71\x1f\x01\0\0", 24);
+    assert_memory_equal(head, "DRACOCKP\3\0\0\0\0\0\0\0\xcb\x04\xfb\x71\x1f\x01\0\0", 24);
     assert_memory_equal(head + 32, "\x40\x9c\0\0\0\0\0\0", 8);
-    assert_memory_equal(head + 72, "model=mlp\nlr=0.1\n", 17);
-    assert_int_equal(HEADER, 16 + 56 + 4096);
+    assert_memory_equal(head + 80, "model=mlp\nlr=0.1\n", 17);
+    assert_int_equal(HEADER, 16 + 64 + 4096);
 }
 
 static uint8_t *load(void) {
@@ -205,8 +225,8 @@ static void damaged_files_are_named(void **unused) {
                  {40, UINT64_MAX / 2, 8, "impossible"},
                  {48, UINT64_MAX, 8, "impossible"},
                  {48, 1, 8, "promises"},
-                 {72, 0x07, 1, "not text"},
-                 {72, 0xff, 1, "not text"}};
+                 {80, 0x07, 1, "not text"},
+                 {80, 0xff, 1, "not text"}};
     for (size_t i = 0; i < sizeof edits / sizeof edits[0]; i++) {
         memcpy(bytes, good, SIZE);
         put(bytes + edits[i].at, edits[i].value, edits[i].count);
@@ -215,7 +235,7 @@ static void damaged_files_are_named(void **unused) {
         refused(&w, DRACO_E_MALFORMED, edits[i].words);
     }
     memcpy(bytes, good, SIZE);
-    memset(bytes + 72, 'x', 4096);
+    memset(bytes + 80, 'x', 4096);
     sign(bytes);
     save(bytes, SIZE);
     refused(&w, DRACO_E_MALFORMED, "not text");
@@ -467,6 +487,7 @@ static int tear_down(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(written_is_read),
                                        cmocka_unit_test(exponents_are_kept),
+                                       cmocka_unit_test(notes_are_kept),
                                        cmocka_unit_test(a_contract_that_is_not_expected_is_filled_in),
                                        cmocka_unit_test(the_format_is_fixed),
                                        cmocka_unit_test(damaged_files_are_named),

@@ -559,8 +559,11 @@ static void drg_hello(drg_conn *c, grpc_byte_buffer *buffer) {
         snprintf(why, sizeof why, "%s %u uses code %016llx, this server %016llx", s->role, f.worker,
                  (unsigned long long)f.code, (unsigned long long)s->code_id);
         drg_mismatch(s->configuration, text, f.payload_bytes, why, sizeof why);
-    } else if (drg_mismatch(s->configuration, text, f.payload_bytes, why, sizeof why))
-        code = GRPC_STATUS_INVALID_ARGUMENT;
+    } else {
+        const int used = snprintf(why, sizeof why, "%s %u: ", s->role, f.worker + (uint32_t)s->first);
+        if (drg_mismatch(s->configuration, text, f.payload_bytes, why + used, sizeof why - (size_t)used))
+            code = GRPC_STATUS_INVALID_ARGUMENT;
+    }
     free(text);
     if (code != GRPC_STATUS_OK) {
         drg_refuse(c, code, "%s", why);

@@ -10,7 +10,8 @@
      train_flip.h       the liars of --attack=label-flip
      train_contract.h   what makes two runs the same run
      train_run.h        the state of a run, and its checkpoints
-     train_watch.h      which workers are blamed, malformed or absent
+     train_arrivals.h   when and how each worker's replies end
+     train_ledger.h     what each worker did over the whole run; train_ledger_show.h a line, a table, JSON
      train_report.h     what a run prints; train_screen.h the screen, train_metrics.h the file of metrics
      train_plot.h       a plot of files of metrics, also draco_plot.c */
 #include "train_options.h"
@@ -98,7 +99,7 @@ static draco_status train_evaluate(train_run *run, uint64_t step) {
    in one round; it is caught when the worker is blamed or its message is malformed. */
 static void train_count(train_run *run, uint64_t step, int attempt, const draco_round *round) {
     train_glance *g = &run->glance;
-    if (!run->has_attack) return;
+    if (!train_simulates_lies(run)) return;
     draco_attack_liars(&run->attack, step, attempt, run->liars);
     for (int i = 0; i < run->setup.code.n; i++) {
         int blamed = round->verdicts[i] == DRACO_BLAMED;
@@ -118,7 +119,7 @@ static int train_probe(train_run *run) {
     int n = run->setup.code.n, count = 0, most = 0, best = 0, i, j, exact;
     int *classes;
     run->probed_at = train_now();
-    run->watch.returned = 0;
+    run->ledger.returned = 0;
     if (run->o->no_probe || run->transport.row->local) return 0;
     classes = calloc((size_t)n, sizeof *classes);
     if (!classes) return TRAIN_FAILED;
@@ -145,7 +146,7 @@ static int train_probe(train_run *run) {
 
 /* Whoever was away may be another build, or have other data, since it came back. */
 static int train_probe_due(const train_run *run) {
-    return run->watch.returned && train_now() - run->probed_at >= TRAIN_PROBE_SECONDS && !run->o->no_probe &&
+    return run->ledger.returned && train_now() - run->probed_at >= TRAIN_PROBE_SECONDS && !run->o->no_probe &&
            !run->transport.row->local;
 }
 
@@ -160,7 +161,7 @@ static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const 
     run->rounds++;
     if (train_speaks(run))
         train_metrics_step(&run->metrics, step, attempt, train_seconds(run), round, score, run->setup.code.n,
-                           run->has_attack ? run->liars : NULL);
+                           train_simulates_lies(run) ? run->liars : NULL);
     train_report_change(run, step, round);
     train_note_reason(run, round);
     train_report_quorum(run, step, round);
@@ -270,7 +271,12 @@ static int train_open_server(train_run *run) {
     c.code = run->setup.code;
     c.rule = run->has_rule ? &run->rule : NULL;
     c.rule_f = (int)o->rule_f;
-    c.transport = run->has_attack ? &run->attacked : &run->transport.transport;
+    if (train_arrivals_open(&run->arrivals, &run->observed,
+                            run->has_attack ? &run->attacked : &run->transport.transport) != 0) {
+        fprintf(stderr, "draco-train: %s\n", draco_status_text(DRACO_E_MEMORY));
+        return 1;
+    }
+    c.transport = &run->observed;
     c.dim = run->setup.model.dim;
     c.parameters = run->setup.model.parameters;
     c.deadline = o->deadline > 0 ? o->deadline : run->transport.row->local ? 0 : 60;
@@ -309,13 +315,10 @@ static int train_open_vectors(train_run *run) {
     run->state = calloc(spp * m->dim + 1, sizeof(float));
     run->liars = calloc((size_t)run->setup.code.n, 1);
     if (!run->params || !run->sum || !run->state || !run->liars ||
-        train_watch_open(&run->watch, run->setup.code.n, !train_waits_for_enough(run)) != 0 ||
         (m->workspace_new && m->workspace_new(m->ctx, &run->workspace) < 0)) {
         fprintf(stderr, "draco-train: %s\n", draco_status_text(DRACO_E_MEMORY));
         return 1;
     }
-    run->watch.name = train_transport_worker_name;
-    run->watch.name_ctx = &run->transport;
     if (m->init(m->ctx, (uint64_t)run->o->seed, run->params) < 0) {
         fprintf(stderr, "draco-train: the model could not be initialised\n");
         return 1;
@@ -349,6 +352,8 @@ static int train_conclude(train_run *run, draco_status status, int code) {
     train_hex(run, model);
     train_summary(run, status, code == TRAIN_DONE, model);
     if (run->o->params && train_write_params(run) != 0 && code == TRAIN_DONE) code = TRAIN_FAILED;
+    if (run->o->ledger && train_ledger_write(run->o->ledger, &run->ledger) != 0 && code == TRAIN_DONE)
+        code = TRAIN_FAILED;
     if (train_metrics_close(&run->metrics) != 0 && code == TRAIN_DONE) code = TRAIN_FAILED;
     if (run->o->plot) {
         const char *path = run->metrics.path;
@@ -375,7 +380,9 @@ static int train_finish(train_run *run, draco_status status) {
         code = TRAIN_DIVERGED;
     }
     if (train_speaks(run)) code = train_conclude(run, status, code);
-    return code == TRAIN_DONE && run->has_store && run->saved_step != run->next_step ? TRAIN_FAILED : code;
+    if (code == TRAIN_DONE && run->has_store && run->saved_step != run->next_step) return TRAIN_FAILED;
+    return code == TRAIN_DONE && run->o->fail_on_blame && train_ledger_blames(&run->ledger) ? TRAIN_BLAMED
+                                                                                            : code;
 }
 
 static int train_serve(train_run *run) {
@@ -460,7 +467,8 @@ static void train_close(train_run *run, int code) {
     free(run->state);
     free(run->sum);
     free(run->liars);
-    train_watch_close(&run->watch);
+    train_arrivals_close(&run->arrivals);
+    train_ledger_close(&run->ledger);
     train_close_setup(&run->setup);
 }
 
@@ -488,7 +496,22 @@ static int train_lists(const train_options *o) {
     return printed;
 }
 
-static int train_start(train_run *run) {
+/* Before the transport, whose first lines it is told. */
+static int train_open_ledger(train_run *run) {
+    if (run->transport.server < 0) return 0;
+    if (train_ledger_open(&run->ledger, run->setup.code.n) != 0) {
+        fprintf(stderr, "draco-train: %s\n", draco_status_text(DRACO_E_MEMORY));
+        return 1;
+    }
+    run->ledger.name = train_transport_worker_name;
+    run->ledger.name_ctx = &run->transport;
+    run->transport.told = train_ledger_told;
+    run->transport.told_ctx = &run->ledger;
+    return 0;
+}
+
+/* All that servers and workers have in common. */
+static int train_prepare(train_run *run) {
     const train_options *o = run->o;
     char why[256] = "";
     int threads = o->threads > 0 ? (int)o->threads : omp_get_max_threads(), code;
@@ -508,9 +531,8 @@ static int train_start(train_run *run) {
         int local = run->transport.row->local;
         code = train_check_memory(o, &run->setup, local ? threads : 1, run->transport.server >= 0, local);
     }
-    if (code == 0) code = train_transport_open(&context, &run->transport);
-    if (code != 0) return code;
-    return run->transport.server >= 0 ? train_serve(run) : train_work(run);
+    if (code == 0) code = train_open_ledger(run);
+    return code == 0 ? train_transport_open(&context, &run->transport) : code;
 }
 
 int main(int argc, char **argv) {
@@ -526,7 +548,8 @@ int main(int argc, char **argv) {
     run.o = &options;
     run.asked = &train_asked;
     run.saved_step = run.tested_step = TRAIN_NEVER;
-    code = train_start(&run);
+    code = train_prepare(&run);
+    if (code == 0) code = run.transport.server >= 0 ? train_serve(&run) : train_work(&run);
     train_close(&run, code);
     return code;
 }

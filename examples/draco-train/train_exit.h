@@ -13,6 +13,7 @@ typedef enum train_exit {
     TRAIN_UNDECODED = 3,
     TRAIN_LOST = 4,
     TRAIN_DIVERGED = 5,
+    TRAIN_BLAMED = 6,
     TRAIN_STOPPED = 130
 } train_exit;
 
@@ -29,6 +30,7 @@ static const struct train_exit_row {
      "a step could not be decoded: too many workers lie or are missing"},
     {TRAIN_LOST, DRACO_E_TRANSPORT, "servers or workers were lost, or did not come in time"},
     {TRAIN_DIVERGED, DRACO_E_RANGE, "the parameters or the gradient are no longer finite"},
+    {TRAIN_BLAMED, DRACO_OK, "trained to the end, but a worker was blamed (--fail-on-blame)"},
     {TRAIN_STOPPED, DRACO_E_STOPPED, "stopped early by a signal; --resume goes on"},
 };
 #define TRAIN_EXITS (sizeof train_exits / sizeof *train_exits)

@@ -40,7 +40,8 @@ typedef struct train_options {
     const char *policy;
     long retries;
     int share_parts;
-    const char *metrics, *plot, *params;
+    const char *metrics, *plot, *params, *ledger;
+    int fail_on_blame;
     const char *checkpoint, *resume, *overrides;
     long checkpoint_every, checkpoint_keep;
     double checkpoint_seconds;
@@ -236,6 +237,10 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
          "plot test accuracy against steps and time (.svg)"},
         {"params", TRAIN_TEXT, &o->params, 0, 0, NULL, "FILE",
          "write the final parameters to FILE as raw floats"},
+        {"ledger", TRAIN_TEXT, &o->ledger, 0, 0, NULL, "FILE",
+         "write what each worker did over the whole run to FILE (JSON): blamed, absent, its seconds ..."},
+        {"fail-on-blame", TRAIN_FLAG, &o->fail_on_blame, 0, 0, NULL, NULL,
+         "end with exit status 6 when a worker was blamed"},
         {"checkpoint", TRAIN_TEXT, &o->checkpoint, 0, 0, NULL, "FILE",
          "write checkpoints to FILE: at the end, also of a run that is interrupted, and at SIGUSR1"},
         {"checkpoint-every", TRAIN_LONG, &o->checkpoint_every, 0, TRAIN_MANY, NULL, "N",

@@ -32,6 +32,7 @@ static int train_check_outputs(train_run *run) {
     }
     if (o->params && train_check_output(o->params) != 0) return 2;
     if (o->metrics && train_check_output(o->metrics) != 0) return 2;
+    if (o->ledger && train_check_output(o->ledger) != 0) return 2;
     return o->plot ? train_check_output(o->plot) : 0;
 }
 
@@ -108,11 +109,11 @@ static void train_announce(train_run *run) {
 
 /* One line when other workers than before are blamed, suspected, malformed or absent. */
 static void train_report_change(train_run *run, uint64_t step, const draco_round *round) {
-    char text[TRAIN_WATCH_CAPACITY], line[TRAIN_WATCH_CAPACITY + 64];
-    if (!train_watch_round(&run->watch, step, round->verdicts) || !train_speaks(run) ||
-        strcmp(run->o->progress, "none") == 0)
+    char text[TRAIN_LINE_CAPACITY], line[TRAIN_LINE_CAPACITY + 64];
+    if (!train_ledger_round(&run->ledger, step, round->verdicts, &run->arrivals) || !train_speaks(run) ||
+        strcmp(run->o->progress, "none") == 0 || !train_ledger_due(&run->ledger))
         return;
-    train_watch_list(&run->watch, 0, text, sizeof text);
+    train_ledger_line(&run->ledger, text, sizeof text);
     train_screen_clear(&run->screen);
     snprintf(line, sizeof line, "step %llu: %s", (unsigned long long)step + 1,
              text[0] ? text : "no worker is blamed or absent");
@@ -173,19 +174,18 @@ static void train_hex(const train_run *run, char text[33]) {
     train_hex_of(digest, text);
 }
 
-static void train_totals(const train_run *run, double seconds, double server_seconds) {
-    char workers[TRAIN_WATCH_CAPACITY], loss[32] = "not finite";
+static void train_totals(train_run *run, double seconds, double server_seconds) {
+    char loss[32] = "not finite";
     if (isfinite(run->test.loss)) snprintf(loss, sizeof loss, "%.4f", run->test.loss);
     if (run->test.samples)
         printf("test accuracy %.2f%%, loss %s after %llu steps\n", 100 * run->test.accuracy, loss,
                (unsigned long long)run->next_step);
     printf("trained for %.2f s; per step %.2f ms at the server, %.2f MB received\n", seconds,
            1e3 * server_seconds, run->rounds ? 1e-6 * (double)run->bytes_in / (double)run->rounds : 0);
-    train_watch_list(&run->watch, 1, workers, sizeof workers);
-    if (workers[0]) train_say(workers);
+    train_ledger_table(&run->ledger);
     if (run->saved + run->unsaved > 0)
         printf("checkpoints written %ld, failed %ld\n", run->saved, run->unsaved);
-    if (run->glance.lies)
+    if (train_simulates_lies(run))
         printf("lies %ld, caught %ld, honest workers blamed %ld\n", run->glance.lies, run->glance.caught,
                run->glance.blamed_wrongly);
 }
@@ -202,10 +202,13 @@ static void train_summary(train_run *run, draco_status status, int complete, con
         train_json_number(to, "server_seconds_per_step", each);
         train_json_number(to, "accuracy", run->test.accuracy);
         train_json_number(to, "loss", run->test.loss);
-        fprintf(to, ",\"updates\":%llu,\"bytes_in\":%llu,\"lies\":%ld,\"caught\":%ld,\"blamed_wrongly\":%ld",
+        fprintf(to, ",\"updates\":%llu,\"bytes_in\":%llu",
                 (unsigned long long)(run->trainer.first_update + run->trainer.updates),
-                (unsigned long long)run->bytes_in, run->glance.lies, run->glance.caught,
-                run->glance.blamed_wrongly);
+                (unsigned long long)run->bytes_in);
+        if (train_simulates_lies(run))
+            fprintf(to, ",\"lies\":%ld,\"caught\":%ld,\"blamed_wrongly\":%ld", run->glance.lies,
+                    run->glance.caught, run->glance.blamed_wrongly);
+        train_ledger_json(to, &run->ledger, "");
         train_metrics_write(&run->metrics);
     }
     if (strcmp(run->o->progress, "none") != 0) train_totals(run, seconds, each);

@@ -4,10 +4,10 @@
 
 #include "train_contract.h"
 #include "train_flip.h"
+#include "train_ledger_show.h"
 #include "train_metrics.h"
 #include "train_screen.h"
 #include "train_transport.h"
-#include "train_watch.h"
 
 #include "baselines/draco_attacks.h"
 #include "baselines/draco_rules.h"
@@ -17,7 +17,7 @@ typedef struct train_run {
     const train_options *o;
     train_setup setup;
     train_transport transport;
-    draco_transport attacked;
+    draco_transport attacked, observed; /* the transport as the attack, and as the ledger leave it */
     draco_attack_config attack;
     train_flip flip;
     int has_attack, has_rule;
@@ -29,7 +29,8 @@ typedef struct train_run {
     draco_score test; /* the last one */
     train_screen screen;
     train_glance glance;
-    train_watch watch;
+    train_arrivals arrivals;
+    train_ledger ledger;
     train_metrics metrics;
     unsigned char *liars;
     double begin, paused; /* evaluation does not count as training */
@@ -53,6 +54,11 @@ typedef struct train_run {
 
 static double train_seconds(const train_run *run) {
     return run->metrics.seconds + train_now() - run->begin - run->paused;
+}
+
+/* Only then is it known who lied, and who was blamed without having lied. */
+static int train_simulates_lies(const train_run *run) {
+    return run->has_attack && run->attack.liars > 0;
 }
 
 /* Is this the process that prints? */
@@ -104,6 +110,8 @@ static draco_checkpoint train_checkpoint(const train_run *run) {
     c.params = run->params;
     c.state = c.state_per_parameter ? run->state : NULL;
     c.exponent_bytes = (uint32_t)draco_server_exponents(run->server, &c.exponents);
+    c.notes = run->ledger.packed;
+    c.note_bytes = train_ledger_bytes(&run->ledger);
     return c;
 }
 
@@ -123,6 +131,7 @@ static draco_status train_save(train_run *run, volatile int *asked) {
     draco_status status = draco_server_gather(run->server, run->params);
     if (status < 0) return status;
     *asked = 0;
+    train_ledger_tape(&run->ledger, 0);
     c.step = run->next_step;
     c.updates = run->trainer.first_update + run->trainer.updates;
     if (run->has_store) {
@@ -235,6 +244,7 @@ static int train_resume(train_run *run) {
     if (servers > 1 && !train_read(run, step, &c, NULL)) return 2;
     run->first_step = run->next_step = run->saved_step = c.step;
     run->trainer.first_update = c.updates;
+    if (c.note_bytes == train_ledger_bytes(&run->ledger)) train_ledger_tape(&run->ledger, 1);
     return 0;
 }
 

@@ -23,6 +23,10 @@ typedef struct train_transport {
     int server, servers; /* number of this server, -1 on a worker */
     int worker;          /* number of this worker, -1 on a server */
     char text[2048];     /* what must be equal in every process */
+    /* Optional: is told the lines about workers that came and went; on any thread. */
+    void (*told)(void *ctx, const char *line);
+    void *told_ctx;
+    int named; /* gRPC: workers have certificates, worker-0, worker-1, ... */
 } train_transport;
 
 /* What the command line says of one run, and where its interrupts arrive. */
@@ -119,6 +123,7 @@ static int train_mpi_begin(const train_options *o, train_transport *t) {
 
 static void train_mpi_event(void *ctx, const char *line) {
     const train_transport *t = ctx;
+    if (t->told) t->told(t->told_ctx, line);
     if (t->servers > 1)
         fprintf(stderr, "draco-train: server %d: %s\n", t->server, line);
     else
@@ -174,7 +179,8 @@ static void train_mpi_worker_name(const train_transport *t, int worker, char *te
 
 #ifdef DRACO_WITH_GRPC
 static void train_grpc_event(void *ctx, const char *line) {
-    (void)ctx;
+    const train_transport *t = ctx;
+    if (t->told) t->told(t->told_ctx, line);
     fprintf(stderr, "draco-train: %s\n", line);
 }
 
@@ -198,6 +204,7 @@ static int train_grpc_open(const train_context *c, train_transport *t) {
     const train_setup *s = c->s;
     draco_grpc_tls tls = {.ca = o->ca, .certificate = o->certificate, .key = o->key};
     draco_status status;
+    t->named = o->ca != NULL;
     if (t->server >= 0) {
         draco_grpc_server_config config = {.address = o->address,
                                            .workers = (int)o->workers,
@@ -206,6 +213,7 @@ static int train_grpc_open(const train_context *c, train_transport *t) {
                                            .tls = tls,
                                            .insecure = o->insecure,
                                            .on_event = train_grpc_event,
+                                           .event_ctx = t,
                                            .stop = c->stop,
                                            .server = t->server,
                                            .servers = (int)o->servers,
@@ -223,6 +231,7 @@ static int train_grpc_open(const train_context *c, train_transport *t) {
                                            .server_name = o->server_name,
                                            .insecure = o->insecure,
                                            .on_event = train_grpc_event,
+                                           .event_ctx = t,
                                            .stop = c->stop};
         status = draco_grpc_worker_open(&t->transport, &config);
     }
@@ -231,6 +240,10 @@ static int train_grpc_open(const train_context *c, train_transport *t) {
     fprintf(stderr, "draco-train: grpc: %s\n", t->transport.explain(t->transport.ctx));
     t->transport.close(t->transport.ctx);
     return train_exit_of(status);
+}
+
+static void train_grpc_worker_name(const train_transport *t, int worker, char *text, size_t capacity) {
+    if (t->named) snprintf(text, capacity, "worker-%d", worker);
 }
 #endif
 
@@ -242,7 +255,7 @@ static const train_transport_row train_transports[] = {
     {"mpi", 0, train_mpi_begin, train_mpi_open, train_mpi_end, train_mpi_worker_name},
 #endif
 #ifdef DRACO_WITH_GRPC
-    {"grpc", 0, train_grpc_begin, train_grpc_open, NULL, NULL},
+    {"grpc", 0, train_grpc_begin, train_grpc_open, NULL, train_grpc_worker_name},
 #endif
 };
 
@@ -273,7 +286,7 @@ static int train_transport_agree(const train_transport *t, int code) {
     return code;
 }
 
-/* For train_watch: ctx is the train_transport. */
+/* For train_ledger: ctx is the train_transport. */
 static void train_transport_worker_name(const void *ctx, int worker, char *text, size_t capacity) {
     const train_transport *t = ctx;
     if (t->row->worker_name) t->row->worker_name(t, worker, text, capacity);

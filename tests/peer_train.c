@@ -1,0 +1,58 @@
+/* peer_train.c - draco-train whose worker has a fault, for tests of what the server says of it.
+
+   $PEER_FAULT, at the gradient of the worker: upward (rounds upward in every step), ftz (flushes denormal numbers to
+   zero in every step), l2 (adds a term that the others do not have), flip (one bit in one step of fifty), slow
+   ($PEER_SECONDS late in two steps of fifty), die (ends in step 20). */
+#define main train_main
+#include "examples/draco-train/draco_train.c"
+#undef main
+
+#include <fenv.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+static draco_status (*honest)(void *, void *, const float *, const draco_batch *, float *);
+static const char *fault = "";
+
+static draco_status faulty(void *ctx, void *workspace, const float *params, const draco_batch *batch,
+                           float *grad) {
+    const int round = fegetround();
+    draco_status status;
+    const uint64_t place = batch->step % 50;
+    if (batch->part < 0) return honest(ctx, workspace, params, batch, grad); /* a probe */
+    if (strcmp(fault, "die") == 0 && batch->step == 20) _exit(9);
+    if (strcmp(fault, "slow") == 0 && (place == 10 || place == 30))
+        usleep((useconds_t)(1e6 * atof(getenv("PEER_SECONDS"))));
+    if (strcmp(fault, "upward") == 0) fesetround(FE_UPWARD);
+#if defined(__x86_64__)
+    const unsigned control = _mm_getcsr();
+    if (strcmp(fault, "ftz") == 0) _mm_setcsr(control | 0x8040);
+#endif
+    status = honest(ctx, workspace, params, batch, grad);
+#if defined(__x86_64__)
+    _mm_setcsr(control);
+#endif
+    fesetround(round);
+    if (strcmp(fault, "l2") == 0)
+        for (int i = 0; i < 100; i++) grad[i] += 0.01f * params[i] + 1e-6f;
+    if (strcmp(fault, "flip") == 0 && place == 25) ((unsigned char *)grad)[40] ^= 1;
+    return status;
+}
+
+int main(int argc, char **argv) {
+    static train_options options;
+    static train_run run;
+    int code = train_parse(argc, argv, &options);
+    (void)train_main;
+    if (code >= 0) return code;
+    if (train_catch_signals() != 0) return 1;
+    run.o = &options;
+    if (getenv("PEER_FAULT")) fault = getenv("PEER_FAULT");
+    code = train_prepare(&run);
+    honest = run.setup.model.gradient;
+    run.setup.model.gradient = faulty;
+    if (code == 0) code = run.transport.server >= 0 ? TRAIN_USAGE : train_work(&run);
+    train_close(&run, code);
+    return code;
+}
