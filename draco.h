@@ -172,6 +172,12 @@
  *                                                  reach the server instead of n 4d. A speaker that stalls is
  *                                                  passed over after 0.2 seconds and eight times the slowest
  *                                                  body of late, and is asked again only when nobody is left
+ *     reactive         code.reactive               a challenge in groups of s + 1 + t. A part on which no s + 1
+ *                                                  agree is computed by more workers, up to 2s + 1 + t. With
+ *                                                  evict_after, proved liars are left out, and s falls with each:
+ *                                                  the parts stay, and with them the bits, and fewer
+ *                                                  workers compute them. Members that stall while they answer
+ *                                                  are passed over like speakers
  *     prime            cyclic code, prime field    the workers encode with exponents predicted from the rounds
  *                                                  before, and report those of their parts with the message
  *                                                  (REQUEST_PREDICTED); the server decides these by vote. In
@@ -372,16 +378,18 @@ typedef enum draco_request_kind {
     DRACO_REQUEST_EXPONENTS = 2,
     /* prime field, after one of the other two: extra = agreed exponents -> the coded message */
     DRACO_REQUEST_ENCODED = 3,
-    /* challenge: params -> one byte once the message is computed; it is kept for the two below */
+    /* challenge: params -> one byte once the message is computed; it is kept for the two below. Reactive code:
+     * params, extra = the plan (draco_request_part) -> the same; a worker without a part replies at once */
     DRACO_REQUEST_READY = 4,
-    /* challenge, to one member of a group: -> the message */
+    /* challenge, to one member of a group: -> the message. Reactive code: extra = the plan */
     DRACO_REQUEST_BODY = 5,
     /* params, extra = 32-byte key -> fingerprint of the plain gradient of one batch that is the same for all */
     DRACO_REQUEST_PROBE = 6,
     /* the run is over; no reply. step: 0 when it was trained to its end, else the amount of the draco_status
      * that ended it */
     DRACO_REQUEST_STOP = 7,
-    /* challenge, when the body is whole: extra = 32-byte key -> fingerprint of the message */
+    /* challenge, when the body is whole: extra = 32-byte key -> fingerprint of the message. Reactive code: the plan
+       follows the key */
     DRACO_REQUEST_FINGERPRINT = 8,
     /* prime field: params, extra = predicted exponents -> the coded message, which means nothing when a part does
        not fit, and the exponents of the worker's parts, filled up with zeros to a multiple of 4 bytes */
@@ -402,6 +410,13 @@ typedef struct draco_request {
     size_t reply_bytes; /* exact size of a reply; another size is MALFORMED */
     int server;         /* worker side, several servers: the one that requests, or -1 when all do together */
 } draco_request;
+
+/* The part that a worker is to compute for this request; -1: none; -2: the plan in it is damaged. now, if not NULL,
+ * becomes the code with as many parts as the batch has in this request. With a reactive code the server says who
+ * computes what in READY, BODY and FINGERPRINT: the plan is a little-endian 16-bit number, of parts, and n
+ * more, of each worker's part or 0xffff. Else it is draco_code_part's. */
+DRACO_API int draco_request_part(const draco_code *code, const draco_request *request, int worker,
+                                 draco_code *now);
 
 /* How far a worker's reply has come, as a transport sees it. It says nothing of what is in the reply: that is
    a draco_verdict. The order is that of severity. */
@@ -497,7 +512,7 @@ typedef struct draco_worker_config {
     size_t batch;  /* samples of a whole batch */
     uint64_t seed; /* of the samples */
     /* 1: prime field: keep the gradients of the r parts, in case they are to be encoded again; challenge:
-     * keep the message from READY on. 0: compute them again. */
+     * keep the message from READY on; reactive code: and that of one more part. 0: compute them again. */
     int keep;
     int servers;               /* that share the parameter vector; default 1 */
     draco_allocator allocator; /* default malloc */
@@ -536,7 +551,13 @@ typedef struct draco_server_config {
     double deadline; /* seconds that one request of a round may take; default none */
     draco_wait wait;
     int challenge; /* repetition only: one message a group, and fingerprints of the others under a later key */
-    float abs_tol, rel_tol;    /* repetition: tolerant vote when either is > 0 */
+    float abs_tol, rel_tol; /* repetition: tolerant vote when either is > 0 */
+    /* A worker that was BLAMED in so many rounds takes no further part: it counts as missing, and a reactive code
+     * has one liar fewer to expect. 0: never; at most 255. With a code that proves: no rule, no tolerance. */
+    int evict_after;
+    /* Reactive code: when evicted and lost workers leave fewer than 2s + 1 + t, go on with the s that the others
+     * carry, instead of DRACO_E_TOO_MANY_MISSING. */
+    int shrink;
     const draco_seed *secret;  /* of every round, for tests; default: a new one from the system each round */
     draco_allocator allocator; /* default malloc */
 } draco_server_config;
@@ -550,6 +571,9 @@ typedef struct draco_round { /* what one round was like */
     uint64_t bytes_in;             /* bytes of replies that were taken in */
     int again; /* prime field: 1 when the gradients did not fit the predicted exponents, and were encoded again */
     size_t rows_peak; /* most messages held at once */
+    int gradients;    /* that workers were asked to compute */
+    int parts;        /* of the batch */
+    int evicted;      /* workers, before this round */
     char text[256];   /* why the round failed, in one line; empty otherwise */
 } draco_round;
 
@@ -565,10 +589,17 @@ DRACO_API draco_status draco_server_probe(draco_server *server, uint64_t step, c
                                           int *classes, int *count);
 /* Several servers: make a vector of dim floats whole on every one of them; nothing to do for one. */
 DRACO_API draco_status draco_server_gather(draco_server *server, float *vector);
-/* Prime field: the exponents that are predicted for the next round, of this server's shard; 255: not known. The
- * server's memory, to be copied into a checkpoint and back, so that a run that goes on has the same bits. Returns
- * how many there are; 0 for other codes. */
-DRACO_API size_t draco_server_exponents(draco_server *server, uint8_t **exponents);
+/* What the server has learnt in earlier rounds, to be copied into a checkpoint and back, so that a run that goes on has
+ * the same bits: the exponents that are predicted (prime field, this server's shard), then the number of parts and the
+ * proofs and more about the workers (reactive code, or evict_after). Returns how many bytes there are; 0: nothing. */
+DRACO_API size_t draco_server_memory(draco_server *server, uint8_t **memory);
+/* How often each worker was BLAMED, at most 255: n bytes of the memory above, to be changed between rounds: 0 readmits.
+ * NULL: it is not counted. */
+DRACO_API uint8_t *draco_server_proofs(draco_server *server);
+/* Reactive code: from the next round on the batch has so many parts, at most n; 0: as many as those who are not
+ * evicted can compute s + 1 + t times. It changes the order of summation, and so the last bits. Returns the number
+ * of parts, or a negative draco_status. All of several servers call it. */
+DRACO_API int draco_server_replan(draco_server *server, int parts);
 DRACO_API void draco_server_close(draco_server *server);
 
 /* ---- Training ---- */
@@ -699,6 +730,7 @@ DRACO_API draco_status draco_floats_of(const double *values, size_t count, float
 #define DRS_REACHES(table, slot)                                                                             \
     ((size_t)((const char *)&(table)->slot - (const char *)(table)) + sizeof((table)->slot) <= (table)->size)
 #define DRS_HAS(table, slot) (DRS_REACHES(table, slot) && (table)->slot != NULL)
+#define DRS_PLAN_BYTES(n) (2 * (size_t)(n) + 2) /* of who computes what, in a request */
 #define DRS_NEED(table, slot)                                                                                \
     (!DRS_REACHES(table, slot) ? DRACO_E_SIZE : (table)->slot ? DRACO_OK : DRACO_E_NULL)
 
@@ -842,14 +874,15 @@ struct draco_worker {
     size_t dim;
     int servers;
     void *workspace;
-    float *gradient;          /* one part's gradient; prime field with `keep`: one for each of the r parts */
-    void *message;            /* challenge with `keep`: the message of the last READY */
+    float *gradient; /* one part's gradient; prime field with `keep`: one for each of the r parts */
+    float *message;  /* challenge with `keep`: the message of the last READY; reactive: and one more */
     draco_encoding *encoding; /* cyclic */
     size_t reply_capacity;
     void *reply;         /* of draco_worker_run */
     const float *params; /* of the last request that carried any */
     uint64_t kept_step;  /* whose gradients or message are kept */
     int kept_index, kept;
+    int kept_part[2]; /* challenge: the parts in `message`, or -1 */
 };
 
 /* How a worker replies to one kind of request. */
@@ -939,15 +972,15 @@ static draco_status drs_only_ok(draco_status status) {
     return status > DRACO_OK ? DRACO_E_MODEL : status;
 }
 
-static draco_status drs_gradient(draco_worker *w, int index, uint64_t step, int part, int name,
-                                 float *gradient) {
+static draco_status drs_gradient(draco_worker *w, const draco_code *code, int index, uint64_t step, int part,
+                                 int name, float *gradient) {
     draco_batch batch;
     batch.seed = w->c.seed;
     batch.step = step;
     batch.total = w->c.batch;
     batch.part = name;
     batch.worker = index;
-    draco_code_samples(&w->c.code, w->c.batch, part, &batch.first, &batch.count);
+    draco_code_samples(code, w->c.batch, part, &batch.first, &batch.count);
     return drs_only_ok(w->c.model->gradient(w->c.model->ctx, w->workspace, w->params, &batch, gradient));
 }
 
@@ -959,7 +992,7 @@ static draco_status drs_message(draco_worker *w, int index, uint64_t step, const
     draco_status status;
     if (w->c.code.scheme == DRACO_REPETITION) {
         int part = draco_code_part(&w->c.code, index, 0);
-        status = drs_gradient(w, index, step, part, part, (float *)message);
+        status = drs_gradient(w, &w->c.code, index, step, part, part, (float *)message);
         draco_little_endian(message, w->dim);
         return status;
     }
@@ -968,7 +1001,7 @@ static draco_status drs_message(draco_worker *w, int index, uint64_t step, const
     for (l = 0; l < load && status >= 0; l++) {
         int part = draco_code_part(&w->c.code, index, l);
         float *gradient = w->gradient + (have ? (size_t)l * (w->dim + 1) : 0);
-        if (!have) status = drs_gradient(w, index, step, part, part, gradient);
+        if (!have) status = drs_gradient(w, &w->c.code, index, step, part, part, gradient);
         if (status >= 0)
             status = draco_encode_add(&w->c.code, index, part, gradient, w->dim, exponents, w->encoding);
     }
@@ -1026,7 +1059,7 @@ static draco_status drs_reply_exponents(draco_worker *w, int index, const draco_
         float *gradient = w->gradient + (w->c.keep ? (size_t)l * (w->dim + 1) : 0);
         int part = draco_code_part(code, index, l);
         uint8_t *to = (uint8_t *)reply;
-        status = drs_gradient(w, index, request->step, part, part, gradient);
+        status = drs_gradient(w, &w->c.code, index, request->step, part, part, gradient);
         for (k = 0; k < w->servers && status >= 0; k++) {
             size_t first, count;
             draco_shard(w->dim, w->servers, k, &first, &count);
@@ -1055,36 +1088,66 @@ static draco_status drs_reply_encoded(draco_worker *w, int index, const draco_re
     return drs_message(w, index, request->step, (const uint8_t *)request->extra, reply);
 }
 
-/* Without `keep` nothing is computed before it is known whether the message or its fingerprint is wanted. */
-static draco_status drs_reply_ready(draco_worker *w, int index, const draco_request *request, void *reply) {
-    draco_status status = DRACO_OK;
-    if (w->c.code.scheme != DRACO_REPETITION) return DRACO_E_CONFIG;
-    w->kept = 0;
-    if (w->c.keep && !w->message)
-        w->message = drs_zalloc(&w->c.allocator, 1, draco_message_bytes(&w->c.code, w->dim));
-    if (w->c.keep && !w->message) return DRACO_E_MEMORY;
-    if (w->message) status = drs_message(w, index, request->step, NULL, w->message);
-    if (status >= 0) drs_keep(w, w->message != NULL, index, request->step);
-    memset(reply, 1, (size_t)w->servers);
-    return status < 0 ? status : DRACO_OK;
+DRACO_API int draco_request_part(const draco_code *code, const draco_request *request, int worker,
+                                 draco_code *now) {
+    size_t at = request->kind == DRACO_REQUEST_FINGERPRINT ? sizeof(draco_seed) : 0;
+    const unsigned char *plan = (const unsigned char *)request->extra;
+    int parts, part;
+    if (now) *now = *code;
+    if (worker < 0 || worker >= code->n) return -1;
+    if (!code->reactive ||
+        (at == 0 && request->kind != DRACO_REQUEST_READY && request->kind != DRACO_REQUEST_BODY))
+        return draco_code_part(code, worker, 0);
+    if (!request->extra || request->extra_bytes < at + DRS_PLAN_BYTES(code->n)) return -2;
+    plan += at;
+    parts = plan[0] | plan[1] << 8;
+    part = plan[2 * worker + 2] | plan[2 * worker + 3] << 8;
+    if (parts < 1 || parts > code->n || (part >= parts && part != 0xffff)) return -2;
+    if (now) now->groups = now->parts = parts;
+    return part == 0xffff ? -1 : part;
 }
 
 /* The message of this step, in the worker's own memory, and which part of it is requested. */
 static draco_status drs_own_message(draco_worker *w, int index, const draco_request *request,
                                     const char **from, size_t *count) {
-    void *message = w->message ? w->message : (void *)w->gradient;
     draco_status status = DRACO_OK;
+    draco_code now;
+    float *message = w->message ? w->message : w->gradient;
     size_t first = 0;
-    if (w->c.code.scheme != DRACO_REPETITION) return DRACO_E_CONFIG;
+    int part = draco_request_part(&w->c.code, request, index, &now), slot;
+    if (w->c.code.scheme != DRACO_REPETITION || part < 0) return DRACO_E_CONFIG;
     *count = w->dim;
     if (request->server >= 0) draco_shard(w->dim, w->servers, request->server, &first, count);
-    if (!drs_kept(w, index, request->step)) {
-        w->kept = 0;
-        status = drs_message(w, index, request->step, NULL, message);
-        if (status >= 0) drs_keep(w, w->message != NULL, index, request->step);
+    if (!drs_kept(w, index, request->step)) w->kept_part[0] = w->kept_part[1] = -1;
+    slot = now.reactive && w->kept_part[0] >= 0 && w->kept_part[0] != part;
+    if (w->message) message += (size_t)slot * w->dim;
+    if (w->kept_part[slot] != part) {
+        status = drs_gradient(w, &now, index, request->step, part, part, message);
+        draco_little_endian(message, w->dim);
+        if (status >= 0 && w->message) {
+            w->kept_part[slot] = part;
+            drs_keep(w, 1, index, request->step);
+        }
     }
-    *from = (const char *)message + 4 * first;
+    *from = (const char *)(message + first);
     return status < 0 ? status : DRACO_OK;
+}
+
+/* Without `keep` nothing is computed before it is known whether the message or its fingerprint is wanted. */
+static draco_status drs_reply_ready(draco_worker *w, int index, const draco_request *request, void *reply) {
+    int part = draco_request_part(&w->c.code, request, index, NULL);
+    const char *from;
+    size_t count;
+    draco_status status = DRACO_OK;
+    if (w->c.code.scheme != DRACO_REPETITION || part < -1) return DRACO_E_CONFIG;
+    w->kept = 0;
+    if (w->c.keep && !w->message)
+        w->message = (float *)drs_zalloc(&w->c.allocator, w->c.code.reactive ? 2 : 1,
+                                         draco_message_bytes(&w->c.code, w->dim));
+    if (w->c.keep && !w->message) return DRACO_E_MEMORY;
+    if (w->message && part >= 0) status = drs_own_message(w, index, request, &from, &count);
+    memset(reply, 1, (size_t)w->servers);
+    return status;
 }
 
 static draco_status drs_reply_body(draco_worker *w, int index, const draco_request *request, void *reply) {
@@ -1127,7 +1190,7 @@ static draco_status drs_reply_probe(draco_worker *w, int index, const draco_requ
     draco_status status;
     int k;
     w->kept = 0;
-    status = drs_gradient(w, index, request->step, 0, -1, w->gradient);
+    status = drs_gradient(w, &w->c.code, index, request->step, 0, -1, w->gradient);
     draco_little_endian(w->gradient, w->dim);
     if (status >= 0) status = drs_fingerprint(request, w->gradient, w->dim * sizeof(float), reply);
     for (k = 1; k < w->servers && status >= 0; k++)
@@ -1252,6 +1315,7 @@ struct draco_server {
     size_t small_bytes;
     void **messages; /* n: memory of worker i's message while it is held */
     void **pool;     /* memory of messages, not in use */
+    size_t pool_size;
     int pooled, held;
     int *holder; /* n: the worker whose memory holds this worker's message, or -1 */
     /* Sketches and votes. */
@@ -1266,21 +1330,37 @@ struct draco_server {
     char *tally_memory;   /* groups x tally_bytes */
     size_t tally_bytes;
     int *seat, *group_size; /* n: place within the group; groups */
-    int *winners;           /* groups: the worker whose message counts, or -1 */
-    /* Challenge. */
+    int *winners;           /* n, by group: the worker whose message counts, or -1 */
+    /* Challenge: by part. */
+    void *part_block; /* what the pointers down to `lost` point into */
+    draco_dispute *disputes;
+    draco_member *members; /* parts x most */
+    int *speakers,
+        *agreed;           /* whose message is asked for, or -1; how many are ready, and then agree with it */
+    unsigned char *passed; /* DRS_PASSED, DRS_PATIENT */
+    void **bodies, **lost; /* the message at hand or that won; parts x 2 most: those that lost */
+    int most, liars;       /* members of a part; liars that may be left */
+    /* Challenge: by worker. */
     draco_seed seed;        /* of `key` */
-    int *speakers, *agreed; /* groups: whose message is asked for, or -1; how many are ready, and
-                                               then agree with it */
     uint32_t *rank;         /* n: order in which workers were ready; 0: not ready */
-    unsigned char *tried,
-        *stalled; /* n: DRS_TRIED; how it failed to send its message: a draco_arrival, or 0 */
-    unsigned char *failed,
-        *agrees;             /* n: lost or stalled as a speaker in some round; agrees with its speaker */
-    unsigned char *believed; /* n x largest group: has agreed with the message of the member in this seat */
-    size_t largest;          /* members of the largest group */
-    uint32_t ready;          /* workers so far */
+    uint32_t *turn;         /* n: order in which they speak */
+    int *task, *load;       /* n: the part that the request is about, or -1; gradients of this round */
+    unsigned char *stalled; /* n: how it failed to send or to answer: a draco_arrival, or 0 */
+    unsigned char *failed;  /* n: lost or stalled as a speaker in some round */
+    unsigned char *standing, *missed; /* n: draco_standing; was silent when it was asked last */
+    unsigned char *agrees;            /* n: with the speaker of its part */
+    unsigned char *plan;              /* key, plan: see draco_request_part */
+    size_t largest;                   /* members of the largest group */
+    uint32_t ready;                   /* workers so far */
+    int awaited, evicted;             /* workers who have not ended; who are out */
     double patience,
         pace; /* seconds that the next request may take, 0: deadline; longest of late for a message */
+    double slowest,
+        computing;    /* of late for the answers of all but `liars`; of this round, until members are ready */
+    double enough_at; /* when all but `liars` of those who were asked had replied */
+    int wanted;       /* replies until then */
+    uint8_t *learnt;  /* two bytes: parts; n: proofs; n: `failed` + 2 `missed`. Behind `predicted` */
+    size_t learnt_bytes;
     uint8_t *exponents, *predicted; /* of this shard: agreed; with which the workers encode at once */
     void *exponent_work;
     size_t exponent_bytes, exponent_work_bytes, report_bytes; /* report: behind a message */
@@ -1335,7 +1415,7 @@ static void drs_server_layout(draco_server *s, drs_arena *a) {
     s->busy = (double *)drs_carve(a, n, sizeof *s->busy);
     s->small = (unsigned char *)drs_carve(a, n, s->small_bytes);
     s->messages = (void **)drs_carve(a, n, sizeof *s->messages);
-    s->pool = (void **)drs_carve(a, n, sizeof *s->pool);
+    s->pool = (void **)drs_carve(a, s->pool_size, sizeof *s->pool);
     s->holder = (int *)drs_carve(a, n, sizeof *s->holder);
     s->key = (draco_key *)drs_carve(a, 1, draco_sketch_key_bytes(&s->c.code));
     s->sketches = drs_carve(a, n, s->sketch_bytes);
@@ -1347,17 +1427,20 @@ static void drs_server_layout(draco_server *s, drs_arena *a) {
     s->tally_memory = (char *)drs_carve(a, groups, s->tally_bytes);
     s->seat = (int *)drs_carve(a, n, sizeof *s->seat);
     s->group_size = (int *)drs_carve(a, groups, sizeof *s->group_size);
-    s->winners = (int *)drs_carve(a, groups, sizeof *s->winners);
-    s->speakers = (int *)drs_carve(a, groups, sizeof *s->speakers);
-    s->agreed = (int *)drs_carve(a, groups, sizeof *s->agreed);
+    s->winners = (int *)drs_carve(a, n, sizeof *s->winners);
     s->rank = (uint32_t *)drs_carve(a, n, sizeof *s->rank);
-    s->tried = (unsigned char *)drs_carve(a, n, 1);
+    s->turn = (uint32_t *)drs_carve(a, n, sizeof *s->turn);
+    s->task = (int *)drs_carve(a, n, sizeof *s->task);
+    s->load = (int *)drs_carve(a, n, sizeof *s->load);
     s->stalled = (unsigned char *)drs_carve(a, n, 1);
     s->failed = (unsigned char *)drs_carve(a, n, 1);
+    s->standing = (unsigned char *)drs_carve(a, n, 1);
+    s->missed = (unsigned char *)drs_carve(a, n, 1);
     s->agrees = (unsigned char *)drs_carve(a, n, 1);
-    s->believed = (unsigned char *)drs_carve(a, n, s->c.challenge ? s->largest : 0);
+    s->plan = (unsigned char *)drs_carve(a, 1, sizeof s->seed + DRS_PLAN_BYTES(n));
     s->exponents = (uint8_t *)drs_carve(a, 1, s->exponent_bytes);
-    s->predicted = (uint8_t *)drs_carve(a, 1, s->exponent_bytes);
+    s->predicted = (uint8_t *)drs_carve(a, 1, s->exponent_bytes + s->learnt_bytes);
+    s->learnt = s->learnt_bytes && a->base ? s->predicted + s->exponent_bytes : NULL;
     s->exponent_work = drs_carve(a, 1, s->exponent_work_bytes);
     s->whom = (unsigned char *)drs_carve(a, n, 1);
     s->mine = (unsigned char *)drs_carve(a, 1, s->exchange_bytes);
@@ -1379,9 +1462,47 @@ static size_t drs_exchange_need(const draco_server *s) {
                     drs_most(longest * sizeof(float), blocks * sizeof(double)));
 }
 
+static void drs_parts_layout(draco_server *s, drs_arena *a) {
+    size_t parts = (size_t)s->groups, most = (size_t)s->most;
+    s->disputes = (draco_dispute *)drs_carve(a, parts, sizeof *s->disputes);
+    s->members = (draco_member *)drs_carve(a, parts * most, sizeof *s->members);
+    s->speakers = (int *)drs_carve(a, parts, sizeof *s->speakers);
+    s->agreed = (int *)drs_carve(a, parts, sizeof *s->agreed);
+    s->passed = (unsigned char *)drs_carve(a, parts, 1);
+    s->bodies = (void **)drs_carve(a, parts, sizeof *s->bodies);
+    s->lost = (void **)drs_carve(a, 2 * parts * most, sizeof *s->lost);
+}
+
+/* The memory of a challenge for so many parts. */
+static int drs_parts_memory(draco_server *s, int parts) {
+    drs_arena arena = {NULL, 0};
+    void *block;
+    s->groups = s->c.code.groups = s->c.code.parts = parts;
+    drs_parts_layout(s, &arena);
+    block = drs_zalloc(&s->c.allocator, arena.used, 1);
+    drs_release(&s->c.allocator, s->part_block);
+    s->part_block = block;
+    if (!block) s->groups = 0; /* it is tried again in the next round */
+    arena.base = (char *)block;
+    arena.used = 0;
+    drs_parts_layout(s, &arena);
+    return block != NULL;
+}
+
+static void drs_learn_parts(draco_server *s) {
+    s->learnt[0] = (uint8_t)(s->groups & 255);
+    s->learnt[1] = (uint8_t)(s->groups >> 8);
+}
+
+static int drs_challenges(const draco_server *s) {
+    return s->c.challenge || s->c.code.reactive;
+}
+
 static int drs_server_memory(draco_server *s) {
     drs_arena arena = {NULL, 0};
     int i;
+    s->pool_size = (size_t)s->n * (drs_challenges(s) ? 4 : 1);
+    s->learnt_bytes = s->c.code.reactive || s->c.evict_after > 0 ? 2 * (size_t)s->n + 2 : 0;
     s->largest = ((size_t)s->n + (size_t)s->groups - 1) / (size_t)s->groups;
     s->small_bytes = DRACO_FINGERPRINT_BYTES;
     s->sketch_bytes = (draco_sketch_bytes(&s->c.code) + 63) & ~(size_t)63;
@@ -1395,17 +1516,34 @@ static int drs_server_memory(draco_server *s) {
     arena.used = 0;
     drs_server_layout(s, &arena);
     memset(s->predicted, 255, s->exponent_bytes);
+    if (s->learnt) drs_learn_parts(s);
+    s->most = s->c.code.reactive ? 2 * s->c.code.s + 1 + s->c.code.t : (int)s->largest;
     for (i = 0; i < s->n; i++) s->seat[i] = s->group_size[draco_code_group(&s->c.code, i)]++;
-    return 1;
+    return !drs_challenges(s) || drs_parts_memory(s, s->groups);
 }
 
 /* ---- Server: what comes in ---- */
 
-static void drs_free_message(draco_server *s, int worker) {
-    if (!s->messages[worker]) return;
-    s->pool[s->pooled++] = s->messages[worker];
-    s->messages[worker] = NULL;
+static void drs_free_to_pool(draco_server *s, void **message) {
+    if (!*message) return;
+    if ((size_t)s->pooled < s->pool_size)
+        s->pool[s->pooled++] = *message;
+    else
+        drs_release(&s->c.allocator, *message);
+    *message = NULL;
     s->held--;
+}
+
+static void drs_free_message(draco_server *s, int worker) {
+    drs_free_to_pool(s, &s->messages[worker]);
+}
+
+static void drs_free_bodies(draco_server *s) {
+    int k;
+    for (k = 0; s->part_block && k < 2 * s->groups * s->most; k++) {
+        if (k < s->groups) drs_free_to_pool(s, &s->bodies[k]);
+        drs_free_to_pool(s, &s->lost[k]);
+    }
 }
 
 static void *drs_inbox_reserve(void *ctx, int worker) {
@@ -1451,14 +1589,18 @@ static draco_status drs_inbox_end(void *ctx, int worker, draco_arrival arrival) 
         arrival = DRACO_ARRIVAL_MALFORMED;
     if (arrival != DRACO_ARRIVAL_WHOLE && arrival != DRACO_ARRIVAL_MALFORMED) arrival = DRACO_ARRIVAL_ABSENT;
     s->arrival[worker] = arrival;
+    s->awaited--;
     s->out.bytes_in += s->received[worker];
     if (arrival != DRACO_ARRIVAL_WHOLE) {
         drs_free_message(s, worker);
     } else {
         s->holder[worker] = worker;
+        if (--s->wanted == 0) s->enough_at = begin;
         if (s->intake->whole) s->intake->whole(s, worker);
     }
     s->busy[worker] += drs_now() - begin;
+    if (s->awaited == 0 && s->evicted > 0)
+        return DRACO_OK; /* the transport waits for those who are out, too */
     return s->c.wait == DRACO_WAIT_ENOUGH && s->servers == 1 && s->intake->enough && s->intake->enough(s)
                ? DRACO_OK
                : DRACO_MORE;
@@ -1489,7 +1631,7 @@ static void drs_whole_fingerprint(draco_server *s, int worker) {
 
 static void drs_whole_ready(draco_server *s, int worker) {
     s->rank[worker] = ++s->ready;
-    s->agreed[draco_code_group(&s->c.code, worker)]++;
+    if (s->task[worker] >= 0) s->agreed[s->task[worker]]++;
 }
 
 /* The body of a speaker cannot change any more: its value is what the others are compared with. */
@@ -1498,10 +1640,12 @@ static void drs_whole_body(draco_server *s, int worker) {
 }
 
 static void drs_whole_answer(draco_server *s, int worker) {
-    int g = draco_code_group(&s->c.code, worker);
-    s->agrees[worker] =
-        memcmp(drs_small(s, worker), drs_value(s, s->speakers[g]), DRACO_FINGERPRINT_BYTES) == 0;
-    s->agreed[g] += s->agrees[worker];
+    int g = s->task[worker], agrees;
+    draco_member *member = draco_dispute_member(&s->disputes[g], worker);
+    agrees = memcmp(drs_small(s, worker), drs_value(s, s->speakers[g]), DRACO_FINGERPRINT_BYTES) == 0;
+    member->answer = agrees ? DRACO_ANSWER_AGREES : DRACO_ANSWER_DIFFERS;
+    s->agrees[worker] = (unsigned char)agrees;
+    if (s->servers == 1) s->agreed[g] += agrees;
 }
 
 /* Whoever of those that replied is lying, can the round be decoded? Every group has s + 1 equal values. */
@@ -1523,7 +1667,7 @@ static int drs_enough_ready(const draco_server *s) {
 static int drs_enough_agree(const draco_server *s) {
     int g;
     for (g = 0; g < s->groups; g++)
-        if (s->speakers[g] >= 0 && s->agreed[g] <= s->c.code.s) return 0;
+        if (s->speakers[g] >= 0 && s->agreed[g] <= s->disputes[g].s) return 0;
     return 1;
 }
 
@@ -1582,10 +1726,14 @@ static draco_status drs_collect(draco_server *s, const drs_intake *intake, draco
     request->server = -1;
     s->request = request;
     s->intake = intake;
+    s->awaited = 0;
     for (i = 0; i < s->n; i++) {
         s->received[i] = 0;
-        if (!whom || whom[i]) s->arrival[i] = DRACO_ARRIVAL_WAITING;
+        if (whom && !whom[i]) continue;
+        s->arrival[i] = s->standing[i] == DRACO_STANDING_OUT ? DRACO_ARRIVAL_ABSENT : DRACO_ARRIVAL_WAITING;
+        s->awaited += s->arrival[i] == DRACO_ARRIVAL_WAITING;
     }
+    s->wanted = s->awaited - s->liars;
     if (s->patience > 0 && (seconds < 0 || s->patience < seconds)) seconds = s->patience;
     s->patience = 0;
     begin = drs_now();
@@ -1939,20 +2087,20 @@ static draco_status drs_finish_prime(draco_server *s, uint64_t step, const float
     return combined < 0 ? combined : status;
 }
 
-DRACO_API size_t draco_server_exponents(draco_server *s, uint8_t **exponents) {
-    if (exponents) *exponents = s ? s->predicted : NULL;
-    return s ? s->exponent_bytes : 0;
-}
+/* ---- Kinds: challenge, reactive. One member of each part's team sends its message; when it is whole, a key that
+   nobody knew goes to the others, who answer with the fingerprint of their own. An honest member agrees with a false
+   message with the probability of a collision only, because the message was fixed before the key was drawn: s + 1 in
+   agreement prove it. Whoever agreed with a message that lost, or disagrees with the one that won, is a liar. The
+   team is a group of the code, or, with a reactive code, what draco_dispute_ask makes it. ---- */
 
-/* ---- Kind: challenge. One member of each group sends its message; when it is whole, a key that nobody
-   knew goes to the others, who answer with the fingerprint of their own. An honest member agrees with a false message
-   with the probability of a collision only, because the message was fixed before the key was drawn: s + 1 in agreement
-   prove it. Whoever agreed with a message that lost, or disagrees with the one that won, is a liar. ---- */
-
-enum { DRS_TRIED_BRIEFLY = 1, DRS_TRIED = 2 };
+enum { DRS_PASSED = 1, DRS_PATIENT = 2 }; /* a part: a member was passed over; no more of them are */
 
 static int drs_challenge_chosen(const draco_server_config *c) {
     return c->challenge;
+}
+
+static int drs_reactive_chosen(const draco_server_config *c) {
+    return c->code.reactive;
 }
 
 static draco_status drs_challenge_check(const draco_server_config *c) {
@@ -1960,58 +2108,156 @@ static draco_status drs_challenge_check(const draco_server_config *c) {
     return DRS_NEED(c->transport, fetch);
 }
 
-static size_t drs_ready_reply(const draco_server *s) {
-    (void)s;
-    return 1;
+/* Fewer than 2 liars + 1 + t workers that are neither out nor lost cannot decide every part. */
+static draco_status drs_left_workers(draco_server *s) {
+    const draco_transport *t = s->c.transport;
+    int lost = DRS_HAS(t, lost) ? t->lost(t->ctx) : 0, left, k;
+    if (s->servers > 1) { /* all servers plan alike */
+        memset(s->mine, 0, 8);
+        s->mine[0] = (unsigned char)(lost & 255);
+        s->mine[1] = (unsigned char)(lost >> 8);
+        if (drs_exchange(s, s->mine, 8) < 0) return DRACO_E_TRANSPORT;
+        for (k = 0; k < s->servers; k++) {
+            const unsigned char *one = s->all + 8 * (size_t)k;
+            if ((one[0] | one[1] << 8) > lost) lost = one[0] | one[1] << 8;
+        }
+    }
+    left = s->n - s->evicted - lost;
+    s->liars = s->c.code.s - s->evicted;
+    if (s->liars >= 0 && left >= 2 * s->liars + 1 + s->c.code.t) return DRACO_OK;
+    k = left - 1 - s->c.code.t < 0 ? -1 : (left - 1 - s->c.code.t) / 2;
+    if (s->c.shrink && k >= 0) {
+        s->liars = s->liars < 0 ? 0 : s->liars < k ? s->liars : k;
+        return DRACO_OK;
+    }
+    (void)snprintf(s->out.text, sizeof s->out.text,
+                   "%d workers are proved liars and %d are lost: the other %d cannot carry the code",
+                   s->evicted, lost, left);
+    return DRACO_E_TOO_MANY_MISSING;
 }
 
-/* Who was ready first on the first server was so on all, and is everybody's speaker. */
-static draco_status drs_join_ranks(draco_server *s) {
+/* More members for part g; how many. */
+static int drs_widen(draco_server *s, int g, uint64_t step, int count) {
+    int asked = 0;
+    while (s->c.code.reactive && asked < count &&
+           draco_dispute_ask(&s->disputes[g], &s->c.code, draco_code_id(&s->c.code), step, s->standing,
+                             s->load) >= 0)
+        asked++;
+    s->out.gradients += asked;
+    return asked;
+}
+
+/* The members that every part begins with. */
+static void drs_first_members(draco_server *s, uint64_t step) {
+    int g, i;
+    memset(s->load, 0, (size_t)s->n * sizeof *s->load);
+    if (s->c.code.reactive) s->out.gradients = 0;
+    for (g = 0; g < s->groups; g++) {
+        draco_dispute *d = &s->disputes[g];
+        (void)draco_dispute_open(d, &s->c.code, g, s->liars, s->members + g * s->most);
+        if (!s->c.code.reactive) d->most = s->most;
+        for (i = g; i < s->n && !s->c.code.reactive; i += s->groups)
+            if (s->standing[i] != DRACO_STANDING_OUT) (void)draco_dispute_add(d, i);
+        (void)drs_widen(s, g, step, d->least);
+        s->speakers[g] = s->winners[g] = -1;
+        s->agreed[g] = s->passed[g] = 0;
+        for (i = 0; i < d->count; i++) s->task[d->members[i].worker] = g;
+    }
+}
+
+/* A request, with the plan behind what is in `extra` already. */
+static draco_status drs_ask_tasks(draco_server *s, const drs_intake *intake, draco_request *request,
+                                  const unsigned char *whom) {
+    unsigned char *at = s->plan + sizeof s->seed;
+    int i;
+    if (s->c.code.reactive) {
+        for (i = -1; i < s->n; i++, at += 2) {
+            int number = i < 0 ? s->groups : s->task[i] < 0 ? 0xffff : s->task[i];
+            at[0] = (unsigned char)(number & 255);
+            at[1] = (unsigned char)(number >> 8);
+        }
+        if (!request->extra) request->extra = s->plan + sizeof s->seed;
+        request->extra_bytes += DRS_PLAN_BYTES(s->n);
+    }
+    return drs_collect(s, intake, request, whom);
+}
+
+static draco_status drs_ask_ready(draco_server *s, uint64_t step, const float *params) {
+    draco_request request = drs_request(s, step, params, 1);
     draco_status status;
     int i;
-    if (s->servers == 1) return DRACO_OK;
-    status = drs_exchange_records(s, s->rank, sizeof *s->rank, sizeof *s->rank);
-    for (i = 0; i < s->n && status >= 0; i++)
-        memcpy(&s->rank[i], drs_record(s, 0, i, sizeof *s->rank) + 8, sizeof *s->rank);
+    s->ready = 0;
+    memset(s->rank, 0, (size_t)s->n * sizeof *s->rank);
+    memset(s->stalled, 0, (size_t)s->n);
+    status = drs_ask_tasks(s, &drs_readies, &request, NULL);
+    /* Who was ready first on the first server was so on all, and is everybody's speaker. */
+    if (status >= 0 && s->servers > 1) {
+        status = drs_exchange_records(s, s->rank, sizeof *s->rank, sizeof *s->rank);
+        for (i = 0; i < s->n && status >= 0; i++)
+            memcpy(&s->rank[i], drs_record(s, 0, i, sizeof *s->rank) + 8, sizeof *s->rank);
+    }
+    for (i = 0; i < s->n; i++) { /* who failed before comes last, who is ready before who is not */
+        s->turn[i] = (s->failed[i] ? 1u << 31 : 0) | (s->rank[i] ? s->rank[i] : 1u << 30);
+        if (s->task[i] >= 0 && !s->rank[i] &&
+            (s->c.wait == DRACO_WAIT_ALL || s->arrival[i] == DRACO_ARRIVAL_MALFORMED))
+            s->stalled[i] = (unsigned char)s->arrival[i];
+    }
     return status;
 }
 
-/* Does a come before b as a speaker? One that failed before comes last, one that is ready before one that is not. */
-static int drs_speaks_before(const draco_server *s, int a, int b) {
-    if (s->failed[a] != s->failed[b]) return s->failed[a] < s->failed[b];
-    if (!s->rank[a] != !s->rank[b]) return s->rank[a] != 0;
-    return s->rank[a] != s->rank[b] ? s->rank[a] < s->rank[b] : a < b;
+static void drs_no_tasks(draco_server *s) {
+    int i;
+    memset(s->whom, 0, (size_t)s->n);
+    for (i = 0; i < s->n; i++) s->task[i] = -1;
 }
 
-/* The next speaker of each group that has no winner: first those that were not asked yet, then, with all the time there
-   is, those that were passed over. Returns how many groups are without a winner; -1: one has nobody left to ask. */
-static int drs_choose_speakers(draco_server *s, int *brief) {
-    int g, i, open = 0;
+static void drs_give_task(draco_server *s, int worker, int g) {
+    s->whom[worker] = 1;
+    s->task[worker] = g;
+}
+
+/* The next speaker of each part that is not decided; one who speaks for another part is waited for. When all have
+   spoken, more members are asked, and then, with all the time there is, all of them again if some were passed over.
+   *brief: no part has got that far. Returns how many parts are open; -1: one has nobody left to ask. */
+static int drs_choose_speakers(draco_server *s, uint64_t step, int *brief) {
+    int g, k, open = 0;
     *brief = 1;
-    memset(s->whom, 0, (size_t)s->n);
+    drs_no_tasks(s);
     for (g = 0; g < s->groups; g++) {
-        int best = -1, late = -1;
+        draco_dispute *d = &s->disputes[g];
+        int worker = -1;
         s->speakers[g] = -1;
         s->agreed[g] = 1; /* the speaker itself */
         if (s->winners[g] >= 0) continue;
-        for (i = 0; i < s->n; i++) {
-            if (draco_code_group(&s->c.code, i) != g) continue;
-            if (!s->tried[i] && (best < 0 || drs_speaks_before(s, i, best))) best = i;
-            if (s->tried[i] == DRS_TRIED_BRIEFLY && (late < 0 || drs_speaks_before(s, i, late))) late = i;
-        }
-        if (best < 0) {
-            best = late;
-            *brief = 0;
-        }
-        if (best < 0) {
-            s->out.report.group = g;
-            return -1;
-        }
-        s->speakers[g] = best;
-        s->whom[best] = 1;
         open++;
+        while ((worker = draco_dispute_speaker(d, s->turn)) < 0) {
+            if (drs_widen(s, g, step, d->most) > 0) continue;
+            if (s->passed[g] != DRS_PASSED) {
+                s->out.report.group = g;
+                return -1;
+            }
+            s->passed[g] = DRS_PATIENT;
+            for (k = 0; k < d->count; k++) d->members[k].spoke = 0;
+        }
+        if (s->whom[worker]) {
+            d->members[d->speaker].spoke = 0;
+            continue;
+        }
+        if (s->passed[g] == DRS_PATIENT) *brief = 0;
+        s->speakers[g] = worker;
+        drs_give_task(s, worker, g);
     }
     return open;
+}
+
+/* Who was asked and has failed to reply; time may have been short. */
+static void drs_note_silent(draco_server *s, int brief) {
+    int i;
+    for (i = 0; i < s->n; i++) {
+        if (!s->whom[i] || s->arrival[i] == DRACO_ARRIVAL_WHOLE) continue;
+        s->stalled[i] = (unsigned char)s->arrival[i];
+        if (brief && s->arrival[i] == DRACO_ARRIVAL_ABSENT) s->passed[s->task[i]] |= DRS_PASSED;
+    }
 }
 
 /* A speaker may take eight times as long as the slowest of late: one that stalls costs that and no more. */
@@ -2022,21 +2268,19 @@ static draco_status drs_fetch_bodies(draco_server *s, uint64_t step, int brief) 
     int g, came = 0;
     if (status < 0) return status;
     if (brief) s->patience = 0.2 + 8 * s->pace;
-    status = drs_collect(s, &drs_bodies, &request, s->whom);
+    status = drs_ask_tasks(s, &drs_bodies, &request, s->whom);
     if (status >= 0 && s->servers > 1) status = drs_exchange_records(s, s->rank, sizeof *s->rank, 0);
+    drs_note_silent(s, brief);
     for (g = 0; g < s->groups && status >= 0; g++) {
         int speaker = s->speakers[g];
         if (speaker < 0) continue;
         if (s->arrival[speaker] == DRACO_ARRIVAL_WHOLE) {
-            s->tried[speaker] = DRS_TRIED;
+            s->bodies[g] = s->messages[speaker]; /* the speaker may be asked about other parts */
+            s->messages[speaker] = NULL;
             s->stalled[speaker] = 0;
             came++;
             continue;
         }
-        s->tried[speaker] =
-            (unsigned char)(brief && s->arrival[speaker] == DRACO_ARRIVAL_ABSENT ? DRS_TRIED_BRIEFLY
-                                                                                 : DRS_TRIED);
-        s->stalled[speaker] = (unsigned char)s->arrival[speaker];
         s->failed[speaker] = 1;
         s->speakers[g] = -1;
         drs_free_message(s, speaker);
@@ -2046,119 +2290,160 @@ static draco_status drs_fetch_bodies(draco_server *s, uint64_t step, int brief) 
     return status;
 }
 
-/* The key of the messages that came, to all other members; then who agrees, and which groups are decided. */
-static draco_status drs_challenge_others(draco_server *s, uint64_t step) {
-    draco_request request = drs_request(s, step, NULL, DRACO_FINGERPRINT_BYTES);
-    draco_status status = DRACO_OK;
-    int i, k, g, asked = 0;
-    request.extra = s->seed.bytes;
-    request.extra_bytes = sizeof s->seed.bytes;
-    memset(s->whom, 0, (size_t)s->n);
-    memset(s->agrees, 0, (size_t)s->n);
-    for (i = 0; i < s->n; i++) {
-        int speaker = s->speakers[draco_code_group(&s->c.code, i)];
-        if (speaker == i) s->agrees[i] = 1;
-        /* Under DRACO_WAIT_ALL a worker that missed the deadline is not waited for again. */
-        if (speaker < 0 || speaker == i || (s->c.wait == DRACO_WAIT_ALL && !s->rank[i])) continue;
-        s->whom[i] = 1;
-        asked++;
-    }
-    if (asked) status = drs_collect(s, &drs_answers, &request, s->whom);
-    for (i = 0; i < s->n && status >= 0; i++) {
-        int speaker = s->speakers[draco_code_group(&s->c.code, i)];
-        if (speaker >= 0) s->believed[(size_t)i * s->largest + (size_t)s->seat[speaker]] = s->agrees[i];
-    }
-    if (s->servers > 1 && status >= 0) {
-        status = drs_exchange_records(s, s->agrees, 1, 1);
-        memset(s->agreed, 0, (size_t)s->groups * sizeof *s->agreed);
-        for (i = 0; i < s->n && status >= 0; i++) {
-            int all = s->arrival[i] == DRACO_ARRIVAL_WHOLE;
-            for (k = 0; k < s->servers; k++) all &= drs_record(s, k, i, 1)[8];
-            s->agreed[draco_code_group(&s->c.code, i)] += all;
+/* The members of part g that have not been asked about its message and are free. 1: some are not. */
+static int drs_give_answers(draco_server *s, int g) {
+    draco_dispute *d = &s->disputes[g];
+    int k, busy = 0;
+    for (k = 0; k < d->count && s->speakers[g] >= 0; k++) {
+        draco_member *m = d->members + k;
+        if (m->asked || k == d->speaker) continue;
+        if (s->whom[m->worker]) {
+            busy = 1;
+            continue;
         }
+        m->asked = 1;
+        /* Under DRACO_WAIT_ALL a worker that missed the deadline is not waited for again. */
+        if (s->c.wait == DRACO_WAIT_ALL && !s->rank[m->worker]) continue;
+        drs_give_task(s, m->worker, g);
     }
-    for (g = 0; g < s->groups && status >= 0; g++)
-        if (s->speakers[g] >= 0 && s->agreed[g] > s->c.code.s) s->winners[g] = s->speakers[g];
+    return busy;
+}
+
+/* The key of the messages that came, to the other members; those who are asked about two parts, one after the other. */
+static draco_status drs_challenge_others(draco_server *s, uint64_t step, int brief, double computing) {
+    draco_status status = DRACO_OK;
+    double begin, took;
+    int busy = 1, i, k, g;
+    while (busy && status >= 0) {
+        draco_request request = drs_request(s, step, NULL, DRACO_FINGERPRINT_BYTES);
+        memcpy(s->plan, s->seed.bytes, sizeof s->seed);
+        request.extra = s->plan;
+        request.extra_bytes = sizeof s->seed;
+        memset(s->agrees, 0, (size_t)s->n);
+        drs_no_tasks(s);
+        for (g = busy = 0; g < s->groups; g++) busy |= drs_give_answers(s, g);
+        if (!memchr(s->whom, 1, (size_t)s->n)) continue;
+        if (brief && s->c.code.reactive) s->patience = 0.2 + 8 * s->slowest + 4 * computing;
+        s->enough_at = 0;
+        begin = drs_now();
+        status = drs_ask_tasks(s, &drs_answers, &request, s->whom);
+        took = s->enough_at - begin;
+        if (took > 0 && computing <= 0)
+            s->slowest = took > s->slowest ? took : 0.75 * s->slowest + 0.25 * took;
+        if (status >= 0 && s->servers > 1) {
+            status = drs_exchange_records(s, s->agrees, 1, 1);
+            for (i = 0; i < s->n && status >= 0; i++) {
+                int all = s->whom[i] && s->arrival[i] == DRACO_ARRIVAL_WHOLE;
+                for (k = 0; k < s->servers; k++) all &= drs_record(s, k, i, 1)[8];
+                if (all) s->agreed[s->task[i]]++;
+            }
+        }
+        drs_note_silent(s, brief);
+    }
+    memset(s->plan, 0, sizeof s->seed);
     return status;
 }
 
-/* The verdicts on a group's members once it is decided: on the answers to the winner, and on those to the others. */
-static void drs_judge_group(draco_server *s, int g) {
-    int winner = s->winners[g], i, j;
-    for (i = 0; i < s->n; i++) {
-        if (draco_code_group(&s->c.code, i) != g) continue;
-        if (s->arrival[i] == DRACO_ARRIVAL_WHOLE)
-            s->verdicts[i] = !s->agrees[i]   ? DRACO_BLAMED
-                             : s->stalled[i] ? drs_verdict_of((draco_arrival)s->stalled[i])
-                                             : DRACO_AGREES;
-        else
-            s->verdicts[i] = drs_verdict_of(s->arrival[i]);
+/* The message of part g won or lost. Equal ones that lost before have the number of the first of them. */
+static void drs_judge_part(draco_server *s, int g) {
+    draco_dispute *d = &s->disputes[g];
+    void **lost = s->lost + 2 * g * s->most, *body = s->bodies[g];
+    int number = 0, won = s->agreed[g] > d->s;
+    while (lost[number] && memcmp(lost[number], body, s->message_bytes) != 0) number++;
+    if (won) {
+        draco_dispute_verdicts(d, lost[number] ? number : -1, s->verdicts);
+        s->winners[g] = s->speakers[g];
+        return;
     }
-    for (j = 0; j < s->n; j++) { /* who spoke before */
-        if (j == winner || !s->messages[j] || draco_code_group(&s->c.code, j) != g) continue;
-        if (memcmp(s->messages[j], s->messages[winner], s->message_bytes) == 0) continue;
-        for (i = 0; i < s->n; i++)
-            if (draco_code_group(&s->c.code, i) == g &&
-                s->believed[(size_t)i * s->largest + (size_t)s->seat[j]])
-                s->verdicts[i] = DRACO_BLAMED;
-        drs_free_message(s, j);
+    draco_dispute_lose(d, number);
+    if (lost[number]) {
+        drs_free_to_pool(s, &s->bodies[g]);
+    } else {
+        lost[number] = body;
+        s->bodies[g] = NULL;
     }
-    s->holder[winner] = winner;
 }
 
 static draco_status drs_hold_challenge(draco_server *s, uint64_t step) {
-    draco_status status = drs_join_ranks(s);
-    int brief, open, g;
-    memset(s->tried, 0, (size_t)s->n);
-    memset(s->stalled, 0, (size_t)s->n);
-    memset(s->believed, 0, (size_t)s->n * s->largest);
-    for (g = 0; g < s->groups; g++) s->winners[g] = -1;
+    draco_status status = DRACO_OK;
+    int brief, open, wider, g;
     while (status >= 0) {
-        open = drs_choose_speakers(s, &brief);
+        open = drs_choose_speakers(s, step, &brief);
         if (open <= 0) return open < 0 ? DRACO_E_NO_MAJORITY : DRACO_OK;
         status = drs_fetch_bodies(s, step, brief);
-        if (status >= 0) status = drs_challenge_others(s, step);
+        if (status >= 0) status = drs_challenge_others(s, step, brief, 0);
+        for (g = wider = 0; g < s->groups && status >= 0; g++)
+            if (s->speakers[g] >= 0 && s->agreed[g] <= s->disputes[g].s)
+                wider += drs_widen(s, g, step, s->disputes[g].most);
+        if (wider > 0 && status >= 0) status = drs_challenge_others(s, step, brief, s->computing);
         for (g = 0; g < s->groups && status >= 0; g++)
-            if (s->speakers[g] >= 0 && s->winners[g] >= 0) drs_judge_group(s, g);
+            if (s->speakers[g] >= 0) drs_judge_part(s, g);
     }
     return status;
 }
 
-/* More than s liars in a group: then nothing tells which side of it lies. */
+/* More liars than there may be, in a group or, of a reactive code, in all: then nothing tells which side of it lies. */
 static draco_status drs_too_many_blamed(draco_server *s) {
-    int g, i;
-    for (g = 0; g < s->groups; g++) {
+    int g, i, groups = s->c.code.reactive ? 1 : s->groups;
+    for (g = 0; g < groups; g++) {
         int blamed = 0;
-        for (i = 0; i < s->n; i++)
-            blamed += draco_code_group(&s->c.code, i) == g && s->verdicts[i] == DRACO_BLAMED;
-        if (blamed <= s->c.code.s) continue;
+        for (i = g; i < s->n; i += groups) blamed += s->verdicts[i] == DRACO_BLAMED;
+        if (blamed <= s->liars) continue;
         s->out.report.group = g;
         (void)snprintf(s->out.text, sizeof s->out.text,
                        "group %d: %d members contradict the message that %d agree with", g, blamed,
-                       s->c.code.s + 1);
-        for (i = 0; i < s->n; i++) /* no proof of anybody */
-            if (draco_code_group(&s->c.code, i) == g && s->verdicts[i] == DRACO_BLAMED)
-                s->verdicts[i] = DRACO_UNDECIDED;
+                       s->liars + 1);
+        for (i = g; i < s->n; i += groups) /* no proof of anybody */
+            if (s->verdicts[i] == DRACO_BLAMED) s->verdicts[i] = DRACO_UNDECIDED;
         return DRACO_E_AMBIGUOUS;
     }
     return DRACO_OK;
 }
 
 static draco_status drs_finish_challenge(draco_server *s, uint64_t step, const float *params, float *sum) {
-    draco_status status;
-    int i;
-    (void)params;
-    if (s->pace <= 0) s->pace = s->waited; /* nothing else is known of how fast the workers are */
+    draco_status status = DRACO_OK;
+    int i, g;
+    s->liars = s->c.code.s;
+    if (s->c.code.reactive) status = drs_left_workers(s);
+    if (status < 0) return status;
+    drs_no_tasks(s);
+    drs_first_members(s, step);
+    status = drs_ask_ready(s, step, params);
+    if (status < 0) return status;
+    s->computing = s->waited;
+    if (s->pace <= 0)
+        s->pace = s->slowest = s->waited; /* nothing else is known of how fast the workers are */
     status = drs_hold_challenge(s, step);
+    for (i = 0; i < s->n; i++) {
+        if (s->stalled[i] && s->verdicts[i] != DRACO_BLAMED && s->standing[i] != DRACO_STANDING_OUT)
+            s->verdicts[i] = drs_verdict_of((draco_arrival)s->stalled[i]);
+    }
     status = drs_join_verdicts(s, status, s->verdicts);
-    for (i = 0; i < s->n; i++)
-        if (s->tried[i] && s->verdicts[i] == DRACO_BLAMED) s->failed[i] = 1;
+    for (g = 0; g < s->groups; g++)
+        for (i = 0; i < s->disputes[g].count; i++) {
+            const draco_member *m = s->disputes[g].members + i;
+            if (m->spoke && s->verdicts[m->worker] == DRACO_BLAMED) s->failed[m->worker] = 1;
+        }
     if (status >= 0) status = drs_too_many_blamed(s);
+    for (i = 0; i < s->n; i++) {
+        if (s->verdicts[i] != DRACO_UNDECIDED)
+            s->missed[i] = s->verdicts[i] == DRACO_ABSENT || s->verdicts[i] == DRACO_MALFORMED;
+        s->arrival[i] = s->verdicts[i] == DRACO_ABSENT || s->standing[i] == DRACO_STANDING_OUT
+                            ? DRACO_ARRIVAL_ABSENT
+                        : s->verdicts[i] == DRACO_MALFORMED ? DRACO_ARRIVAL_MALFORMED
+                                                            : DRACO_ARRIVAL_WHOLE;
+    }
     if (status == DRACO_E_NO_MAJORITY && !s->out.text[0])
         (void)snprintf(s->out.text, sizeof s->out.text,
                        "group %d: no member sent a message that %d agree with", s->out.report.group,
-                       s->c.code.s + 1);
-    return status < 0 ? status : drs_combine_winners(s, sum);
+                       s->liars + 1);
+    if (status < 0) return status;
+    for (g = 0; g < s->groups; g++) { /* worker g is of group g: its place holds the message of its part */
+        s->messages[g] = s->bodies[g];
+        s->bodies[g] = NULL;
+        s->winners[g] = s->holder[g] = g;
+    }
+    return drs_combine_winners(s, sum);
 }
 
 /* The messages that were kept, from little-endian floats into the machine's, or back. */
@@ -2177,7 +2462,8 @@ static int drs_tolerant_chosen(const draco_server_config *c) {
 /* Whole messages on one server, and nothing that another kind does. */
 static draco_status drs_tolerant_check(const draco_server_config *c) {
     if (c->transport->servers > 1) return DRACO_E_CONFIG;
-    return c->code.scheme != DRACO_REPETITION || c->challenge ? DRACO_E_ARGUMENT : DRACO_OK;
+    return c->code.scheme != DRACO_REPETITION || c->challenge || c->code.reactive ? DRACO_E_ARGUMENT
+                                                                                  : DRACO_OK;
 }
 
 static draco_status drs_tolerant_group(draco_server *s, int g) {
@@ -2249,8 +2535,8 @@ static const drs_kind drs_kinds[] = {
     {"rule", drs_rule_chosen, drs_rule_check, NULL, 0, &drs_all_messages, drs_message_reply, drs_finish_rule},
     {"tolerant", drs_tolerant_chosen, drs_tolerant_check, NULL, 0, &drs_compared, drs_message_reply,
      drs_finish_tolerant},
-    {"challenge", drs_challenge_chosen, drs_challenge_check, NULL, 0, &drs_readies, drs_ready_reply,
-     drs_finish_challenge},
+    {"reactive", drs_reactive_chosen, drs_challenge_check, NULL, 0, NULL, NULL, drs_finish_challenge},
+    {"challenge", drs_challenge_chosen, drs_challenge_check, NULL, 0, NULL, NULL, drs_finish_challenge},
     {"prime", drs_prime_chosen, NULL, drs_prime_sizes, 1, NULL, NULL, drs_finish_prime},
     {"repetition", drs_is_repetition, NULL, NULL, 1, &drs_fingerprints, drs_message_reply, drs_finish_plain},
     {"cyclic", drs_always, NULL, NULL, 1, &drs_sketched, drs_message_reply, drs_finish_plain},
@@ -2264,6 +2550,18 @@ static const drs_kind *drs_kind_of(const draco_server_config *c) {
 
 /* ---- Server: rounds ---- */
 
+static int drs_is_out(const draco_server *s, int worker) {
+    return s->c.evict_after > 0 && s->learnt[2 + worker] >= s->c.evict_after;
+}
+
+/* As many parts as the memory says, which may be that of a checkpoint. */
+static draco_status drs_adopt_parts(draco_server *s) {
+    int parts = s->learnt ? s->learnt[0] | s->learnt[1] << 8 : s->groups;
+    if (!s->c.code.reactive || parts == s->groups) return DRACO_OK;
+    parts = parts ? draco_server_replan(s, parts) : DRACO_E_CONFIG;
+    return parts < 0 ? (draco_status)parts : DRACO_OK;
+}
+
 static void drs_begin_round(draco_server *s) {
     int i, g;
     for (i = 0; i < s->n; i++) {
@@ -2273,16 +2571,26 @@ static void drs_begin_round(draco_server *s) {
         s->verdicts[i] = DRACO_UNDECIDED;
         s->busy[i] = 0;
     }
-    for (g = 0; g < s->groups; g++)
+    drs_free_bodies(s);
+    for (g = 0; g < s->groups && !s->disputes; g++)
         (void)draco_tally_open(&s->tallies[g], (size_t)s->group_size[g], DRACO_FINGERPRINT_BYTES,
                                (size_t)s->c.code.s + 1, s->tally_memory + (size_t)g * s->tally_bytes);
     memset(&s->out, 0, sizeof s->out);
     s->out.report.group = -1;
     s->out.verdicts = s->verdicts;
+    s->out.parts = s->c.code.parts;
+    for (i = s->evicted = 0; i < s->n; i++) {
+        int out = drs_is_out(s, i);
+        if (s->learnt) s->failed[i] = s->learnt[2 + s->n + i] & 1;
+        if (s->learnt) s->missed[i] = s->learnt[2 + s->n + i] >> 1 & 1;
+        s->standing[i] = (unsigned char)(out            ? DRACO_STANDING_OUT
+                                         : s->missed[i] ? DRACO_STANDING_LATE
+                                                        : DRACO_STANDING_GOOD);
+        s->evicted += out;
+        s->out.gradients += out ? 0 : draco_code_load(&s->c.code, i);
+    }
+    s->out.evicted = s->evicted;
     s->waited = 0;
-    s->ready = 0;
-    memset(s->rank, 0, (size_t)s->n * sizeof *s->rank);
-    memset(s->agreed, 0, (size_t)s->groups * sizeof *s->agreed);
 }
 
 static draco_status drs_end_round(draco_server *s, draco_status status, double seconds) {
@@ -2298,6 +2606,11 @@ static draco_status drs_end_round(draco_server *s, draco_status status, double s
     }
     draco_report_count(s->verdicts, s->n, report);
     status = drs_agree_round(s, status, &report->present);
+    for (i = 0; i < s->n && s->learnt; i++) {
+        uint8_t *proofs = s->learnt + 2 + i;
+        if (status >= 0 && s->verdicts[i] == DRACO_BLAMED && *proofs < 255) ++*proofs;
+        proofs[s->n] = (uint8_t)(s->failed[i] + 2 * s->missed[i]);
+    }
     s->out.status = status;
     if (status < 0 && !s->out.text[0])
         (void)snprintf(s->out.text, sizeof s->out.text, "%s (%d present, %d absent, %d malformed)",
@@ -2311,9 +2624,10 @@ DRACO_API draco_status draco_server_round(draco_server *s, uint64_t step, const 
     draco_request request;
     draco_status status;
     if (!s || !params || !sum) return DRACO_E_NULL;
+    status = drs_adopt_parts(s);
     drs_begin_round(s);
     params += s->first;
-    status = s->kind->keyed ? drs_new_keys(s) : DRACO_OK;
+    if (status >= 0 && s->kind->keyed) status = drs_new_keys(s);
     if (status >= 0 && s->kind->intake) {
         request = drs_request(s, step, params, s->kind->reply_bytes(s));
         status = drs_collect(s, s->kind->intake, &request, NULL);
@@ -2361,6 +2675,8 @@ static draco_status drs_check_server(const draco_server_config *c) {
     if (t->workers != c->code.n) return DRACO_E_CONFIG;
     if (c->dim == 0) return DRACO_E_DIM;
     if (!(c->abs_tol >= 0) || !(c->rel_tol >= 0)) return DRACO_E_ARGUMENT;
+    if (c->evict_after < 0 || c->evict_after > 255) return DRACO_E_ARGUMENT;
+    if (c->evict_after > 0 && (c->rule || drs_tolerant_chosen(c))) return DRACO_E_ARGUMENT;
     return drs_kind_of(c)->check ? drs_kind_of(c)->check(c) : DRACO_OK;
 }
 
@@ -2399,9 +2715,34 @@ DRACO_API void draco_server_close(draco_server *s) {
     if (!s) return;
     a = s->c.allocator;
     for (i = 0; s->block && i < s->n; i++) drs_free_message(s, i);
+    drs_free_bodies(s);
     for (i = 0; i < s->pooled; i++) drs_release(&a, s->pool[i]);
     drs_release(&a, s->block);
+    drs_release(&a, s->part_block);
     drs_release(&a, s);
+}
+
+DRACO_API size_t draco_server_memory(draco_server *s, uint8_t **memory) {
+    if (memory) *memory = s ? s->predicted : NULL;
+    return s ? s->exponent_bytes + s->learnt_bytes : 0;
+}
+
+DRACO_API uint8_t *draco_server_proofs(draco_server *s) {
+    return s && s->learnt ? s->learnt + 2 : NULL;
+}
+
+DRACO_API int draco_server_replan(draco_server *s, int parts) {
+    int i, out = 0, liars;
+    if (!s) return DRACO_E_NULL;
+    if (!s->c.code.reactive) return DRACO_E_ARGUMENT;
+    for (i = 0; i < s->n; i++) out += drs_is_out(s, i);
+    liars = s->c.code.s > out ? s->c.code.s - out : 0;
+    if (parts == 0) parts = (s->n - out) / (liars + 1 + s->c.code.t);
+    if (parts < 1 || parts > s->n) return DRACO_E_LIMITS;
+    drs_free_bodies(s);
+    if (!drs_parts_memory(s, parts)) return DRACO_E_MEMORY;
+    drs_learn_parts(s);
+    return parts;
 }
 
 /* ---- Training ---- */
@@ -2548,7 +2889,7 @@ static int drs_worth_a_try(draco_status status) {
 
 /* Replies without which a round that fails is worth waiting for more. */
 static int drs_quorum(const draco_trainer *t) {
-    return t->min_workers > 0 ? t->min_workers : t->server->n - t->server->c.code.t;
+    return t->min_workers > 0 ? t->min_workers : t->server->n - t->server->evicted - t->server->c.code.t;
 }
 
 /* Did this round fail for want of workers? Then since when does the step wait for them? */

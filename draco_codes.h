@@ -467,6 +467,7 @@ typedef struct draco_member { /* a worker that computes the part; what it has sa
     int worker;
     int side;  /* 1 + the number of a message that lost and that it agreed with; -1: of two different ones */
     int spoke; /* 1: its message was asked for; a caller may set it back to 0, to ask again */
+    int asked; /* the caller's; 0 whenever another member begins to speak */
     draco_answer answer; /* about the message at hand */
 } draco_member;
 
@@ -3584,7 +3585,7 @@ DRACO_CODES_API int draco_dispute_add(draco_dispute *d, int worker) {
     draco_member *m = d->members + d->count;
     if (d->count >= d->most) return 0;
     m->worker = worker;
-    m->side = m->spoke = 0;
+    m->side = m->spoke = m->asked = 0;
     m->answer = DRACO_ANSWER_NONE;
     d->count++;
     return 1;
@@ -3622,6 +3623,7 @@ DRACO_CODES_API int draco_dispute_speaker(draco_dispute *d, const uint32_t *rank
     for (k = 0; k < d->count; k++) {
         draco_member *m = d->members + k;
         m->answer = DRACO_ANSWER_NONE;
+        m->asked = 0;
         if (m->spoke) continue;
         if (best < 0 || (rank && rank[m->worker] < rank[d->members[best].worker])) best = k;
     }

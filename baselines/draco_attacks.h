@@ -156,6 +156,7 @@ typedef enum dr_attacks_kind {
 typedef enum dr_attacks_answer {
     DR_ATTACKS_GARBLED, /* a wrong one, garbled alike by all liars */
     DR_ATTACKS_HONEST,
+    DR_ATTACKS_SILENT,
     DR_ATTACKS_AGREE,  /* that of whatever body the group's speaker has sent */
     DR_ATTACKS_COLLUDE /* the same when the speaker is a liar, else a wrong one */
 } dr_attacks_answer;
@@ -178,7 +179,8 @@ typedef struct dr_attacks_entry {
     dr_attacks_lie *lie;
     dr_attacks_plot *plot;
     dr_attacks_answer answer;
-    int every; /* lies in one step of so many, drawn; 0: in all */
+    int every;  /* lies in one step of so many, drawn; 0: in all */
+    int sleeps; /* one liar lies; another for each by which a reactive code's s has shrunk */
 } dr_attacks_entry;
 
 typedef struct dr_attacks_past { /* of one worker: the message of this step and of the one before */
@@ -210,7 +212,7 @@ typedef struct draco_attacks_priv {
     float *mean, *deviation;
     void *plot, *reply;
     size_t room, plot_bytes, reply_bytes, body_bytes;
-    void **body; /* groups: what the last speaker sent, and who that was */
+    void **body; /* n, by part: what the last speaker sent, and who that was */
     int *speaker;
 } draco_attacks_priv;
 
@@ -666,6 +668,11 @@ static const dr_attacks_entry *dr_attacks_table(int i) {
          .kind = DR_ATTACKS_LOCAL,
          .lie = dr_attacks_reverse,
          .every = 100},
+        {.info = {"sleeper", "one reverses the gradient; the next wakes when an eviction has made s smaller",
+                  100, 1},
+         .kind = DR_ATTACKS_LOCAL,
+         .lie = dr_attacks_reverse,
+         .sleeps = 1},
         {.info = {"challenge-false-body", "the right fingerprint, but the reversed body", 100, 0},
          .kind = DR_ATTACKS_LOCAL,
          .lie = dr_attacks_reverse,
@@ -679,6 +686,10 @@ static const dr_attacks_entry *dr_attacks_table(int i) {
         {.info = {"challenge-claim", "the right body, but a wrong fingerprint", 0, 0},
          .kind = DR_ATTACKS_LOCAL,
          .lie = dr_attacks_truth},
+        {.info = {"challenge-silent", "the reversed body, and no fingerprint", 100, 0},
+         .kind = DR_ATTACKS_LOCAL,
+         .lie = dr_attacks_reverse,
+         .answer = DR_ATTACKS_SILENT},
         {.info = {"challenge-agree", "the reversed body, and agrees with every body", 100, 1},
          .kind = DR_ATTACKS_LOCAL,
          .lie = dr_attacks_reverse,
@@ -818,6 +829,15 @@ static int dr_attacks_begins(const draco_request *request) {
            request->kind == DRACO_REQUEST_PREDICTED || request->kind == DRACO_REQUEST_READY;
 }
 
+/* A team of a reactive code has s + 1 + t members; what is missing of s has been evicted. */
+static void dr_attacks_sleep(draco_attacks_priv *a) {
+    int awake = a->c.code.s + 2 + a->c.code.t;
+    for (int i = 0; i < a->n; i++) awake -= draco_request_part(&a->c.code, &a->request, i, NULL) == 0;
+    if (!a->c.code.reactive) awake = 1;
+    for (int i = 0; i < a->n; i++)
+        if (a->liar[i] && awake-- <= 0) a->liar[i] = 0;
+}
+
 static void dr_attacks_note(draco_attacks_priv *a, const draco_request *request) {
     a->request = *request;
     if (request->params) {
@@ -829,6 +849,7 @@ static void dr_attacks_note(draco_attacks_priv *a, const draco_request *request)
     a->begun = 1;
     a->step = request->step;
     draco_attack_liars(&a->c, a->step, a->attempt, a->liar);
+    if (a->entry->sleeps) dr_attacks_sleep(a);
     draco_attack_missing(&a->c, a->step, a->attempt, a->missing);
 }
 
@@ -840,10 +861,10 @@ static void dr_attacks_garble(unsigned char *bytes, size_t count) {
 
 /* The bodies of the speakers, as the server got them. */
 static void dr_attacks_overhear(draco_attacks_priv *a, int worker, const void *bytes, size_t size) {
-    int g = draco_code_group(&a->c.code, worker);
+    int g = draco_request_part(&a->c.code, &a->request, worker, NULL);
     if (a->request.kind != DRACO_REQUEST_BODY || a->entry->answer < DR_ATTACKS_AGREE || g < 0) return;
     if (a->body_bytes != size) {
-        for (int k = 0; k < a->c.code.groups; k++) {
+        for (int k = 0; k < a->n; k++) {
             free(a->body[k]);
             a->body[k] = NULL;
         }
@@ -856,7 +877,7 @@ static void dr_attacks_overhear(draco_attacks_priv *a, int worker, const void *b
 
 /* Write the fingerprint of the body that this worker's speaker has sent, if the attack does so. */
 static int dr_attacks_agree(const draco_attacks_priv *a, int worker, void *answer) {
-    int g = draco_code_group(&a->c.code, worker);
+    int g = draco_request_part(&a->c.code, &a->request, worker, NULL);
     draco_seed seed;
     if (a->entry->answer < DR_ATTACKS_AGREE || g < 0 || !a->body[g] || a->request.extra_bytes < sizeof seed)
         return 0;
@@ -881,6 +902,7 @@ static long long dr_attacks_change(draco_attacks_priv *a, int worker, void *byte
         a->entry->answer == DR_ATTACKS_HONEST)
         return whole;
     if (ask == DRACO_REQUEST_READY && a->entry->kind != DR_ATTACKS_OMIT) return whole;
+    if (ask == DRACO_REQUEST_FINGERPRINT && a->entry->answer == DR_ATTACKS_SILENT) return -1;
     if (ask == DRACO_REQUEST_EXPONENTS && a->c.honest_exponents) return whole;
     if (a->entry->kind == DR_ATTACKS_OMIT) return -1;
     if (a->entry->kind == DR_ATTACKS_TRUNCATE) return whole / 2;
@@ -1078,7 +1100,7 @@ static void dr_attacks_free(draco_attacks_priv *a) {
     free(a->deviation);
     free(a->plot);
     free(a->reply);
-    for (int g = 0; a->body && g < a->c.code.groups; g++) free(a->body[g]);
+    for (int g = 0; a->body && g < a->n; g++) free(a->body[g]);
     free(a->body);
     free(a->speaker);
     free(a);
@@ -1099,8 +1121,8 @@ static draco_attacks_priv *dr_attacks_new(const draco_transport *inner, const dr
     a->ended = calloc((size_t)a->n, 1);
     a->row = calloc((size_t)a->n, sizeof *a->row);
     a->past = calloc((size_t)(self < 0 ? a->n : 1), sizeof *a->past);
-    a->body = calloc((size_t)a->c.code.groups, sizeof *a->body);
-    a->speaker = calloc((size_t)a->c.code.groups, sizeof *a->speaker);
+    a->body = calloc((size_t)a->n, sizeof *a->body);
+    a->speaker = calloc((size_t)a->n, sizeof *a->speaker);
     if (a->liar && a->missing && a->ended && a->row && a->past && a->body && a->speaker) return a;
     dr_attacks_free(a);
     return NULL;

@@ -24,7 +24,7 @@ import time
 import grpc
 import numpy as np
 
-VERSION = 2   # of the contract
+VERSION = 3   # of the contract
 BLOCK = 4096  # statistics stand at the next multiple of it after the parameters
 
 
@@ -167,11 +167,19 @@ class Run:
         if words.get("code", "repetition") != "repetition" or words.get("model", "softmax") != "softmax":
             sys.exit("this worker knows the repetition code and softmax regression only: " + text)
         n, s, t = int(words.get("workers", words.get("n"))), int(words["s"]), int(words.get("t", 0))
-        self.groups = n // (2 * s + t + 1)
+        self.n, self.reactive = n, words.get("redundancy") == "reactive"
+        self.groups = n // ((s if self.reactive else 2 * s) + t + 1)
         self.batch, self.seed = int(words["batch"]), int(words["seed"])
 
-    def answer(self, model, worker, step, params):
-        first, count = share(self.batch, self.groups, worker % self.groups)
+    def task(self, worker, plan):
+        """How many parts the batch has, and which one is this worker's; a reactive run says so in its plan."""
+        if not self.reactive:
+            return self.groups, worker % self.groups
+        plan = np.frombuffer(plan, "<u2", self.n + 1)
+        return int(plan[0]), int(plan[worker + 1])
+
+    def answer(self, model, parts, part, step, params):
+        first, count = share(self.batch, parts, part)
         return model.gradient(params, draw(self.seed, step, first, count, len(model.labels)))
 
 
@@ -182,7 +190,7 @@ class Worker:
         self.pb, self.options, self.model = pb, options, model
         self.run = self.code = self.chunk = None
         self.params = None
-        self.kept = None, b""  # step, message
+        self.kept = {}  # messages of this step by part
         self.rounds = 0
 
     def frame(self, kind, **fields):
@@ -199,17 +207,21 @@ class Worker:
         asks = (self.pb.MESSAGE, self.pb.READY, self.pb.BODY, self.pb.FINGERPRINT)
         if request.ask not in asks or self.params is None or len(self.params) != self.model.dim:
             return b""  # "I cannot answer that": empty where bytes were asked for
-        if request.ask in asks[:2] or self.kept[0] != request.step:
-            out = self.run.answer(self.model, self.options.index, request.step, self.params)
+        extra = payload[4 * request.params:]
+        if request.ask in asks[:2]:
+            self.kept = {}
+            self.rounds += 1
+        parts, part = self.run.task(self.options.index, extra[32 if request.ask == self.pb.FINGERPRINT else 0:])
+        if part not in self.kept and part < parts:
+            out = self.run.answer(self.model, parts, part, request.step, self.params)
             if self.options.lie:
                 out = np.float32(self.options.lie) * out
-            self.kept = request.step, out.astype("<f4").tobytes()
-            self.rounds += 1
+            self.kept[part] = out.astype("<f4").tobytes()
         if request.ask == self.pb.READY:
             return b"\1"
         if request.ask == self.pb.FINGERPRINT:
-            return fingerprint(payload[-32:], self.kept[1])
-        return self.kept[1]
+            return fingerprint(extra[:32], self.kept[part])
+        return self.kept[part]
 
     def serve(self, stub, seconds):
         """One connection. True when the server said stop. The call is cancelled when no WELCOME comes in time."""

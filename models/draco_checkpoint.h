@@ -34,8 +34,8 @@
 
    read takes in c what the run expects: dim, parameters, state_per_parameter, server, servers, the contract,
    and the memory params[dim] and state[state_per_parameter x parameters]. A contract that is empty expects
-   nothing and is filled in; keys in `overrides` ("lr,batch") may differ. The exponents that the prime field
-   predicts (draco_server_exponents in draco.h) are read when they are as many as exponent_bytes, and so are the
+   nothing and is filled in; keys in `overrides` ("lr,batch") may differ. `exponents` is what a
+   server has learnt (draco_server_memory in draco.h), read when it is as long as exponent_bytes, and so are the
    notes, bytes of the caller's that decide nothing, when they are note_bytes. On success step and updates are filled
    in too, and a run that goes on from there has the same bits as one that was never stopped. Nothing is
    allocated, and the memory is written only after the whole file has been checked.
@@ -91,7 +91,7 @@ typedef struct draco_checkpoint {
     uint64_t server, servers; /* of several servers, each keeps its shard in a file of its own */
     float *params;            /* dim */
     float *state;             /* state_per_parameter x parameters; NULL when that is 0 */
-    uint8_t *exponents;       /* exponent_bytes; NULL when that is 0 */
+    uint8_t *exponents;       /* of the prime field, or what else a server has learnt; NULL: nothing */
     uint32_t exponent_bytes;
     uint8_t *notes; /* note_bytes; NULL when that is 0 */
     uint64_t note_bytes;

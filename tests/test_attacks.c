@@ -309,7 +309,7 @@ static void only_liars_are_changed(void **state) {
                 }
                 /* A colluder that does not hold the part that is shifted has nothing to change. */
                 int least = is_silent(info->name) || strcmp(info->name, "none") == 0 ? 0 : 3;
-                if (strcmp(info->name, "codeword") == 0) least = 1;
+                if (strcmp(info->name, "codeword") == 0 || strcmp(info->name, "sleeper") == 0) least = 1;
                 if (strcmp(info->name, "rare") == 0 || strcmp(info->name, "challenge-claim") == 0) least = 0;
                 if (changed < least) fail_msg("%s: %d of 3 liars changed", info->name, changed);
             }
@@ -571,6 +571,8 @@ static void fingerprints_and_exponents_are_garbled(void **state) {
                  {"challenge-no-body", DRACO_REQUEST_FINGERPRINT, 0},
                  {"reverse", DRACO_REQUEST_EXPONENTS, 1},
                  {"challenge-false-body", DRACO_REQUEST_BODY, 1},
+                 {"challenge-silent", DRACO_REQUEST_BODY, 1},
+                 {"challenge-silent", DRACO_REQUEST_READY, 0},
                  {"reverse", DRACO_REQUEST_PROBE, 0}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         draco_attack_config config = {.name = cases[k].name, .code = plain_code(), .liars = 2};
@@ -690,6 +692,7 @@ static int train_under(const draco_attack_config *config, int challenge, float *
    tell the truth, and the wrong answers to a challenge are given in a challenge only. */
 static int may_be_no_lie(const char *name, int challenge) {
     return strcmp(name, "mimic") == 0 || strcmp(name, "codeword") == 0 || strcmp(name, "rare") == 0 ||
+           strcmp(name, "sleeper") == 0 ||
            (challenge ? strncmp(name, "challenge-", 10) == 0 : strcmp(name, "challenge-claim") == 0);
 }
 

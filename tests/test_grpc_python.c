@@ -21,7 +21,7 @@
 #define BATCH 60
 #define SEED 11
 
-static const char *const configuration = "code=repetition n=3 s=1 t=0 batch=60 seed=11 model=softmax";
+static const char *configuration = "code=repetition n=3 s=1 t=0 batch=60 seed=11 model=softmax";
 static char directory[] = "/tmp/draco-grpc-XXXXXX";
 static draco_model model;
 static draco_code code = {.scheme = DRACO_REPETITION, .n = 3, .s = 1};
@@ -92,7 +92,9 @@ static draco_status watch(void *ctx, uint64_t step, int attempt, const draco_rou
     c->rounds++;
     c->agreed += round->verdicts[2] == DRACO_AGREES;
     c->blamed += round->verdicts[2] == DRACO_BLAMED;
-    c->others += round->verdicts[0] != DRACO_AGREES || round->verdicts[1] != DRACO_AGREES;
+    for (int i = 0; i < 2; i++) /* a reactive code asks two of the three, unless they differ */
+        c->others +=
+            round->verdicts[i] != DRACO_AGREES && !(code.reactive && round->verdicts[i] == DRACO_UNDECIDED);
     if (round->verdicts[2] != DRACO_AGREES && c->blamed < 2)
         printf("# step %d: python is %s\n", (int)step, draco_verdict_text(round->verdicts[2]));
     return DRACO_OK;
@@ -208,10 +210,11 @@ static int silent_server(void) {
 }
 
 int main(void) {
-    static const char *const lies[4] = {"", "--lie=-100", "", "--lie=-100"};
-    static const char *const names[4] = {"a Python worker agrees within the tolerance",
+    static const char *const lies[5] = {"", "--lie=-100", "", "--lie=-100", "--lie=-100"};
+    static const char *const names[5] = {"a Python worker agrees within the tolerance",
                                          "as a liar it is caught", "it agrees over mutual TLS",
-                                         "three of them hold a challenge, and the one that lies is caught"};
+                                         "three of them hold a challenge, and the one that lies is caught",
+                                         "they compute what a reactive plan tells them to"};
     draco_data_config data = {.name = "digits", .train = 2000, .test = 10, .seed = 3};
     draco_dataset train_set, test_set;
     draco_data_error error;
@@ -231,14 +234,19 @@ int main(void) {
     if (draco_linear_open(&model, &linear)) return 1;
     float *params = calloc(model.dim, sizeof *params), *honest = calloc(model.dim, sizeof *honest);
     int failed = 0;
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < 5; k++) {
         count c;
         int left = -1;
-        const draco_status status = run(k == 2, k == 3 ? 3 : 1, lies[k], params, &c, &left);
-        if (k == 0) memcpy(honest, params, model.dim * sizeof *params);
+        if (k == 4) {
+            code.reactive = 1;
+            configuration = "code=repetition n=3 s=1 t=0 batch=60 seed=11 model=softmax redundancy=reactive";
+            if (draco_code_init(&code)) return 1;
+        }
+        const draco_status status = run(k == 2, k >= 3 ? 3 : 1, lies[k], params, &c, &left);
+        if (k == 0 || k == 3) memcpy(honest, params, model.dim * sizeof *params);
         const int bits = !memcmp(honest, params, model.dim * sizeof *params);
-        const int good = status >= 0 && left == 0 && (bits || k == 3) && c.rounds == STEPS && !c.others &&
-                         (k % 2 ? c.blamed : c.agreed) == STEPS;
+        const int good = status >= 0 && left == 0 && bits && c.rounds == STEPS && !c.others &&
+                         (k == 4 ? c.blamed > 0 && !c.agreed : (k % 2 ? c.blamed : c.agreed) == STEPS);
         if (!good)
             printf("# %s; %d rounds, agreed in %d, blamed in %d, others wrong in %d; python ended with %d; "
                    "%s bits\n",
@@ -248,7 +256,7 @@ int main(void) {
         failed |= !good;
     }
     const int ended = silent_server();
-    printf("%s 5 - a server that never answers: it ends with a message\n1..5\n", ended ? "ok" : "not ok");
+    printf("%s 6 - a server that never answers: it ends with a message\n1..6\n", ended ? "ok" : "not ok");
     failed |= !ended;
     free(params);
     free(honest);

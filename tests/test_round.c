@@ -423,9 +423,9 @@ static void exponents_can_be_carried_over(void **state) {
     (void)state;
     assert_int_equal(sized_round(b, 1), DRACO_OK);
     assert_int_equal(draco_server_open(&next->server, &next->config), DRACO_OK);
-    size_t bytes = draco_server_exponents(b->server, &from);
+    size_t bytes = draco_server_memory(b->server, &from);
     assert_int_equal(bytes, draco_exponent_bytes(D));
-    assert_int_equal(draco_server_exponents(next->server, &to), bytes);
+    assert_int_equal(draco_server_memory(next->server, &to), bytes);
     for (size_t k = 0; k < bytes; k++) assert_int_equal(to[k], 255);
     memcpy(to, from, bytes);
     assert_int_equal(sized_round(b, 0.3f), DRACO_OK);

@@ -170,7 +170,7 @@ draco_grpc_port(const draco_transport *server); /* the port it listens on; 0: a 
 DRACO_GRPC_API int draco_grpc_joined(const draco_transport *server); /* workers connected now */
 
 /* ---- The wire: one frame of draco.proto ---- */
-#define DRACO_GRPC_WIRE 2u     /* version of the contract */
+#define DRACO_GRPC_WIRE 3u     /* version of the contract */
 #define DRACO_GRPC_HEADER 128u /* no frame's fields but the payload take more */
 enum { DRACO_GRPC_HELLO = 1, DRACO_GRPC_WELCOME = 2, DRACO_GRPC_REQUEST = 3, DRACO_GRPC_REPLY = 4 };
 typedef struct draco_grpc_frame {

@@ -122,7 +122,7 @@ typedef struct draco_openmp {
     const float *params; /* of the last request that carried any */
     draco_model model;   /* the caller's, with one workspace a thread and parts that may be shared */
     void **workspaces;   /* threads */
-    float *parts;        /* code.parts x dim, or NULL */
+    float *parts;        /* code.parts x dim, reactive code: n x dim; or NULL */
     uint64_t parts_step;
     int parts_valid;
     draco_status parts_status;
@@ -158,14 +158,16 @@ static draco_status dro_gradient(void *ctx, void *none, const float *params, con
 /* One gradient for each part of the batch of this step. */
 static void dro_compute_parts(draco_openmp *t) {
     const draco_worker_config *w = &t->config.worker;
+    draco_code code;
     int failed = 0, part;
     if (!t->parts || !t->request.params) return;
     t->parts_valid = 0;
+    (void)draco_request_part(&w->code, &t->request, 0, &code);
     DRO_PRAGMA(omp parallel for num_threads(t->threads) schedule(dynamic, 1) reduction(| : failed))
-    for (part = 0; part < w->code.parts; part++) {
+    for (part = 0; part < code.parts; part++) {
         draco_batch batch = {
             .seed = w->seed, .step = t->request.step, .total = w->batch, .part = part, .worker = -1};
-        draco_code_samples(&w->code, w->batch, part, &batch.first, &batch.count);
+        draco_code_samples(&code, w->batch, part, &batch.first, &batch.count);
         DRO_ALONE();
         failed |= dro_gradient(t, NULL, t->params, &batch, t->parts + (size_t)part * w->model->dim) < 0;
     }
@@ -302,7 +304,9 @@ DRACO_OPENMP_API draco_status draco_openmp_open(draco_transport *transport,
     t->workers = calloc((size_t)(t->dedicated ? t->n : t->threads), sizeof *t->workers);
     t->workspaces = calloc((size_t)t->threads, sizeof *t->workspaces);
     if (config->share_parts)
-        t->parts = calloc((size_t)t->config.worker.code.parts * config->worker.model->dim, sizeof(float));
+        t->parts = calloc((size_t)(t->config.worker.code.reactive ? t->n : t->config.worker.code.parts) *
+                              config->worker.model->dim,
+                          sizeof(float));
     if (!t->workers || !t->workspaces || (config->share_parts && !t->parts)) {
         dro_close(t);
         return draco_handshake_fail(transport, DRACO_E_MEMORY, "no memory for %d workers",

@@ -109,7 +109,7 @@ static draco_checkpoint train_checkpoint(const train_run *run) {
     c.overrides = run->o->overrides;
     c.params = run->params;
     c.state = c.state_per_parameter ? run->state : NULL;
-    c.exponent_bytes = (uint32_t)draco_server_exponents(run->server, &c.exponents);
+    c.exponent_bytes = (uint32_t)draco_server_memory(run->server, &c.exponents);
     c.notes = run->ledger.packed;
     c.note_bytes = train_ledger_bytes(&run->ledger);
     return c;

@@ -1,0 +1,395 @@
+/* Rounds of a reactive code in one process: whatever the liars do, the bits are those of a run without them, nobody
+   honest is blamed, and the gradients that the model was asked for are those that the plan promises. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define DRACO_IMPLEMENTATION
+#include "draco.h"
+#define DRACO_OPENMP_IMPLEMENTATION
+#include "transports/draco_openmp.h"
+#define DRACO_ATTACKS_IMPLEMENTATION
+#include "baselines/draco_attacks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { N = 15, S = 2, PARTS = 5, D = 5003, BATCH = 45, STEPS = 12 };
+
+typedef struct run {
+    draco_attack_config attack;
+    int evict_after, shrink, replan, parts; /* replan: the step at which there are `parts` */
+    int share, full;
+    draco_wait wait;
+    uint64_t from, steps;  /* the first of them; 0: STEPS */
+    const uint8_t *memory; /* what the server begins with */
+    int lost;              /* workers that the transport calls lost */
+    /* Out. */
+    uint64_t digest[STEPS];  /* of the sums */
+    uint8_t kept[2 * N + 2]; /* the server's memory */
+    long calls[STEPS], gradients[STEPS];
+    int blamed[N], wrongly, disputed, evicted;
+    draco_status status;
+    char text[256];
+} run;
+
+static long calls; /* of the model's gradient */
+
+/* A gradient that depends on every sample, so that it tells parts apart. */
+static draco_status toy_gradient(void *ctx, void *workspace, const float *params, const draco_batch *batch,
+                                 float *grad) {
+    float sign = ctx ? *(const float *)ctx : 1;
+    (void)workspace;
+    if (!ctx) __atomic_fetch_add(&calls, 1, __ATOMIC_RELAXED);
+    memset(grad, 0, D * sizeof *grad);
+    for (size_t k = 0; k < batch->count; k++) {
+        float x = sign * (float)draco_sample(batch->seed, batch->step, batch->first + k, 1000) * 1e-3f;
+        for (size_t j = 0; j < D; j++) grad[j] += x * (params[j] + 1.0f / (float)(j % 17 + 3));
+    }
+    return DRACO_OK;
+}
+
+static draco_code reactive(int full) {
+    draco_code code = {.n = N, .s = S, .reactive = !full};
+    assert_int_equal(draco_code_init(&code), DRACO_OK);
+    return code;
+}
+
+static uint64_t digest_of(const float *x) {
+    uint64_t hash = 14695981039346656037u;
+    for (size_t i = 0; i < D * sizeof *x; i++) hash = (hash ^ ((const unsigned char *)x)[i]) * 1099511628211u;
+    return hash;
+}
+
+static int lost_workers;
+static int lost(void *ctx) {
+    (void)ctx;
+    return lost_workers;
+}
+
+static void go(run *r) {
+    static float turned = -1, params[D], sum[D];
+    draco_model model = {
+        .size = sizeof model, .name = "toy", .dim = D, .parameters = D, .gradient = toy_gradient};
+    draco_model liar = model;
+    draco_openmp_config workers = {
+        .worker = {.code = reactive(r->full), .model = &model, .batch = BATCH, .seed = 3, .keep = 1},
+        .share_parts = r->share};
+    draco_worker_config flipped = workers.worker;
+    draco_transport inner, outer;
+    draco_server *server;
+    uint8_t *memory;
+    size_t bytes;
+    liar.ctx = &turned;
+    flipped.model = &liar;
+    flipped.keep = 0;
+    r->attack.code = workers.worker.code;
+    r->attack.seed = 6;
+    assert_int_equal(draco_worker_open(&r->attack.flipped, &flipped), DRACO_OK);
+    assert_int_equal(draco_openmp_open(&inner, &workers), DRACO_OK);
+    assert_int_equal(draco_attack_wrap(&outer, &inner, &r->attack), DRACO_OK);
+    lost_workers = r->lost;
+    outer.lost = lost;
+    draco_server_config config = {.code = workers.worker.code,
+                                  .transport = &outer,
+                                  .dim = D,
+                                  .wait = r->wait,
+                                  .challenge = 1,
+                                  .evict_after = r->evict_after,
+                                  .shrink = r->shrink};
+    assert_int_equal(draco_server_open(&server, &config), DRACO_OK);
+    bytes = draco_server_memory(server, &memory);
+    assert_int_equal(bytes, r->full && !r->evict_after ? 0 : 2 * N + 2);
+    if (r->memory) memcpy(memory, r->memory, bytes);
+    for (int j = 0; j < D; j++) params[j] = (float)(j % 5);
+    for (uint64_t step = r->from; step < r->from + (r->steps ? r->steps : STEPS); step++) {
+        draco_round round;
+        unsigned char liars[N];
+        if (r->parts && (int)step == r->replan)
+            assert_true(draco_server_replan(server, r->parts < 0 ? 0 : r->parts) > 0);
+        calls = 0;
+        r->status = draco_server_round(server, step, params, sum, &round);
+        memcpy(r->text, round.text, sizeof r->text);
+        if (r->status < 0) break;
+        r->calls[step] = calls;
+        r->gradients[step] = round.gradients;
+        r->digest[step] = digest_of(sum);
+        r->evicted = round.evicted;
+        r->disputed += round.gradients > PARTS * (S + 1 - round.evicted);
+        draco_attack_liars(&r->attack, step, 0, liars);
+        for (int i = 0; i < N; i++) {
+            r->blamed[i] += round.verdicts[i] == DRACO_BLAMED;
+            r->wrongly += round.verdicts[i] == DRACO_BLAMED && !liars[i];
+        }
+    }
+    if (bytes) memcpy(r->kept, memory, bytes);
+    draco_server_close(server);
+    outer.close(outer.ctx);
+    draco_attack_unwrap(&outer);
+    draco_worker_close(r->attack.flipped);
+}
+
+static run with(const char *attack, draco_attack_who who) {
+    return (run){.attack = {.name = attack, .liars = attack ? S : 0, .who = who}};
+}
+
+static void same_as(const run *a, const run *b) {
+    if (a->status < 0) fail_msg("%s: %s", a->attack.name, a->text);
+    if (memcmp(a->digest, b->digest, sizeof a->digest) != 0) fail_msg("%s moved the sum", a->attack.name);
+    if (a->wrongly) fail_msg("%s: %d honest workers blamed", a->attack.name, a->wrongly);
+}
+
+/* ---- Bits ---- */
+
+static void every_attack_is_without_effect(void **state) {
+    run clean = with(NULL, DRACO_ATTACK_FIXED);
+    int found = 0;
+    (void)state;
+    go(&clean);
+    assert_int_equal(clean.status, DRACO_OK);
+    for (int k = 0; draco_attack_list(k); k++)
+        for (int how = 0; how < 12; how++) {
+            run r = with(draco_attack_list(k)->name, (draco_attack_who)(how % 3));
+            /* Drawn anew, they would be more than s in the end. */
+            r.evict_after = how % 3 == DRACO_ATTACK_FIXED ? how / 3 % 2 * 2 : 0;
+            r.wait = how >= 6 ? DRACO_WAIT_ENOUGH : DRACO_WAIT_ALL;
+            go(&r);
+            same_as(&r, &clean);
+            for (int i = 0; i < N; i++) found += r.blamed[i];
+            assert_true(r.evicted <= S);
+        }
+    assert_true(found > 1000);
+}
+
+/* Workers that lie in every round, and three that share gradients or were the groups of the full code. */
+static void sharing_and_full_redundancy_are_alike(void **state) {
+    run clean = with(NULL, DRACO_ATTACK_FIXED), shared = with("reverse", DRACO_ATTACK_WORST),
+        full = with(NULL, DRACO_ATTACK_FIXED), evicting = with("reverse", DRACO_ATTACK_FIXED);
+    (void)state;
+    go(&clean);
+    shared.share = 1;
+    go(&shared);
+    same_as(&shared, &clean);
+    full.full = evicting.full = 1;
+    evicting.evict_after = 3;
+    go(&full);
+    go(&evicting);
+    same_as(&evicting, &full);
+    assert_int_equal(evicting.evicted, S);
+    for (int i = 0; i < N; i++) assert_true(evicting.blamed[i] == 0 || evicting.blamed[i] == 3);
+}
+
+/* ---- Gradients ---- */
+
+static void a_lie_costs_its_part_and_an_eviction_saves_one_in_all(void **state) {
+    run honest = with(NULL, DRACO_ATTACK_FIXED), lying = with("reverse", DRACO_ATTACK_FIXED),
+        evicting = with("reverse", DRACO_ATTACK_FIXED);
+    (void)state;
+    go(&honest);
+    go(&lying);
+    evicting.evict_after = 1;
+    go(&evicting);
+    for (int i = 0; i < STEPS; i++) {
+        assert_int_equal(honest.calls[i], PARTS * (S + 1));
+        assert_in_range(lying.calls[i], PARTS * (S + 1) + S, PARTS * (S + 1) + 2 * S);
+        assert_int_equal(evicting.calls[i], evicting.gradients[i]);
+        assert_int_equal(lying.calls[i], lying.gradients[i]);
+        if (i > 0) assert_int_equal(evicting.calls[i], PARTS);
+    }
+    assert_true(evicting.calls[0] > PARTS * (S + 1));
+}
+
+/* The last liar sleeps until it is alone. */
+static void who_sleeps_is_found_when_it_wakes(void **state) {
+    run clean = with(NULL, DRACO_ATTACK_FIXED), r = with("sleeper", DRACO_ATTACK_FIXED);
+    (void)state;
+    go(&clean);
+    r.evict_after = 2;
+    go(&r);
+    same_as(&r, &clean);
+    assert_int_equal(r.evicted, S);
+    assert_int_equal(r.gradients[STEPS - 1], PARTS);
+}
+
+/* ---- Memory ---- */
+
+static void a_run_goes_on_from_its_memory(void **state) {
+    run whole = with("reverse", DRACO_ATTACK_FIXED), first = whole, second = whole;
+    (void)state;
+    whole.evict_after = first.evict_after = second.evict_after = 2;
+    whole.replan = first.replan = second.replan = 8;
+    whole.parts = first.parts = second.parts = -1;
+    go(&whole);
+    first.steps = 9;
+    go(&first);
+    second.from = 9, second.steps = STEPS - 9, second.memory = first.kept;
+    go(&second);
+    memcpy(second.digest, first.digest, 9 * sizeof *first.digest);
+    same_as(&second, &whole);
+    assert_memory_equal(second.kept, whole.kept, sizeof whole.kept);
+    assert_int_equal(whole.kept[0], 13); /* 15 - 2 workers, one copy each */
+    memset(first.kept, 0, 2);            /* a damaged memory */
+    second.memory = first.kept;
+    go(&second);
+    assert_int_equal(second.status, DRACO_E_CONFIG);
+}
+
+static void a_new_plan_has_the_bits_of_that_plan(void **state) {
+    run r = with("reverse", DRACO_ATTACK_FIXED), clean = with(NULL, DRACO_ATTACK_FIXED),
+        before = with(NULL, DRACO_ATTACK_FIXED);
+    (void)state;
+    r.evict_after = 1, r.replan = 5, r.parts = -1;
+    go(&r);
+    clean.replan = 5, clean.parts = 13;
+    go(&clean);
+    same_as(&r, &clean);
+    go(&before);
+    assert_memory_equal(before.digest, clean.digest, 5 * sizeof *clean.digest);
+    assert_true(before.digest[5] != clean.digest[5]);
+    assert_int_equal(r.calls[6], 13);
+    assert_int_equal(clean.calls[6], 13 * (S + 1)); /* some compute three parts */
+    clean.share = 1;
+    r = clean;
+    go(&r);
+    same_as(&r, &clean);
+}
+
+/* Readmitted, a worker is one that may lie again. */
+static void who_is_readmitted_takes_part(void **state) {
+    run r = with("reverse", DRACO_ATTACK_FIXED), second = r;
+    (void)state;
+    r.evict_after = second.evict_after = 1;
+    r.steps = 3;
+    go(&r);
+    assert_int_equal(r.evicted, S);
+    memset(r.kept + 2, 0, N);
+    second.memory = r.kept;
+    second.from = 3, second.steps = 1;
+    go(&second);
+    assert_int_equal(second.evicted, 0);
+    assert_in_range(second.gradients[3], PARTS * (S + 1) + 1, 25);
+}
+
+/* ---- Too few, too many ---- */
+
+static void too_few_are_told_or_made_do_with(void **state) {
+    run r = with("reverse", DRACO_ATTACK_FIXED);
+    (void)state;
+    r.lost = 11; /* 4 are left, of 5 that two liars take */
+    go(&r);
+    assert_int_equal(r.status, DRACO_E_TOO_MANY_MISSING);
+    assert_non_null(strstr(r.text, "0 workers are proved liars and 11 are lost: the other 4"));
+    r.shrink = 1;
+    r.attack.liars = 1;
+    go(&r);
+    assert_int_equal(r.status, DRACO_OK);
+    assert_in_range(r.gradients[0], PARTS * 2, PARTS * 2 + 1);
+    r.lost = N;
+    go(&r);
+    assert_int_equal(r.status, DRACO_E_TOO_MANY_MISSING);
+}
+
+static void more_liars_than_s_are_no_proof(void **state) {
+    (void)state;
+    for (int who = 0; who < 3; who++) {
+        run r = with("reverse", (draco_attack_who)who);
+        r.attack.liars = S + 2;
+        r.evict_after = 1;
+        go(&r);
+        assert_true(r.status == DRACO_E_AMBIGUOUS || r.status == DRACO_E_NO_MAJORITY);
+        assert_int_equal(r.wrongly, 0);
+        assert_true(r.text[0] != 0);
+    }
+}
+
+static void missing_workers_are_asked_for_in_others(void **state) {
+    run clean = with(NULL, DRACO_ATTACK_FIXED), r = with("reverse", DRACO_ATTACK_FIXED);
+    (void)state;
+    go(&clean);
+    r.attack.liars = 1;
+    r.attack.missing = 1; /* in the place of a liar */
+    r.attack.missing_fixed = 1;
+    r.evict_after = 1;
+    go(&r);
+    same_as(&r, &clean);
+    assert_int_equal(r.evicted, 1);
+}
+
+/* ---- Requests ---- */
+
+static void a_plan_is_checked(void **state) {
+    draco_code code = reactive(0), now;
+    unsigned char extra[32 + 2 * N + 2];
+    draco_request request = {
+        .kind = DRACO_REQUEST_READY, .extra = extra, .extra_bytes = 2 * N + 2, .server = -1};
+    (void)state;
+    memset(extra, 0, sizeof extra);
+    extra[0] = 7, extra[2 + 2 * 3] = 6, extra[2 + 2 * 4] = extra[3 + 2 * 4] = 255;
+    assert_int_equal(draco_request_part(&code, &request, 3, &now), 6);
+    assert_int_equal(now.parts, 7);
+    assert_int_equal(draco_request_part(&code, &request, 4, NULL), -1);
+    assert_int_equal(draco_request_part(&code, &request, N, NULL), -1);
+    extra[2 + 2 * 3] = 7;
+    assert_int_equal(draco_request_part(&code, &request, 3, NULL), -2);
+    extra[0] = N + 1;
+    assert_int_equal(draco_request_part(&code, &request, 0, NULL), -2);
+    extra[0] = 0;
+    assert_int_equal(draco_request_part(&code, &request, 0, NULL), -2);
+    request.extra_bytes--;
+    assert_int_equal(draco_request_part(&code, &request, 0, NULL), -2);
+    request.extra = NULL;
+    assert_int_equal(draco_request_part(&code, &request, 0, NULL), -2);
+    request.kind = DRACO_REQUEST_MESSAGE;
+    assert_int_equal(draco_request_part(&code, &request, 7, NULL), 2);
+    code = reactive(1);
+    request.kind = DRACO_REQUEST_READY;
+    assert_int_equal(draco_request_part(&code, &request, 7, &now), 1);
+}
+
+static void configurations_are_checked(void **state) {
+    draco_model model = {.size = sizeof model, .dim = D, .parameters = D, .gradient = toy_gradient};
+    draco_openmp_config workers = {.worker = {.code = reactive(0), .model = &model, .batch = BATCH}};
+    draco_transport t;
+    draco_server *server;
+    (void)state;
+    assert_int_equal(draco_openmp_open(&t, &workers), DRACO_OK);
+    draco_server_config good = {.code = reactive(0), .transport = &t, .dim = D}, c = good;
+    c.evict_after = 256;
+    assert_int_equal(draco_server_open(&server, &c), DRACO_E_ARGUMENT);
+    c = good, c.abs_tol = 1;
+    assert_int_equal(draco_server_open(&server, &c), DRACO_E_ARGUMENT);
+    c = good, c.code = reactive(1), c.evict_after = 1, c.abs_tol = 1;
+    assert_int_equal(draco_server_open(&server, &c), DRACO_E_ARGUMENT);
+    assert_int_equal(draco_server_open(&server, &good), DRACO_OK);
+    assert_int_equal(draco_server_replan(server, N + 1), DRACO_E_LIMITS);
+    assert_int_equal(draco_server_replan(server, 0), PARTS);
+    assert_non_null(draco_server_proofs(server));
+    draco_server_close(server);
+    good.code = reactive(1);
+    assert_int_equal(draco_server_open(&server, &good), DRACO_OK);
+    assert_null(draco_server_proofs(server));
+    assert_int_equal(draco_server_replan(server, 3), DRACO_E_ARGUMENT);
+    draco_server_close(server);
+    t.close(t.ctx);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_attack_is_without_effect),
+        cmocka_unit_test(sharing_and_full_redundancy_are_alike),
+        cmocka_unit_test(a_lie_costs_its_part_and_an_eviction_saves_one_in_all),
+        cmocka_unit_test(who_sleeps_is_found_when_it_wakes),
+        cmocka_unit_test(a_run_goes_on_from_its_memory),
+        cmocka_unit_test(a_new_plan_has_the_bits_of_that_plan),
+        cmocka_unit_test(who_is_readmitted_takes_part),
+        cmocka_unit_test(too_few_are_told_or_made_do_with),
+        cmocka_unit_test(more_liars_than_s_are_no_proof),
+        cmocka_unit_test(missing_workers_are_asked_for_in_others),
+        cmocka_unit_test(a_plan_is_checked),
+        cmocka_unit_test(configurations_are_checked),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
