@@ -516,6 +516,9 @@ typedef struct draco_worker_config {
     int keep;
     int servers;               /* that share the parameter vector; default 1 */
     draco_allocator allocator; /* default malloc */
+    /* Optional: draco_worker_run could not reply to a request of this step, and has told the servers so. */
+    void (*failed)(void *ctx, uint64_t step, draco_status why);
+    void *failed_ctx;
 } draco_worker_config;
 DRACO_API draco_status draco_worker_open(draco_worker **worker, const draco_worker_config *config);
 /* Reply to one request as worker number `index`. reply: request->reply_bytes bytes; what is in it after an
@@ -1283,6 +1286,7 @@ DRACO_API draco_status draco_worker_run(draco_worker *w, int index, const draco_
             w->reply_capacity = bytes;
         }
         status = draco_worker_reply(w, index, &request, w->reply);
+        if (status < 0 && w->c.failed) w->c.failed(w->c.failed_ctx, request.step, status);
         /* A worker that cannot reply says so at once, so that nobody waits for it. */
         status = status >= 0 ? transport->submit(transport->ctx, &request, w->reply, bytes)
                              : transport->submit(transport->ctx, &request, NULL, 0);

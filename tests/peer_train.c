@@ -2,7 +2,7 @@
 
    $PEER_FAULT, at the gradient of the worker: upward (rounds upward in every step), ftz (flushes denormal numbers to
    zero in every step), l2 (adds a term that the others do not have), flip (one bit in one step of fifty), slow
-   ($PEER_SECONDS late in two steps of fifty), die (ends in step 20). */
+   ($PEER_SECONDS late in two steps of fifty), die (ends in step 20), memory (has none). */
 #define main train_main
 #include "examples/draco-train/draco_train.c"
 #undef main
@@ -21,6 +21,7 @@ static draco_status faulty(void *ctx, void *workspace, const float *params, cons
     draco_status status;
     const uint64_t place = batch->step % 50;
     if (batch->part < 0) return honest(ctx, workspace, params, batch, grad); /* a probe */
+    if (strcmp(fault, "memory") == 0) return DRACO_E_MEMORY;
     if (strcmp(fault, "die") == 0 && batch->step == 20) _exit(9);
     if (strcmp(fault, "slow") == 0 && (place == 10 || place == 30))
         usleep((useconds_t)(1e6 * atof(getenv("PEER_SECONDS"))));

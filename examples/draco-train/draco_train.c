@@ -12,6 +12,7 @@
      train_run.h        the state of a run, and its checkpoints
      train_arrivals.h   when and how each worker's replies end
      train_ledger.h     what each worker did over the whole run; train_ledger_show.h a line, a table, JSON
+     train_finite.h     has the model diverged?
      train_report.h     what a run prints; train_screen.h the screen, train_metrics.h the file of metrics
      train_plot.h       a plot of files of metrics, also draco_plot.c */
 #include "train_options.h"
@@ -35,6 +36,7 @@
 
 #include "train_plot.h"
 #include "train_report.h"
+#include "train_finite.h"
 
 #include <omp.h>
 #include <pthread.h>
@@ -154,7 +156,7 @@ static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const 
                                    const draco_score *score) {
     train_run *run = ctx;
     draco_status status;
-    unsigned wanted = 0; /* 1: a test, 2: a checkpoint */
+    unsigned wanted = 0; /* 1: a test, 2: a checkpoint, 4: a probe, 8: to end, the model has diverged */
     train_count(run, step, attempt, round);
     run->server_seconds += round->server_seconds;
     run->bytes_in += round->bytes_in;
@@ -162,20 +164,22 @@ static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const 
     if (train_speaks(run))
         train_metrics_step(&run->metrics, step, attempt, train_seconds(run), round, score, run->setup.code.n,
                            train_simulates_lies(run) ? run->liars : NULL);
-    train_report_change(run, step, round);
     train_note_reason(run, round);
-    train_report_quorum(run, step, round);
-    if (!score && run->trainer.waited < 0) train_report_failure(run, step, attempt, round);
+    wanted = train_has_diverged(run, step, round) ? 8u : 0u;
+    if (!wanted) train_report_change(run, step, round); /* else no worker is the reason */
+    if (!wanted) train_report_quorum(run, step, round);
+    if (!wanted && !score && run->trainer.waited < 0) train_report_failure(run, step, attempt, round);
     if (score || (run->trainer.policy == DRACO_POLICY_SKIP && run->trainer.waited < 0))
         run->next_step = step + 1;
     run->glance.done = (long)run->next_step;
     if (score) {
         run->glance.loss = score->loss;
         run->glance.accuracy = score->accuracy;
-        wanted = (train_test_due(run) ? 1u : 0u) | (train_save_due(run) ? 2u : 0u);
+        wanted |= (train_test_due(run) ? 1u : 0u) | (train_save_due(run) ? 2u : 0u);
     }
     wanted |= train_probe_due(run) ? 4u : 0u;
     status = train_any(run, &wanted);
+    if (status >= 0 && wanted & 8) status = train_diverged(run, step);
     if (status >= 0 && wanted & 4 && train_probe(run) != 0) status = DRACO_E_CONFIG;
     if (status >= 0 && wanted & 1) status = train_evaluate(run, run->next_step);
     if (status >= 0 && wanted & 2) status = train_save(run, &train_asked);
@@ -330,12 +334,6 @@ static int train_open_vectors(train_run *run) {
 
 /* ---- After the run ---- */
 
-static int train_finite(const train_run *run) {
-    for (size_t i = 0; i < run->setup.model.parameters; i++)
-        if (!isfinite(run->params[i])) return 0;
-    return 1;
-}
-
 static int train_write_params(const train_run *run) {
     FILE *file = fopen(run->o->params, "wb");
     size_t n = run->setup.model.dim;
@@ -365,20 +363,18 @@ static int train_conclude(train_run *run, draco_status status, int code) {
 
 static int train_finish(train_run *run, draco_status status) {
     int code = train_exit_of(status);
-    unsigned unsaved = run->has_store && run->saved_step != run->next_step;
+    /* Numbers that are not finite are no checkpoint. */
+    unsigned unsaved = run->has_store && run->saved_step != run->next_step && code != TRAIN_DIVERGED;
     train_screen_clear(&run->screen);
     if (code == TRAIN_STOPPED && train_speaks(run))
         fprintf(stderr, "draco-train: interrupted; stopped after the round\n");
+    else if (code == TRAIN_DIVERGED && train_speaks(run))
+        fprintf(stderr, "draco-train: training failed: %s\n", run->reason);
     else if (code != TRAIN_DONE && train_speaks(run))
         fprintf(stderr, "draco-train: training failed: %s%s%s\n", draco_status_text(status),
                 run->reason[0] ? ": " : "", run->reason);
     if (draco_server_gather(run->server, run->params) < 0 && code == TRAIN_DONE) code = TRAIN_LOST;
     if (train_any(run, &unsaved) >= 0 && unsaved) (void)train_save(run, &train_asked);
-    if (code == TRAIN_DONE && !train_finite(run)) {
-        if (train_speaks(run))
-            fprintf(stderr, "draco-train: training failed: the parameters are no longer finite\n");
-        code = TRAIN_DIVERGED;
-    }
     if (train_speaks(run)) code = train_conclude(run, status, code);
     if (code == TRAIN_DONE && run->has_store && run->saved_step != run->next_step) return TRAIN_FAILED;
     return code == TRAIN_DONE && run->o->fail_on_blame && train_ledger_blames(&run->ledger) ? TRAIN_BLAMED
@@ -432,11 +428,22 @@ static int train_serve(train_run *run) {
     return train_transport_agree(&run->transport, train_finish(run, status));
 }
 
+/* The servers learn only that this worker has no reply. */
+static void train_say_why_not(void *ctx, uint64_t step, draco_status why) {
+    const train_run *run = ctx;
+    fprintf(stderr, "draco-train: worker %d: no reply in step %llu: %s\n", run->transport.worker,
+            (unsigned long long)step + 1,
+            why == DRACO_E_RANGE ? "its gradient is not finite" : draco_status_text(why));
+}
+
 static int train_work(train_run *run) {
     draco_worker_config config = train_worker_config(run->o, &run->setup);
     draco_worker *worker;
-    draco_status status = draco_worker_open(&worker, &config);
+    draco_status status;
     int code;
+    config.failed = train_say_why_not;
+    config.failed_ctx = run;
+    status = draco_worker_open(&worker, &config);
     if (status >= 0) {
         status = draco_worker_run(worker, run->transport.worker, &run->transport.transport);
         draco_worker_close(worker);
@@ -446,7 +453,9 @@ static int train_work(train_run *run) {
         int here = code == TRAIN_LOST || code == TRAIN_USAGE; /* else the servers have said it */
         const char *why = here ? run->transport.transport.explain(run->transport.transport.ctx) : "";
         fprintf(stderr, "draco-train: worker %d: %s%s%s\n", run->transport.worker,
-                why[0] && code == TRAIN_USAGE ? "" : train_exit_row_of(code)->text,
+                why[0] && code == TRAIN_USAGE ? ""
+                : code == TRAIN_FAILED        ? draco_status_text(status)
+                                              : train_exit_row_of(code)->text,
                 why[0] && code != TRAIN_USAGE ? ": " : "", why);
     }
     return code;
@@ -466,6 +475,7 @@ static void train_close(train_run *run, int code) {
     free(run->params);
     free(run->state);
     free(run->sum);
+    free(run->gradient);
     free(run->liars);
     train_arrivals_close(&run->arrivals);
     train_ledger_close(&run->ledger);
@@ -547,7 +557,7 @@ int main(int argc, char **argv) {
     }
     run.o = &options;
     run.asked = &train_asked;
-    run.saved_step = run.tested_step = TRAIN_NEVER;
+    run.saved_step = run.tested_step = run.checked_step = TRAIN_NEVER;
     code = train_prepare(&run);
     if (code == 0) code = run.transport.server >= 0 ? train_serve(&run) : train_work(&run);
     train_close(&run, code);

@@ -197,6 +197,7 @@ static void train_summary(train_run *run, draco_status status, int complete, con
     if (to) {
         fprintf(to, "{\"event\":\"end\"");
         train_json_text(to, "status", draco_status_text(status));
+        if (status < 0 && run->reason[0]) train_json_text(to, "reason", run->reason);
         train_json_text(to, "model_digest", model);
         train_json_number(to, "train_seconds", seconds);
         train_json_number(to, "server_seconds_per_step", each);

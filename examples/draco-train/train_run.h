@@ -46,6 +46,8 @@ typedef struct train_run {
     long saved, unsaved;       /* checkpoints that were written, and that could not be */
     const volatile int *asked; /* a signal asks for a checkpoint */
     char reason[512];          /* why the last round failed, empty when it did not */
+    uint64_t checked_step;     /* whose gradient was computed here, to find out why a round failed */
+    float *gradient;           /* for that; NULL until it is needed */
     double probed_at;          /* when the workers' arithmetic was compared last */
     double quorum_said;        /* seconds of waiting for workers after which the next line is due */
 } train_run;
