@@ -4,6 +4,7 @@
    try things out, an attack that stands between the transport and the server. See --help.
 
      train_options.h    the command line: a table of options
+     train_log.h        lines on stderr and in the file of --log
      train_exit.h       how a run ends: a table of exit statuses
      train_setup.h      data, model, optimizer and code from the options
      train_transport.h  the transports: a table, and what this process is in each
@@ -133,11 +134,16 @@ static int train_probe(train_run *run) {
     }
     exact = !run->has_rule && train_is_exact(run->o);
     if (count > 1 && train_speaks(run)) {
-        fprintf(stderr, "draco-train: workers compute different bits from the same batch:");
+        char others[TRAIN_LINE_CAPACITY] = "";
+        size_t used = 0;
         for (i = 0; i < n; i++)
-            if (classes[i] >= 0 && classes[i] != best) fprintf(stderr, " %d", i);
-        fprintf(stderr, " differ from the other %d (another build or other data%s)\n", most,
-                run->setup.code.scheme == DRACO_REPETITION ? ", or vote with --tolerance" : "");
+            if (classes[i] >= 0 && classes[i] != best) train_append(others, sizeof others, &used, " %d", i);
+        train_log(TRAIN_WARNING,
+                  "workers compute different bits from the same batch:%s differ from the other %d (another "
+                  "build or "
+                  "other data%s)",
+                  others, most,
+                  run->setup.code.scheme == DRACO_REPETITION ? ", or vote with --tolerance" : "");
     }
     free(classes);
     /* The code tolerates s + t workers that differ; with more of them no round could be decoded. */
@@ -157,6 +163,7 @@ static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const 
     train_run *run = ctx;
     draco_status status;
     unsigned wanted = 0; /* 1: a test, 2: a checkpoint, 4: a probe, 8: to end, the model has diverged */
+    train_log_state.step = step + 1;
     train_count(run, step, attempt, round);
     run->server_seconds += round->server_seconds;
     run->bytes_in += round->bytes_in;
@@ -219,11 +226,11 @@ static int train_open_attack(train_run *run) {
         a->flipped = run->flip.worker;
     }
     if (draco_attack_check(a, why, sizeof why) < 0) {
-        fprintf(stderr, "draco-train: --attack: %s (--attack=list prints all attacks)\n", why);
+        train_log(TRAIN_ERROR, "--attack: %s (--attack=list prints all attacks)", why);
         return 2;
     }
     if (draco_attack_wrap(&run->attacked, &run->transport.transport, a) < 0) {
-        fprintf(stderr, "draco-train: the attack: %s\n", draco_status_text(DRACO_E_MEMORY));
+        train_log(TRAIN_ERROR, "the attack: %s", draco_status_text(DRACO_E_MEMORY));
         return 1;
     }
     run->has_attack = 1;
@@ -245,13 +252,13 @@ static int train_open_rule(train_run *run) {
     options.tolerance = o->rule_tolerance;
     options.streaming = o->rule_streaming;
     if (draco_rule_make(&run->rule, o->rule, &options) < 0) {
-        fprintf(stderr, "draco-train: unknown rule '%s' (--rule=list prints all rules)\n", o->rule);
+        train_log(TRAIN_ERROR, "unknown rule '%s' (--rule=list prints all rules)", o->rule);
         return 2;
     }
     run->has_rule = 1;
     if (draco_rule_check(&run->rule, run->setup.code.n, (int)o->rule_f, &run->setup.code, why, sizeof why) <
         0) {
-        fprintf(stderr, "draco-train: %s\n", why);
+        train_log(TRAIN_ERROR, "%s", why);
         return 2;
     }
     return 0;
@@ -277,7 +284,7 @@ static int train_open_server(train_run *run) {
     c.rule_f = (int)o->rule_f;
     if (train_arrivals_open(&run->arrivals, &run->observed,
                             run->has_attack ? &run->attacked : &run->transport.transport) != 0) {
-        fprintf(stderr, "draco-train: %s\n", draco_status_text(DRACO_E_MEMORY));
+        train_log(TRAIN_ERROR, "%s", draco_status_text(DRACO_E_MEMORY));
         return 1;
     }
     c.transport = &run->observed;
@@ -290,7 +297,7 @@ static int train_open_server(train_run *run) {
     c.rel_tol = (float)o->relative_tolerance;
     status = draco_server_open(&run->server, &c);
     if (status >= 0) return 0;
-    fprintf(stderr, "draco-train: server: %s\n", draco_status_text(status));
+    train_log(TRAIN_ERROR, "server: %s", draco_status_text(status));
     return status == DRACO_E_MEMORY ? 1 : 2;
 }
 
@@ -302,7 +309,7 @@ static int train_word_vectors(train_run *run) {
     if (!o->word2vec) return 0;
     if (draco_data_word2vec(o->word2vec, &run->setup.train.vocabulary, TRAIN_EMBEDDING, run->params, &found,
                             &error) < 0) {
-        fprintf(stderr, "draco-train: %s\n", error.text);
+        train_log(TRAIN_ERROR, "%s", error.text);
         return 2;
     }
     if (train_speaks(run) && strcmp(o->progress, "none") != 0)
@@ -320,11 +327,11 @@ static int train_open_vectors(train_run *run) {
     run->liars = calloc((size_t)run->setup.code.n, 1);
     if (!run->params || !run->sum || !run->state || !run->liars ||
         (m->workspace_new && m->workspace_new(m->ctx, &run->workspace) < 0)) {
-        fprintf(stderr, "draco-train: %s\n", draco_status_text(DRACO_E_MEMORY));
+        train_log(TRAIN_ERROR, "%s", draco_status_text(DRACO_E_MEMORY));
         return 1;
     }
     if (m->init(m->ctx, (uint64_t)run->o->seed, run->params) < 0) {
-        fprintf(stderr, "draco-train: the model could not be initialised\n");
+        train_log(TRAIN_ERROR, "the model could not be initialised");
         return 1;
     }
     if (train_word_vectors(run) != 0) return 2;
@@ -339,7 +346,7 @@ static int train_write_params(const train_run *run) {
     size_t n = run->setup.model.dim;
     int ok = file && fwrite(run->params, sizeof(float), n, file) == n;
     if (file && fclose(file) != 0) ok = 0;
-    if (!ok) fprintf(stderr, "draco-train: %s: %s\n", run->o->params, strerror(errno));
+    if (!ok) train_log(TRAIN_ERROR, "%s: %s", run->o->params, strerror(errno));
     return ok ? 0 : 1;
 }
 
@@ -367,12 +374,12 @@ static int train_finish(train_run *run, draco_status status) {
     unsigned unsaved = run->has_store && run->saved_step != run->next_step && code != TRAIN_DIVERGED;
     train_screen_clear(&run->screen);
     if (code == TRAIN_STOPPED && train_speaks(run))
-        fprintf(stderr, "draco-train: interrupted; stopped after the round\n");
+        train_log(TRAIN_INFO, "interrupted; stopped after the round");
     else if (code == TRAIN_DIVERGED && train_speaks(run))
-        fprintf(stderr, "draco-train: training failed: %s\n", run->reason);
+        train_log(TRAIN_ERROR, "training failed: %s", run->reason);
     else if (code != TRAIN_DONE && train_speaks(run))
-        fprintf(stderr, "draco-train: training failed: %s%s%s\n", draco_status_text(status),
-                run->reason[0] ? ": " : "", run->reason);
+        train_log(TRAIN_ERROR, "training failed: %s%s%s", draco_status_text(status),
+                  run->reason[0] ? ": " : "", run->reason);
     if (draco_server_gather(run->server, run->params) < 0 && code == TRAIN_DONE) code = TRAIN_LOST;
     if (train_any(run, &unsaved) >= 0 && unsaved) (void)train_save(run, &train_asked);
     if (train_speaks(run)) code = train_conclude(run, status, code);
@@ -428,35 +435,54 @@ static int train_serve(train_run *run) {
     return train_transport_agree(&run->transport, train_finish(run, status));
 }
 
+/* The lines of a worker have the step that it is at. */
+static draco_status train_noting_receive(void *ctx, draco_request *request) {
+    const draco_transport *inner = ctx;
+    const draco_status status = inner->receive(inner->ctx, request);
+    if (status >= 0 && request->kind != DRACO_REQUEST_STOP && request->kind != DRACO_REQUEST_PROBE)
+        train_log_state.step = request->step + 1;
+    return status;
+}
+
+static draco_status train_noting_submit(void *ctx, const draco_request *request, const void *reply,
+                                        size_t bytes) {
+    const draco_transport *inner = ctx;
+    return inner->submit(inner->ctx, request, reply, bytes);
+}
+
 /* The servers learn only that this worker has no reply. */
 static void train_say_why_not(void *ctx, uint64_t step, draco_status why) {
     const train_run *run = ctx;
-    fprintf(stderr, "draco-train: worker %d: no reply in step %llu: %s\n", run->transport.worker,
-            (unsigned long long)step + 1,
-            why == DRACO_E_RANGE ? "its gradient is not finite" : draco_status_text(why));
+    train_log(TRAIN_ERROR, "worker %d: no reply in step %llu: %s", run->transport.worker,
+              (unsigned long long)step + 1,
+              why == DRACO_E_RANGE ? "its gradient is not finite" : draco_status_text(why));
 }
 
 static int train_work(train_run *run) {
     draco_worker_config config = train_worker_config(run->o, &run->setup);
+    draco_transport noting = run->transport.transport;
     draco_worker *worker;
     draco_status status;
     int code;
+    noting.ctx = &run->transport.transport;
+    noting.receive = train_noting_receive;
+    noting.submit = train_noting_submit;
     config.failed = train_say_why_not;
     config.failed_ctx = run;
     status = draco_worker_open(&worker, &config);
     if (status >= 0) {
-        status = draco_worker_run(worker, run->transport.worker, &run->transport.transport);
+        status = draco_worker_run(worker, run->transport.worker, &noting);
         draco_worker_close(worker);
     }
     code = train_exit_of(status);
     if (code != TRAIN_DONE) {
         int here = code == TRAIN_LOST || code == TRAIN_USAGE; /* else the servers have said it */
         const char *why = here ? run->transport.transport.explain(run->transport.transport.ctx) : "";
-        fprintf(stderr, "draco-train: worker %d: %s%s%s\n", run->transport.worker,
-                why[0] && code == TRAIN_USAGE ? ""
-                : code == TRAIN_FAILED        ? draco_status_text(status)
-                                              : train_exit_row_of(code)->text,
-                why[0] && code != TRAIN_USAGE ? ": " : "", why);
+        train_log(TRAIN_ERROR, "worker %d: %s%s%s", run->transport.worker,
+                  why[0] && code == TRAIN_USAGE ? ""
+                  : code == TRAIN_FAILED        ? draco_status_text(status)
+                                                : train_exit_row_of(code)->text,
+                  why[0] && code != TRAIN_USAGE ? ": " : "", why);
     }
     return code;
 }
@@ -506,11 +532,21 @@ static int train_lists(const train_options *o) {
     return printed;
 }
 
+static int train_open_log(const train_run *run) {
+    const train_transport *t = &run->transport;
+    char who[32] = "server";
+    if (t->server < 0)
+        snprintf(who, sizeof who, "worker %d", t->worker);
+    else if (t->servers > 1)
+        snprintf(who, sizeof who, "server %d", t->server);
+    return train_log_open(run->o->log, strcmp(run->o->log_format, "json") == 0, who);
+}
+
 /* Before the transport, whose first lines it is told. */
 static int train_open_ledger(train_run *run) {
     if (run->transport.server < 0) return 0;
     if (train_ledger_open(&run->ledger, run->setup.code.n) != 0) {
-        fprintf(stderr, "draco-train: %s\n", draco_status_text(DRACO_E_MEMORY));
+        train_log(TRAIN_ERROR, "%s", draco_status_text(DRACO_E_MEMORY));
         return 1;
     }
     run->ledger.name = train_transport_worker_name;
@@ -527,12 +563,13 @@ static int train_prepare(train_run *run) {
     int threads = o->threads > 0 ? (int)o->threads : omp_get_max_threads(), code;
     train_context context = {o, &run->setup, threads, &train_stop};
     if (strcmp(o->isa, "all") != 0 && draco_isa_set(o->isa, why, sizeof why) < 0) {
-        fprintf(stderr, "draco-train: --isa: %s\n", why);
+        train_log(TRAIN_ERROR, "--isa: %s", why);
         return 2;
     }
     omp_set_num_threads(threads);
     code = train_make_code(o, &run->setup);
     if (code == 0) code = train_transport_begin(o, &run->transport);
+    if (code == 0) code = train_open_log(run);
     if (code == 0) train_announce_simulation(run);
     if (code == 0) code = train_load_data(o, &run->setup);
     if (code == 0) code = train_open_model(o, &run->setup);
@@ -552,7 +589,7 @@ int main(int argc, char **argv) {
     if (code >= 0) return code;
     if (train_lists(&options)) return 0;
     if (train_catch_signals() != 0) {
-        fprintf(stderr, "draco-train: the signal thread could not be started\n");
+        train_log(TRAIN_ERROR, "the signal thread could not be started");
         return 1;
     }
     run.o = &options;

@@ -104,8 +104,8 @@ static int train_check_overrides(const char *overrides, const char *contract) {
             line += *line == '\n';
         }
         if (!*line) {
-            fprintf(stderr, "draco-train: --override: nothing that decides a run is called '%.*s'\n",
-                    (int)length, overrides);
+            train_log(TRAIN_ERROR, "--override: nothing that decides a run is called '%.*s'", (int)length,
+                      overrides);
             return 2;
         }
         overrides += length + (overrides[length] == ',');

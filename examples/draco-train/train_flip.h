@@ -28,7 +28,7 @@ static int train_flip_open(train_flip *flip, const train_options *o, const train
     flip->setup = *setup;
     flip->setup.has_data = flip->setup.has_model = 0;
     if (!data->labels || data->classes < 2) {
-        fprintf(stderr, "draco-train: --attack=label-flip: this data set has no classes\n");
+        train_log(TRAIN_ERROR, "--attack=label-flip: this data set has no classes");
         return 2;
     }
     flip->labels = malloc(data->samples * sizeof *flip->labels);
@@ -41,7 +41,7 @@ static int train_flip_open(train_flip *flip, const train_options *o, const train
     if (code != 0) return code;
     config = train_worker_config(o, &flip->setup);
     if (draco_worker_open(&flip->worker, &config) >= 0) return 0;
-    fprintf(stderr, "draco-train: --attack=label-flip: %s\n", draco_status_text(DRACO_E_MEMORY));
+    train_log(TRAIN_ERROR, "--attack=label-flip: %s", draco_status_text(DRACO_E_MEMORY));
     return 1;
 }
 

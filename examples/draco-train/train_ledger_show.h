@@ -179,7 +179,7 @@ static int train_ledger_write(const char *path, train_ledger *l) {
         ok = !ferror(to);
         ok &= fclose(to) == 0;
     }
-    if (!ok) fprintf(stderr, "draco-train: %s: %s\n", path, strerror(errno));
+    if (!ok) train_log(TRAIN_ERROR, "%s: %s", path, strerror(errno));
     return !ok;
 }
 

@@ -81,8 +81,8 @@ static void train_metrics_write(train_metrics *m) {
         written = write(m->file, m->text, m->bytes);
     if (written != (ssize_t)m->bytes) {
         if (m->lost++ == 0)
-            fprintf(stderr, "draco-train: %s: %s: lines are missing from here on\n", m->path,
-                    written >= 0 ? "no space left" : strerror(errno));
+            train_log(TRAIN_ERROR, "%s: %s: lines are missing from here on", m->path,
+                      written >= 0 ? "no space left" : strerror(errno));
         if (written > 0 && m->regular) (void)!ftruncate(m->file, before.st_size);
     }
     rewind(m->line);
@@ -120,15 +120,15 @@ static int train_metrics_repair(train_metrics *m, uint64_t step) {
     const off_t end = file ? train_metrics_end(file, step, &m->seconds, &next) : -2;
     if (file) fclose(file);
     if (end == -1) {
-        fprintf(stderr, "draco-train: %s: not the metrics of a run\n", m->path);
+        train_log(TRAIN_ERROR, "%s: not the metrics of a run", m->path);
         return 2;
     }
     if (step > 0 && next < (double)step)
-        fprintf(stderr, "draco-train: %s: the steps from %.0f to %llu are missing\n", m->path, next + 1,
-                (unsigned long long)step);
+        train_log(TRAIN_ERROR, "%s: the steps from %.0f to %llu are missing", m->path, next + 1,
+                  (unsigned long long)step);
     m->begun = step > 0 && end > 0;
     if (end < 0 || ftruncate(m->file, step > 0 ? end : 0) != 0) {
-        fprintf(stderr, "draco-train: %s: %s\n", m->path, strerror(errno));
+        train_log(TRAIN_ERROR, "%s: %s", m->path, strerror(errno));
         return 2;
     }
     return 0;
@@ -146,7 +146,7 @@ static int train_metrics_open(train_metrics *m, const char *path, int resumed, u
         m->file = mkstemp(m->temporary);
     }
     if (m->file < 0 || fstat(m->file, &about) != 0) {
-        fprintf(stderr, "draco-train: %s: %s\n", m->path, strerror(errno));
+        train_log(TRAIN_ERROR, "%s: %s", m->path, strerror(errno));
         return 2;
     }
     m->regular = S_ISREG(about.st_mode);
@@ -160,7 +160,7 @@ static int train_metrics_close(train_metrics *m) {
     int failed;
     if (!m->line) return 0;
     failed = close(m->file) != 0 || m->lost > 0;
-    if (failed) fprintf(stderr, "draco-train: %s: %ld lines could not be written\n", m->path, m->lost);
+    if (failed) train_log(TRAIN_ERROR, "%s: %ld lines could not be written", m->path, m->lost);
     fclose(m->line);
     free(m->text);
     m->line = NULL;

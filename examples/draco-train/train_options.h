@@ -42,6 +42,7 @@ typedef struct train_options {
     int share_parts;
     const char *metrics, *plot, *params, *ledger;
     int fail_on_blame;
+    const char *log, *log_format;
     const char *checkpoint, *resume, *overrides;
     long checkpoint_every, checkpoint_keep;
     double checkpoint_seconds;
@@ -107,6 +108,7 @@ static train_options train_defaults(void) {
     o.policy = "retry";
     o.retries = 3;
     o.progress = "auto";
+    o.log_format = "text";
     o.isa = "all";
     o.transport = "openmp";
     o.wait = "auto";
@@ -241,6 +243,12 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
          "write what each worker did over the whole run to FILE (JSON): blamed, absent, its seconds ..."},
         {"fail-on-blame", TRAIN_FLAG, &o->fail_on_blame, 0, 0, NULL, NULL,
          "end with exit status 6 when a worker was blamed"},
+        {"log", TRAIN_TEXT, &o->log, 0, 0, NULL, "FILE",
+         "append a line to FILE for all that happens, with time, level, process and step; -: to stderr, in "
+         "the place of "
+         "the plain lines"},
+        {"log-format", TRAIN_CHOICE, &o->log_format, 0, 0, "text json", "NAME",
+         "how the lines of --log look"},
         {"checkpoint", TRAIN_TEXT, &o->checkpoint, 0, 0, NULL, "FILE",
          "write checkpoints to FILE: at the end, also of a run that is interrupted, and at SIGUSR1"},
         {"checkpoint-every", TRAIN_LONG, &o->checkpoint_every, 0, TRAIN_MANY, NULL, "N",
@@ -372,12 +380,12 @@ static int train_set(const train_option *row, const char *text) {
     if (row->kind == TRAIN_OPTIONAL && !text) text = "yes";
     if (row->kind == TRAIN_TEXT || row->kind == TRAIN_CHOICE || row->kind == TRAIN_OPTIONAL) {
         if (row->kind != TRAIN_TEXT && !train_is_choice(row->choices, text)) {
-            fprintf(stderr, "draco-train: --%s: unknown name '%s'; choose one of: %s\n", row->name, text,
-                    row->choices);
+            train_log(TRAIN_ERROR, "--%s: unknown name '%s'; choose one of: %s", row->name, text,
+                      row->choices);
             return 2;
         }
         if (!*text) {
-            fprintf(stderr, "draco-train: --%s: the value is empty\n", row->name);
+            train_log(TRAIN_ERROR, "--%s: the value is empty", row->name);
             return 2;
         }
         *(const char **)row->value = text;
@@ -386,13 +394,13 @@ static int train_set(const train_option *row, const char *text) {
     errno = 0;
     value = row->kind == TRAIN_LONG ? (double)strtol(text, &end, 10) : strtod(text, &end);
     if (end == text || *end || errno == ERANGE || !isfinite(value)) {
-        fprintf(stderr, "draco-train: --%s: '%s' is not a %s\n", row->name, text,
-                row->kind == TRAIN_LONG ? "whole number" : "number");
+        train_log(TRAIN_ERROR, "--%s: '%s' is not a %s", row->name, text,
+                  row->kind == TRAIN_LONG ? "whole number" : "number");
         return 2;
     }
     if (value < row->least || value > row->most) {
-        fprintf(stderr, "draco-train: --%s: %s is out of range (%.10g to %.10g)\n", row->name, text,
-                row->least, row->most);
+        train_log(TRAIN_ERROR, "--%s: %s is out of range (%.10g to %.10g)", row->name, text, row->least,
+                  row->most);
         return 2;
     }
     if (row->kind == TRAIN_LONG)
@@ -421,6 +429,7 @@ static const struct train_need {
     {"decay", "schedule", "step"},
     {"decay-every", "schedule", "step"},
     {"retries", "policy", "retry"},
+    {"log-format", "log", NULL},
     {"checkpoint-every", "checkpoint", NULL},
     {"checkpoint-seconds", "checkpoint", NULL},
     {"checkpoint-keep", "checkpoint", NULL},
@@ -452,8 +461,8 @@ static size_t train_row_of(const train_option *rows, const char *name) {
 /* Refuse options that would have no effect. given: which rows the command line set. */
 static int train_check_needs(train_options *o, const train_option *rows, const unsigned char *given) {
     if (o->rule && given[train_row_of(rows, "code")] && strcmp(o->code, "none") != 0) {
-        fprintf(stderr, "draco-train: --rule=%s takes the place of a code: it excludes --code=%s\n", o->rule,
-                o->code);
+        train_log(TRAIN_ERROR, "--rule=%s takes the place of a code: it excludes --code=%s", o->rule,
+                  o->code);
         return 2;
     }
     if (o->attack && strcmp(o->attack, "none") == 0) o->attack = NULL;
@@ -464,8 +473,8 @@ static int train_check_needs(train_options *o, const train_option *rows, const u
         const char *value = *(const char **)rows[train_row_of(rows, need->with)].value;
         if (!given[train_row_of(rows, need->option)]) continue;
         if (value && (!need->words || train_is_choice(need->words, value))) continue;
-        fprintf(stderr, "draco-train: --%s requires --%s%s%s\n", need->option, need->with,
-                need->words ? "=" : "", need->words ? need->words : "");
+        train_log(TRAIN_ERROR, "--%s requires --%s%s%s", need->option, need->with, need->words ? "=" : "",
+                  need->words ? need->words : "");
         return 2;
     }
     return 0;
@@ -486,47 +495,43 @@ static int train_check_together(train_options *o) {
     if (o->decay_every == 0 && strcmp(o->schedule, "step") == 0) o->decay_every = (o->steps + 2) / 3;
     if (o->eval_every < 0) o->eval_every = o->steps >= 10 ? o->steps / 10 : 1;
     if (!o->rule && o->workers < r) {
-        fprintf(stderr,
-                "draco-train: %ld workers are too few: s = %ld and t = %ld need n >= r = 2s + t + 1 = %ld\n",
-                o->workers, o->adversaries, o->stragglers, r);
+        train_log(TRAIN_ERROR, "%ld workers are too few: s = %ld and t = %ld need n >= r = 2s + t + 1 = %ld",
+                  o->workers, o->adversaries, o->stragglers, r);
         return 2;
     }
     if (o->min_workers > o->workers) {
-        fprintf(stderr, "draco-train: --min-workers=%ld is more than the %ld workers\n", o->min_workers,
-                o->workers);
+        train_log(TRAIN_ERROR, "--min-workers=%ld is more than the %ld workers", o->min_workers, o->workers);
         return 2;
     }
     if (o->liars + o->missing > o->workers) {
-        fprintf(stderr, "draco-train: %ld liars and %ld missing workers are more than the %ld workers\n",
-                o->liars, o->missing, o->workers);
+        train_log(TRAIN_ERROR, "%ld liars and %ld missing workers are more than the %ld workers", o->liars,
+                  o->missing, o->workers);
         return 2;
     }
     if (o->digest_first) {
-        fprintf(stderr, "draco-train: --digest-first is the old name of --vote=challenge\n");
+        train_log(TRAIN_ERROR, "--digest-first is the old name of --vote=challenge");
         o->vote = "challenge";
     }
     if ((strcmp(o->vote, "challenge") == 0 || !exact) && (o->rule || strcmp(o->code, "repetition") != 0)) {
-        fprintf(stderr, "draco-train: --vote=challenge and --tolerance require --code=repetition\n");
+        train_log(TRAIN_ERROR, "--vote=challenge and --tolerance require --code=repetition");
         return 2;
     }
     if (strcmp(o->vote, "challenge") == 0 && !exact) {
-        fprintf(stderr, "draco-train: --vote=challenge cannot be combined with --tolerance\n");
+        train_log(TRAIN_ERROR, "--vote=challenge cannot be combined with --tolerance");
         return 2;
     }
     o->challenge = strcmp(o->vote, "challenge") == 0 ||
                    (strcmp(o->vote, "auto") == 0 && !o->rule && exact && strcmp(o->code, "repetition") == 0 &&
                     strcmp(o->transport, "openmp") != 0);
     if (o->servers > 1 && (o->rule || !exact)) {
-        fprintf(
-            stderr,
-            "draco-train: --servers=%ld requires a code without tolerance: rules and tolerance need whole "
-            "messages\n",
-            o->servers);
+        train_log(TRAIN_ERROR,
+                  "--servers=%ld requires a code without tolerance: rules and tolerance need whole "
+                  "messages",
+                  o->servers);
         return 2;
     }
     if (o->servers > 1 && strcmp(o->transport, "openmp") == 0) {
-        fprintf(stderr, "draco-train: --servers=%ld requires --transport=mpi or --transport=grpc\n",
-                o->servers);
+        train_log(TRAIN_ERROR, "--servers=%ld requires --transport=mpi or --transport=grpc", o->servers);
         return 2;
     }
     return 0;
@@ -564,15 +569,16 @@ static int train_parse(int argc, char **argv, train_options *o) {
             return 0;
         }
         if (which == '?' || which == ':') {
-            fprintf(stderr, "draco-train: %s '%s' (try --help)\n",
-                    which == ':' ? "missing value after" : "unknown option", argv[at < argc ? at : argc - 1]);
+            train_log(TRAIN_ERROR, "%s '%s' (try --help)",
+                      which == ':' ? "missing value after" : "unknown option",
+                      argv[at < argc ? at : argc - 1]);
             return 2;
         }
         if (train_set(&rows[which - 1000], optarg) != 0) return 2;
         given[which - 1000] = 1;
     }
     if (optind < argc) {
-        fprintf(stderr, "draco-train: unexpected argument '%s' (try --help)\n", argv[optind]);
+        train_log(TRAIN_ERROR, "unexpected argument '%s' (try --help)", argv[optind]);
         return 2;
     }
     if (train_check_needs(o, rows, given) != 0 || train_check_together(o) != 0) return 2;

@@ -18,7 +18,7 @@ static int train_check_output(const char *path) {
         error = close(fd) != 0 || unlink(path) != 0 ? errno : 0;
     else if (errno != EEXIST) /* a link to a file that is not there yet */
         error = errno;
-    if (error) fprintf(stderr, "draco-train: %s: %s\n", path, strerror(error));
+    if (error) train_log(TRAIN_ERROR, "%s: %s", path, strerror(error));
     return error ? 2 : 0;
 }
 
@@ -27,7 +27,7 @@ static int train_check_outputs(train_run *run) {
     if (train_open_store(run) != 0) return 2;
     if (!train_speaks(run)) return 0;
     if (o->plot && !train_plot_named(o->plot)) {
-        fprintf(stderr, "draco-train: --plot=%s: the name of a picture ends in .svg\n", o->plot);
+        train_log(TRAIN_ERROR, "--plot=%s: the name of a picture ends in .svg", o->plot);
         return 2;
     }
     if (o->params && train_check_output(o->params) != 0) return 2;
@@ -111,21 +111,22 @@ static void train_announce(train_run *run) {
 static void train_report_change(train_run *run, uint64_t step, const draco_round *round) {
     char text[TRAIN_LINE_CAPACITY], line[TRAIN_LINE_CAPACITY + 64];
     if (!train_ledger_round(&run->ledger, step, round->verdicts, &run->arrivals) || !train_speaks(run) ||
-        strcmp(run->o->progress, "none") == 0 || !train_ledger_due(&run->ledger))
+        !train_ledger_due(&run->ledger))
         return;
     train_ledger_line(&run->ledger, text, sizeof text);
     train_screen_clear(&run->screen);
     snprintf(line, sizeof line, "step %llu: %s", (unsigned long long)step + 1,
              text[0] ? text : "no worker is blamed or absent");
-    train_say(line);
+    train_log_write(TRAIN_WARNING, line);
+    if (strcmp(run->o->progress, "none") != 0) train_say(line);
 }
 
 static void train_report_failure(train_run *run, uint64_t step, int attempt, const draco_round *round) {
     run->glance.failed_rounds++;
     if (!train_speaks(run)) return;
     train_screen_clear(&run->screen);
-    fprintf(stderr, "draco-train: step %llu, try %d: %s: %s\n", (unsigned long long)step + 1, attempt + 1,
-            draco_status_text(round->status), run->reason);
+    train_log(TRAIN_ERROR, "step %llu, try %d: %s: %s", (unsigned long long)step + 1, attempt + 1,
+              draco_status_text(round->status), run->reason);
 }
 
 /* Why a round failed, in words. */
@@ -149,8 +150,8 @@ static void train_report_quorum(train_run *run, uint64_t step, const draco_round
     const int said = run->quorum_said > 0;
     if (waited < 0) {
         if (said && train_speaks(run) && round->status >= 0)
-            fprintf(stderr, "draco-train: step %llu: %d workers replied; the run goes on\n",
-                    (unsigned long long)step + 1, round->report.present);
+            train_log(TRAIN_ERROR, "step %llu: %d workers replied; the run goes on",
+                      (unsigned long long)step + 1, round->report.present);
         run->quorum_said = 0;
         return;
     }
@@ -159,11 +160,11 @@ static void train_report_quorum(train_run *run, uint64_t step, const draco_round
     run->quorum_said = said ? 2 * run->quorum_said : 1;
     if (!train_speaks(run)) return;
     train_screen_clear(&run->screen);
-    fprintf(stderr,
-            "draco-train: step %llu: %d of %d workers replied: waiting for the others, for %.0f of %.0f s so "
-            "far\n",
-            (unsigned long long)step + 1, round->report.present, run->setup.code.n, waited,
-            run->trainer.quorum_seconds);
+    train_log(TRAIN_ERROR,
+              "step %llu: %d of %d workers replied: waiting for the others, for %.0f of %.0f s so "
+              "far",
+              (unsigned long long)step + 1, round->report.present, run->setup.code.n, waited,
+              run->trainer.quorum_seconds);
 }
 
 /* ---- At the end ---- */
@@ -194,6 +195,7 @@ static void train_summary(train_run *run, draco_status status, int complete, con
     double each = run->rounds ? run->server_seconds / (double)run->rounds : 0;
     double seconds = train_seconds(run);
     FILE *to = run->metrics.line;
+    char line[64];
     if (to) {
         fprintf(to, "{\"event\":\"end\"");
         train_json_text(to, "status", draco_status_text(status));
@@ -213,7 +215,9 @@ static void train_summary(train_run *run, draco_status status, int complete, con
         train_metrics_write(&run->metrics);
     }
     if (strcmp(run->o->progress, "none") != 0) train_totals(run, seconds, each);
-    printf("model%s %s\n", complete ? "" : " so far", model);
+    snprintf(line, sizeof line, "model%s %s", complete ? "" : " so far", model);
+    train_log_write(TRAIN_INFO, line);
+    printf("%s\n", line);
 }
 
 #endif /* TRAIN_REPORT_H */

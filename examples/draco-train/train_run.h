@@ -94,7 +94,7 @@ static int train_open_store(train_run *run) {
                               (int)(several && o->checkpoint_keep < 2 ? 2 : o->checkpoint_keep), why,
                               sizeof why) >= 0)
         return 0;
-    fprintf(stderr, "draco-train: --checkpoint: %s\n", why);
+    train_log(TRAIN_ERROR, "--checkpoint: %s", why);
     return 2;
 }
 
@@ -150,8 +150,7 @@ static draco_status train_save(train_run *run, volatile int *asked) {
     run->saved_at = train_now();
     if (failed) {
         train_screen_clear(&run->screen);
-        fprintf(stderr, "draco-train: no checkpoint after step %llu: %s\n",
-                (unsigned long long)run->next_step, why);
+        train_log(TRAIN_ERROR, "no checkpoint after step %llu: %s", (unsigned long long)run->next_step, why);
         run->unsaved++;
     } else if (status >= 0) {
         run->saved_step = run->next_step;
@@ -181,8 +180,9 @@ static int train_read(train_run *run, uint64_t step, draco_checkpoint *c, train_
         if (status >= 0 && found) found->steps[found->whole++] = c->step;
         if (status >= 0 && (step == TRAIN_NEVER || c->step == step)) return 1;
         if (status >= 0 || !found) continue;
-        fprintf(stderr, "draco-train: %s%s\n", why,
-                status == DRACO_E_CONFIG ? " (--override=NAME,... goes on with what it is in this run)" : "");
+        train_log(TRAIN_ERROR, "%s%s", why,
+                  status == DRACO_E_CONFIG ? " (--override=NAME,... goes on with what it is in this run)"
+                                           : "");
         found->damaged++;
         found->refused |= status == DRACO_E_CONFIG;
         if (found->refused) break;
@@ -217,30 +217,28 @@ static int train_resume(train_run *run) {
     if (run->has_store) {
         (void)train_read(run, servers == 1 ? TRAIN_NEVER : TRAIN_NEVER - 1, &c, &mine);
         if (mine.whole + mine.damaged > 0 && !o->resume) {
-            fprintf(stderr,
-                    "draco-train: %s: there is a checkpoint already: go on with --resume, or remove it\n",
-                    run->store.path);
+            train_log(TRAIN_ERROR, "%s: there is a checkpoint already: go on with --resume, or remove it",
+                      run->store.path);
             mine.refused = 1;
         }
     }
     all[0] = mine;
     if (servers > 1 && t->exchange(t->ctx, &mine, sizeof mine, all) < 0) return TRAIN_LOST;
     for (int k = 0; k < servers; k++) {
-        if (all[k].refused && !mine.refused) fprintf(stderr, "draco-train: server %d cannot go on\n", k);
+        if (all[k].refused && !mine.refused) train_log(TRAIN_ERROR, "server %d cannot go on", k);
         if (all[k].refused) return TRAIN_USAGE;
         some += all[k].whole + all[k].damaged;
     }
     step = train_common_step(all, servers);
     if (step == TRAIN_NEVER) {
         if (!some && !(o->resume && strcmp(o->resume, "must") == 0)) return 0;
-        fprintf(stderr, "draco-train: --resume: %s: %s\n",
-                run->has_store ? run->store.path : "no --checkpoint",
-                some ? "no whole checkpoint that all servers have" : "there is no checkpoint");
+        train_log(TRAIN_ERROR, "--resume: %s: %s", run->has_store ? run->store.path : "no --checkpoint",
+                  some ? "no whole checkpoint that all servers have" : "there is no checkpoint");
         return 2;
     }
     if (step > (uint64_t)o->steps) {
-        fprintf(stderr, "draco-train: %s: %llu steps are done, and --steps=%ld is the total\n",
-                run->store.path, (unsigned long long)step, o->steps);
+        train_log(TRAIN_ERROR, "%s: %llu steps are done, and --steps=%ld is the total", run->store.path,
+                  (unsigned long long)step, o->steps);
         return 2;
     }
     if (servers > 1 && !train_read(run, step, &c, NULL)) return 2;

@@ -2,6 +2,8 @@
 #ifndef TRAIN_SCREEN_H
 #define TRAIN_SCREEN_H
 
+#include "train_log.h"
+
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -143,6 +145,10 @@ static void train_screen_show(train_screen *s, const train_glance *g, int now) {
         train_screen_left(s, g, left, sizeof left);
         printf("step %ld/%ld  %s  %s left\n", g->done, g->steps, text, left);
         fflush(stdout);
+    }
+    if (now) {
+        train_screen_text(g, text, sizeof text);
+        train_log_write(TRAIN_INFO, text);
     }
 }
 

@@ -139,7 +139,7 @@ static int train_load_data(const train_options *o, train_setup *s) {
         found = paths && draco_data_find(model->real, o->data_dir, paths, &error) == DRACO_OK;
         free(paths);
         if (!found && o->data_dir) {
-            fprintf(stderr, "draco-train: %s\n", error.text);
+            train_log(TRAIN_ERROR, "%s", error.text);
             return 2;
         }
         config.name = found ? model->real : model->drawn;
@@ -149,7 +149,7 @@ static int train_load_data(const train_options *o, train_setup *s) {
     }
     snprintf(s->data_name, sizeof s->data_name, "%s", config.name);
     if (draco_data_load(&config, &s->train, &s->test, &error) != DRACO_OK) {
-        fprintf(stderr, "draco-train: %s\n", error.text);
+        train_log(TRAIN_ERROR, "%s", error.text);
         return 2;
     }
     s->has_data = 1;
@@ -164,12 +164,11 @@ static int train_open_model(const train_options *o, train_setup *s) {
     size_t samples = ((size_t)o->batch + (size_t)s->code.parts - 1) / (size_t)s->code.parts; /* of a part */
     draco_status status = train_model_of(o)->open(o, s, samples);
     if (status == DRACO_E_ARGUMENT) {
-        fprintf(stderr, "draco-train: --model=%s cannot be trained on the data set %s\n", o->model,
-                s->data_name);
+        train_log(TRAIN_ERROR, "--model=%s cannot be trained on the data set %s", o->model, s->data_name);
         return 2;
     }
     if (status < 0) {
-        fprintf(stderr, "draco-train: model %s: %s\n", o->model, draco_status_text(status));
+        train_log(TRAIN_ERROR, "model %s: %s", o->model, draco_status_text(status));
         return 1;
     }
     s->has_model = 1;
@@ -188,7 +187,7 @@ static int train_open_optimizer(const train_options *o, train_setup *s) {
     if (!draco_optim_kind_of(o->optimizer, &config.kind) ||
         !draco_schedule_of(o->schedule, &config.schedule) ||
         draco_optim_open(&s->optimizer, &s->optim, &config) < 0) {
-        fprintf(stderr, "draco-train: the options of the optimizer contradict each other\n");
+        train_log(TRAIN_ERROR, "the options of the optimizer contradict each other");
         return 2;
     }
     return 0;
@@ -210,13 +209,11 @@ static int train_make_code(const train_options *o, train_setup *s) {
     }
     status = draco_code_init(c);
     if (status != DRACO_OK) {
-        fprintf(stderr, "draco-train: n = %d, s = %d, t = %d: %s\n", c->n, c->s, c->t,
-                draco_status_text(status));
+        train_log(TRAIN_ERROR, "n = %d, s = %d, t = %d: %s", c->n, c->s, c->t, draco_status_text(status));
         return 2;
     }
     if ((long)c->parts > o->batch) {
-        fprintf(stderr, "draco-train: --batch=%ld is smaller than the %d parts of the code\n", o->batch,
-                c->parts);
+        train_log(TRAIN_ERROR, "--batch=%ld is smaller than the %d parts of the code", o->batch, c->parts);
         return 2;
     }
     return 0;
@@ -251,12 +248,12 @@ static int train_check_memory(const train_options *o, const train_setup *s, int 
     double shared = o->share_parts && all_here ? vector * s->code.parts : 0;
     double needed = server + workers + shared;
     if (needed <= have) return 0;
-    fprintf(stderr,
-            "draco-train: this run needs %.1f GiB and %.1f GiB are free: %.1f at the server (%.0f messages "
-            "of %.3f), "
-            "%.1f for %d computing threads, %.1f for shared parts\n",
-            train_gib(needed), train_gib(have), train_gib(server), held, train_gib(vector),
-            train_gib(workers), threads, train_gib(shared));
+    train_log(TRAIN_ERROR,
+              "this run needs %.1f GiB and %.1f GiB are free: %.1f at the server (%.0f messages "
+              "of %.3f), "
+              "%.1f for %d computing threads, %.1f for shared parts",
+              train_gib(needed), train_gib(have), train_gib(server), held, train_gib(vector),
+              train_gib(workers), threads, train_gib(shared));
     return 2;
 }
 

@@ -75,6 +75,11 @@ static void train_shared_text(const train_options *o, const train_setup *s, char
              o->code, s->code.n, s->code.s, s->code.t, o->servers, data);
 }
 
+/* Peers that come are nothing; all else that a transport tells of may matter. */
+__attribute__((unused)) static train_level train_event_level(const char *line) {
+    return strstr(line, "joined") || strstr(line, "listening on") ? TRAIN_INFO : TRAIN_WARNING;
+}
+
 /* ---- OpenMP: the workers are iterations of a loop in this process ---- */
 
 static int train_openmp_open(const train_context *c, train_transport *t) {
@@ -92,7 +97,7 @@ static int train_openmp_open(const train_context *c, train_transport *t) {
         t->open = 1;
         return 0;
     }
-    fprintf(stderr, "draco-train: %s\n", draco_status_text(status));
+    train_log(TRAIN_ERROR, "%s", draco_status_text(status));
     return status == DRACO_E_MEMORY ? 1 : 2;
 }
 
@@ -107,16 +112,15 @@ static int train_mpi_begin(const train_options *o, train_transport *t) {
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     if (size != o->servers + o->workers) {
         if (rank == 0)
-            fprintf(stderr,
-                    "draco-train: the job has %d ranks; %ld server%s and %ld workers need mpirun -n %ld\n",
-                    size, o->servers, o->servers == 1 ? "" : "s", o->workers, o->servers + o->workers);
+            train_log(TRAIN_ERROR, "the job has %d ranks; %ld server%s and %ld workers need mpirun -n %ld",
+                      size, o->servers, o->servers == 1 ? "" : "s", o->workers, o->servers + o->workers);
         return 2;
     }
     if (rank == 0 && getenv("OMPI_MCA_orte_enable_recovery"))
-        fputs("draco-train: mpirun --enable-recovery always exits with 0; to keep the exit status, start "
-              "without it: "
-              "mpirun --mca orte_allowed_exit_without_sync 1 ... scripts/mpi_rank.sh build/draco-train ...\n",
-              stderr);
+        train_log(
+            TRAIN_WARNING,
+            "mpirun --enable-recovery always exits with 0; to keep the exit status, start without it: "
+            "mpirun --mca orte_allowed_exit_without_sync 1 ... scripts/mpi_rank.sh build/draco-train ...");
     config.comm = MPI_COMM_WORLD;
     return draco_mpi_role(&config, &t->server, &t->worker, &workers) < 0 ? 2 : 0;
 }
@@ -125,9 +129,9 @@ static void train_mpi_event(void *ctx, const char *line) {
     const train_transport *t = ctx;
     if (t->told) t->told(t->told_ctx, line);
     if (t->servers > 1)
-        fprintf(stderr, "draco-train: server %d: %s\n", t->server, line);
+        train_log(train_event_level(line), "server %d: %s", t->server, line);
     else
-        fprintf(stderr, "draco-train: %s\n", line);
+        train_log(train_event_level(line), "%s", line);
 }
 
 static int train_mpi_open(const train_context *c, train_transport *t) {
@@ -146,8 +150,8 @@ static int train_mpi_open(const train_context *c, train_transport *t) {
     status = draco_mpi_open(&t->transport, &config);
     t->open = t->transport.close != NULL;
     if (status >= 0) return 0;
-    fprintf(stderr, "draco-train: mpi: %s: %s\n", draco_status_text(status),
-            t->transport.explain ? t->transport.explain(t->transport.ctx) : "");
+    train_log(TRAIN_ERROR, "mpi: %s: %s", draco_status_text(status),
+              t->transport.explain ? t->transport.explain(t->transport.ctx) : "");
     return train_exit_of(status);
 }
 
@@ -181,21 +185,21 @@ static void train_mpi_worker_name(const train_transport *t, int worker, char *te
 static void train_grpc_event(void *ctx, const char *line) {
     const train_transport *t = ctx;
     if (t->told) t->told(t->told_ctx, line);
-    fprintf(stderr, "draco-train: %s\n", line);
+    train_log(train_event_level(line), "%s", line);
 }
 
 static int train_grpc_begin(const train_options *o, train_transport *t) {
     if (strcmp(o->role, "server") == 0) {
         t->server = o->server >= 0 ? (int)o->server : 0;
         if (t->server < o->servers && (o->servers == 1 || o->hub)) return 0;
-        fprintf(stderr, "draco-train: --servers=%ld requires --hub=ADDR and --server=K with K < %ld\n",
-                o->servers, o->servers);
+        train_log(TRAIN_ERROR, "--servers=%ld requires --hub=ADDR and --server=K with K < %ld", o->servers,
+                  o->servers);
         return 2;
     }
     t->server = -1;
     t->worker = (int)o->worker;
     if (t->worker >= 0 && t->worker < o->workers) return 0;
-    fprintf(stderr, "draco-train: --role=worker requires --worker=I with I from 0 to %ld\n", o->workers - 1);
+    train_log(TRAIN_ERROR, "--role=worker requires --worker=I with I from 0 to %ld", o->workers - 1);
     return 2;
 }
 
@@ -237,7 +241,7 @@ static int train_grpc_open(const train_context *c, train_transport *t) {
     }
     t->open = status >= 0;
     if (status >= 0) return 0;
-    fprintf(stderr, "draco-train: grpc: %s\n", t->transport.explain(t->transport.ctx));
+    train_log(TRAIN_ERROR, "grpc: %s", t->transport.explain(t->transport.ctx));
     t->transport.close(t->transport.ctx);
     return train_exit_of(status);
 }
@@ -267,7 +271,7 @@ static int train_transport_begin(const train_options *o, train_transport *t) {
     for (size_t i = 0; i < sizeof train_transports / sizeof *train_transports; i++)
         if (strcmp(o->transport, train_transports[i].name) == 0) t->row = &train_transports[i];
     if (t->row) return t->row->begin ? t->row->begin(o, t) : 0;
-    fprintf(stderr, "draco-train: --transport=%s: this program was built without it\n", o->transport);
+    train_log(TRAIN_ERROR, "--transport=%s: this program was built without it", o->transport);
     return 2;
 }
 
