@@ -137,7 +137,7 @@ check:
 SHORT_TESTS := test_vote test_codes test_codes_limits test_round test_layer test_mlp test_optim test_rules test_attacks \
                test_checkpoint test_training test_grpc_conformance test_mpi_conformance.sh test_codes_examples.sh \
                test_mpi_example.sh test_docs.sh test_builds.sh fuzz_codes
-RUN         := $(TESTS) $(FUZZERS) $(SCRIPTS)
+RUN         := $(SCRIPTS) $(TESTS) $(FUZZERS) # the longest first
 
 test: programs
 	@CC='$(CC)' sh tests/support/run.sh $(BUILD) $(if $(SHORT),$(filter $(addprefix %/,$(SHORT_TESTS)),$(RUN)),$(RUN))
