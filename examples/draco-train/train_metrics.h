@@ -97,19 +97,24 @@ static int train_metrics_number(const char *line, const char *key, double *value
 /* Where a run that is at `step` goes on: behind the last line that it will not write again. The file may end in
    the middle of a line. < 0: it holds something else. *next: the first step that is not in it. */
 static off_t train_metrics_end(FILE *file, uint64_t step, double *seconds, double *next) {
-    char line[8192];
+    char *line = NULL;
+    size_t room = 0;
     off_t end = 0;
-    for (int first = 1; fgets(line, sizeof line, file); first = 0) {
+    ssize_t length;
+    for (int first = 1; (length = getline(&line, &room, file)) > 0; first = 0) {
         double at = 0;
-        if (strncmp(line, first ? "{\"event\":\"start\"" : "{\"event\":\"", first ? 16 : 10) != 0 &&
-            strchr(line, '\n'))
-            return -1;
-        if (!strchr(line, '\n') || strncmp(line, "{\"event\":\"end\"", 14) == 0) return end;
-        if (train_metrics_number(line, ",\"step\":", &at) && at >= (double)step) return end;
+        if (line[length - 1] != '\n') break;
+        if (strncmp(line, first ? "{\"event\":\"start\"" : "{\"event\":\"", first ? 16 : 10) != 0) {
+            end = -1;
+            break;
+        }
+        if (strncmp(line, "{\"event\":\"end\"", 14) == 0) break;
+        if (train_metrics_number(line, ",\"step\":", &at) && !(at < (double)step)) break;
         if (strncmp(line, "{\"event\":\"step\"", 15) == 0) *next = at + 1;
         (void)train_metrics_number(line, ",\"train_seconds\":", seconds);
-        end = (off_t)ftello(file);
+        end += length;
     }
+    free(line);
     return end;
 }
 
