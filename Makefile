@@ -35,7 +35,7 @@ HAVE := $(filter-out $(WITHOUT),$(shell printf '%s\n' $(LIBRARIES) | \
 # NEEDS_x: the program is built where x is; MAY_x: it is built without x, too. Names or patterns of programs.
 
 USE_MODELS    := draco-train test_isa test_kmeans test_layers test_lenet test_linear test_mlp test_real_data test_resnet \
-                 test_textcnn test_training test_grpc_python bench_linear bench_models bench_products
+                 test_textcnn test_training test_grpc_python bench_linear bench_models bench_products bench_round
 NEEDS_zlib    := $(USE_MODELS) peer_train peer_relay test_data test_checkpoint fuzz_checkpoint fuzz_data_% fuzz_word2vec
 NEEDS_openmp  := $(USE_MODELS) peer_train 06_train_openmp test_openmp peer_mpi_% test_attacks test_grpc_conformance test_rules test_optim test_vote_fingerprint \
                  test_vote_portable fuzz_rules bench_codes bench_rules bench_vote
