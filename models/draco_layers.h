@@ -40,6 +40,12 @@ DRACO_INLINE_LOOP void draco_sum_rows_loop(size_t rows, size_t n, const float *m
 DRACO_LOOP(draco_sum_rows, (size_t rows, size_t n, const float *m, float beta, float *sum),
            (rows, n, m, beta, sum))
 
+/* y += a x */
+DRACO_INLINE_LOOP void draco_add_loop(size_t n, float a, const float *restrict x, float *restrict y) {
+    for (size_t i = 0; i < n; i++) y[i] += a * x[i];
+}
+DRACO_LOOP(draco_add, (size_t n, float a, const float *restrict x, float *restrict y), (n, a, x, y))
+
 /* dx may be NULL: the first layer needs none. */
 DRACO_LAYER void draco_fc_backward(size_t rows, size_t in, size_t out, const float *x, const float *w,
                                    const float *dy, float beta, float *dw, float *dbias, float *dx) {
@@ -126,17 +132,21 @@ DRACO_LAYER void draco_conv2d_backward_weights(const draco_conv_shape *s, size_t
     if (dbias) draco_sum_rows(places, s->co, dy, beta, dbias);
 }
 
-/* to[kh][kw][co][ci] = w, with kh and kw backwards. */
-DRACO_INLINE_LOOP void draco_conv2d_turn_loop(const draco_conv_shape *s, const float *w, float *to) {
-    const size_t taps = s->kernel * s->kernel, block = 16;
-    for (size_t tap = 0; tap < taps; tap++, w += s->ci * s->co) {
-        float *out = to + (taps - 1 - tap) * s->ci * s->co;
-        for (size_t i = 0; i < s->ci; i += block)
-            for (size_t o = 0; o < s->co; o++)
-                for (size_t k = i; k < s->ci && k < i + block; k++) out[o * s->ci + k] = w[k * s->co + o];
-    }
+/* to[columns][rows] = from[rows][columns] */
+DRACO_INLINE_LOOP void draco_turn_loop(size_t rows, size_t columns, const float *from, float *to) {
+    const size_t block = 16;
+    for (size_t i = 0; i < rows; i += block)
+        for (size_t j = 0; j < columns; j++)
+            for (size_t k = i; k < rows && k < i + block; k++) to[j * rows + k] = from[k * columns + j];
 }
-DRACO_LOOP(draco_conv2d_turn, (const draco_conv_shape *s, const float *w, float *to), (s, w, to))
+DRACO_LOOP(draco_turn, (size_t rows, size_t columns, const float *from, float *to), (rows, columns, from, to))
+
+/* to[kh][kw][co][ci] = w, with kh and kw backwards. */
+DRACO_LAYER void draco_conv2d_turn(const draco_conv_shape *s, const float *w, float *to) {
+    const size_t taps = s->kernel * s->kernel, size = s->ci * s->co;
+    for (size_t tap = 0; tap < taps; tap++)
+        draco_turn(s->ci, s->co, w + tap * size, to + (taps - 1 - tap) * size);
+}
 
 DRACO_LAYER void draco_conv2d_backward_data(const draco_conv_shape *s, size_t images, const float *w,
                                             const float *dy, float *dx, float *scratch) {
@@ -176,6 +186,23 @@ DRACO_LOOP(draco_maxpool_forward,
            (size_t images, size_t height, size_t width, size_t channels, const float *x, float *y),
            (images, height, width, channels, x, y))
 
+/* Up to four channels of one place: dy goes to the first of the four pixels that is y. No branches: they would be mispredicted. */
+DRACO_INLINE_LOOP void draco_maxpool_share(size_t n, const size_t *apart, const float *x, const float *y,
+                                           const float *dy, float *dx) {
+    typedef int32_t four __attribute__((vector_size(16)));
+    typedef float floats __attribute__((vector_size(16)));
+    floats top = {0}, pixel = {0};
+    four left = {0};
+    memcpy(&top, y, n * sizeof *y);
+    memcpy(&left, dy, n * sizeof *dy);
+    for (size_t i = 0; i < 4; i++) {
+        memcpy(&pixel, x + apart[i], n * sizeof *x);
+        const four is = pixel == top, share = left & is;
+        left &= ~is;
+        memcpy(dx + apart[i], &share, n * sizeof *dx);
+    }
+}
+
 /* x, y: what forward read and wrote. */
 DRACO_INLINE_LOOP void draco_maxpool_backward_loop(size_t images, size_t height, size_t width,
                                                    size_t channels, const float *x, const float *y,
@@ -183,16 +210,11 @@ DRACO_INLINE_LOOP void draco_maxpool_backward_loop(size_t images, size_t height,
     size_t line = width * channels;
     for (size_t row = 0; row < images * height / 2; row++, x += 2 * line, dx += 2 * line)
         for (size_t col = 0; col < width / 2; col++, y += channels, dy += channels) {
-            size_t at[4] = {2 * col * channels, (2 * col + 1) * channels, 2 * col * channels + line,
-                            (2 * col + 1) * channels + line};
-            for (size_t k = 0; k < channels; k++) {
-                float left = dy[k];
-                for (int i = 0; i < 4; i++) {
-                    float share = x[at[i] + k] == y[k] ? left : 0;
-                    dx[at[i] + k] = share;
-                    left = x[at[i] + k] == y[k] ? 0 : left;
-                }
-            }
+            const size_t at = 2 * col * channels,
+                         apart[4] = {at, at + channels, at + line, at + line + channels};
+            size_t k = 0;
+            for (; k + 4 <= channels; k += 4) draco_maxpool_share(4, apart, x + k, y + k, dy + k, dx + k);
+            for (; k < channels; k++) draco_maxpool_share(1, apart, x + k, y + k, dy + k, dx + k);
         }
 }
 DRACO_LOOP(draco_maxpool_backward,

@@ -271,18 +271,17 @@ static void dr_textcnn_drop(const draco_textcnn_priv *net, const draco_batch *ba
 static void dr_textcnn_bank_backward(const draco_textcnn_priv *net, dr_textcnn_workspace *w, size_t bank,
                                      size_t count, float *grad) {
     size_t window = net->words[bank] * net->dimension;
-    for (size_t i = 0; i < count; i++)
-        for (size_t f = 0; f < net->filters; f++) {
-            size_t at = i * net->features + bank * net->filters + f;
-            float delta = w->df[at];
-            if (delta == 0) continue;
-            const float *x = w->x + w->place[at] * net->dimension;
-            const float *weights = w->w + net->turned[bank] + f * window;
-            float *dx = w->dx + w->place[at] * net->dimension, *dw = w->dw + net->turned[bank] + f * window;
-            for (size_t k = 0; k < window; k++) dw[k] += delta * x[k];
-            for (size_t k = 0; k < window; k++) dx[k] += delta * weights[k];
-            grad[net->bias[bank] + f] += delta;
+    for (size_t f = 0; f < net->filters; f++) {
+        const float *weights = w->w + net->turned[bank] + f * window;
+        float *dw = w->dw + net->turned[bank] + f * window;
+        for (size_t i = 0; i < count; i++) {
+            size_t at = i * net->features + bank * net->filters + f, place = w->place[at] * net->dimension;
+            if (w->df[at] == 0) continue;
+            draco_add(window, w->df[at], w->x + place, dw);
+            draco_add(window, w->df[at], weights, w->dx + place);
+            grad[net->bias[bank] + f] += w->df[at];
         }
+    }
 }
 
 static void dr_textcnn_words_backward(const draco_textcnn_priv *net, dr_textcnn_workspace *w, size_t count,
@@ -292,8 +291,7 @@ static void dr_textcnn_words_backward(const draco_textcnn_priv *net, dr_textcnn_
         const int32_t *word = draco_dataset_words(net->train, w->sample[i], &length);
         for (size_t k = 0; k < length; k++) {
             const float *dx = w->dx + (w->begin[i] + k) * net->dimension;
-            float *out = grad + (size_t)word[k] * net->dimension;
-            for (size_t j = 0; j < net->dimension; j++) out[j] += dx[j];
+            draco_add(net->dimension, 1, dx, grad + (size_t)word[k] * net->dimension);
         }
     }
 }
@@ -309,14 +307,6 @@ static void dr_textcnn_backward(const draco_textcnn_priv *net, dr_textcnn_worksp
     for (size_t bank = 0; bank < DR_TEXTCNN_BANKS; bank++)
         dr_textcnn_bank_backward(net, w, bank, count, grad);
     dr_textcnn_words_backward(net, w, count, grad);
-}
-
-/* to[columns][rows] = from[rows][columns] */
-static void dr_textcnn_turn(size_t rows, size_t columns, const float *from, float *to) {
-    const size_t tile = 16;
-    for (size_t i = 0; i < rows; i += tile)
-        for (size_t j = 0; j < columns; j++)
-            for (size_t k = i; k < rows && k < i + tile; k++) to[j * rows + k] = from[k * columns + j];
 }
 
 static void dr_textcnn_micro(const draco_textcnn_priv *net, dr_textcnn_workspace *w, const draco_batch *batch,
@@ -345,16 +335,16 @@ static draco_status dr_textcnn_gradient(void *ctx, void *workspace, const float 
     memset(grad, 0, net->parameters * sizeof *grad);
     memset(w->dw, 0, net->bank_floats * sizeof *w->dw);
     for (size_t b = 0; b < DR_TEXTCNN_BANKS; b++)
-        dr_textcnn_turn(net->words[b] * net->dimension, net->filters, params + net->weights[b],
-                        w->w + net->turned[b]);
+        draco_turn(net->words[b] * net->dimension, net->filters, params + net->weights[b],
+                   w->w + net->turned[b]);
     for (size_t i = 0; i < pieces; i++) {
         size_t first, count;
         draco_micro_range(batch->count, DRACO_TEXTCNN_MICRO, i, &first, &count);
         dr_textcnn_micro(net, w, batch, first, count, params, grad, &loss, &correct);
     }
     for (size_t b = 0; b < DR_TEXTCNN_BANKS; b++)
-        dr_textcnn_turn(net->filters, net->words[b] * net->dimension, w->dw + net->turned[b],
-                        grad + net->weights[b]);
+        draco_turn(net->filters, net->words[b] * net->dimension, w->dw + net->turned[b],
+                   grad + net->weights[b]);
     draco_compute_end(threads);
     draco_model_write_score(grad, net->parameters, loss, correct);
     return DRACO_OK;
