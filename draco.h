@@ -2115,7 +2115,8 @@ static draco_status drs_challenge_check(const draco_server_config *c) {
 /* Fewer than 2 liars + 1 + t workers that are neither out nor lost cannot decide every part. */
 static draco_status drs_left_workers(draco_server *s) {
     const draco_transport *t = s->c.transport;
-    int lost = DRS_HAS(t, lost) ? t->lost(t->ctx) : 0, left, k;
+    int lost = DRS_HAS(t, lost) ? t->lost(t->ctx) : 0, left, k, used;
+    const size_t room = sizeof s->out.text;
     if (s->servers > 1) { /* all servers plan alike */
         memset(s->mine, 0, 8);
         s->mine[0] = (unsigned char)(lost & 255);
@@ -2134,9 +2135,11 @@ static draco_status drs_left_workers(draco_server *s) {
         s->liars = s->liars < 0 ? 0 : s->liars < k ? s->liars : k;
         return DRACO_OK;
     }
-    (void)snprintf(s->out.text, sizeof s->out.text,
-                   "%d workers are proved liars and %d are lost: the other %d cannot carry the code",
-                   s->evicted, lost, left);
+    used = snprintf(s->out.text, room, "%d of %d workers are left, too few: %d lost, %d proved liars", left,
+                    s->n, lost, s->evicted);
+    for (k = 0; k < s->n && used > 0 && (size_t)used < room; k++)
+        if (s->standing[k] == DRACO_STANDING_OUT)
+            used += snprintf(s->out.text + used, room - (size_t)used, " %d", k);
     return DRACO_E_TOO_MANY_MISSING;
 }
 

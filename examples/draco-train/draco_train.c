@@ -14,6 +14,7 @@
      train_arrivals.h   when and how each worker's replies end
      train_ledger.h     what each worker did over the whole run; train_ledger_show.h a line, a table, JSON
      train_finite.h     has the model diverged?
+     train_evict.h      proved liars that are left out, and new plans
      train_report.h     what a run prints; train_screen.h the screen, train_metrics.h the file of metrics
      train_plot.h       a plot of files of metrics, also draco_plot.c */
 #include "train_options.h"
@@ -35,6 +36,7 @@
 #define DRACO_ATTACKS_IMPLEMENTATION
 #include "train_setup.h"
 
+#include "train_evict.h"
 #include "train_plot.h"
 #include "train_report.h"
 #include "train_finite.h"
@@ -106,6 +108,7 @@ static void train_count(train_run *run, uint64_t step, int attempt, const draco_
     draco_attack_liars(&run->attack, step, attempt, run->liars);
     for (int i = 0; i < run->setup.code.n; i++) {
         int blamed = round->verdicts[i] == DRACO_BLAMED;
+        if (run->out[i]) continue; /* it has nobody to lie to */
         g->lies += run->liars[i];
         g->caught += run->liars[i] && (blamed || round->verdicts[i] == DRACO_MALFORMED);
         g->blamed_wrongly += !run->liars[i] && blamed;
@@ -171,6 +174,7 @@ static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const 
     if (train_speaks(run))
         train_metrics_step(&run->metrics, step, attempt, train_seconds(run), round, score, run->setup.code.n,
                            train_simulates_lies(run) ? run->liars : NULL);
+    train_report_evictions(run, step);
     train_note_reason(run, round);
     wanted = train_has_diverged(run, step, round) ? 8u : 0u;
     if (!wanted) train_report_change(run, step, round); /* else no worker is the reason */
@@ -185,7 +189,8 @@ static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const 
         wanted |= (train_test_due(run) ? 1u : 0u) | (train_save_due(run) ? 2u : 0u);
     }
     wanted |= train_probe_due(run) ? 4u : 0u;
-    status = train_any(run, &wanted);
+    status = run->next_step == step + 1 ? train_make_plan(run, step) : DRACO_OK;
+    if (status >= 0) status = train_any(run, &wanted);
     if (status >= 0 && wanted & 8) status = train_diverged(run, step);
     if (status >= 0 && wanted & 4 && train_probe(run) != 0) status = DRACO_E_CONFIG;
     if (status >= 0 && wanted & 1) status = train_evaluate(run, run->next_step);
@@ -293,6 +298,8 @@ static int train_open_server(train_run *run) {
     c.deadline = o->deadline > 0 ? o->deadline : run->transport.row->local ? 0 : 60;
     c.wait = train_waits_for_enough(run) ? DRACO_WAIT_ENOUGH : DRACO_WAIT_ALL;
     c.challenge = o->challenge;
+    c.evict_after = (int)o->evict_after;
+    c.shrink = o->shrink;
     c.abs_tol = (float)o->tolerance;
     c.rel_tol = (float)o->relative_tolerance;
     status = draco_server_open(&run->server, &c);
@@ -325,7 +332,8 @@ static int train_open_vectors(train_run *run) {
     run->sum = calloc(m->dim, sizeof(float));
     run->state = calloc(spp * m->dim + 1, sizeof(float));
     run->liars = calloc((size_t)run->setup.code.n, 1);
-    if (!run->params || !run->sum || !run->state || !run->liars ||
+    run->out = calloc((size_t)run->setup.code.n, 1);
+    if (!run->params || !run->sum || !run->state || !run->liars || !run->out ||
         (m->workspace_new && m->workspace_new(m->ctx, &run->workspace) < 0)) {
         train_log(TRAIN_ERROR, "%s", draco_status_text(DRACO_E_MEMORY));
         return 1;
@@ -398,6 +406,7 @@ static int train_serve(train_run *run) {
     if (code == 0) code = train_check_outputs(run);
     code = train_transport_agree(&run->transport, code);
     if (code == 0) code = train_transport_agree(&run->transport, train_resume(run));
+    if (code == 0) code = train_transport_agree(&run->transport, train_readmit(run));
     if (code == 0) code = train_transport_agree(&run->transport, train_open_metrics(run));
     if (code == 0) code = train_transport_agree(&run->transport, train_probe(run));
     if (code != 0) return code;
@@ -503,6 +512,7 @@ static void train_close(train_run *run, int code) {
     free(run->sum);
     free(run->gradient);
     free(run->liars);
+    free(run->out);
     train_arrivals_close(&run->arrivals);
     train_ledger_close(&run->ledger);
     train_close_setup(&run->setup);

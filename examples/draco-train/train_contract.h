@@ -10,7 +10,7 @@
 /* These change how fast a run is, how its votes travel, and what it shows; or, data-dir and word2vec, a digest stands for them. */
 static const char *const train_free[] = {"data-dir",   "word2vec",     "test-samples", "threads",
                                          "eval-every", "share-parts",  "retries",      "no-probe",
-                                         "vote",       "digest-first", "isa"};
+                                         "vote",       "digest-first", "isa",          "readmit"};
 
 static int train_decides(const train_options *o, const char *name) {
     for (size_t i = 0; i < sizeof train_free / sizeof *train_free; i++)

@@ -1,4 +1,5 @@
-/* train_metrics.h - a run as lines of JSON, one object a line: start, resume, step, test, end.
+/* train_metrics.h - a run as lines of JSON, one object a line: start, resume, step, test, evict,
+   replan, end.
 
    A line is written whole, by one call. When that fails, what was written of it is taken back, the lines that are
    lost are counted, and the run goes on. A run that is started again cuts off what it will write anew and appends. */
@@ -191,6 +192,8 @@ static void train_metrics_step(train_metrics *m, uint64_t step, int attempt, dou
     fprintf(to, ",\"bytes_in\":%llu,\"rows_peak\":%zu,\"present\":%d,\"spare\":%d",
             (unsigned long long)round->bytes_in, round->rows_peak, round->report.present,
             round->report.spare);
+    fprintf(to, ",\"gradients\":%d,\"parts\":%d,\"evicted\":%d", round->gradients, round->parts,
+            round->evicted);
     train_json_number(to, "residual", round->report.residual);
     train_json_number(to, "gain", round->report.gain);
     train_json_workers(to, "blamed", round->verdicts, n, DRACO_BLAMED);

@@ -22,7 +22,9 @@ typedef struct train_options {
     const char *model, *data, *data_dir, *word2vec;
     double held_out, l2;
     long train_samples, test_samples;
-    const char *code, *field, *support, *rule, *vote;
+    const char *code, *field, *support, *rule, *vote, *redundancy, *replan, *readmit;
+    long evict_after;
+    int shrink;
     long workers, adversaries, stragglers, rule_f;
     double rule_tolerance, zeno_rho;
     long zeno_batch;
@@ -89,6 +91,7 @@ static train_options train_defaults(void) {
     o.code = "repetition";
     o.field = "prime";
     o.vote = "auto";
+    o.redundancy = "full";
     o.support = "spread";
     o.workers = 15;
     o.adversaries = 2;
@@ -164,6 +167,17 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
          "theirs "
          "under a key drawn later; messages: all send their messages; auto: challenge with mpi and grpc"},
         {"digest-first", TRAIN_FLAG, &o->digest_first, 0, 0, NULL, NULL, "old name of --vote=challenge"},
+        {"redundancy", TRAIN_CHOICE, &o->redundancy, 0, 0, "full reactive", "HOW",
+         "full: 2s + t + 1 workers compute a part; reactive, repetition code: s + t + 1, and more when they "
+         "do not agree"},
+        {"evict-after", TRAIN_LONG, &o->evict_after, 0, 255, NULL, "K",
+         "leave out who was proved a liar in K rounds; reactive: s falls with each; default 0, nobody"},
+        {"shrink", TRAIN_FLAG, &o->shrink, 0, 0, NULL, NULL,
+         "reactive: when too many are evicted or lost, go on with the s that the others carry"},
+        {"replan", TRAIN_TEXT, &o->replan, 0, 0, NULL, "STEP[:PARTS]",
+         "reactive: from STEP on, PARTS parts, or as many as those who are left can compute"},
+        {"readmit", TRAIN_TEXT, &o->readmit, 0, 0, NULL, "NAMES",
+         "workers, with commas, whose proofs are forgotten when the run goes on"},
         {"tolerance", TRAIN_REAL, &o->tolerance, 0, 1e30, NULL, "EPS",
          "repetition code: messages agree when they differ by at most EPS; default 0, compare bits"},
         {"relative-tolerance", TRAIN_REAL, &o->relative_tolerance, 0, 0.999, NULL, "EPS",
@@ -416,6 +430,10 @@ static const struct train_need {
 } train_needs[] = {
     {"field", "code", "cyclic"},
     {"support", "code", "cyclic"},
+    {"redundancy", "code", "repetition"},
+    {"shrink", "redundancy", "reactive"},
+    {"replan", "redundancy", "reactive"},
+    {"readmit", "evict-after", NULL},
     {"attack-scale", "attack", NULL},
     {"liars", "attack", NULL},
     {"who", "attack", NULL},
@@ -485,9 +503,18 @@ static int train_is_exact(const train_options *o) {
     return o->tolerance <= 0 && o->relative_tolerance <= 0;
 }
 
+/* --replan=STEP[:PARTS]; parts 0: as many as can be computed. 0: it is no such thing. */
+static int train_replan_of(const train_options *o, long *step, long *parts) {
+    char rest = 0;
+    int numbers = sscanf(o->replan, "%9ld:%9ld%c", step, parts, &rest), used = 0;
+    if (numbers == 1) *parts = 0;
+    if (numbers == 1 && (sscanf(o->replan, "%*d%n", &used) != 0 || o->replan[used])) return 0;
+    return (numbers == 1 || (numbers == 2 && *parts > 0)) && *step > 0;
+}
+
 /* What two options mean together. */
 static int train_check_together(train_options *o) {
-    long r = 2 * o->adversaries + o->stragglers + 1;
+    long r = 2 * o->adversaries + o->stragglers + 1, step, parts;
     const int exact = train_is_exact(o);
     if (o->rule_f < 0) o->rule_f = o->adversaries;
     if (o->liars < 0) o->liars = o->attack ? o->adversaries : 0;
@@ -520,7 +547,20 @@ static int train_check_together(train_options *o) {
         train_log(TRAIN_ERROR, "--vote=challenge cannot be combined with --tolerance");
         return 2;
     }
-    o->challenge = strcmp(o->vote, "challenge") == 0 ||
+    if (strcmp(o->redundancy, "reactive") == 0 && (!exact || strcmp(o->vote, "messages") == 0)) {
+        train_log(TRAIN_ERROR, "--redundancy=reactive holds a challenge: it excludes --vote=messages and "
+                               "--tolerance");
+        return 2;
+    }
+    if (o->evict_after > 0 && (o->rule || !exact)) {
+        train_log(TRAIN_ERROR, "--evict-after requires a code without tolerance: only that proves a lie");
+        return 2;
+    }
+    if (o->replan && !train_replan_of(o, &step, &parts)) {
+        train_log(TRAIN_ERROR, "--replan=%s: not a step, or STEP:PARTS", o->replan);
+        return 2;
+    }
+    o->challenge = strcmp(o->vote, "challenge") == 0 || strcmp(o->redundancy, "reactive") == 0 ||
                    (strcmp(o->vote, "auto") == 0 && !o->rule && exact && strcmp(o->code, "repetition") == 0 &&
                     strcmp(o->transport, "openmp") != 0);
     if (o->servers > 1 && (o->rule || !exact)) {

@@ -48,7 +48,10 @@ static void train_label(const train_options *o, char *text, size_t capacity) {
     else if (strcmp(o->code, "cyclic") == 0)
         snprintf(text, capacity, "DRACO cyclic, %s", o->field);
     else
-        snprintf(text, capacity, "DRACO repetition%s", o->challenge ? ", challenge" : "");
+        snprintf(text, capacity, "DRACO repetition%s",
+                 strcmp(o->redundancy, "reactive") == 0 ? ", reactive"
+                 : o->challenge                         ? ", challenge"
+                                                        : "");
 }
 
 /* The first line of a run whose workers are made to misbehave. */
@@ -96,6 +99,11 @@ static void train_announce(train_run *run) {
     train_say(code);
     if (!o->rule && s->code.parts == 1)
         printf("every worker computes the whole batch; %d workers or more would share it\n", 2 * s->code.r);
+    if (run->has_attack && o->evict_after > 0 && run->attack.who != DRACO_ATTACK_FIXED)
+        printf("liars that are drawn anew are more than s = %d in the end: expect refused or wrong rounds, "
+               "or use "
+               "--who=fixed\n",
+               s->code.s);
     if (run->has_attack && !o->rule && run->attack.liars > s->code.s)
         printf("%d liars are more than the s = %d that the code tolerates: expect refused or wrong rounds\n",
                run->attack.liars, s->code.s);

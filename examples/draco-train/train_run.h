@@ -33,6 +33,7 @@ typedef struct train_run {
     train_ledger ledger;
     train_metrics metrics;
     unsigned char *liars;
+    unsigned char *out;   /* who was evicted, as far as it was told */
     double begin, paused; /* evaluation does not count as training */
     double server_seconds;
     uint64_t bytes_in, rounds;

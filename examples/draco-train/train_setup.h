@@ -196,11 +196,13 @@ static int train_open_optimizer(const train_options *o, train_setup *s) {
 static int train_make_code(const train_options *o, train_setup *s) {
     draco_code *c = &s->code;
     draco_status status;
+    long step, parts;
     memset(c, 0, sizeof *c);
     c->n = (int)o->workers;
     if (!o->rule) {
         c->s = (int)o->adversaries;
         c->t = (int)o->stragglers;
+        c->reactive = strcmp(o->redundancy, "reactive") == 0;
         c->scheme = strcmp(o->code, "cyclic") == 0 ? DRACO_CYCLIC : DRACO_REPETITION;
         c->field = strcmp(o->field, "complex") == 0 ? DRACO_FIELD_COMPLEX : DRACO_FIELD_PRIME;
         c->support = strcmp(o->support, "contiguous") == 0 ? DRACO_SUPPORT_CONTIGUOUS : DRACO_SUPPORT_SPREAD;
@@ -210,6 +212,14 @@ static int train_make_code(const train_options *o, train_setup *s) {
     status = draco_code_init(c);
     if (status != DRACO_OK) {
         train_log(TRAIN_ERROR, "n = %d, s = %d, t = %d: %s", c->n, c->s, c->t, draco_status_text(status));
+        return 2;
+    }
+    if (o->replan && train_replan_of(o, &step, &parts) && parts > 0 &&
+        (parts < c->parts || parts > c->n || parts > o->batch)) {
+        train_log(TRAIN_ERROR,
+                  "--replan: %ld parts are not between the %d of the code and %d workers or "
+                  "%ld samples",
+                  parts, c->parts, c->n, o->batch);
         return 2;
     }
     if ((long)c->parts > o->batch) {

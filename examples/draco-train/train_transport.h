@@ -69,10 +69,11 @@ static void train_shared_text(const train_options *o, const train_setup *s, char
     train_data_digest(&s->train, digest);
     train_hex_of(digest, data);
     snprintf(text, capacity,
-             "version=%d\nmodel=%s\ndata=%s\nsamples=%zu\ndim=%zu\nbatch=%ld\nseed=%ld\nl2=%.9g\ncode=%s\n"
+             "version=%d\nmodel=%s\ndata=%s\nsamples=%zu\ndim=%zu\nbatch=%ld\nseed=%ld\nl2=%.9g\ncode=%"
+             "s\nredundancy=%s\n"
              "workers=%d\ns=%d\nt=%d\nservers=%ld\ndata-digest=%s\n",
              DRACO_VERSION, o->model, s->data_name, s->train.samples, s->model.dim, o->batch, o->seed, o->l2,
-             o->code, s->code.n, s->code.s, s->code.t, o->servers, data);
+             o->code, o->redundancy, s->code.n, s->code.s, s->code.t, o->servers, data);
 }
 
 /* Peers that come are nothing; all else that a transport tells of may matter. */
