@@ -500,6 +500,63 @@ static void tls_strangers(void **state) {
     assert_int_equal(toy_wait(zero, 5), 0);
 }
 
+static int told_times(toy_log *log, const char *words) {
+    int times = 0;
+    pthread_mutex_lock(&log->mutex);
+    for (const char *at = log->text; (at = strstr(at, words)); at++) times++;
+    pthread_mutex_unlock(&log->mutex);
+    return times;
+}
+
+/* It is started, killed as soon as it has joined or was told to wait, and started again, 16 times in a row. The other
+   one is killed twice, and has its place at once. */
+static void a_worker_that_comes_and_goes(void **state) {
+    (void)state;
+    static char store[3][128];
+    for (int tls = 0; tls < 2; tls++) {
+        static run r;
+        char with[2][160] = {"", ""};
+        draco_grpc_server_config config;
+        memset(&config, 0, sizeof config);
+        config.limits.start_seconds = config.limits.rejoin_seconds = 0.1;
+        snprintf(store[0], 128, "%s/ca.pem", directory);
+        snprintf(store[1], 128, "%s/server-0.pem", directory);
+        snprintf(store[2], 128, "%s/server-0.key", directory);
+        for (int i = 0; tls && i < 2; i++) snprintf(with[i], 160, "tls=%s:worker-%d", directory, i);
+        if (tls) config.tls = (draco_grpc_tls){store[0], store[1], store[2]};
+        run_open(&r, &config, 2, 1000);
+        pid_t honest = toy_spawn("%s %s 1 %s", peer, r.address, with[1]);
+        for (int i = 0; i < 16; i++) {
+            const int before = told_times(&r.log, "comes and goes");
+            const pid_t restless = toy_spawn("%s %s 0 %s", peer, r.address, with[0]);
+            for (double until = toy_now() + 10;
+                 told_times(&r.log, "worker 0 joined") < i + 1 &&
+                 told_times(&r.log, "comes and goes") == before && toy_now() < until;)
+                toy_sleep(0.005);
+            kill(restless, SIGKILL);
+            toy_wait(restless, 5);
+            for (double until = toy_now() + 5; draco_grpc_joined(&r.t) > 1 && toy_now() < until;)
+                toy_sleep(0.005);
+            if (i % 8 == 4) {
+                const int times = told_times(&r.log, "worker 1 joined");
+                kill(honest, SIGKILL);
+                toy_wait(honest, 5);
+                honest = toy_spawn("%s %s 1 %s", peer, r.address, with[1]);
+                while (told_times(&r.log, "worker 1 joined") == times) {
+                    assert_int_equal(told_times(&r.log, "worker 1 comes"), 0);
+                    toy_sleep(0.005);
+                }
+            }
+        }
+        assert_in_range(told_times(&r.log, "worker 0 joined"), 4, 12);
+        assert_int_equal(told_times(&r.log, "worker 1 joined"), 3);
+        assert_true(toy_told(&r.log, "worker 0 comes and goes: it joined 5 times of late"));
+        assert_int_equal(run_round(&r, 20, "01"), DRACO_OK);
+        run_close(&r);
+        assert_int_equal(toy_wait(honest, 5), 0);
+    }
+}
+
 static int set_up(void **state) {
     (void)state;
     char command[256];
@@ -530,6 +587,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(rapid_reset),
         cmocka_unit_test(a_server_that_does_not_read_stays_small),
         cmocka_unit_test(tls_strangers),
+        cmocka_unit_test(a_worker_that_comes_and_goes),
     };
     const char *build = getenv("BUILD");
     snprintf(peer, sizeof peer, "%s/tests/peer_grpc", build ? build : "build");

@@ -74,6 +74,8 @@
  *   Admission  TCP connections are accepted by the server's own thread, which knows every descriptor: at most
  *              limits.connections, and workers + 16 of one address that have not joined. A new one takes the place of
  *              the oldest that has not joined in a tenth of a second, or is closed. gRPC does no work for it.
+ *              A worker that joins more than a handful of times in a row waits before the next time: half a second,
+ *              doubled by each, up to half a minute.
  *   Log        The server takes over gRPC's log function, one per process: that is how it learns of failed
  *              handshakes. GRPC_VERBOSITY in the environment prevents it. Lines about strangers: 20, then one a second.
  *   fork       Fork before the first open, or fork and exec.

@@ -181,6 +181,8 @@ struct drg_conn {
 typedef struct drg_slot {
     drg_conn *conn;              /* who holds it now, or NULL */
     double lost_at;              /* -HUGE_VAL: never joined */
+    char host[96];               /* in plain text: whose visits are counted */
+    double visits, visited_at;   /* how often it joined of late, and the last time */
     drg_outgoing *params, *want; /* the newest request with parameters, and the newest of all */
     /* The round being collected; touched by the collecting thread only. */
     unsigned char *row;
@@ -518,6 +520,39 @@ static drg_conn *drg_now_refused(drg_server *s) {
     return c;
 }
 
+static size_t drg_host_bytes(const char *peer) {
+    const char *colon = strrchr(peer, ':');
+    return colon ? (size_t)(colon - peer) : strlen(peer);
+}
+
+#define DRG_VISITS 4.0  /* so often a worker may join of late and come back at once */
+#define DRG_FORGET 30.0 /* seconds in which one of them is forgotten */
+#define DRG_BANNED 30.0 /* seconds that nobody waits longer */
+
+/* Seconds since its last visit after which it may join again: half a second, doubled by each visit too many. */
+static double drg_pause(const drg_slot *slot) {
+    return slot->visits > DRG_VISITS ? fmin(DRG_BANNED, 0.5 * exp2(slot->visits - DRG_VISITS)) : 0;
+}
+
+/* Whose visits: a certificate's, or in plain text those of one address. Under the mutex. */
+static int drg_is_visitor(const drg_slot *slot, const drg_conn *c) {
+    const size_t n = drg_host_bytes(c->peer);
+    return c->certified >= 0 || (strlen(slot->host) == n && !memcmp(slot->host, c->peer, n));
+}
+
+/* Seconds that this worker has to stay outside, because it has come and gone too often. Under the mutex. */
+static double drg_must_wait(const drg_slot *slot, const drg_conn *c, double now) {
+    return drg_is_visitor(slot, c) ? slot->visited_at + drg_pause(slot) - now : 0;
+}
+
+static void drg_count_visit(drg_slot *slot, const drg_conn *c, double now) { /* under the mutex */
+    const double forgotten = (now - slot->visited_at) / DRG_FORGET;
+    if (!drg_is_visitor(slot, c)) slot->visits = 0;
+    slot->visits = fmax(0, slot->visits - forgotten) + 1;
+    slot->visited_at = now;
+    snprintf(slot->host, sizeof slot->host, "%.*s", (int)drg_host_bytes(c->peer), c->peer);
+}
+
 /* The first message of a call, on the I/O thread. */
 static void drg_hello(drg_conn *c, grpc_byte_buffer *buffer) {
     drg_server *s = c->server;
@@ -573,8 +608,10 @@ static void drg_hello(drg_conn *c, grpc_byte_buffer *buffer) {
     pthread_mutex_lock(&s->mutex);
     drg_slot *slot = &s->slots[f.worker];
     drg_conn *old = slot->conn;
-    const int taken = old && c->certified < 0, closing = s->closing;
-    if (!taken && !closing) {
+    const double now = drg_now(), wait = drg_must_wait(slot, c, now);
+    const int taken = old && c->certified < 0, closing = s->closing, visits = (int)ceil(slot->visits);
+    if (!taken && !closing && wait <= 0) {
+        drg_count_visit(slot, c, now);
         drg_hold(old);
         c->slot = (int)f.worker;
         slot->conn = c;
@@ -587,6 +624,10 @@ static void drg_hello(drg_conn *c, grpc_byte_buffer *buffer) {
         drg_dismiss(c, GRPC_STATUS_UNAVAILABLE, "the server is closing");
     else if (taken)
         drg_refuse(c, GRPC_STATUS_ALREADY_EXISTS, "%s %u is already there", s->role, f.worker);
+    else if (wait > 0)
+        drg_refuse(c, GRPC_STATUS_RESOURCE_EXHAUSTED,
+                   "%s %u comes and goes: it joined %d times of late, and may again in %.1f s", s->role,
+                   f.worker + (uint32_t)s->first, visits, wait);
     else {
         drg_say(&s->journal, "%s %u joined from %s", s->role, f.worker + (uint32_t)s->first, c->peer);
         if (old) {
@@ -923,11 +964,6 @@ static const char *drg_gate_listen(drg_server *s, const char *address) {
     }
     freeaddrinfo(found);
     return s->listeners ? NULL : why;
-}
-
-static size_t drg_host_bytes(const char *peer) {
-    const char *colon = strrchr(peer, ':');
-    return colon ? (size_t)(colon - peer) : strlen(peer);
 }
 
 /* So many connections of one address that have not joined: all workers, when they begin together, and some more. */

@@ -395,7 +395,7 @@ static double drg_absent(drg_round *r) {
         const drg_slot *slot = &s->slots[i];
         if (slot->ended || slot->conn) continue;
         const double until = slot->lost_at + s->limits.rejoin_seconds;
-        if (until <= drg_now()) {
+        if (until <= drg_now() || slot->visited_at + drg_pause(slot) > until) { /* it may not come in time */
             pthread_mutex_unlock(&s->mutex);
             drg_end(r, i, DRACO_ARRIVAL_ABSENT);
             pthread_mutex_lock(&s->mutex);
