@@ -529,9 +529,9 @@ static void a_worker_that_comes_and_goes(void **state) {
         for (int i = 0; i < 16; i++) {
             const int before = told_times(&r.log, "comes and goes");
             const pid_t restless = toy_spawn("%s %s 0 %s", peer, r.address, with[0]);
-            for (double until = toy_now() + 10;
-                 told_times(&r.log, "worker 0 joined") < i + 1 &&
-                 told_times(&r.log, "comes and goes") == before && toy_now() < until;)
+            for (double until = toy_now() + 10; told_times(&r.log, "worker 0 joined") < i + 1 &&
+                                                told_times(&r.log, "comes and goes") == before &&
+                                                toy_now() < until;)
                 toy_sleep(0.005);
             kill(restless, SIGKILL);
             toy_wait(restless, 5);
