@@ -465,6 +465,41 @@ static void bad_certificates_are_refused(void **state) {
     assert_int_equal(toy_wait(newer, 10), 0);
 }
 
+/* Somebody with another certificate takes the server's port for a while: a worker that had joined waits until the server
+   is back, one that had not ends. */
+static void an_impostor_between_is_waited_out(void **state) {
+    (void)state;
+    static toy_log log = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+    char store[3][128], address[64], other[3][128];
+    draco_grpc_server_config config = loopback(1, &log);
+    tls_of(&config.tls, "server-0", store);
+    draco_transport t;
+    open_server(&t, &config, address);
+    const pid_t p = toy_spawn("%s %s 0 tls=%s:worker-0", peer, address, directory);
+    assert_true(toy_told_soon(&log, "worker 0 joined", 20));
+    kill(p, SIGSTOP); /* and cut off, so that it is not told that the run is over */
+    drg_server *s = (drg_server *)t.ctx;
+    drg_shut_peer(s, s->sockets[0].peer);
+    while (draco_grpc_joined(&t)) toy_sleep(0.01);
+    t.close(t.ctx);
+    tls_of(&config.tls, "other", other);
+    snprintf(other[0], sizeof other[0], "%s/other-ca.pem", directory);
+    config.tls.ca = other[0];
+    config.address = address;
+    open_server(&t, &config, address);
+    kill(p, SIGCONT);
+    assert_true(toy_told_soon(&log, "it left without a HELLO", 20));
+    assert_int_equal(toy_wait(toy_spawn("%s %s 0 tls=%s:worker-0", peer, address, directory), 20), 4);
+    assert_int_equal(kill(p, 0), 0);
+    t.close(t.ctx);
+    tls_of(&config.tls, "server-0", store);
+    log.text[log.n = 0] = 0;
+    open_server(&t, &config, address);
+    assert_true(toy_told_soon(&log, "worker 0 joined", 20));
+    t.close(t.ctx);
+    assert_int_equal(toy_wait(p, 10), 0);
+}
+
 /* ---- The life of a cluster ---- */
 
 static void workers_wait_for_the_server_and_find_it_again(void **state) {
@@ -685,6 +720,7 @@ int main(void) {
         cmocka_unit_test(addresses_and_files_are_checked),
         cmocka_unit_test(wrong_workers_are_refused_and_named),
         cmocka_unit_test(bad_certificates_are_refused),
+        cmocka_unit_test(an_impostor_between_is_waited_out),
         cmocka_unit_test(workers_wait_for_the_server_and_find_it_again),
         cmocka_unit_test(who_never_joined_is_absent_and_who_cannot_answer_is_malformed),
         cmocka_unit_test(a_stop_flag_ends_all_waiting),

@@ -31,8 +31,8 @@ typedef struct drg_link {
     grpc_status_code code;
     grpc_slice details;
     grpc_byte_buffer *incoming;
-    int joined, stopped, told, ending;
-    uint64_t ended; /* with stopped: the step of its STOP, how the run ended */
+    int joined, known, stopped, told, ending; /* known: it has joined once */
+    uint64_t ended;                           /* with stopped: the step of its STOP, how the run ended */
     double retry_at, delay, away_since;
     char reason[320];
     uint64_t code_id, epoch; /* epoch: counts connections */
@@ -175,7 +175,7 @@ static int drg_on_welcome(drg_link *l, const draco_grpc_frame *f) {
     drg_worker *w = l->worker;
     if (f->version != DRACO_GRPC_WIRE || (w->code_id && f->code != w->code_id) || f->chunk < 1) return 0;
     pthread_mutex_lock(&w->mutex);
-    l->joined = 1;
+    l->joined = l->known = 1;
     l->told = 0;
     l->code_id = f->code;
     l->chunk = f->chunk < w->limits.chunk_bytes ? f->chunk : w->limits.chunk_bytes;
@@ -314,10 +314,10 @@ static void drg_link_ended(drg_link *l) {
         l->stopped = 1;
         l->ended = (uint64_t)-DRACO_E_TRANSPORT;
     }
-    /* A server whose certificate is not what it should be stays so. */
-    const int impostor = !was_joined && (strstr(l->reason, "ertificate verify failed") ||
-                                         strstr(l->reason, "CERTIFICATE_VERIFY_FAILED") ||
-                                         strstr(l->reason, "Hostname Verification"));
+    /* A server whose certificate is not what it should be stays so; after it was another, somebody stands between. */
+    const int impostor = !l->known && (strstr(l->reason, "ertificate verify failed") ||
+                                       strstr(l->reason, "CERTIFICATE_VERIFY_FAILED") ||
+                                       strstr(l->reason, "Hostname Verification"));
     const int final = drg_is_final(l->code) || impostor,
               tell = !l->stopped && !w->closing && (final || !l->told);
     l->told = 1;
