@@ -34,7 +34,7 @@ HAVE := $(filter-out $(WITHOUT),$(shell printf '%s\n' $(LIBRARIES) | \
 # ---- What a program needs beyond libc and libm ----
 # NEEDS_x: the program is built where x is; MAY_x: it is built without x, too. Names or patterns of programs.
 
-USE_MODELS    := draco-train test_isa test_kmeans test_layers test_lenet test_linear test_mlp test_real_data test_resnet \
+USE_MODELS    := draco-train draco-audit test_isa test_kmeans test_layers test_lenet test_linear test_mlp test_real_data test_resnet \
                  test_textcnn test_training test_grpc_python bench_linear bench_models bench_products bench_round
 NEEDS_zlib    := $(USE_MODELS) peer_train peer_relay test_data test_checkpoint fuzz_checkpoint fuzz_data_% fuzz_word2vec
 NEEDS_openmp  := $(USE_MODELS) peer_train 06_train_openmp test_openmp peer_mpi_% test_attacks test_grpc_conformance test_rules test_optim test_vote_fingerprint \
@@ -58,7 +58,7 @@ $(if $(filter-out $(NAMES),$(WITHOUT)),$(error WITHOUT takes some of: $(NAMES)))
 
 list     = $(patsubst $(1)/%.c,$(BUILD)/$(2)%,$(wildcard $(1)/$(3)*.c))
 KEEP     = $(foreach p,$(1),$(if $(filter mpi grpc,$(call lacks,$(p))),,$(p)))
-EXAMPLES := $(call KEEP,$(call list,examples)) $(BUILD)/draco_plot
+EXAMPLES := $(call KEEP,$(call list,examples)) $(BUILD)/draco_plot $(BUILD)/draco-audit
 TESTS    := $(call KEEP,$(call list,tests,tests/,test_))
 PEERS    := $(call KEEP,$(call list,tests,tests/,peer_))
 FUZZERS  := $(call KEEP,$(call list,tests/fuzz,tests/,fuzz_))
@@ -90,6 +90,9 @@ $(BUILD)/draco-train: examples/draco-train/draco_train.c $(BUILD)/settings
 	$(compile)
 
 $(BUILD)/draco_plot: examples/draco-train/draco_plot.c $(BUILD)/settings
+	$(compile)
+
+$(BUILD)/draco-audit: examples/draco-train/draco_audit.c $(BUILD)/settings
 	$(compile)
 
 $(BUILD)/tests/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/settings

@@ -13,7 +13,7 @@ PAGES    := $(BUILD)/man/draco.h.3 $(BUILD)/man/draco_codes.h.3 $(BUILD)/man/dra
 LIBFILES := $(BUILD)/lib$(NAME).so.0 $(BUILD)/lib$(NAME).a
 PCFILES  := $(NAME) $(NAME)-openmp $(NAME)-mpi $(NAME)-grpc
 ifeq ($(call lacks,draco-train),)
-PROGRAMS := $(BUILD)/draco-train
+PROGRAMS := $(BUILD)/draco-train $(BUILD)/draco-audit
 PAGES    += $(BUILD)/man/draco-train.1
 endif
 
@@ -62,7 +62,7 @@ install: $(LIBFILES) $(PAGES) $(PROGRAMS) $(BUILD)/draco_plot
 uninstall:
 	rm -rf $(INTO)/include/$(NAME) $(LIB)/cmake/$(NAME) $(INTO)/share/doc/$(NAME)
 	rm -f $(PCFILES:%=$(LIB)/pkgconfig/%.pc) $(LIB)/lib$(NAME).so $(LIBFILES:$(BUILD)/%=$(LIB)/%)
-	rm -f $(INTO)/bin/draco-train $(INTO)/bin/draco-plot
+	rm -f $(INTO)/bin/draco-train $(INTO)/bin/draco-plot $(INTO)/bin/draco-audit
 	for f in $(notdir $(PAGES)) draco-train.1; do rm -f $(INTO)/share/man/man$${f##*.}/$$f; done
 
 dist:

@@ -13,6 +13,7 @@
      train_run.h        the state of a run, and its checkpoints
      train_arrivals.h   when and how each worker's replies end
      train_ledger.h     what each worker did over the whole run; train_ledger_show.h a line, a table, JSON
+     train_audit.h      an audit trail, also draco_audit.c; train_trail.h its lines
      train_finite.h     has the model diverged?
      train_evict.h      proved liars that are left out, and new plans
      train_report.h     what a run prints; train_screen.h the screen, train_metrics.h the file of metrics
@@ -40,6 +41,7 @@
 #include "train_plot.h"
 #include "train_report.h"
 #include "train_finite.h"
+#include "train_audit.h"
 
 #include <omp.h>
 #include <pthread.h>
@@ -165,7 +167,8 @@ static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const 
                                    const draco_score *score) {
     train_run *run = ctx;
     draco_status status;
-    unsigned wanted = 0; /* 1: a test, 2: a checkpoint, 4: a probe, 8: to end, the model has diverged */
+    unsigned wanted = 0; /* 1: a test, 2: a checkpoint, 4: a probe, 8: to end, the model has
+                            diverged, 16: to end, the audit trail cannot be written */
     train_log_state.step = step + 1;
     train_count(run, step, attempt, round);
     run->server_seconds += round->server_seconds;
@@ -189,8 +192,10 @@ static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const 
         wanted |= (train_test_due(run) ? 1u : 0u) | (train_save_due(run) ? 2u : 0u);
     }
     wanted |= train_probe_due(run) ? 4u : 0u;
+    wanted |= train_audit_round(run, step, attempt, round) < 0 ? 16u : 0u;
     status = run->next_step == step + 1 ? train_make_plan(run, step) : DRACO_OK;
     if (status >= 0) status = train_any(run, &wanted);
+    if (status >= 0 && wanted & 16) status = DRACO_E_IO;
     if (status >= 0 && wanted & 8) status = train_diverged(run, step);
     if (status >= 0 && wanted & 4 && train_probe(run) != 0) status = DRACO_E_CONFIG;
     if (status >= 0 && wanted & 1) status = train_evaluate(run, run->next_step);
@@ -390,6 +395,7 @@ static int train_finish(train_run *run, draco_status status) {
                   run->reason[0] ? ": " : "", run->reason);
     if (draco_server_gather(run->server, run->params) < 0 && code == TRAIN_DONE) code = TRAIN_LOST;
     if (train_any(run, &unsaved) >= 0 && unsaved) (void)train_save(run, &train_asked);
+    train_audit_close(run, status);
     if (train_speaks(run)) code = train_conclude(run, status, code);
     if (code == TRAIN_DONE && run->has_store && run->saved_step != run->next_step) return TRAIN_FAILED;
     return code == TRAIN_DONE && run->o->fail_on_blame && train_ledger_blames(&run->ledger) ? TRAIN_BLAMED
@@ -407,6 +413,7 @@ static int train_serve(train_run *run) {
     code = train_transport_agree(&run->transport, code);
     if (code == 0) code = train_transport_agree(&run->transport, train_resume(run));
     if (code == 0) code = train_transport_agree(&run->transport, train_readmit(run));
+    if (code == 0) code = train_transport_agree(&run->transport, train_audit_open(run));
     if (code == 0) code = train_transport_agree(&run->transport, train_open_metrics(run));
     if (code == 0) code = train_transport_agree(&run->transport, train_probe(run));
     if (code != 0) return code;

@@ -47,10 +47,7 @@ static draco_status train_arrivals_end(void *ctx, int worker, draco_arrival arri
 static draco_status train_arrivals_broadcast(void *ctx, const draco_request *request) {
     train_arrivals *a = ctx;
     a->timed = request->params != NULL && request->kind != DRACO_REQUEST_PROBE;
-    if (a->timed) {
-        a->begin = train_now();
-        for (int i = 0; i < a->n; i++) a->seconds[i] = -1;
-    }
+    if (a->timed) a->begin = train_now();
     return a->inner->broadcast(a->inner->ctx, request);
 }
 
@@ -92,6 +89,14 @@ static draco_status train_arrivals_fetch(void *ctx, const draco_request *request
 static draco_status train_arrivals_exchange(void *ctx, const void *mine, size_t bytes, void *all) {
     const train_arrivals *a = ctx;
     return a->inner->exchange(a->inner->ctx, mine, bytes, all);
+}
+
+/* Before the next round. */
+static void train_arrivals_reset(train_arrivals *a) {
+    for (int i = 0; i < a->n; i++) {
+        a->how[i] = TRAIN_WAITED;
+        a->seconds[i] = -1;
+    }
 }
 
 static int train_arrivals_lost(void *ctx) {

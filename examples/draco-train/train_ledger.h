@@ -243,17 +243,23 @@ static void train_ledger_count(train_ledger *l, train_ledger_row *row, uint64_t 
                                    : kind + 1);
 }
 
-/* Returns 1 when other workers than before are blamed, suspected, malformed or absent. */
+/* out: workers that are asked no more, whose absence is not theirs; may be NULL. Returns 1 when other workers than before
+   are blamed, suspected, malformed or absent. */
 static int train_ledger_round(train_ledger *l, uint64_t step, const draco_verdict *verdicts,
-                              const train_arrivals *a) {
+                              train_arrivals *a, const unsigned char *out) {
     int changed = 0;
     l->rounds++;
     pthread_mutex_lock(&l->mutex);
     for (int i = 0; i < l->n; i++) {
-        train_ledger_count(l, &l->row[i], step, train_ledger_kind(verdicts[i], a->how[i]), a->seconds[i]);
+        if ((out && out[i] && verdicts[i] != DRACO_BLAMED) ||
+            (verdicts[i] == DRACO_UNDECIDED && a->how[i] == TRAIN_WAITED)) /* nobody asked it */
+            l->row[i].now = 0;
+        else
+            train_ledger_count(l, &l->row[i], step, train_ledger_kind(verdicts[i], a->how[i]), a->seconds[i]);
         changed |= l->row[i].now != l->row[i].shown;
     }
     pthread_mutex_unlock(&l->mutex);
+    train_arrivals_reset(a);
     return changed;
 }
 

@@ -44,7 +44,7 @@ typedef struct train_options {
     int share_parts;
     const char *metrics, *plot, *params, *ledger;
     int fail_on_blame;
-    const char *log, *log_format;
+    const char *log, *log_format, *audit;
     const char *checkpoint, *resume, *overrides;
     long checkpoint_every, checkpoint_keep;
     double checkpoint_seconds;
@@ -263,6 +263,10 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
          "the plain lines"},
         {"log-format", TRAIN_CHOICE, &o->log_format, 0, 0, "text json", "NAME",
          "how the lines of --log look"},
+        {"audit", TRAIN_TEXT, &o->audit, 0, 0, NULL, "FILE",
+         "write an audit trail to FILE: a line for every round that holds the digest of the line before; "
+         "draco-audit "
+         "verifies and replays it"},
         {"checkpoint", TRAIN_TEXT, &o->checkpoint, 0, 0, NULL, "FILE",
          "write checkpoints to FILE: at the end, also of a run that is interrupted, and at SIGUSR1"},
         {"checkpoint-every", TRAIN_LONG, &o->checkpoint_every, 0, TRAIN_MANY, NULL, "N",

@@ -118,8 +118,8 @@ static void train_announce(train_run *run) {
 /* One line when other workers than before are blamed, suspected, malformed or absent. */
 static void train_report_change(train_run *run, uint64_t step, const draco_round *round) {
     char text[TRAIN_LINE_CAPACITY], line[TRAIN_LINE_CAPACITY + 64];
-    if (!train_ledger_round(&run->ledger, step, round->verdicts, &run->arrivals) || !train_speaks(run) ||
-        !train_ledger_due(&run->ledger))
+    if (!train_ledger_round(&run->ledger, step, round->verdicts, &run->arrivals, run->out) ||
+        !train_speaks(run) || !train_ledger_due(&run->ledger))
         return;
     train_ledger_line(&run->ledger, text, sizeof text);
     train_screen_clear(&run->screen);

@@ -3,6 +3,7 @@
 #define TRAIN_RUN_H
 
 #include "train_contract.h"
+#include "train_blake2b.h"
 #include "train_flip.h"
 #include "train_ledger_show.h"
 #include "train_metrics.h"
@@ -30,6 +31,8 @@ typedef struct train_run {
     train_screen screen;
     train_glance glance;
     train_arrivals arrivals;
+    int audit; /* the file of the audit trail; 0: none */
+    char audit_path[DRACO_CHECKPOINT_PATH], audit_head[TRAIN_DIGEST_HEX]; /* head: digest of its last line */
     train_ledger ledger;
     train_metrics metrics;
     unsigned char *liars;
