@@ -40,7 +40,7 @@ NEEDS_zlib    := $(USE_MODELS) peer_train peer_relay test_data test_checkpoint f
 NEEDS_openmp  := $(USE_MODELS) peer_train 06_train_openmp test_openmp peer_mpi_% test_attacks test_grpc_conformance test_rules test_optim test_vote_fingerprint \
                  test_vote_portable fuzz_rules bench_codes bench_rules bench_vote
 NEEDS_mpi     := 05_mpi_gather peer_mpi_% fuzz_mpi_wire bench_mpi
-NEEDS_grpc    := 07_train_grpc peer_grpc peer_relay test_grpc% fuzz_grpc_frame bench_grpc
+NEEDS_grpc    := 07_train_grpc peer_grpc peer_relay test_grpc% fuzz_grpc_frame fuzz_refused bench_grpc
 NEEDS_cmocka  := test_%
 MAY_mpi       := draco-train peer_train
 MAY_grpc      := draco-train peer_train

@@ -500,6 +500,60 @@ static void an_impostor_between_is_waited_out(void **state) {
     assert_int_equal(toy_wait(p, 10), 0);
 }
 
+static void list_is(const char *text) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/refused", directory);
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+/* The list of refused certificates while it is written: of the same size and within the same second, cut short in the
+   middle of a name, empty, with the line ends of other systems. */
+static void a_list_of_refused_certificates_is_read_again(void **state) {
+    (void)state;
+    static drg_server s;
+    static drg_conn one, two;
+    char path[128], pem[] = "-----BEGIN-----\nMIIB\n-----END-----";
+    snprintf(path, sizeof path, "%s/refused", directory);
+    s.refused_path = path;
+    strcpy(one.name, "worker-1");
+    strcpy(two.name, "worker-2");
+    two.pem = pem;
+    list_is("worker-1\n");
+    s.refused = drg_refused_text(path);
+    assert_true(drg_is_refused(&s, &one) && !drg_is_refused(&s, &two));
+    list_is(
+        "worker-2\n"); /* who is new is refused at once, who is gone from it when it has been seen twice */
+    drg_refused_look(&s, 1);
+    assert_true(drg_is_refused(&s, &one) && drg_is_refused(&s, &two));
+    drg_refused_look(&s, 0); /* a worker's HELLO does not count */
+    assert_true(drg_is_refused(&s, &one));
+    drg_refused_look(&s, 1);
+    assert_true(!drg_is_refused(&s, &one) && drg_is_refused(&s, &two));
+    list_is("worker-3\nworker-1"); /* of worker-17 */
+    drg_refused_look(&s, 1);
+    assert_true(!drg_is_refused(&s, &one) && drg_is_refused(&s, &two));
+    list_is("worker-3\nworker-17");
+    drg_refused_look(&s, 1);
+    drg_refused_look(&s, 1);
+    assert_true(!drg_is_refused(&s, &one) && !drg_is_refused(&s, &two));
+    list_is("worker-1\r\n-----BEGIN-----\r\nMIIB\r\n-----END-----\r\n");
+    drg_refused_look(&s, 1);
+    assert_true(drg_is_refused(&s, &one) && drg_is_refused(&s, &two));
+    drg_refused_look(&s, 1);
+    list_is("");
+    drg_refused_look(&s, 1);
+    assert_true(drg_is_refused(&s, &one) && drg_is_refused(&s, &two));
+    unlink(path); /* gone: the list stays */
+    drg_refused_look(&s, 1);
+    drg_refused_look(&s, 1);
+    assert_true(drg_is_refused(&s, &one) && drg_is_refused(&s, &two));
+    free(s.refused);
+    free(s.refused_seen);
+}
+
 /* ---- The life of a cluster ---- */
 
 static void workers_wait_for_the_server_and_find_it_again(void **state) {
@@ -721,6 +775,7 @@ int main(void) {
         cmocka_unit_test(wrong_workers_are_refused_and_named),
         cmocka_unit_test(bad_certificates_are_refused),
         cmocka_unit_test(an_impostor_between_is_waited_out),
+        cmocka_unit_test(a_list_of_refused_certificates_is_read_again),
         cmocka_unit_test(workers_wait_for_the_server_and_find_it_again),
         cmocka_unit_test(who_never_joined_is_absent_and_who_cannot_answer_is_malformed),
         cmocka_unit_test(a_stop_flag_ends_all_waiting),

@@ -212,8 +212,8 @@ struct drg_server {
     int servers, first; /* first: the number in the name of slot 0 */
     const char *role;   /* "worker", or "server" on the line between servers */
     double opened;
-    char *refused_path, *refused; /* the list of certificates that are refused, as it was read */
-    time_t refused_at;
+    char *refused_path, *refused,
+        *refused_seen;          /* certificates that are refused: as believed, as last read */
     int listener[8], listeners; /* the gate's sockets; none for a Unix-domain address */
     struct drg_taker *taker;    /* of gRPC: takes a connection that was accepted here */
     pthread_t gate;
@@ -467,35 +467,65 @@ static int drg_identity(const drg_server *s, grpc_call *call, char *name, size_t
     return secure && names == 1 ? number : -2;
 }
 
-/* Read the list of refused certificates again if it has changed. 1: it has. A list that cannot be read is the one that
-   was read before: nobody comes in because a file is being written. Under the mutex. */
-static int drg_refused_read(drg_server *s) {
-    struct stat st;
-    if (!s->refused_path || stat(s->refused_path, &st) || st.st_size > 1 << 20 ||
-        (s->refused && st.st_mtime == s->refused_at && (size_t)st.st_size == strlen(s->refused)))
-        return 0;
-    FILE *file = fopen(s->refused_path, "rb");
-    char *text = file ? (char *)calloc(1, (size_t)st.st_size + 1) : NULL;
-    const int whole = text && fread(text, 1, (size_t)st.st_size, file) == (size_t)st.st_size;
+/* A list of refused certificates as it is compared: lines that end with a line feed alone, no byte zero. */
+static void drg_refused_tidy(char *text, size_t bytes) {
+    size_t kept = 0;
+    for (size_t i = 0; i < bytes; i++)
+        if (text[i] != '\r') text[kept++] = text[i] ? text[i] : '\n';
+    text[kept] = 0;
+}
+
+/* Is the name a line of the list, or the certificate (NULL: none) in it? */
+static int drg_is_listed(const char *text, const char *name, const char *pem) {
+    const size_t n = strlen(name);
+    if (pem && *pem && strstr(text, pem)) return 1;
+    for (const char *at = text; *at; at += strcspn(at, "\n"), at += *at == '\n')
+        if (n && strcspn(at, " \t\n") == n && !memcmp(at, name, n)) return 1;
+    return 0;
+}
+
+/* The list as it is now; NULL: it cannot be read, or is longer than 1 MiB. The caller frees it. */
+static char *drg_refused_text(const char *path) {
+    const size_t most = 1 << 20;
+    FILE *file = fopen(path, "rb");
+    char *text = file ? (char *)malloc(most + 1) : NULL;
+    const size_t bytes = text ? fread(text, 1, most + 1, file) : 0;
+    const int whole = text && bytes <= most && !ferror(file);
     if (file) fclose(file);
-    if (!whole) {
-        free(text);
-        return 0;
+    if (whole) {
+        drg_refused_tidy(text, bytes);
+        return text;
     }
-    free(s->refused);
-    s->refused = text;
-    s->refused_at = st.st_mtime;
-    return 1;
+    free(text);
+    return NULL;
+}
+
+/* Look at the list. What is new in it counts at once, up to its last whole line; what is gone from it, and a last line
+   that does not end, when the guard sees the same bytes twice (again != 0): nobody comes in, and nobody is cut off,
+   because the file is just being written. Under the mutex. */
+static void drg_refused_look(drg_server *s, int again) {
+    char *text = s->refused_path ? drg_refused_text(s->refused_path) : NULL;
+    if (!text) return;
+    if (again && s->refused_seen && !strcmp(text, s->refused_seen)) {
+        free(s->refused);
+        s->refused = text;
+        return;
+    }
+    free(s->refused_seen);
+    s->refused_seen = text;
 }
 
 /* Is this connection's certificate, or the name in it, on the list? Under the mutex. */
 static int drg_is_refused(const drg_server *s, const drg_conn *c) {
-    const size_t n = strlen(c->name);
     if (!s->refused || c->certified < 0) return 0;
-    if (c->pem && strstr(s->refused, c->pem)) return 1;
-    for (const char *at = s->refused; *at; at += strcspn(at, "\n"), at += *at == '\n')
-        if (strcspn(at, " \t\r\n") == n && !memcmp(at, c->name, n)) return 1;
-    return 0;
+    if (drg_is_listed(s->refused, c->name, c->pem)) return 1;
+    char *end = s->refused_seen ? strrchr(s->refused_seen, '\n') : NULL;
+    if (!end) return 0;
+    const char after = end[1];
+    end[1] = 0;
+    const int listed = drg_is_listed(s->refused_seen, c->name, c->pem);
+    end[1] = after;
+    return listed;
 }
 
 /* The certificate itself, between its first and last line. */
@@ -513,7 +543,8 @@ static void drg_keep_pem(drg_conn *c) {
 static drg_conn *drg_now_refused(drg_server *s) {
     drg_conn *c = NULL;
     pthread_mutex_lock(&s->mutex);
-    if (drg_refused_read(s) || s->refused)
+    drg_refused_look(s, 1);
+    if (s->refused)
         for (c = s->conns; c && (c->gone || c->leaving || c->slot < 0 || !drg_is_refused(s, c));) c = c->next;
     drg_hold(c);
     pthread_mutex_unlock(&s->mutex);
@@ -563,7 +594,7 @@ static void drg_hello(drg_conn *c, grpc_byte_buffer *buffer) {
     }
     char why[300] = "";
     pthread_mutex_lock(&s->mutex);
-    (void)drg_refused_read(s);
+    drg_refused_look(s, 0);
     const int banned = drg_is_refused(s, c);
     pthread_mutex_unlock(&s->mutex);
     if (banned) {
@@ -1067,18 +1098,20 @@ static void *drg_gate_main(void *arg) {
 static void *drg_guard_main(void *arg) {
     drg_server *s = (drg_server *)arg;
     const struct timespec pause = {0, 5000000};
-    for (int tick = 0;; tick = (tick + 1) % 200) {
+    for (double next = 0;;) {
+        const int second = drg_now() >= next;
+        if (second) next = drg_now() + 1;
         pthread_mutex_lock(&s->mutex);
         const int stop = s->down;
         pthread_mutex_unlock(&s->mutex);
         if (stop) return NULL;
-        drg_conn *refused = tick == 0 && s->refused_path ? drg_now_refused(s) : NULL;
+        drg_conn *refused = second && s->refused_path ? drg_now_refused(s) : NULL;
         if (refused) {
             drg_refuse(refused, GRPC_STATUS_PERMISSION_DENIED,
                        "the certificate of %s is on the list of refused ones", refused->name);
             drg_release(refused);
         }
-        if (drg_watch(s, tick == 0)) continue;
+        if (drg_watch(s, second)) continue;
         nanosleep(&pause, NULL);
     }
 }

@@ -577,6 +577,7 @@ static void drg_server_free(drg_server *s) {
     free(s->configuration);
     free(s->refused_path);
     free(s->refused);
+    free(s->refused_seen);
     free(s);
 }
 
@@ -719,7 +720,8 @@ static draco_status drg_server_new(drg_server **server, const draco_grpc_server_
         if (s->configuration && strlen(s->configuration) <= s->pool->chunk_bytes)
             s->welcome = drg_outgoing_new(s->pool, f, s->configuration, strlen(s->configuration), NULL, 0);
     }
-    if (s->refused_path && !drg_refused_read(s))
+    if (s->refused_path) s->refused = drg_refused_text(s->refused_path);
+    if (s->refused_path && !s->refused)
         status = drg_fail(why, capacity, DRACO_E_IO, "%s: the list of refused certificates cannot be read",
                           s->refused_path);
     else if (!s->slots || !s->sockets || !s->welcome)
