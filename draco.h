@@ -587,7 +587,8 @@ DRACO_API draco_status draco_server_open(draco_server **server, const draco_serv
 DRACO_API draco_status draco_server_round(draco_server *server, uint64_t step, const float *params,
                                           float *sum, draco_round *round);
 /* Do all workers compute the same bits? classes[i]: workers with equal numbers gave equal fingerprints of the same
-   gradient, -1: no reply; count: how many different ones. */
+   gradient, -1: no reply; count: how many different ones. Where they differ, a single server asks again; -2: one that
+   answered otherwise the second time. */
 DRACO_API draco_status draco_server_probe(draco_server *server, uint64_t step, const float *params,
                                           int *classes, int *count);
 /* Several servers: make a vector of dim floats whole on every one of them; nothing to do for one. */
@@ -2645,18 +2646,39 @@ DRACO_API draco_status draco_server_round(draco_server *s, uint64_t step, const 
     return status;
 }
 
+static draco_status drs_ask_probe(draco_server *s, uint64_t step, const float *params) {
+    draco_request request = drs_request(s, step, params + s->first, DRACO_FINGERPRINT_BYTES);
+    request.extra = s->seed.bytes;
+    request.extra_bytes = sizeof s->seed.bytes;
+    return drs_collect(s, &drs_probes, &request, NULL);
+}
+
+/* Ask again under the same keys: who answers otherwise than the first time does not know its own gradient. */
+static draco_status drs_ask_probe_again(draco_server *s, uint64_t step, const float *params, int *classes) {
+    const size_t bytes = DRACO_FINGERPRINT_BYTES;
+    unsigned char *first = (unsigned char *)drs_alloc(&s->c.allocator, (size_t)s->n * bytes);
+    draco_status status;
+    int i;
+    if (!first) return DRACO_E_MEMORY;
+    for (i = 0; i < s->n; i++) memcpy(first + (size_t)i * bytes, drs_small(s, i), bytes);
+    drs_begin_round(s);
+    status = drs_ask_probe(s, step, params);
+    for (i = 0; i < s->n && status >= 0; i++)
+        if (classes[i] >= 0 && s->arrival[i] == DRACO_ARRIVAL_WHOLE &&
+            memcmp(first + (size_t)i * bytes, drs_small(s, i), bytes) != 0)
+            classes[i] = -2;
+    drs_release(&s->c.allocator, first);
+    return status;
+}
+
 DRACO_API draco_status draco_server_probe(draco_server *s, uint64_t step, const float *params, int *classes,
                                           int *count) {
-    draco_request request;
     draco_status status;
     int i, j, used = 0;
     if (!s || !params || !classes || !count) return DRACO_E_NULL;
     drs_begin_round(s);
     status = drs_new_keys(s);
-    request = drs_request(s, step, params + s->first, DRACO_FINGERPRINT_BYTES);
-    request.extra = s->seed.bytes;
-    request.extra_bytes = sizeof s->seed.bytes;
-    if (status >= 0) status = drs_collect(s, &drs_probes, &request, NULL);
+    if (status >= 0) status = drs_ask_probe(s, step, params);
     if (status < 0) return status;
     for (i = 0; i < s->n; i++) {
         classes[i] = -1;
@@ -2667,7 +2689,8 @@ DRACO_API draco_status draco_server_probe(draco_server *s, uint64_t step, const 
         if (classes[i] < 0) classes[i] = used++;
     }
     *count = used;
-    return DRACO_OK;
+    /* Several servers may see different replies, and would not all ask again. */
+    return used > 1 && s->servers == 1 ? drs_ask_probe_again(s, step, params, classes) : DRACO_OK;
 }
 
 static draco_status drs_check_server(const draco_server_config *c) {

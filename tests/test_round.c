@@ -19,6 +19,7 @@ enum { N = 9, D = 5000, BATCH = 36 };
 typedef enum mischief {
     HONEST,
     LIES,      /* another body */
+    WAVERS,    /* another body each time */
     GAP,       /* chunks that leave bytes out */
     OVERLAP,   /* chunks that come twice */
     TOO_LONG,  /* more than was asked for */
@@ -98,6 +99,7 @@ static draco_status answer(toy *t, const draco_inbox *in, int worker) {
     reply_of(t, worker, row);
     if (what == LIES || (what == LIES_OF_EXPONENTS && t->asked.kind == DRACO_REQUEST_EXPONENTS))
         row[t->asked.reply_bytes > 32 ? 30 : 1] ^= 0x15; /* 30: a high byte of coordinate 7 */
+    if (what == WAVERS) row[1] ^= (unsigned char)t->asks;
     if (t->noise > 0 && t->asked.kind == DRACO_REQUEST_MESSAGE)
         for (size_t j = 0; j < D; j++) {
             float value;
@@ -469,9 +471,11 @@ static void a_probe_tells_who_computes_alike(void **state) {
     (void)state;
     b->t.what[2] = b->t.what[6] = LIES;
     b->t.what[3] = SILENT;
+    b->t.what[5] = WAVERS;
     assert_int_equal(draco_server_open(&b->server, &b->config), DRACO_OK);
     assert_int_equal(draco_server_probe(b->server, 0, b->params, classes, &count), DRACO_OK);
-    assert_int_equal(count, 2);
+    assert_int_equal(count, 3);
+    assert_int_equal(classes[5], -2);
     assert_int_equal(classes[3], -1);
     assert_int_equal(classes[2], classes[6]);
     assert_int_not_equal(classes[2], classes[0]);

@@ -139,16 +139,25 @@ static int train_probe(train_run *run) {
     }
     exact = !run->has_rule && train_is_exact(run->o);
     if (count > 1 && train_speaks(run)) {
-        char others[TRAIN_LINE_CAPACITY] = "";
-        size_t used = 0;
-        for (i = 0; i < n; i++)
+        char others[TRAIN_LINE_CAPACITY] = "", unsteady[TRAIN_LINE_CAPACITY] = "";
+        size_t used = 0, length = 0;
+        for (i = 0; i < n; i++) {
             if (classes[i] >= 0 && classes[i] != best) train_append(others, sizeof others, &used, " %d", i);
-        train_log(TRAIN_WARNING,
-                  "workers compute different bits from the same batch:%s differ from the other %d (another "
-                  "build or "
-                  "other data%s)",
-                  others, most,
-                  run->setup.code.scheme == DRACO_REPETITION ? ", or vote with --tolerance" : "");
+            if (classes[i] == -2) train_append(unsteady, sizeof unsteady, &length, " %d", i);
+        }
+        if (used > 0)
+            train_log(TRAIN_WARNING,
+                      "workers compute different bits from the same batch:%s differ from the other %d: "
+                      "another release, "
+                      "model or data; install the same everywhere%s",
+                      others, most,
+                      run->setup.code.scheme == DRACO_REPETITION ? ", or vote with --tolerance" : "");
+        if (length > 0)
+            train_log(TRAIN_WARNING,
+                      "workers compute other bits each time from the same batch:%s: they lie, or their model "
+                      "depends on "
+                      "more than parameters and batch, or memory or processor are broken; take them out",
+                      unsteady);
     }
     free(classes);
     /* The code tolerates s + t workers that differ; with more of them no round could be decoded. */
