@@ -23,7 +23,7 @@ import subprocess
 import sys
 
 import report
-from report import CHALLENGE, CLASSICAL, COMPLEX, FAST, LINKS, LOOSE, PRIME, REPETITION, TARGETS
+from report import CHALLENGE, CLASSICAL, COMPLEX, FAST, LINKS, LOOSE, PRIME, REACTIVE, REPETITION, TARGETS
 
 WORKERS = 45
 
@@ -41,11 +41,14 @@ METHODS = {
     "DETOX (r = 3, geometric median)": lambda s: ["--rule=detox", "--adversaries=1", f"--rule-f={s}"],
     "DRACO repetition": lambda s: ["--code=repetition", f"--adversaries={s}"],
     "DRACO repetition, challenge": lambda s: ["--code=repetition", f"--adversaries={s}", "--vote=challenge"],
+    # Whoever is evicted is so for good: the liars have to be the same ones in all steps.
+    "DRACO reactive, evicting": lambda s: ["--code=repetition", f"--adversaries={s}", "--redundancy=reactive", "--evict-after=1",
+                                           "--who=fixed"],
     "DRACO cyclic, complex": lambda s: ["--code=cyclic", "--field=complex", f"--adversaries={s}"],
     "DRACO cyclic, prime": lambda s: ["--code=cyclic", "--field=prime", f"--adversaries={s}"],
 }
-KEY = [FAST, CLASSICAL, REPETITION, CHALLENGE, COMPLEX]
-DEEP = [FAST, CLASSICAL, "Multi-Krum", REPETITION, CHALLENGE, COMPLEX]
+KEY = [FAST, CLASSICAL, REPETITION, CHALLENGE, REACTIVE, COMPLEX]
+DEEP = [FAST, CLASSICAL, "Multi-Krum", REPETITION, CHALLENGE, REACTIVE, COMPLEX]
 ALL = list(METHODS)
 
 # What is trained: model, data, batch, options of the optimizer, images of the test set that are looked at (None: all).
@@ -58,7 +61,7 @@ RESNET = dict(model="resnet18", data="cifar10", batch=90, train=["--lr=0.05"], t
 QUICK = [
     dict(FC, steps=36, every=2, s=[5], attacks=["reverse", "constant"], methods=KEY),
     dict(FC, steps=36, every=2, s=[1, 3], attacks=["reverse"], methods=KEY[:-1]),
-    dict(LENET, steps=36, every=2, s=[5], attacks=["reverse"], methods=[FAST, CLASSICAL, REPETITION]),
+    dict(LENET, steps=36, every=2, s=[5], attacks=["reverse"], methods=[FAST, CLASSICAL, REPETITION, REACTIVE]),
     dict(TEXT, steps=20, every=5, s=[5], attacks=["reverse"], methods=[FAST, REPETITION]),
     dict(RESNET, steps=4, every=2, s=[5], attacks=["reverse"], methods=[FAST, REPETITION]),
 ]
@@ -172,31 +175,46 @@ def tests_of(events):
 
 # ---- One worker's computation ----
 
+def reactive_seconds(trainer, part, s, events):
+    """The mean over the steps: a disputed part is computed a second time, after the first."""
+    steps = [e for e in events if e["event"] == "step"]
+    took = holder_seconds(trainer, part, CHALLENGE, steps[0]["parts"]) if steps else None
+    return took and took * statistics.mean(1 + (e["gradients"] > e["parts"] * (s + 1 - e["evicted"])) for e in steps)
+
+
+def holder_seconds(trainer, part, method, groups):
+    """Of a holder of one of so many parts."""
+    samples = -(-part["batch"] // groups)
+    name = slug("worker", part["model"], samples)
+    options = ["--rule=mean", "--adversaries=0", f"--batch={samples}"]
+    if method == CHALLENGE:  # the fingerprint is the worker's work, too
+        name, options[0] = slug(name, "challenge"), "--code=repetition"
+        options.append("--vote=challenge")
+    return alone_seconds(trainer, part, name, options, 1)
+
+
+def alone_seconds(trainer, part, name, options, workers):
+    steps = 3 if part["model"] == "resnet18" else 9
+    base = [f"--model={part['model']}", f"--data={part['data']}", f"--steps={steps}", "--threads=1", "--eval-every=0",
+            "--test-samples=10"]
+    events = trainer.run(name, base + options + [f"--workers={workers}"], share=False)
+    took = [e["round_seconds"] - e["server_seconds"] for e in events or [] if e["event"] == "step"]
+    return statistics.median(took) / workers if took else None
+
+
 def worker_seconds(trainer, part, method, s):
     """Measured: what one worker computes in a step, alone on one thread. A holder of one part: the gradient of
     its samples. A cyclic worker: r gradients and their encoding, as a worker of the smallest code of the same r
     does, in which everybody holds every part."""
-    steps = 3 if part["model"] == "resnet18" else 9
-    base = [f"--model={part['model']}", f"--data={part['data']}", f"--steps={steps}", "--threads=1", "--eval-every=0",
-            "--test-samples=10"]
     if method.startswith("DRACO cyclic"):
         workers, r = 2 * s + 1, 2 * s + 1
         field = "prime" if method.endswith("prime") else "complex"
         samples = -(-part["batch"] // WORKERS)
         name = slug("worker", part["model"], samples, field, r)
         options = ["--code=cyclic", f"--field={field}", f"--adversaries={s}", f"--batch={samples * r}"]
-    else:
-        workers = 1
-        groups = WORKERS // (2 * s + 1) if method.startswith("DRACO") else WORKERS // 3 if "DETOX" in method else WORKERS
-        samples = -(-part["batch"] // groups)
-        name = slug("worker", part["model"], samples)
-        options = ["--rule=mean", "--adversaries=0", f"--batch={samples}"]
-        if method == CHALLENGE:  # the fingerprint is the worker's work, too
-            name, options[0] = slug(name, "challenge"), "--code=repetition"
-            options.append("--vote=challenge")
-    events = trainer.run(name, base + options + [f"--workers={workers}"], share=False)
-    took = [e["round_seconds"] - e["server_seconds"] for e in events or [] if e["event"] == "step"]
-    return statistics.median(took) / workers if took else None
+        return alone_seconds(trainer, part, name, options, workers)
+    groups = WORKERS // (2 * s + 1) if method.startswith("DRACO") else WORKERS // 3 if "DETOX" in method else WORKERS
+    return holder_seconds(trainer, part, method, groups)
 
 
 # ---- Training ----
@@ -229,7 +247,9 @@ def one_run(trainer, part, s, attack, method):
     dim = next((e["dim"] for e in events if e["event"] == "start"), 0)
     row = dict(model=part["model"], data=part["data"], n=WORKERS, s=s, attack=attack, method=method,
                batch=part["batch"], steps=part["steps"], accuracy=tests[-1][1] if tests else 0.0, tests=tests,
-               server_seconds=server, worker_seconds=worker_seconds(trainer, part, method, s),
+               server_seconds=server,
+               worker_seconds=reactive_seconds(trainer, part, s, events) if method == REACTIVE
+               else worker_seconds(trainer, part, method, s),
                bytes_in=median_of(events, "bytes_in") or 0, bytes_out=4 * dim * WORKERS, test=part["test"],
                train=" ".join(part["train"]))
     for target in TARGETS:

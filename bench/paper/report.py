@@ -21,6 +21,7 @@ TARGETS = (80, 85, 88, 90)
 LINKS = (1, 10)  # Gbit/s
 FAST, CLASSICAL, LOOSE = "geometric median", "geometric median, classical", "geometric median, classical, loose"
 REPETITION, CHALLENGE = "DRACO repetition", "DRACO repetition, challenge"
+REACTIVE = "DRACO reactive, evicting"
 COMPLEX, PRIME = "DRACO cyclic, complex", "DRACO cyclic, prime"
 CODES = (REPETITION, CHALLENGE, COMPLEX, PRIME)
 PLOTTED = (FAST, CLASSICAL, "median", "Multi-Krum", *CODES)

@@ -55,7 +55,6 @@ static void train_report_evictions(train_run *run, uint64_t step) {
                     (unsigned long long)step, i, draco_server_proofs(run->server)[i]);
             train_metrics_write(&run->metrics);
         }
-        if (strcmp(run->o->progress, "none") == 0) continue;
         snprintf(
             line, sizeof line, "step %llu: %s was proved a liar in %ld round%s and takes no further part",
             (unsigned long long)step + 1, name, run->o->evict_after, run->o->evict_after == 1 ? "" : "s");
