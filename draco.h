@@ -163,6 +163,12 @@
  *                                                  into one gradient
  *     tolerant         abs_tol or rel_tol > 0      the messages of a group are kept and compared, equal to
  *                                                  within the tolerance
+ *     reactive         code.reactive               a challenge, as below, in groups of s + 1 + t. A part on
+ *                                                  which no s + 1 agree is computed by more workers, up to
+ *                                                  2s + 1 + t. With evict_after, proved liars are left out,
+ *                                                  and s falls with each: the parts stay, and with them the
+ *                                                  bits, and fewer workers compute them. Members that stall
+ *                                                  while they answer are passed over like speakers
  *     challenge        challenge                   a worker says when its message is ready (REQUEST_READY);
  *                                                  one of each group sends it (REQUEST_BODY); when it is
  *                                                  whole, a new key goes to the others, who answer with the
@@ -172,12 +178,6 @@
  *                                                  reach the server instead of n 4d. A speaker that stalls is
  *                                                  passed over after 0.2 seconds and eight times the slowest
  *                                                  body of late, and is asked again only when nobody is left
- *     reactive         code.reactive               a challenge in groups of s + 1 + t. A part on which no s + 1
- *                                                  agree is computed by more workers, up to 2s + 1 + t. With
- *                                                  evict_after, proved liars are left out, and s falls with each:
- *                                                  the parts stay, and with them the bits, and fewer
- *                                                  workers compute them. Members that stall while they answer
- *                                                  are passed over like speakers
  *     prime            cyclic code, prime field    the workers encode with exponents predicted from the rounds
  *                                                  before, and report those of their parts with the message
  *                                                  (REQUEST_PREDICTED); the server decides these by vote. In
