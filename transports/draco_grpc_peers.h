@@ -243,6 +243,7 @@ struct drg_server {
     draco_transport hub;       /* between servers */
     drg_server *next;          /* in the process's list */
     uint64_t exchanges, waves; /* requests between servers; requests to all workers */
+    draco_status parted;       /* why an exchange between servers failed */
 };
 
 static void drg_conn_free(drg_conn *c) {

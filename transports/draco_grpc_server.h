@@ -823,8 +823,14 @@ static draco_status drg_exchange_with_hub(draco_transport *hub, const void *mine
 
 static draco_status drg_exchange(void *ctx, const void *mine, size_t bytes, void *all) {
     drg_server *s = (drg_server *)ctx;
+    if (s->parted) return s->parted;
     const draco_status status = s->hub.receive ? drg_exchange_with_hub(&s->hub, mine, bytes, all, s->servers)
                                                : drg_exchange_as_hub(s, mine, bytes, all);
+    s->parted = status; /* servers that have missed one do not know the same any more */
+    /* A server that is told to stop says so in the exchange, so that all end with the same round; before the first
+       one it waits for the others, and may leave. */
+    if (!status && s->hub.receive) ((drg_worker *)s->hub.ctx)->stop = NULL;
+    if (!status && !s->hub.receive) ((drg_server *)s->hub.ctx)->stop = NULL;
     if (status) drg_say(&s->journal, "between servers: %s", s->hub.explain(s->hub.ctx));
     return status;
 }

@@ -1,0 +1,92 @@
+#!/bin/sh
+# draco-train over gRPC with K = 1, 2, 3 servers ends alike in every process: trained, undecodable, a server that cannot
+# write, a signal to one server, a server that is killed.
+BUILD=${BUILD:-build}
+train=$BUILD/draco-train
+dir=$(mktemp -d /tmp/draco-grpc-XXXXXX)
+pids=""
+trap 'kill -9 $pids 2>/dev/null; rm -rf "$dir"' EXIT
+. "$(dirname "$0")/support/tap.sh"
+explain() { tail -n 4 "$dir"/*.log; }
+if $train --transport=grpc --role=worker 2>&1 | grep -q "built without"; then
+    echo "ok 1 - draco-train over gRPC # SKIP built without gRPC"
+    exit 0
+fi
+common="--transport=grpc --model=softmax --data=digits --train-samples=500 --test-samples=100 --workers=5 --adversaries=1
+    --batch=20 --seed=3 --threads=1 --eval-every=0 --progress=plain --deadline=20 --join-seconds=20"
+port=$((20000 + $$ % 20000))
+
+start() { # SERVERS OPTION...: all processes of a run; servers=their pids
+    k=$1
+    shift
+    rm -f "$dir"/*.log
+    servers="" workers="" addresses=""
+    port=$((port + 10))
+    for i in $(seq 0 $((k - 1))); do
+        hub=""
+        [ "$k" -eq 1 ] || hub="--hub=127.0.0.1:$((port + 9))"
+        # shellcheck disable=SC2086
+        timeout -k 3 200 $train $common --role=server --servers="$k" --server="$i" --address=127.0.0.1:$((port + i)) $hub "$@" \
+            >"$dir/server-$i.log" 2>&1 &
+        servers="$servers $!"
+        addresses="$addresses,127.0.0.1:$((port + i))"
+    done
+    for i in 0 1 2 3 4; do
+        # shellcheck disable=SC2086
+        timeout -k 3 200 $train $common --role=worker --worker=$i --servers="$k" --address="${addresses#,}" \
+            >"$dir/worker-$i.log" 2>&1 &
+        workers="$workers $!"
+    done
+    pids="$pids $servers $workers"
+}
+same() { # STATUS WHAT [PROCESS...]: the exit status of these, or of all
+    status=$1
+    what=$2
+    shift 2
+    # shellcheck disable=SC2086
+    [ $# -gt 0 ] || set -- $servers $workers
+    codes=""
+    other=0
+    for p in "$@"; do
+        wait "$p"
+        code=$?
+        codes="$codes $code"
+        [ $code -eq "$status" ] || other=1
+    done
+    result $other "$k server(s), $what: exit status $status in every process (servers, workers:$codes)"
+}
+steps() { # wait until the run has made a step
+    i=0
+    until grep -q '^step' "$dir"/server-*.log 2>/dev/null || [ $i -ge 200 ]; do sleep 0.1; i=$((i + 1)); done
+}
+
+for k in 1 2 3; do
+    start $k --steps=6
+    same 0 "trained"
+    [ "$(cat "$dir"/server-*.log | grep -c '^test accuracy')" -eq 1 ]
+    result $? "$k server(s): the accuracy is told once"
+
+    start $k --steps=1000000 --checkpoint="$dir/stopped"
+    steps
+    for p in $servers; do term=$p; done
+    kill -TERM "$(pgrep -P "$term")"
+    same 130 "SIGTERM to the last of them"
+    [ "$(find "$dir" -name 'stopped*' -size +0 ! -name '*.lock' | wc -l)" -ge "$k" ]
+    result $? "$k server(s): each has left a checkpoint"
+    rm -f "$dir"/stopped*
+done
+
+start 3 --steps=50 --attack=gaussian --liars=4 --who=worst --policy=stop
+same 3 "undecodable"
+mkdir "$dir/checkpoint.1" # the second server's file cannot be written
+start 3 --steps=50 --checkpoint="$dir/checkpoint"
+# shellcheck disable=SC2086
+same 2 "one of them cannot write its checkpoint" $servers # a worker may come when they have left
+
+start 3 --steps=1000000
+steps
+for p in $servers; do killed=$p; done
+kill -9 "$(pgrep -P "$killed")"
+# shellcheck disable=SC2086
+same 4 "the last of them is killed" ${servers% *} $workers
+echo "1..$number"
