@@ -1,5 +1,8 @@
 /* Started under mpirun by test_mpi_conformance.sh: every case of conformance.h on MPI and on OpenMP, with one
    server and with three, which are the first ranks or the last ones. Rank 0 of the world prints the TAP. */
+#ifndef CONFORMANCE_RELAY
+#define CONFORMANCE_RELAY 0
+#endif
 #include "support/conformance.h"
 #include "transports/draco_mpi.h"
 
@@ -44,6 +47,8 @@ static outcome run(const conformance_case *c, int mode, int servers, int last, M
                                .workers = c->code.n,
                                .dim = CONFORMANCE_DIM,
                                .code_id = draco_code_id(&code),
+                               .relay = CONFORMANCE_RELAY,
+                               .liars = c->code.s,
                                .text = text};
     draco_status status = draco_mpi_open(&t, &config);
     if (status < 0) {

@@ -10,8 +10,12 @@
 #include "draco.h"
 #define DRACO_OPENMP_IMPLEMENTATION
 #include "transports/draco_openmp.h"
+static int relay_isend(const void *bytes, int n, MPI_Datatype type, int rank, int tag, MPI_Comm comm,
+                       MPI_Request *request);
+#define MPI_Isend relay_isend
 #define DRACO_MPI_IMPLEMENTATION
 #include "transports/draco_mpi.h"
+#undef MPI_Isend
 #define DRACO_OPTIM_IMPLEMENTATION
 #include "models/draco_optim.h"
 #define DRACO_RULES_IMPLEMENTATION
@@ -43,7 +47,16 @@ typedef enum action {
     TWICE,
     GARBAGE,
     FLOOD,
-    WHISPER
+    WHISPER,
+    RELAY_FINE,
+    RELAY_LIE,
+    RELAY_STALL,
+    RELAY_SHORT,
+    RELAY_LONG,
+    RELAY_HUGE,
+    RELAY_FLOOD,
+    RELAY_ASK,
+    RELAY_DIE
 } action;
 
 /* What worker BAD does from step `first` on, and what the server is to say of it. */
@@ -79,6 +92,15 @@ static const scenario scenarios[] = {
     {"garbage", GARBAGE, 1, 4, 30, DRACO_MALFORMED, 0, 0},
     {"a-flood", FLOOD, 1, 4, 30, DRACO_MALFORMED, 0, 0},
     {"whispers-to-workers", WHISPER, 1, 4, 30, DRACO_AGREES, 0, 0},
+    {"relay-honest", RELAY_FINE, 0, 4, 30, DRACO_AGREES, 0, 0},
+    {"relay-wrong-bytes", RELAY_LIE, 0, 4, 30, DRACO_AGREES, 0, 0},
+    {"relay-silent", RELAY_STALL, 0, 4, 30, DRACO_AGREES, 0, 0},
+    {"relay-too-few-bytes", RELAY_SHORT, 0, 4, 30, DRACO_AGREES, 0, 0},
+    {"relay-too-many-bytes", RELAY_LONG, 0, 4, 30, DRACO_AGREES, 0, 0},
+    {"relay-a-huge-frame", RELAY_HUGE, 0, 4, 30, DRACO_AGREES, 0, 0},
+    {"relay-a-flood", RELAY_FLOOD, 0, 4, 30, DRACO_AGREES, 0, 0},
+    {"relay-asks-for-nonsense", RELAY_ASK, 1, 4, 30, DRACO_MALFORMED, 0, 0},
+    {"relay-killed", RELAY_DIE, 2, 6, 30, DRACO_ABSENT, 0, 0},
 };
 
 static const scenario *now_playing;
@@ -106,6 +128,49 @@ static void watch(uint64_t step, const draco_round *round) {
 /* ---- What a bad worker does with MPI ---- */
 
 static drm_head last_head;
+static int is_bad; /* this rank's worker is BAD */
+
+/* What goes from a worker to another, as BAD would have it. */
+static int relay_isend(const void *bytes, int n, MPI_Datatype type, int rank, int tag, MPI_Comm comm,
+                       MPI_Request *request) {
+    static unsigned char *changed;
+    static int frames;
+    MPI_Request flood;
+    if (!is_bad || tag < DRM_RELAY) return MPI_Isend(bytes, n, type, rank, tag, comm, request);
+    switch (now_playing->act) {
+    case RELAY_LIE:
+        changed = malloc((size_t)n); /* MPI reads it later */
+        memcpy(changed, bytes, (size_t)n);
+        changed[n - 1] ^= 1;
+        return MPI_Isend(changed, n, type, rank, tag, comm, request);
+    case RELAY_STALL:
+        return MPI_Isend(bytes, n, type, MPI_PROC_NULL, tag, comm, request);
+    case RELAY_SHORT:
+        return MPI_Isend(bytes, n - 1, type, rank, tag, comm, request);
+    case RELAY_LONG:
+        changed = calloc(1, (size_t)n + 100);
+        memcpy(changed, bytes, (size_t)n);
+        return MPI_Isend(changed, n + 100, type, rank, tag, comm, request);
+    case RELAY_HUGE:
+        if (!changed) changed = calloc(1, (size_t)10 << 20);
+        MPI_Isend(changed, 10 << 20, type, rank, tag, comm, &flood);
+        MPI_Request_free(&flood);
+        return MPI_Isend(bytes, n, type, rank, tag, comm, request);
+    case RELAY_FLOOD: /* of this step, the next and another server's */
+        for (int i = 0; i < 60; i++) {
+            MPI_Isend(bytes, i % 2 ? n : 24, type, rank, i % 3 ? tag + i % 2 : tag + DRM_RELAYS, comm,
+                      &flood);
+            MPI_Request_free(&flood);
+        }
+        return MPI_Isend(bytes, n, type, rank, tag, comm, request);
+    case RELAY_DIE:
+        if (last_head.step + 1 == now_playing->first && ++frames == 3)
+            raise(SIGKILL); /* in the middle of a relay */
+        return MPI_Isend(bytes, n, type, rank, tag, comm, request);
+    default:
+        return MPI_Isend(bytes, n, type, rank, tag, comm, request);
+    }
+}
 static uint64_t noise_counter;
 
 static uint32_t noise(uint32_t below) {
@@ -171,6 +236,7 @@ static int misbehave(draco_mpi *t, action act, unsigned char *reply, size_t byte
         case NOTHING:
             break;
         case DIE:
+        case RELAY_DIE: /* it had nothing to relay */
             if (k == t->servers - 1) raise(SIGKILL);
             break;
         case DIE_MIDDLE:
@@ -222,6 +288,23 @@ static int misbehave(draco_mpi *t, action act, unsigned char *reply, size_t byte
             raw(t, p, DRM_REPLY, &last_head, sizeof last_head);
             linger(t, 0.02);
             break;
+        case RELAY_ASK: { /* for a piece that there is not */
+            static unsigned char ask[16];
+            dry_put64(ask, p->server.relayed.state.serial);
+            dry_put32(ask + 8, 1);
+            dry_put32(ask + 12, 8);
+            raw(t, p, DRM_ASK, ask, sizeof ask);
+            linger(t, 0.02);
+            break;
+        }
+        case RELAY_FINE:
+        case RELAY_LIE:
+        case RELAY_STALL:
+        case RELAY_SHORT:
+        case RELAY_LONG:
+        case RELAY_HUGE:
+        case RELAY_FLOOD:
+            break;
         case TWICE: /* the second answer follows the proper one, see below */
             break;
         case GARBAGE:
@@ -243,7 +326,8 @@ static int misbehave(draco_mpi *t, action act, unsigned char *reply, size_t byte
         }
     }
     (void)bytes;
-    return act == FINE || act == WHISPER || act == STOP || act == TWICE;
+    return act == FINE || act == WHISPER || act == STOP || act == TWICE ||
+           (act >= RELAY_FINE && act != RELAY_ASK);
 }
 
 static draco_status work(int index, int servers, const draco_transport *transport) {
@@ -334,6 +418,8 @@ int main(int argc, char **argv) {
                                .servers = argc > 2 ? atoi(argv[2]) : 1,
                                .dim = CONFORMANCE_DIM,
                                .code_id = draco_code_id(&c),
+                               .relay = strncmp(name, "relay-", 6) == 0,
+                               .liars = c.s,
                                .start_seconds = 3,
                                .stop_seconds = 2,
                                .text = text};
@@ -341,6 +427,7 @@ int main(int argc, char **argv) {
     int mismatch = strcmp(name, "mismatch") == 0, orphans = strcmp(name, "orphans") == 0;
     now_playing = mismatch || orphans ? &scenarios[0] : find(name);
     if (!now_playing || workers != c.n) return 2;
+    is_bad = worker == BAD;
     conformance_steps = orphans ? 1000 : now_playing->steps;
     conformance_deadline = now_playing->deadline;
     if (mismatch && worker == BAD) snprintf(text, sizeof text, "batch=36\nseed=6\n");

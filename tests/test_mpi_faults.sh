@@ -17,8 +17,9 @@ lies() {
 }
 
 for name in honest too-few-bytes too-many-bytes a-huge-message a-head-with-more a-head-with-less no-bytes mute \
-    cannot-answer wrong-step last-step-again answers-twice garbage a-flood whispers-to-workers; do
+    cannot-answer wrong-step last-step-again answers-twice garbage a-flood whispers-to-workers relay-honest relay-wrong-bytes \
+    relay-silent relay-too-few-bytes relay-too-many-bytes relay-a-huge-frame relay-a-flood relay-asks-for-nonsense; do
     lies "$name" 1
 done
-for name in honest too-many-bytes wrong-step garbage; do lies "$name" 3; done
+for name in honest too-many-bytes wrong-step garbage relay-honest relay-wrong-bytes relay-a-flood; do lies "$name" 3; done
 echo "1..$number"

@@ -10,7 +10,7 @@ extra=$mpi
 
 for compiler in gcc clang; do
     command -v $compiler >/dev/null 2>&1 || continue
-    for name in handshake share; do
+    for name in handshake share relay; do
         compiles $compiler "transports/draco_$name.h"
         result $? "transports/draco_$name.h compiles alone and twice with $compiler"
     done

@@ -24,7 +24,7 @@ lost() {
 }
 
 for name in killed-at-start killed-after-hello killed-between-rounds killed-in-a-message stopped \
-    stopped-in-a-message; do
+    stopped-in-a-message relay-killed; do
     lost "$name" 1
 done
 for name in killed-between-rounds killed-in-a-message; do lost "$name" 3; done

@@ -77,6 +77,13 @@
  * Requests go straight from a server to each worker. MPI_Ibcast relays them through other workers: a dead one
  * takes those below it along (measured: docs/mpi.md), and a lying one could change what it passes on.
  *
+ * With `relay` workers pass pieces of the parameters on, verified (draco_relay.h): ORDER comes in place of the
+ * parameters, then PIECES head and bytes of what this worker is to relay, and of what it asks for.
+ *
+ *     worker   <-   REQUEST head, ORDER, extra, PIECES head, bytes
+ *     worker   frames of its piece   ->   other workers
+ *     worker   ASK                   ->   server
+ *
  * Slices are received into a few small buffers of each worker and copied into the server's row while they are
  * in the cache. MPI itself never writes into a row, so that a message which is late, or whose sender was
  * stopped in the middle and goes on an hour later, cannot touch memory that serves another by then.
@@ -156,6 +163,8 @@ typedef struct draco_mpi_config {
     double start_seconds;    /* how long open waits for all ranks, default 60 */
     double stop_seconds;     /* how long close waits for the workers to end, default 5 */
     int no_liveness;         /* non-zero: make no TCP connections */
+    int relay;               /* non-zero, on every rank: the workers relay the parameters */
+    int liars;               /* relay: workers that may lie, default the most that any code can do with */
     /* What happens to a worker, as one line that names it: lost, silent, back, breaking the protocol (how). May
      * be NULL. */
     void (*on_event)(void *ctx, const char *line);
@@ -195,6 +204,7 @@ DRACO_MPI_API void draco_mpi_count(const draco_transport *transport, draco_mpi_c
 #define DRACO_LIVENESS_IMPLEMENTATION
 #include "draco_handshake.h"
 #include "draco_liveness.h"
+#include "draco_relay.h"
 #include "draco_share.h"
 
 #include <sched.h>
@@ -214,8 +224,15 @@ enum {
     DRM_SLICE,
     DRM_READY,
     DRM_EXCHANGE,
-    DRM_PARTING
+    DRM_PARTING,
+    DRM_ORDER,
+    DRM_PIECES, /* the head of a piece, whose bytes follow as PARAMS */
+    DRM_ASK
 };
+
+/* What a worker relays of a server's broadcast has a tag of its own, so that MPI keeps what comes before the order. */
+#define DRM_RELAY 64
+#define DRM_RELAYS 1024
 
 /* Numbers on the wire are little-endian: 1 turns those of heads, at both ends alike. */
 #ifndef DRM_TURNS
@@ -228,7 +245,8 @@ enum {
 #define DRM_PIECE ((size_t)1 << 29) /* bytes of one MPI message of a request */
 #define DRM_WINDOW 64               /* slices of one reply under way at a time */
 #define DRM_SLOTS 2                 /* messages of one worker being received at a time */
-#define DRM_OUTGOING 3
+#define DRM_OUTGOING 4
+#define DRM_FRAMES 4 /* frames of one relayed piece under way to one worker */
 
 /* Head of a request and of a reply; a reply repeats the request's. */
 typedef struct drm_head {
@@ -236,6 +254,7 @@ typedef struct drm_head {
     uint64_t sequence;        /* broadcasts so far: the same on all servers */
     uint64_t params_sequence; /* the broadcast whose parameters are meant */
     uint64_t params_bytes, extra_bytes, reply_bytes;
+    uint64_t order_bytes; /* the parameters are relayed: their order comes instead of them */
     uint32_t version, kind;
 } drm_head;
 
@@ -270,6 +289,7 @@ static void drm_turn_head(drm_head *h) {
     h->params_bytes = drm_turn64(h->params_bytes);
     h->extra_bytes = drm_turn64(h->extra_bytes);
     h->reply_bytes = drm_turn64(h->reply_bytes);
+    h->order_bytes = drm_turn64(h->order_bytes);
     h->version = drm_turn32(h->version);
     h->kind = drm_turn32(h->kind);
 }
@@ -301,7 +321,7 @@ typedef struct drm_slot {
 
 typedef struct drm_outgoing {
     drm_head head;
-    unsigned char *memory; /* parameters, then extra */
+    unsigned char *memory; /* parameters, extra; relayed: the orders, and the heads of the pieces */
     size_t capacity;
     int users; /* workers it is being sent to */
     uint64_t serial;
@@ -312,7 +332,7 @@ typedef struct drm_outgoing {
 enum { DRM_SILENT = 0, DRM_ROW = 1, DRM_DROP = 2 };
 
 /* How far the request of a server has come. */
-enum { DRM_NOTHING = 0, DRM_HEAD, DRM_PAYLOAD, DRM_WHOLE };
+enum { DRM_NOTHING = 0, DRM_HEAD, DRM_PAYLOAD, DRM_RELAYING, DRM_WHOLE };
 
 /* A server's link to a worker. */
 typedef struct drm_worker_link {
@@ -333,6 +353,29 @@ typedef struct drm_worker_link {
     size_t got, left;
 } drm_worker_link;
 
+/* A worker's piece on its way to another worker, and the memory of what is on its way. */
+typedef struct drm_lane {
+    int sending, failed;
+    struct drm_gift *gift; /* NULL: nothing */
+    size_t at;             /* bytes of it sent */
+} drm_lane;
+
+typedef struct drm_gift {
+    unsigned char *memory;
+    size_t capacity, bytes;
+} drm_gift;
+
+/* A relayed broadcast at a worker. */
+typedef struct drm_relayed {
+    draco_relay_worker state;
+    unsigned char *order, *ask;
+    int asking, gave, expected; /* pieces that the server is still to send */
+    int tag;
+    uint32_t piece; /* that is coming from the server */
+    drm_lane *lane; /* n */
+    drm_gift *gift; /* n + 1: one for each lane that is stuck, and one more */
+} drm_relayed;
+
 /* A worker's link to a server. */
 typedef struct drm_server_link {
     size_t shard_first, shard_count;
@@ -349,6 +392,7 @@ typedef struct drm_server_link {
     const unsigned char *body;
     size_t body_bytes, posted;
     int replying;
+    drm_relayed relayed;
 } drm_server_link;
 
 /* Another rank: what is known of it at either end, and the link for the role that it has. */
@@ -389,7 +433,13 @@ typedef struct draco_mpi {
     int asking;               /* the current request is still worth sending */
     int enough, left;         /* of this request: the inbox has enough; workers that have not ended */
     size_t shard_first, shard_count;
+    draco_relay_server relay;
+    drm_outgoing *relayed; /* whose pieces may be asked for */
+    unsigned char *takes, *gives;
+    uint32_t *pieces;
     /* Worker. */
+    int *rank_of;      /* n: of each worker */
+    drm_slot *sources; /* n: a frame of each; tag 0: none, below 0: too long a one is in its way */
     float *params;
     draco_share_memory joined, extras; /* the first stays empty: shards are received side by side */
     int asked_by;                      /* the server of the last request, or -1 for all */
@@ -711,6 +761,7 @@ static void drm_on_ready(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
 }
 
 static void drm_on_hello(draco_mpi *t, drm_peer *p, const drm_slot *slot);
+static void drm_on_ask(draco_mpi *t, drm_peer *p, const drm_slot *slot);
 
 /* Who may say what: callers say HELLO, the called WELCOME, workers the rest. */
 static void drm_dispatch(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
@@ -727,6 +778,8 @@ static void drm_dispatch(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
         drm_on_slice(t, p, slot);
     } else if (!slot->failed && !p->is_server && slot->tag == DRM_READY) {
         drm_on_ready(t, p, slot);
+    } else if (!slot->failed && !p->is_server && slot->tag == DRM_ASK) {
+        drm_on_ask(t, p, slot);
     } else {
         drm_offend(t, p,
                    slot->failed ? "a message that could not be received" : "a message of an unknown kind");
@@ -924,7 +977,8 @@ static drm_outgoing *drm_blank(draco_mpi *t, size_t bytes) {
     for (int i = 0; i < DRM_OUTGOING; i++) {
         drm_outgoing *l = &t->outgoing[i];
         if (l->users > 0) {
-            if (l->capacity >= bytes && (!oldest || l->serial < oldest->serial)) oldest = l;
+            if (l->capacity >= bytes && l != t->relayed && (!oldest || l->serial < oldest->serial))
+                oldest = l;
             continue;
         }
         if (l->capacity < bytes) {
@@ -937,12 +991,36 @@ static drm_outgoing *drm_blank(draco_mpi *t, size_t bytes) {
     return oldest;
 }
 
+/* Whom a relayed broadcast goes to, and who is free to relay; its orders, and the heads of its pieces. */
+static int drm_plan(draco_mpi *t, drm_outgoing *l) {
+    size_t stride = draco_relay_order_bytes(t->n);
+    unsigned char *orders = l->memory + l->head.params_bytes + l->head.extra_bytes;
+    for (int i = 0; i < t->n; i++) {
+        const drm_peer *p = &drm_workers(t)[i];
+        t->takes[i] = p->welcomed && !p->refused && !p->gone && p->worker.missed < DRACO_MPI_MISSES;
+        t->gives[i] = p->worker.ready && (!p->worker.outgoing || p->worker.sending == 0);
+    }
+    if (draco_relay_plan(&t->relay, l->memory, (size_t)l->head.params_bytes, t->takes, t->gives, orders) !=
+        DRACO_OK)
+        return 0;
+    draco_relay_heads(&t->relay, orders + (size_t)t->n * stride);
+    l->head.order_bytes = stride;
+    l->users++;
+    t->relayed = l;
+    return 1;
+}
+
 static draco_status drm_write(draco_mpi *t, const draco_request *request, const unsigned char *whom) {
     size_t params = request->params ? request->params_count * sizeof(float) : 0;
+    size_t plan = t->config.relay ? (size_t)t->n * (draco_relay_order_bytes(t->n) + DRACO_RELAY_HEAD) : 0;
     drm_outgoing *l;
     if (params && request->params_count != t->shard_count) return DRACO_E_CONFIG;
     if (request->extra_bytes > t->shard_count * sizeof(float) + 65536) return DRACO_E_ARGUMENT;
-    l = drm_blank(t, params + request->extra_bytes + 1);
+    if (params && t->relayed) {
+        t->relayed->users--;
+        t->relayed = NULL;
+    }
+    l = drm_blank(t, params + request->extra_bytes + plan + 1);
     if (!l) return DRACO_E_MEMORY;
     l->serial = ++t->serial;
     if (!whom) t->sequence++;
@@ -961,6 +1039,7 @@ static draco_status drm_write(draco_mpi *t, const draco_request *request, const 
     if (params) memcpy(l->memory, request->params, params);
     draco_little_endian(l->memory, params / sizeof(float));
     if (request->extra_bytes) memcpy(l->memory + params, request->extra, request->extra_bytes);
+    if (params && !whom && t->config.relay) drm_plan(t, l);
     l->everybody = !whom;
     if (whom) memcpy(l->whom, whom, (size_t)t->n);
     t->current = l;
@@ -968,9 +1047,49 @@ static draco_status drm_write(draco_mpi *t, const draco_request *request, const 
     return DRACO_OK;
 }
 
+/* Piece p of the relayed broadcast to a worker. */
+static void drm_give(draco_mpi *t, drm_peer *p, uint32_t piece) {
+    drm_outgoing *l = t->relayed;
+    const unsigned char *heads =
+        l->memory + l->head.params_bytes + l->head.extra_bytes + (size_t)t->n * l->head.order_bytes;
+    size_t count, at = draco_relay_piece(t->relay.bytes, t->relay.pieces, piece, &count);
+    if (!p->worker.outgoing) {
+        p->worker.outgoing = l;
+        l->users++;
+    }
+    drm_send(t, p->rank, DRM_PIECES, heads + piece * DRACO_RELAY_HEAD, DRACO_RELAY_HEAD, &p->worker.sending,
+             &p->failed);
+    drm_send_all(t, p->rank, DRM_PARAMS, l->memory + at, count, &p->worker.sending, &p->failed);
+    if (p->failed) drm_lose(t, p);
+}
+
+/* A worker misses pieces of what it was told last. When that is over it is told so, once, and is free again. */
+static void drm_on_ask(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
+    static const unsigned char over[DRACO_RELAY_HEAD];
+    int bad, count;
+    if (p->worker.ready) {
+        drm_offend(t, p, "a question for pieces where none belongs");
+        return;
+    }
+    if (p->worker.told.order_bytes == 0) return;
+    if (!t->relayed || p->worker.told_serial != t->relayed->serial || t->closing) {
+        p->worker.told.order_bytes = 0;
+        drm_send(t, p->rank, DRM_PIECES, over, sizeof over, &t->none, &t->none_failed);
+        return;
+    }
+    count = draco_relay_asked(&t->relay, p->number, slot->memory, slot->bytes, t->pieces, &bad);
+    if (count < 0) drm_offend(t, p, "a question for pieces that there are not");
+    if (bad >= 0)
+        drm_tell(t, &drm_workers(t)[bad],
+                 "relays nothing for %d broadcasts: more workers than may lie missed what it had to",
+                 t->relay.out[bad]);
+    for (int k = 0; k < count && !p->gone; k++) drm_give(t, p, t->pieces[k]);
+}
+
 /* Send the current request to a worker that is free for it. */
 static int drm_offer(draco_mpi *t, drm_peer *p) {
     drm_outgoing *l = t->current;
+    int ordered;
     if (p->worker.outgoing && p->worker.sending == 0) {
         p->worker.outgoing->users--;
         p->worker.outgoing = NULL;
@@ -980,7 +1099,9 @@ static int drm_offer(draco_mpi *t, drm_peer *p) {
         return 0;
     if (!l->everybody && !l->whom[p->number]) return 0;
     if (l->head.params_bytes == 0 && p->worker.params_sequence != l->head.params_sequence) return 0;
+    ordered = l->head.order_bytes > 0 && t->takes[p->number];
     p->worker.told = l->head;
+    if (!ordered) p->worker.told.order_bytes = 0;
     drm_turn_head(&p->worker.told);
     p->worker.told_serial = l->serial;
     p->worker.outgoing = l;
@@ -990,8 +1111,14 @@ static int drm_offer(draco_mpi *t, drm_peer *p) {
     p->worker.mode = DRM_SILENT;
     if (l->head.params_bytes) p->worker.params_sequence = l->head.params_sequence;
     drm_send(t, p->rank, DRM_REQUEST, &p->worker.told, sizeof p->worker.told, &p->worker.sending, &p->failed);
-    drm_send_all(t, p->rank, DRM_PARAMS, l->memory, (size_t)l->head.params_bytes, &p->worker.sending,
-                 &p->failed);
+    if (ordered)
+        drm_send(t, p->rank, DRM_ORDER,
+                 l->memory + l->head.params_bytes + l->head.extra_bytes +
+                     (size_t)p->number * l->head.order_bytes,
+                 (size_t)l->head.order_bytes, &p->worker.sending, &p->failed);
+    else
+        drm_send_all(t, p->rank, DRM_PARAMS, l->memory, (size_t)l->head.params_bytes, &p->worker.sending,
+                     &p->failed);
     drm_send_all(t, p->rank, DRM_EXTRA, l->memory + l->head.params_bytes, (size_t)l->head.extra_bytes,
                  &p->worker.sending, &p->failed);
     if (p->failed) drm_lose(t, p);
@@ -1018,10 +1145,31 @@ static void drm_work(draco_mpi *t) {
         drm_idle(t, DRM_FLOWING);
 }
 
+/* Whoever has said READY by now can relay. */
+static void drm_settle(draco_mpi *t) {
+    int busy = 1;
+    while (busy) {
+        busy = 0;
+        drm_look(t);
+        drm_progress(t);
+        for (int i = 0; i < t->n; i++) {
+            drm_peer *p = &drm_workers(t)[i];
+            busy |= drm_serve(t, p);
+            if (drm_take(t, p)) busy |= 1 | drm_serve(t, p);
+        }
+    }
+}
+
 static draco_status drm_broadcast(void *ctx, const draco_request *request) {
     draco_mpi *t = ctx;
-    draco_status status = drm_write(t, request, NULL);
+    draco_status status;
+    if (t->config.relay && request->params) drm_settle(t);
+    status = drm_write(t, request, NULL);
     for (int i = 0; i < t->n && status >= 0; i++) drm_offer(t, &drm_workers(t)[i]);
+    for (int i = 0; i < t->n && status >= 0 && t->current == t->relayed; i++) { /* behind all orders */
+        uint32_t own = draco_relay_own(&t->relay, i);
+        if (own != DRACO_RELAY_NONE && !drm_workers(t)[i].gone) drm_give(t, &drm_workers(t)[i], own);
+    }
     return status;
 }
 
@@ -1138,8 +1286,10 @@ static int drm_sane(const draco_mpi *t, const drm_peer *p) {
     const drm_head *h = &p->server.head;
     uint64_t shard = p->server.shard_count * sizeof(float);
     return h->magic == DRM_MAGIC && h->version == DRACO_VERSION && h->code_id == t->config.code_id &&
-           (h->params_bytes == 0 || h->params_bytes == shard) && h->extra_bytes <= shard + 65536 &&
-           h->reply_bytes <= 2 * shard + ((uint64_t)1 << 24);
+           (h->params_bytes == 0 || h->params_bytes == shard) &&
+           (h->order_bytes == 0 ||
+            (t->sources && h->params_bytes && h->order_bytes == draco_relay_order_bytes(t->n))) &&
+           h->extra_bytes <= shard + 65536 && h->reply_bytes <= 2 * shard + ((uint64_t)1 << 24);
 }
 
 /* All of a request is here: put it in draco.h's terms. */
@@ -1180,11 +1330,197 @@ static void drm_open_request(draco_mpi *t, drm_peer *p) {
             return;
         }
     }
-    drm_receive_all(t, p->rank, DRM_PARAMS, (unsigned char *)(t->params + p->server.shard_first),
-                    (size_t)h->params_bytes, &p->server.receiving, &p->failed);
+    if (h->order_bytes)
+        drm_receive_all(t, p->rank, DRM_ORDER, p->server.relayed.order, (size_t)h->order_bytes,
+                        &p->server.receiving, &p->failed);
+    else
+        drm_receive_all(t, p->rank, DRM_PARAMS, (unsigned char *)(t->params + p->server.shard_first),
+                        (size_t)h->params_bytes, &p->server.receiving, &p->failed);
     drm_receive_all(t, p->rank, DRM_EXTRA, p->server.extra, (size_t)h->extra_bytes, &p->server.receiving,
                     &p->failed);
     p->server.stage = DRM_PAYLOAD;
+}
+
+/* ---- Worker: the parameters as others relay them ---- */
+
+/* The server has moved on, or wrote over what this worker was to read: this request will not be replied to. */
+static void drm_forgo(drm_peer *p) {
+    p->server.stage = DRM_NOTHING;
+}
+
+static void drm_begin_relay(draco_mpi *t, drm_peer *p) {
+    drm_relayed *r = &p->server.relayed;
+    p->server.params_sequence = 0; /* the former parameters are being written over */
+    if (draco_relay_begin(&r->state, r->order, (size_t)p->server.head.order_bytes,
+                          t->params + p->server.shard_first, (size_t)p->server.head.params_bytes,
+                          drm_now()) < 0) {
+        drm_forgo(p);
+        return;
+    }
+    r->tag = DRM_RELAY + p->number * DRM_RELAYS + (int)(r->state.serial % DRM_RELAYS);
+    r->gave = 0;
+    r->expected = r->state.own != DRACO_RELAY_NONE;
+    r->piece = DRACO_RELAY_NONE;
+    for (int i = 0; i < t->n; i++)
+        if (r->lane[i].sending == 0) r->lane[i].gift = NULL;
+    p->server.stage = DRM_RELAYING;
+}
+
+/* Pieces from the server itself, one after the other. */
+static void drm_hear_pieces(draco_mpi *t, drm_peer *p) {
+    drm_relayed *r = &p->server.relayed;
+    unsigned char head[DRACO_RELAY_HEAD];
+    MPI_Message message;
+    MPI_Status status;
+    size_t count, at;
+    int flag = 0, bytes = 0;
+    if (p->server.receiving > 0) return;
+    if (r->piece != DRACO_RELAY_NONE) {
+        draco_relay_given(&r->state, r->piece, drm_now());
+        r->piece = DRACO_RELAY_NONE;
+        r->expected--;
+    }
+    if (MPI_Improbe(p->rank, DRM_PIECES, t->config.comm, &flag, &message, &status) != MPI_SUCCESS || !flag)
+        return;
+    MPI_Get_count(&status, MPI_BYTE, &bytes);
+    if (bytes != (int)sizeof head || MPI_Mrecv(head, bytes, MPI_BYTE, &message, &status) != MPI_SUCCESS) {
+        p->failed = 1;
+        return;
+    }
+    t->idle = 0;
+    if (draco_relay_headed(&r->state, head, &r->piece) < 0) {
+        r->state.lost = 1;
+        r->expected = 0;
+        return;
+    }
+    at = draco_relay_piece(r->state.bytes, r->state.pieces, r->piece, &count);
+    drm_receive_all(t, p->rank, DRM_PARAMS, r->state.vector + at, count, &p->server.receiving, &p->failed);
+}
+
+/* Frames of the other workers, one of each at a time. A frame that is too long is never received. */
+static void drm_hear_relays(draco_mpi *t, drm_peer *p) {
+    drm_relayed *r = &p->server.relayed;
+    MPI_Message message;
+    MPI_Request request;
+    MPI_Status status;
+    int flag = 0, bytes = 0, error;
+    MPI_Iprobe(MPI_ANY_SOURCE, r->tag, t->config.comm, &flag, &status);
+    for (int i = 0, some = flag; i < t->n; i++) {
+        drm_slot *s = &t->sources[i];
+        if (s->tag > 0 && s->pending == 0) {
+            if (s->tag == r->tag && !s->failed)
+                draco_relay_take(&r->state, i, s->memory, s->bytes, drm_now());
+            if (s->tag == r->tag || s->failed) s->tag = 0;
+        }
+        if (!some || s->tag != 0 || i == t->worker) continue;
+        flag = 0;
+        MPI_Iprobe(t->rank_of[i], r->tag, t->config.comm, &flag, &status);
+        if (!flag) continue;
+        MPI_Get_count(&status, MPI_BYTE, &bytes);
+        if (bytes < 0 || (size_t)bytes > DRACO_RELAY_FRAME) {
+            s->tag = -1;
+            continue;
+        }
+        if (!s->memory) s->memory = malloc(DRACO_RELAY_FRAME);
+        if (!s->memory || !drm_room(t)) return;
+        MPI_Improbe(t->rank_of[i], r->tag, t->config.comm, &flag, &message, &status);
+        if (!flag) continue;
+        s->bytes = (size_t)bytes;
+        s->tag = r->tag;
+        s->failed = 0;
+        error = MPI_Imrecv(s->memory, bytes, MPI_BYTE, &message, &request);
+        if (!drm_track(t, error, request, &s->pending, &s->failed)) s->tag = 0;
+        t->idle = 0;
+    }
+}
+
+static int drm_gift_is_free(const draco_mpi *t, const drm_relayed *r, const drm_gift *gift) {
+    for (int i = 0; i < t->n; i++)
+        if (r->lane[i].gift == gift) return 0;
+    return 1;
+}
+
+/* This worker's piece to all who take and are not stuck in an earlier one; those behind it first, so that not all begin
+   with the same. */
+static void drm_begin_giving(draco_mpi *t, drm_relayed *r) {
+    drm_gift *gift = r->gift;
+    size_t bytes = draco_relay_frames_bytes(&r->state);
+    r->gave = 1;
+    while (!drm_gift_is_free(t, r, gift)) gift++;
+    if (gift->capacity < bytes) {
+        free(gift->memory);
+        gift->memory = malloc(bytes);
+        gift->capacity = gift->memory ? bytes : 0;
+        if (!gift->memory) return;
+    }
+    gift->bytes = bytes;
+    draco_relay_frames(&r->state, gift->memory);
+    for (int i = 0; i < t->n; i++) {
+        drm_lane *lane = &r->lane[i];
+        if (!r->state.takes[i] || lane->gift || lane->failed) continue;
+        lane->gift = gift;
+        lane->at = 0;
+    }
+}
+
+/* Keep some frames under way in each lane. Returns the lanes that are not through. */
+static int drm_push(draco_mpi *t, drm_relayed *r) {
+    int left = 0;
+    for (int step = 1; step < t->n; step++) {
+        int i = (t->worker + step) % t->n;
+        drm_lane *lane = &r->lane[i];
+        while (lane->gift && lane->at < lane->gift->bytes && lane->sending < DRM_FRAMES && !lane->failed) {
+            size_t n = lane->gift->bytes - lane->at;
+            if (n > DRACO_RELAY_FRAME) n = DRACO_RELAY_FRAME;
+            drm_send(t, t->rank_of[i], r->tag, lane->gift->memory + lane->at, n, &lane->sending,
+                     &lane->failed);
+            lane->at += n;
+        }
+        if (lane->gift && lane->sending == 0 && (lane->failed || lane->at == lane->gift->bytes))
+            lane->gift = NULL;
+        left += lane->gift != NULL;
+    }
+    return left;
+}
+
+/* What a lane has not sent in time it never will: its worker asks the server. */
+static void drm_stop_giving(draco_mpi *t, drm_relayed *r) {
+    for (int i = 0; i < t->n; i++) {
+        drm_lane *lane = &r->lane[i];
+        if (lane->gift) lane->at = lane->gift->bytes;
+        if (lane->sending == 0) lane->gift = NULL;
+    }
+}
+
+static void drm_relay(draco_mpi *t, drm_peer *p) {
+    drm_relayed *r = &p->server.relayed;
+    int left;
+    drm_hear_pieces(t, p);
+    drm_hear_relays(t, p);
+    if (!r->gave && draco_relay_can_give(&r->state)) drm_begin_giving(t, r);
+    left = drm_push(t, r);
+    if (r->asking == 0 && !r->state.lost) {
+        int pieces;
+        size_t bytes = draco_relay_want(&r->state, drm_now(), r->ask, &pieces);
+        r->expected += pieces;
+        if (bytes) drm_send(t, p->rank, DRM_ASK, r->ask, bytes, &r->asking, &p->failed);
+    }
+    if (r->state.lost && r->expected == 0) {
+        drm_stop_giving(t, r);
+        drm_forgo(p);
+    } else if (draco_relay_whole(&r->state) &&
+               (left == 0 || drm_now() - r->state.begun > draco_relay_patience(&r->state))) {
+        drm_stop_giving(t, r);
+        drm_requested(t, p);
+    }
+}
+
+/* Is this a frame of a broadcast whose order has not come yet? */
+static int drm_is_ahead(const draco_mpi *t, int tag) {
+    int k = (tag - DRM_RELAY) / DRM_RELAYS, serial = (tag - DRM_RELAY) % DRM_RELAYS, ahead;
+    if (!t->sources || tag < DRM_RELAY || k >= t->servers) return 0;
+    ahead = (serial - (int)(t->peers[k].server.relayed.state.serial % DRM_RELAYS) + DRM_RELAYS) % DRM_RELAYS;
+    return (ahead > 0 && ahead < DRM_RELAYS / 2) || (ahead == 0 && t->peers[k].server.stage == DRM_RELAYING);
 }
 
 /* Receive as much of a server's request as there is. */
@@ -1213,10 +1549,19 @@ static void drm_listen_to(draco_mpi *t, drm_peer *p) {
         drm_turn_head(&p->server.head);
         drm_open_request(t, p);
     }
-    if (p->server.stage == DRM_PAYLOAD && p->server.receiving == 0) drm_requested(t, p);
+    if (p->server.stage == DRM_PAYLOAD && p->server.receiving == 0) {
+        if (p->server.head.order_bytes)
+            drm_begin_relay(t, p);
+        else
+            drm_requested(t, p);
+    }
+    if (p->server.stage == DRM_RELAYING) drm_relay(t, p);
 }
 
-/* Workers have nothing to say to each other: take it and forget it. What is too long is left where it is. */
+#define DRM_LONGEST (DRACO_MPI_SLICE > DRACO_RELAY_FRAME ? DRACO_MPI_SLICE : DRACO_RELAY_FRAME)
+
+/* Workers have nothing to say to each other but what they relay: take it and forget it. What is too long is left where it
+   is, and so are frames whose order is still to come. */
 static void drm_drain(draco_mpi *t) {
     MPI_Message message;
     MPI_Request request;
@@ -1228,8 +1573,8 @@ static void drm_drain(draco_mpi *t) {
     for (int k = 0; k < t->servers; k++)
         if (t->peers[k].rank == status.MPI_SOURCE) return;
     MPI_Get_count(&status, MPI_BYTE, &bytes);
-    if (bytes < 0 || (size_t)bytes > DRACO_MPI_SLICE || !drm_room(t)) return;
-    if (!t->drain.memory) t->drain.memory = malloc(DRACO_MPI_SLICE);
+    if (bytes < 0 || (size_t)bytes > DRM_LONGEST || drm_is_ahead(t, status.MPI_TAG) || !drm_room(t)) return;
+    if (!t->drain.memory) t->drain.memory = malloc(DRM_LONGEST);
     if (!t->drain.memory) return;
     MPI_Improbe(status.MPI_SOURCE, status.MPI_TAG, t->config.comm, &flag, &message, &status);
     if (!flag) return;
@@ -1337,7 +1682,8 @@ static void drm_let_go(draco_mpi *t) {
 /* Is a request on its way to this worker? */
 static int drm_flows(const draco_mpi *t) {
     int flows = 0;
-    for (int k = 0; k < t->servers; k++) flows |= t->peers[k].server.receiving > 0;
+    for (int k = 0; k < t->servers; k++)
+        flows |= t->peers[k].server.receiving > 0 || t->peers[k].server.stage == DRM_RELAYING;
     return flows;
 }
 
@@ -1454,12 +1800,16 @@ static draco_status drm_meet(draco_mpi *t) {
     if (!t->lost) return DRACO_E_MEMORY;
     status = draco_liveness_links_open(&t->lines, t->count, t->server >= 0 && !t->config.no_liveness);
     if (status < 0) return status;
-    for (int i = 0; t->server >= 0 && i < t->n; rank++) {
+    t->rank_of = calloc((size_t)t->n, sizeof *t->rank_of);
+    if (!t->rank_of) return DRACO_E_MEMORY;
+    for (int i = 0; i < t->n; rank++) {
         int is_server = 0;
         for (int k = 0; k < t->servers; k++) is_server |= drm_server_rank(&t->config, k) == rank;
-        if (is_server) continue;
+        if (!is_server) t->rank_of[i++] = rank;
+    }
+    for (int i = 0; t->server >= 0 && i < t->n; i++) {
         t->peers[i].number = i;
-        t->peers[i++].rank = rank;
+        t->peers[i].rank = t->rank_of[i];
     }
     for (drm_peer *p = drm_servers(t); servers < t->servers; servers++, p++) {
         p->is_server = 1;
@@ -1472,6 +1822,31 @@ static draco_status drm_meet(draco_mpi *t) {
         }
     }
     return DRACO_OK;
+}
+
+/* What relaying takes, at either end. */
+static draco_status drm_relay_memory(draco_mpi *t) {
+    size_t n = (size_t)t->n;
+    draco_status status = DRACO_OK;
+    if (t->server >= 0) {
+        t->takes = calloc(n, 1);
+        t->gives = calloc(n, 1);
+        t->pieces = calloc(n, sizeof *t->pieces);
+        if (!t->takes || !t->gives || !t->pieces) return DRACO_E_MEMORY;
+        return draco_relay_server_open(&t->relay, t->n, t->config.liars > 0 ? t->config.liars : -1);
+    }
+    t->sources = calloc(n, sizeof *t->sources);
+    if (!t->sources) return DRACO_E_MEMORY;
+    for (int k = 0; k < t->servers && status >= 0; k++) {
+        drm_relayed *r = &t->peers[k].server.relayed;
+        r->order = malloc(draco_relay_order_bytes(t->n));
+        r->ask = malloc(draco_relay_ask_bytes(t->n));
+        r->lane = calloc(n, sizeof *r->lane);
+        r->gift = calloc(n + 1, sizeof *r->gift);
+        if (!r->order || !r->ask || !r->lane || !r->gift) return DRACO_E_MEMORY;
+        status = draco_relay_worker_open(&r->state, t->n, t->worker);
+    }
+    return status;
 }
 
 static draco_status drm_memory(draco_mpi *t) {
@@ -1557,7 +1932,21 @@ static void drm_free(draco_mpi *t) {
     for (int i = 0; i < t->count && t->peers; i++) {
         for (int k = 0; k < DRM_SLOTS; k++) free(t->peers[i].slot[k].memory);
         free(t->peers[i].server.extra);
+        draco_relay_worker_close(&t->peers[i].server.relayed.state);
+        for (int g = 0; g <= t->n && t->peers[i].server.relayed.gift; g++)
+            free(t->peers[i].server.relayed.gift[g].memory);
+        free(t->peers[i].server.relayed.order);
+        free(t->peers[i].server.relayed.ask);
+        free(t->peers[i].server.relayed.lane);
+        free(t->peers[i].server.relayed.gift);
     }
+    for (int i = 0; i < t->n && t->sources; i++) free(t->sources[i].memory);
+    free(t->sources);
+    free(t->rank_of);
+    free(t->takes);
+    free(t->gives);
+    free(t->pieces);
+    draco_relay_server_close(&t->relay);
     for (int i = 0; i < DRM_OUTGOING; i++) {
         free(t->outgoing[i].memory);
         free(t->outgoing[i].whom);
@@ -1652,6 +2041,7 @@ static draco_status drm_set_up(draco_mpi *t, const draco_mpi_config *config) {
     MPI_Comm_set_errhandler(config->comm, MPI_ERRORS_RETURN);
     status = drm_meet(t);
     if (status >= 0) status = drm_memory(t);
+    if (status >= 0 && config->relay) status = drm_relay_memory(t);
     return status;
 }
 

@@ -128,6 +128,10 @@ __attribute__((unused)) static draco_status draco_relay_server_open(draco_relay_
     return DRACO_OK;
 }
 
+__attribute__((unused)) static size_t draco_relay_ask_bytes(int n) {
+    return DRY_ASK + 4 * (size_t)n;
+}
+
 /* Bytes of the order of one worker, with at most n pieces. */
 static size_t draco_relay_order_bytes(int n) {
     return DRY_ORDER + (size_t)n * DRY_LINE + ((size_t)n + 7) / 8;
@@ -203,9 +207,19 @@ __attribute__((unused)) static uint32_t draco_relay_own(draco_relay_server *s, i
     return DRACO_RELAY_NONE;
 }
 
-/* A worker asks. Writes the pieces that it is to be sent to `pieces` (n), and returns how many: none that it was
-   sent before. -1: no honest worker sends this; -2: it is about an earlier broadcast. *bad: a relay that this leaves out of
-   the plan, or -1. */
+/* The head of each piece that the server sends, n of DRACO_RELAY_HEAD bytes: as a frame's, for all of the piece. */
+__attribute__((unused)) static void draco_relay_heads(const draco_relay_server *s, unsigned char *heads) {
+    for (uint32_t p = 0; p < s->pieces; p++, heads += DRACO_RELAY_HEAD) {
+        size_t count, at = draco_relay_piece(s->bytes, s->pieces, p, &count);
+        dry_put64(heads, s->serial);
+        dry_put64(heads + 8, at);
+        dry_put32(heads + 16, p);
+        dry_put32(heads + 20, (uint32_t)count);
+    }
+}
+
+/* A worker asks about the last broadcast. Writes the pieces that it is to be sent to `pieces` (n), and returns how many:
+   none that it was sent before. -1: no honest worker sends this. *bad: a relay that this leaves out of the plan, or -1. */
 __attribute__((unused)) static int draco_relay_asked(draco_relay_server *s, int worker,
                                                      const unsigned char *ask, size_t size, uint32_t *pieces,
                                                      int *bad) {
@@ -215,7 +229,7 @@ __attribute__((unused)) static int draco_relay_asked(draco_relay_server *s, int 
     if (size < DRY_ASK) return -1;
     count = dry_get32(ask + 8);
     if (count == 0 || count > (uint32_t)s->n || size != DRY_ASK + 4 * (size_t)count) return -1;
-    if (dry_get64(ask) != s->serial) return dry_get64(ask) < s->serial ? -2 : -1;
+    if (dry_get64(ask) != s->serial) return -1;
     for (uint32_t k = 0; k < count; k++) {
         uint32_t p = dry_get32(ask + DRY_ASK + 4 * k);
         unsigned char *sent;
@@ -348,6 +362,15 @@ static draco_status dry_check(draco_relay_worker *w, uint32_t p, double now) {
     return DRACO_OK;
 }
 
+/* The head of a piece that the server is to send next: which. DRACO_E_MALFORMED: it is of another broadcast. */
+__attribute__((unused)) static draco_status draco_relay_headed(const draco_relay_worker *w,
+                                                               const unsigned char *head, uint32_t *p) {
+    uint32_t piece = dry_get32(head + 16);
+    if (dry_get64(head) != w->serial || piece >= w->pieces) return DRACO_E_MALFORMED;
+    *p = piece;
+    return DRACO_OK;
+}
+
 /* The server's piece p stands in the vector. When it is wrong the server has moved on: `lost`. */
 __attribute__((unused)) static draco_status draco_relay_given(draco_relay_worker *w, uint32_t p, double now) {
     if (p >= w->pieces || w->state[p] == DRY_DONE) return DRACO_MORE;
@@ -392,12 +415,13 @@ static double draco_relay_patience(const draco_relay_worker *w) {
     return 2 * w->pieces * w->reference + 4 * DRACO_RELAY_GRACE;
 }
 
-/* What is to be asked of the server now: bytes written to `ask` (12 + 4 n), 0: nothing. A wrong piece at once, what is
+/* What is to be asked of the server now: bytes written to `ask` (draco_relay_ask_bytes), 0: nothing, and how many pieces. A wrong piece at once, what is
    missing after the patience; each piece once. Its own piece a relay has of the server in any case. */
-__attribute__((unused)) static size_t draco_relay_want(draco_relay_worker *w, double now,
-                                                       unsigned char *ask) {
+__attribute__((unused)) static size_t draco_relay_want(draco_relay_worker *w, double now, unsigned char *ask,
+                                                       int *pieces) {
     int late = now - w->begun > draco_relay_patience(w);
     uint32_t count = 0;
+    *pieces = 0;
     if (w->own != DRACO_RELAY_NONE && w->state[w->own] != DRY_DONE) return 0;
     for (uint32_t p = 0; p < w->pieces; p++) {
         if (w->state[p] != DRY_BAD && !(w->state[p] == DRY_OPEN && late)) continue;
@@ -406,6 +430,7 @@ __attribute__((unused)) static size_t draco_relay_want(draco_relay_worker *w, do
     }
     dry_put64(ask, w->serial);
     dry_put32(ask + 8, count);
+    *pieces = (int)count;
     return count ? DRY_ASK + 4 * (size_t)count : 0;
 }
 

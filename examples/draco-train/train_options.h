@@ -53,6 +53,7 @@ typedef struct train_options {
     const char *transport, *wait;
     double deadline;
     long servers;
+    const char *broadcast;
     const char *role, *address, *hub, *server_name, *refused;
     long worker, server, max_connections;
     double join_seconds, quorum_timeout;
@@ -117,6 +118,7 @@ static train_options train_defaults(void) {
     o.wait = "auto";
     o.deadline = 0;
     o.servers = 1;
+    o.broadcast = "direct";
     o.role = "server";
     o.address = "127.0.0.1:50051";
     o.worker = -1;
@@ -291,6 +293,10 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
          "the complex field and tolerances, else enough"},
         {"servers", TRAIN_LONG, &o->servers, 1, 64, NULL, "K",
          "mpi, grpc: number of servers that share the parameters"},
+        {"broadcast", TRAIN_CHOICE, &o->broadcast, 0, 0, "direct relay", "HOW",
+         "direct: the server sends the parameters to each worker; relay: a piece to each, which it passes on "
+         "to "
+         "the others, verified (mpi)"},
         {"role", TRAIN_CHOICE, &o->role, 0, 0, "server worker", "ROLE", "grpc: what this process is"},
         {"address", TRAIN_TEXT, &o->address, 0, 0, NULL, "ADDR",
          "grpc: HOST:PORT, unix:/PATH or dns:///NAME:PORT; a worker of several servers: all of them, with "
@@ -572,6 +578,10 @@ static int train_check_together(train_options *o) {
                   "--servers=%ld requires a code without tolerance: rules and tolerance need whole "
                   "messages",
                   o->servers);
+        return 2;
+    }
+    if (strcmp(o->broadcast, "relay") == 0 && strcmp(o->transport, "mpi") != 0) {
+        fprintf(stderr, "draco-train: --broadcast=relay requires --transport=mpi\n");
         return 2;
     }
     if (o->servers > 1 && strcmp(o->transport, "openmp") == 0) {

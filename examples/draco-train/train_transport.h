@@ -71,9 +71,10 @@ static void train_shared_text(const train_options *o, const train_setup *s, char
     snprintf(text, capacity,
              "version=%d\nmodel=%s\ndata=%s\nsamples=%zu\ndim=%zu\nbatch=%ld\nseed=%ld\nl2=%.9g\ncode=%"
              "s\nredundancy=%s\n"
-             "workers=%d\ns=%d\nt=%d\nservers=%ld\ndata-digest=%s\n",
+             "workers=%d\ns=%d\nt=%d\nservers=%ld\ndata-digest=%s\n%s",
              DRACO_VERSION, o->model, s->data_name, s->train.samples, s->model.dim, o->batch, o->seed, o->l2,
-             o->code, o->redundancy, s->code.n, s->code.s, s->code.t, o->servers, data);
+             o->code, o->redundancy, s->code.n, s->code.s, s->code.t, o->servers, data,
+             strcmp(o->broadcast, "relay") == 0 ? "broadcast=relay\n" : "");
 }
 
 /* Peers that come are nothing; all else that a transport tells of may matter. */
@@ -144,6 +145,8 @@ static int train_mpi_open(const train_context *c, train_transport *t) {
                                .code_id = draco_code_id(&s->code),
                                .text = t->text,
                                .start_seconds = o->join_seconds,
+                               .relay = strcmp(o->broadcast, "relay") == 0,
+                               .liars = (int)o->adversaries,
                                .on_event = train_mpi_event,
                                .event_ctx = t};
     draco_status status;

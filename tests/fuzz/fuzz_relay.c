@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             draco_relay_asked(&fuzz_server, 1 + from % (N - 1), data + at + 2, take, pieces, &bad);
             at += 2 + take;
         }
-        if (draco_relay_want(&w, 1e9, ask) > sizeof ask) abort();
+        if (draco_relay_want(&w, 1e9, ask, &bad) > sizeof ask) abort();
         if (true_order && w.done > 0)
             for (uint32_t p = 0; p < w.pieces; p++) {
                 size_t count, place = draco_relay_piece(BYTES, w.pieces, p, &count);
