@@ -21,12 +21,14 @@
  *     draco_liveness_links_close(&links);
  *
  * The card carries a random secret that whoever connects sends first: a stranger who finds the port is not
- * taken for a peer, nor one peer for another. Strangers who connect and send nothing are disconnected.
+ * taken for a peer, nor one peer for another. A connection whose secret is there has its place at once, however many
+ * strangers there are; who sends none within two seconds is disconnected and counted.
  *
  * Threads: one. No call waits except draco_liveness_call, up to two seconds per address. Where no connection
  * can be made draco_liveness_tied stays 0, and the transport has to do without.
  *
- * Limits: 32 connections at a time that have not sent their secret yet; 8 addresses per host.
+ * Limits: 64 connections at a time that have not sent their secret yet, 32 of one address: one more takes the place of
+ * the oldest. 8 addresses per host.
  *
  * Copyright (c) 2026 The Draco authors
  * SPDX-License-Identifier: MIT */
@@ -48,7 +50,7 @@ extern "C" {
 #endif
 
 #define DRACO_LIVENESS_ADDRESSES 8
-#define DRACO_LIVENESS_GUESTS 32
+#define DRACO_LIVENESS_GUESTS 64
 
 typedef struct draco_liveness_card {
     uint8_t secret[16];
@@ -63,18 +65,20 @@ typedef struct draco_liveness_link { /* private: the connection to a peer */
     uint8_t secret[16];
 } draco_liveness_link;
 
-typedef struct
-    draco_liveness_guest { /* private: a connection that has not sent all of its number and secret yet */
+typedef struct draco_liveness_guest { /* private: it has not sent all of its number and secret yet */
     int fd, bytes;
-    uint8_t said[20];
+    double since;
+    uint8_t said[20], address[16];
 } draco_liveness_guest;
 
 typedef struct draco_liveness_links { /* private */
     int peers, listener, guests;
     uint16_t port;
     double looked;
+    long refused;                /* strangers since they were last asked for */
+    uint8_t refused_address[16]; /* of the last of them */
     draco_liveness_link *link;
-    draco_liveness_guest guest[DRACO_LIVENESS_GUESTS];
+    draco_liveness_guest guest[DRACO_LIVENESS_GUESTS]; /* the oldest first */
 } draco_liveness_links;
 
 DRACO_LIVENESS_API draco_status draco_liveness_links_open(draco_liveness_links *l, int peers, int be_called);
@@ -85,6 +89,8 @@ DRACO_LIVENESS_API int draco_liveness_tied(const draco_liveness_links *l, int pe
 DRACO_LIVENESS_API void draco_liveness_cut(draco_liveness_links *l, int peer);
 /* Every few milliseconds at most: how many connections broke, their peers in lost[0..peers). */
 DRACO_LIVENESS_API int draco_liveness_links_look(draco_liveness_links *l, int *lost);
+/* How many strangers were disconnected since the last call, and in text the address of the last of them. */
+DRACO_LIVENESS_API long draco_liveness_refused(draco_liveness_links *l, char text[48]);
 DRACO_LIVENESS_API void draco_liveness_links_close(draco_liveness_links *l);
 
 #ifdef __cplusplus
@@ -119,7 +125,9 @@ DRACO_LIVENESS_API void draco_liveness_links_close(draco_liveness_links *l);
 #include <time.h>
 #include <unistd.h>
 
-#define DRL_EVERY 0.005 /* seconds */
+#define DRL_EVERY 0.005  /* seconds */
+#define DRL_PATIENCE 2.0 /* seconds for a number and a secret */
+#define DRL_AT_ONCE 256  /* connections that are accepted in one look */
 
 static void drl_set(int fd) {
     int on = 1, idle = 5, between = 2, times = 3;
@@ -146,7 +154,7 @@ static void drl_listen(draco_liveness_links *l) {
         if (fd < 0) return;
         bound = bind(fd, (struct sockaddr *)&four, sizeof four) == 0;
     }
-    if (!bound || listen(fd, 128) != 0 || getsockname(fd, (struct sockaddr *)&mine, &size) != 0) {
+    if (!bound || listen(fd, 1024) != 0 || getsockname(fd, (struct sockaddr *)&mine, &size) != 0) {
         close(fd);
         return;
     }
@@ -255,43 +263,81 @@ DRACO_LIVENESS_API void draco_liveness_cut(draco_liveness_links *l, int peer) {
     l->link[peer].fd = -1;
 }
 
-/* All 20 bytes are there: it is that peer's connection when the secret is right. */
-static void drl_seat(draco_liveness_links *l, int guest) {
-    const uint8_t *said = l->guest[guest].said;
-    uint32_t number = said[0] | (uint32_t)said[1] << 8 | (uint32_t)said[2] << 16 | (uint32_t)said[3] << 24;
-    int fd = l->guest[guest].fd;
-    if (number < (uint32_t)l->peers && l->link[number].invited && l->link[number].fd < 0 &&
-        memcmp(l->link[number].secret, l->guest[guest].said + 4, 16) == 0)
-        l->link[number].fd = fd;
-    else
-        close(fd);
+static void drl_turn_away(draco_liveness_links *l, const draco_liveness_guest *g) {
+    close(g->fd);
+    l->refused++;
+    memcpy(l->refused_address, g->address, sizeof l->refused_address);
 }
 
-static void drl_guests(draco_liveness_links *l) {
-    int fd, i, kept = 0;
-    while (l->listener >= 0 && l->guests < DRACO_LIVENESS_GUESTS &&
-           (fd = accept(l->listener, NULL, NULL)) >= 0) {
-        drl_set(fd);
-        l->guest[l->guests].fd = fd;
-        l->guest[l->guests++].bytes = 0;
+/* All 20 bytes are there: it is that peer's connection when the secret is right. */
+static void drl_seat(draco_liveness_links *l, const draco_liveness_guest *g) {
+    const uint8_t *said = g->said;
+    uint32_t number = said[0] | (uint32_t)said[1] << 8 | (uint32_t)said[2] << 16 | (uint32_t)said[3] << 24;
+    if (number < (uint32_t)l->peers && l->link[number].invited && l->link[number].fd < 0 &&
+        memcmp(l->link[number].secret, said + 4, 16) == 0)
+        l->link[number].fd = g->fd;
+    else
+        drl_turn_away(l, g);
+}
+
+/* Take in what it says. 0: that is not all yet, and it has time. */
+static int drl_hear(draco_liveness_links *l, draco_liveness_guest *g, double now) {
+    ssize_t n = recv(g->fd, g->said + g->bytes, sizeof g->said - (size_t)g->bytes, 0);
+    if (n > 0) g->bytes += (int)n;
+    if (g->bytes == (int)sizeof g->said) {
+        drl_seat(l, g);
+        return 1;
     }
-    for (i = 0; i < l->guests; i++) {
-        int have = l->guest[i].bytes, room = (int)sizeof l->guest[i].said - have;
-        ssize_t n = recv(l->guest[i].fd, l->guest[i].said + have, (size_t)room, 0);
-        if (n > 0) l->guest[i].bytes += (int)n;
-        if (l->guest[i].bytes == (int)sizeof l->guest[i].said)
-            drl_seat(l, i);
-        else if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-            close(l->guest[i].fd);
-        else
-            l->guest[kept++] = l->guest[i];
+    if (n != 0 && (n > 0 || errno == EAGAIN || errno == EINTR) && now - g->since < DRL_PATIENCE) return 0;
+    drl_turn_away(l, g);
+    return 1;
+}
+
+/* A place for one more of this address: that of its oldest where it has half of all, else of the oldest of all. */
+static draco_liveness_guest *drl_place(draco_liveness_links *l, const uint8_t address[16]) {
+    int of_address = 0, first = -1, victim;
+    for (int i = 0; i < l->guests; i++) {
+        if (memcmp(l->guest[i].address, address, 16) != 0) continue;
+        if (first < 0) first = i;
+        of_address++;
     }
-    /* All places are taken by connections that send nothing: the oldest is closed. */
-    if (kept == DRACO_LIVENESS_GUESTS) {
-        close(l->guest[0].fd);
-        memmove(&l->guest[0], &l->guest[1], (size_t)--kept * sizeof l->guest[0]);
+    if (of_address >= DRACO_LIVENESS_GUESTS / 2 || l->guests == DRACO_LIVENESS_GUESTS) {
+        victim = of_address >= DRACO_LIVENESS_GUESTS / 2 ? first : 0;
+        drl_turn_away(l, &l->guest[victim]);
+        l->guests--;
+        memmove(&l->guest[victim], &l->guest[victim + 1], (size_t)(l->guests - victim) * sizeof l->guest[0]);
     }
+    return &l->guest[l->guests++];
+}
+
+static void drl_guests(draco_liveness_links *l, double now) {
+    int kept = 0;
+    for (int i = 0; i < l->guests; i++)
+        if (!drl_hear(l, &l->guest[i], now)) l->guest[kept++] = l->guest[i];
     l->guests = kept;
+    for (int i = 0; i < DRL_AT_ONCE && l->listener >= 0; i++) {
+        draco_liveness_guest g = {.since = now};
+        struct sockaddr_storage from = {0};
+        socklen_t size = sizeof from;
+        g.fd = accept(l->listener, (struct sockaddr *)&from, &size);
+        if (g.fd < 0) return;
+        drl_set(g.fd);
+        if (from.ss_family == AF_INET6) {
+            memcpy(g.address, &((struct sockaddr_in6 *)&from)->sin6_addr, 16);
+        } else {
+            memset(g.address + 10, 0xff, 2);
+            memcpy(g.address + 12, &((struct sockaddr_in *)&from)->sin_addr, 4);
+        }
+        if (!drl_hear(l, &g, now)) *drl_place(l, g.address) = g;
+    }
+}
+
+DRACO_LIVENESS_API long draco_liveness_refused(draco_liveness_links *l, char text[48]) {
+    const int v4 = IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)(const void *)l->refused_address);
+    const long refused = l->refused;
+    inet_ntop(v4 ? AF_INET : AF_INET6, l->refused_address + (v4 ? 12 : 0), text, 48);
+    l->refused = 0;
+    return refused;
 }
 
 DRACO_LIVENESS_API int draco_liveness_links_look(draco_liveness_links *l, int *lost) {
@@ -302,7 +348,7 @@ DRACO_LIVENESS_API int draco_liveness_links_look(draco_liveness_links *l, int *l
     now = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
     if (now - l->looked < DRL_EVERY) return 0;
     l->looked = now;
-    drl_guests(l);
+    drl_guests(l, now);
     for (int i = 0; i < l->peers; i++) {
         char scrap[64];
         ssize_t n;

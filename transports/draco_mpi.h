@@ -444,6 +444,7 @@ typedef struct draco_mpi {
     draco_share_memory joined, extras; /* the first stays empty: shards are received side by side */
     int asked_by;                      /* the server of the last request, or -1 for all */
     draco_liveness_links lines;
+    double told_strangers;
     int *lost; /* count */
     int opened, closing, missing;
     unsigned char parting; /* `missing`, on its way to the other servers */
@@ -615,8 +616,21 @@ static void drm_lose(draco_mpi *t, drm_peer *p) {
     p->worker.mode = DRM_SILENT;
 }
 
+/* Connections to the liveness port that were not a rank's, once a second. */
+static void drm_tell_strangers(draco_mpi *t) {
+    char line[160], address[48];
+    long refused;
+    if (t->lines.refused == 0 || drm_now() - t->told_strangers < 1) return;
+    t->told_strangers = drm_now();
+    refused = draco_liveness_refused(&t->lines, address);
+    snprintf(line, sizeof line, "refused %ld connections that are no rank's, the last from %s", refused,
+             address);
+    if (t->config.on_event && !t->closing) t->config.on_event(t->config.event_ctx, line);
+}
+
 static void drm_look(draco_mpi *t) {
     int count = draco_liveness_links_look(&t->lines, t->lost);
+    drm_tell_strangers(t);
     for (int i = 0; i < count; i++) {
         drm_tell(t, &t->peers[t->lost[i]], "is gone: its process has ended, or its host is out of reach");
         drm_lose(t, &t->peers[t->lost[i]]);
