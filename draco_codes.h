@@ -1678,12 +1678,13 @@ static const drc_code drc_prime = {DRACO_CYCLIC,
 
 /* ======== Complex field: Reed-Solomon over the roots of unity, with rounding ======== */
 
-/* No product and sum become one instruction here: that rounds once less, and machines differ in it. */
+/* No product and sum become one instruction here: that rounds once less, and machines differ in it. gcc's vectoriser does
+ * it to products of complex numbers whatever fp-contract says; the kernels have none and may use it. */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC push_options
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC optimize("fp-contract=off", "no-tree-vectorize")
 #elif defined(_MSC_VER)
 #pragma fp_contract(off)
 #endif
@@ -1890,6 +1891,10 @@ static int drc_complex_part(const draco_code *code, int worker, int l) {
     int below = drc_offsets_to(code, worker) - 1 - l;
     return (worker - drc_offset(code, below < 0 ? below + code->r : below) + code->n) % code->n;
 }
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("tree-vectorize")
+#endif
 
 /* sum += coefficient * gradient, pair by pair. */
 DRC_INLINE void drc_encode_plain(double *sum, const float *gradient, size_t pairs, const double *value) {
@@ -2128,6 +2133,10 @@ static void drc_complex_merge(const void *key, void *into, const void *from) {
     for (i = 0; i < DRC_RANGES * DRC_RANGE_WORDS; i++) sums[i] += more[i];
     drc_project(k, add, to->ranges[add->range]);
 }
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-tree-vectorize")
+#endif
 
 /* ---- Locate ---- */
 
@@ -2948,6 +2957,10 @@ static draco_status drc_complex_locate(const draco_code *code, const draco_key *
 static size_t drc_complex_work_bytes(const draco_code *code) {
     return drc_lay_complex(code, NULL, NULL);
 }
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("tree-vectorize")
+#endif
 
 /* ---- Combine ---- */
 
