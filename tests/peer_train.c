@@ -2,7 +2,8 @@
 
    $PEER_FAULT, at the gradient of the worker: upward (rounds upward in every step), ftz (flushes denormal numbers to
    zero in every step), l2 (adds a term that the others do not have), flip (one bit in one step of fifty), slow
-   ($PEER_SECONDS late in two steps of fifty), die (ends in step 20), memory (has none). */
+   ($PEER_SECONDS late in two steps of fifty), die (ends in step 20), memory (has none), drift (leaves
+   its thread rounding upward in one step of fifty). */
 #define main train_main
 #include "examples/draco-train/draco_train.c"
 #undef main
@@ -30,6 +31,8 @@ static draco_status faulty(void *ctx, void *workspace, const float *params, cons
     const unsigned control = _mm_getcsr();
     if (strcmp(fault, "ftz") == 0) _mm_setcsr(control | 0x8040);
 #endif
+    if (strcmp(fault, "drift") == 0 && place == 7)
+        return fesetround(FE_UPWARD), honest(ctx, workspace, params, batch, grad);
     status = honest(ctx, workspace, params, batch, grad);
 #if defined(__x86_64__)
     _mm_setcsr(control);
@@ -46,6 +49,24 @@ int main(int argc, char **argv) {
     static train_run run;
     int code = train_parse(argc, argv, &options);
     (void)train_main;
+    if (argc == 2 && strcmp(argv[1], "--numbers") == 0) { /* which cases tell the modes apart? */
+        char wrong[160];
+        train_numbers_check(wrong, sizeof wrong);
+        printf("plain: %s\n", wrong);
+        fesetround(FE_UPWARD);
+        train_numbers_check(wrong, sizeof wrong);
+        printf("upward: %s\n", wrong);
+        printf("said: %s\n", train_numbers_set());
+#if defined(__x86_64__)
+        _mm_setcsr(_mm_getcsr() | 0x8040);
+        train_numbers_check(wrong, sizeof wrong);
+        printf("flush: %s\n", wrong);
+        printf("said: %s\n", train_numbers_set());
+#endif
+        train_numbers_check(wrong, sizeof wrong);
+        printf("after: %s\n", wrong);
+        return 0;
+    }
     if (code >= 0) return code;
     if (train_catch_signals() != 0) return 1;
     run.o = &options;

@@ -4,6 +4,7 @@
    try things out, an attack that stands between the transport and the server. See --help.
 
      train_options.h    the command line: a table of options
+     train_numbers.h    does this machine compute as all others do?
      train_log.h        lines on stderr and in the file of --log
      train_exit.h       how a run ends: a table of exit statuses
      train_setup.h      data, model, optimizer and code from the options
@@ -42,6 +43,7 @@
 #include "train_report.h"
 #include "train_finite.h"
 #include "train_audit.h"
+#include "train_numbers.h"
 
 #include <omp.h>
 #include <pthread.h>
@@ -79,6 +81,24 @@ static int train_catch_signals(void) {
 }
 
 /* ---- During the run ---- */
+
+/* A library may have changed how this thread computes since the last call. */
+static void train_keep_numbers(const train_run *run) {
+    const char *was = train_numbers_set();
+    if (was && run->transport.server < 0)
+        train_log(TRAIN_WARNING, "worker %d: %s", run->transport.worker, was);
+    else if (was)
+        train_log(TRAIN_WARNING, "%s", was);
+}
+
+static int train_check_numbers(const train_run *run) {
+    char wrong[160];
+    train_keep_numbers(run);
+    train_numbers_check(wrong, sizeof wrong);
+    if (!wrong[0]) return 0;
+    train_log(TRAIN_ERROR, "this machine computes other bits than all others: %s", wrong);
+    return TRAIN_FAILED;
+}
 
 static draco_status train_score(train_run *run, uint64_t step) {
     const draco_model *m = &run->setup.model;
@@ -179,6 +199,7 @@ static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const 
     unsigned wanted = 0; /* 1: a test, 2: a checkpoint, 4: a probe, 8: to end, the model has
                             diverged, 16: to end, the audit trail cannot be written */
     train_log_state.step = step + 1;
+    train_keep_numbers(run);
     train_count(run, step, attempt, round);
     run->server_seconds += round->server_seconds;
     run->bytes_in += round->bytes_in;
@@ -460,18 +481,20 @@ static int train_serve(train_run *run) {
     return train_transport_agree(&run->transport, train_finish(run, status));
 }
 
-/* The lines of a worker have the step that it is at. */
+/* The lines of a worker have the step that it is at, and its numbers are looked after at every request. */
 static draco_status train_noting_receive(void *ctx, draco_request *request) {
-    const draco_transport *inner = ctx;
+    const train_run *run = ctx;
+    const draco_transport *inner = &run->transport.transport;
     const draco_status status = inner->receive(inner->ctx, request);
     if (status >= 0 && request->kind != DRACO_REQUEST_STOP && request->kind != DRACO_REQUEST_PROBE)
         train_log_state.step = request->step + 1;
+    train_keep_numbers(run);
     return status;
 }
 
 static draco_status train_noting_submit(void *ctx, const draco_request *request, const void *reply,
                                         size_t bytes) {
-    const draco_transport *inner = ctx;
+    const draco_transport *inner = &((const train_run *)ctx)->transport.transport;
     return inner->submit(inner->ctx, request, reply, bytes);
 }
 
@@ -489,7 +512,7 @@ static int train_work(train_run *run) {
     draco_worker *worker;
     draco_status status;
     int code;
-    noting.ctx = &run->transport.transport;
+    noting.ctx = run;
     noting.receive = train_noting_receive;
     noting.submit = train_noting_submit;
     config.failed = train_say_why_not;
@@ -596,6 +619,7 @@ static int train_prepare(train_run *run) {
     code = train_make_code(o, &run->setup);
     if (code == 0) code = train_transport_begin(o, &run->transport);
     if (code == 0) code = train_open_log(run);
+    if (code == 0) code = train_check_numbers(run);
     if (code == 0) train_announce_simulation(run);
     if (code == 0) code = train_load_data(o, &run->setup);
     if (code == 0) code = train_open_model(o, &run->setup);
