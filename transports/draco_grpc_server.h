@@ -736,7 +736,8 @@ static draco_status drg_server_new(drg_server **server, const draco_grpc_server_
     drg_enlist(s);
     drg_make_room(s);
     if (s->port)
-        drg_say(&s->journal, "listening on %s, port %d", config->address, s->port);
+        drg_say(&s->journal, "listening on %s, port %d%s", config->address, s->port,
+                drg_is_local(config->address) ? ", for this machine only" : "");
     else
         drg_say(&s->journal, "listening on %s", config->address);
     grpc_server_start(s->server);

@@ -300,7 +300,7 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
         {"role", TRAIN_CHOICE, &o->role, 0, 0, "server worker", "ROLE", "grpc: what this process is"},
         {"address", TRAIN_TEXT, &o->address, 0, 0, NULL, "ADDR",
          "grpc: HOST:PORT, unix:/PATH or dns:///NAME:PORT; a worker of several servers: all of them, with "
-         "commas"},
+         "commas; default 127.0.0.1:50051, which only this machine reaches"},
         {"worker", TRAIN_LONG, &o->worker, 0, DRACO_MAX_WORKERS - 1, NULL, "I",
          "grpc: number of this worker, from 0"},
         {"server", TRAIN_LONG, &o->server, 0, 63, NULL, "K",
