@@ -1,9 +1,8 @@
 /* peer_train.c - draco-train whose worker has a fault, for tests of what the server says of it.
 
-   $PEER_FAULT, at the gradient of the worker: upward (rounds upward in every step), ftz (flushes denormal numbers to
-   zero in every step), l2 (adds a term that the others do not have), flip (one bit in one step of fifty), slow
-   ($PEER_SECONDS late in two steps of fifty), die (ends in step 20), memory (has none), drift (leaves
-   its thread rounding upward in one step of fifty). */
+   $PEER_FAULT, at the gradient of the worker: upward (rounds upward in every step), l2 (adds a term that the others do not
+   have), flip (one bit in one step of fifty), slow ($PEER_SECONDS late in two steps of fifty), die (ends in step 21),
+   memory (has none), drift (leaves its thread rounding upward in one step of fifty). */
 #define main train_main
 #include "examples/draco-train/draco_train.c"
 #undef main
@@ -27,17 +26,9 @@ static draco_status faulty(void *ctx, void *workspace, const float *params, cons
     if (strcmp(fault, "slow") == 0 && (place == 10 || place == 30))
         usleep((useconds_t)(1e6 * atof(getenv("PEER_SECONDS"))));
     if (strcmp(fault, "upward") == 0) fesetround(FE_UPWARD);
-#if defined(__x86_64__)
-    const unsigned control = _mm_getcsr();
-    if (strcmp(fault, "ftz") == 0) _mm_setcsr(control | 0x8040);
-#endif
-    if (strcmp(fault, "drift") == 0 && place == 7)
-        return fesetround(FE_UPWARD), honest(ctx, workspace, params, batch, grad);
+    if (strcmp(fault, "drift") == 0 && place == 7) fesetround(FE_UPWARD);
     status = honest(ctx, workspace, params, batch, grad);
-#if defined(__x86_64__)
-    _mm_setcsr(control);
-#endif
-    fesetround(round);
+    if (strcmp(fault, "drift") != 0) fesetround(round);
     if (strcmp(fault, "l2") == 0)
         for (int i = 0; i < 100; i++) grad[i] += 0.01f * params[i] + 1e-6f;
     if (strcmp(fault, "flip") == 0 && place == 25) ((unsigned char *)grad)[40] ^= 1;
