@@ -6,7 +6,7 @@ usage: paper.py [--full] [--build DIR] [--out DIR] [--results FILE] [--only PART
 Drives build/draco-train (every run leaves its metrics as JSON lines in OUT/runs, and a run whose metrics are
 there is not repeated) and build/bench/bench_rules, writes what they measured to OUT (paper.csv, attacks.csv,
 server.txt, about.json), and lets report.py make pages and pictures of it: FILE (docs/results.md).
-PART: training, attacks, server, or report: measure nothing. The quick setting takes some twelve minutes
+PART: training, attacks, server, network (bench/network, which the full setting does as root), or report: measure nothing. The quick setting takes some twelve minutes
 on two idle cores, --full an hour and a quarter. Data: the MNIST, CIFAR-10 and movie review files in $DRACO_DATA; for
 what is not there another data set is taken (Fashion-MNIST, or generated data), and said so.
 """
@@ -381,9 +381,9 @@ def main():
     parser.add_argument("--build", default="build")
     parser.add_argument("--out", default=None, help="default: BUILD/paper, or BUILD/paper-full")
     parser.add_argument("--results", default="docs/results.md")
-    parser.add_argument("--only", action="append", choices=["training", "attacks", "server", "report"])
+    parser.add_argument("--only", action="append", choices=["training", "attacks", "server", "network", "report"])
     o = parser.parse_args()
-    wanted = o.only or ["training", "attacks", "server"]
+    wanted = o.only or ["training", "attacks", "server", *(["network"] if o.setting == "full" and os.geteuid() == 0 else [])]
     setting = SETTINGS[o.setting]
     out = o.out or os.path.join(o.build, "paper" if o.setting == "quick" else "paper-" + o.setting)
     os.makedirs(out, exist_ok=True)
@@ -407,6 +407,14 @@ def main():
         command = [os.path.join(o.build, "bench", "bench_rules"), *setting["bench"]]
         with open(os.path.join(out, "server.txt"), "w") as f:
             f.write(subprocess.run(command, capture_output=True, text=True).stdout)
+    if "network" in wanted:
+        say("rounds on a network")
+        network = [sys.executable, os.path.join(os.path.dirname(__file__), "..", "network", "network.py"), "--build", o.build, "--out",
+                   os.path.join(out, "network.csv")]
+        for setting_of in (["--workers=9", "--adversaries=1"], ["--workers=15"],
+                           ["--workers=45", "--adversaries=5", "--steps=4", "--transports=mpi", "--methods=DRACO"]):
+            if subprocess.run([*network, *setting_of]).returncode:
+                say("  some rows could not be measured")
     if wanted != ["report"]:
         about.update(date=str(datetime.date.today()), machine=machine(), setting=o.setting)
         with open(about_path, "w") as f:

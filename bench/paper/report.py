@@ -3,7 +3,7 @@
 
 usage: report.py [--data DIR] [--results FILE] [--build DIR]
 
-DIR (docs/results) holds paper.csv, attacks.csv, server.txt and about.json. FILE (docs/results.md) becomes the page
+DIR (docs/results) holds paper.csv, attacks.csv, server.txt, about.json, and network.csv of bench/network. FILE (docs/results.md) becomes the page
 of one screen or two, FILE with -tables in its name all other tables; the pictures and copies of the data go to the folder
 results beside it. Any of the data may be missing; what it would show is left out.
 """
@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import tempfile
 
-DATA = ("paper.csv", "attacks.csv", "server.txt", "about.json")
+DATA = ("paper.csv", "attacks.csv", "server.txt", "network.csv", "about.json")
 TARGETS = (80, 85, 88, 90)
 LINKS = (1, 10)  # Gbit/s
 FAST, CLASSICAL, LOOSE = "geometric median", "geometric median, classical", "geometric median, classical, loose"
@@ -84,6 +84,13 @@ def read_rows(path):
     for row in rows:
         row["tests"] = [(float(k), float(a)) for k, a in (t.split(":") for t in row["accuracy_after_steps"].split())]
     return rows
+
+
+def read_dicts(path):
+    if not os.path.exists(path):
+        return []
+    with open(path, newline="") as f:
+        return list(csv.DictReader(f))
 
 
 def read_table(path):
@@ -156,6 +163,22 @@ def speed_table(rows):
             "+ server, at 10 Gbit/s for the seconds.", "",
             *table_of(["method", "accuracy", "worker ms", "server ms", "MB in", *(f"round s, {k} Gbit/s" for k in LINKS), "s to 88%"],
                       cells)]
+
+
+def network_section(rows):
+    """Rounds that bench/network measured, as they are."""
+    lines = []
+    for key in kinds(rows, "n", "s", "model", "rate_mbit"):
+        n, s, model, rate = key
+        group = [r for r in rows if tuple(r[k] for k in ("n", "s", "model", "rate_mbit")) == key]
+        cells = [[r["method"], r["transport"], r["broadcast"], r["seconds"], r["out_units"], r["in_units"], r["link"], r["load"]]
+                 for r in group]
+        lines += [f"{MODELS.get(model, model)}, {group[0]['parameters']} parameters, n = {n}, s = {s}, links of {rate} Mbit/s:", "",
+                  *table_of(["method", "transport", "parameters", "s a step", "out, units", "in, units", "link", "load"], cells)]
+    return ["## Rounds on a network", "", "Measured, not modelled: network namespaces with rate-limited links on one machine "
+            "([bench/network](../bench/network)). A unit is one vector through the server's card, by the interface's counters. link: the "
+            "seconds that the bytes need, out and then in, as a share of those measured; load: the machine's when the row ended, other "
+            "work included.", "", *lines] if lines else []
 
 
 def paper_tables(rows):
@@ -339,6 +362,7 @@ def write(data, path, plotter):
             shutil.copy(source, folder)
     rows = read_rows(os.path.join(data, "paper.csv"))
     attacks, table = read_table(os.path.join(data, "attacks.csv"))
+    network = read_dicts(os.path.join(data, "network.csv"))
     server = read_text(os.path.join(data, "server.txt"))
     about = json.loads(read_text(os.path.join(data, "about.json")) or "{}")
     pictures = curves(plotter, rows, folder)
@@ -361,6 +385,7 @@ def write(data, path, plotter):
         if key in pictures:
             page += [f"![{title_of(shown)}; time modelled at 10 Gbit/s]({pictures[key]})", ""]
         page += paper_tables(rows)
+    page += network_section(network)
 
     more = ["# Results: all tables", "", f"{where} The page to read first is [{os.path.basename(path)}]({os.path.basename(path)}).", ""]
     if rows:
