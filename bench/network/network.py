@@ -2,7 +2,7 @@
 """Rounds on a real network: a cluster of network namespaces whose links are held to a rate.
 
 usage: network.py [--build DIR] [--out FILE] [--workers N,N...] [--transports T,T...] [--methods WORD,WORD...]
-                  [--broadcasts B,B...] [--rate MBIT] [--steps N] [--model M] [--adversaries S]
+                  [--broadcasts B,B...] [--rate MBIT] [--steps N] [--model M] [--adversaries S] [--relays lie|stall]
 
 Needs root, iproute2, and a kernel with veth, bridges and tbf. Every host is a namespace of its own with one veth pair to a
 bridge, which stands in a namespace too; tbf limits both ends of each pair. So nothing is made in, or read from, the
@@ -154,7 +154,12 @@ def commands(o, cluster, n, transport, options, scratch):
         f.write("#!/bin/sh\nhost=$1\nshift\ni=$((${host##*.} - 1))\n"
                 f"exec ip netns exec draco-{os.getpid()}-$i unshare --uts sh -c \"hostname draco-$i; $*\"\n")
     with open(rank, "w") as f:  # rank 0 alone writes metrics
-        f.write(f"#!/bin/sh\n[ \"$OMPI_COMM_WORLD_RANK\" = 0 ] && set -- \"$@\" {metrics}\nexec \"$@\"\n")
+        f.write(f"#!/bin/sh\n[ \"$OMPI_COMM_WORLD_RANK\" = 0 ] && set -- \"$@\" {metrics}\n")
+        if o.relays:
+            bad = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bad_relay.c")
+            subprocess.run(["mpicc", "-shared", "-fPIC", bad, "-o", f"{scratch}/bad.so"], check=True)
+            f.write(f"export BAD_RELAY={o.relays} BAD_N={n} BAD_S={o.adversaries} LD_PRELOAD={scratch}/bad.so\n")
+        f.write("exec \"$@\"\n")
     for script in (agent, rank):
         os.chmod(script, 0o700)
     hosts = ",".join(f"{NET}{i + 1}" for i in range(n + 1))
@@ -200,7 +205,8 @@ def row_of(o, n, transport, method, broadcast, samples):
     out, into = ((b - a) / (len(steps) - 1) for a, b in zip(first, last))
     idle = (busy_to[0] - busy_from[0]) / max(1, busy_to[1] - busy_from[1])
     mean = (times[-1] - times[0]) / (len(times) - 1)
-    return dict(n=n, s=o.adversaries, model=o.model, rate_mbit=o.rate, transport=transport, method=method, broadcast=broadcast,
+    return dict(n=n, s=o.adversaries, model=o.model, rate_mbit=o.rate, transport=transport,
+                method=method + (f"; {o.adversaries} relays {o.relays}" if o.relays else ""), broadcast=broadcast,
                 parameters=samples.events["start"]["parameters"], steps=len(steps) - 1, seconds=f"{seconds:.3f}", out_bytes=f"{out:.0f}",
                 in_bytes=f"{into:.0f}", out_units=f"{out / 4 / dim:.2f}", in_units=f"{into / 4 / dim:.2f}",
                 link=f"{(out + into) * 8e-6 / o.rate / mean:.2f}", idle=f"{idle:.2f}", load=f"{os.getloadavg()[0]:.1f}",
@@ -238,6 +244,7 @@ def main():
     parser.add_argument("--transports", default="mpi,grpc")
     parser.add_argument("--broadcasts", default="direct,relay")
     parser.add_argument("--methods", default="", help="only methods whose name has one of these words")
+    parser.add_argument("--relays", choices=["lie", "stall"], help="other S workers in each step relay so (mpi, relay)")
     o = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("network.py: needs root, to make network namespaces")

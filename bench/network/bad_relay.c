@@ -1,0 +1,31 @@
+/* Preloaded into the ranks of a run by network.py --relays: in every relayed broadcast other BAD_S of BAD_N workers change a bit of what
+   they relay (BAD_RELAY=lie), or send none of it (BAD_RELAY=stall). */
+#include <mpi.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_RELAY_TAG = 64, HEAD = 24 };
+
+static int is_bad(uint64_t serial) {
+    int rank;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    return ((uint64_t)rank - 1 + 7 * serial) % (uint64_t)atoi(getenv("BAD_N")) <
+           (uint64_t)atoi(getenv("BAD_S"));
+}
+
+int MPI_Isend(const void *bytes, int n, MPI_Datatype type, int rank, int tag, MPI_Comm comm,
+              MPI_Request *request) {
+    uint64_t serial = 0;
+    char *changed;
+    if (tag < FIRST_RELAY_TAG || n <= HEAD) return PMPI_Isend(bytes, n, type, rank, tag, comm, request);
+    memcpy(&serial, bytes, sizeof serial);
+    if (!is_bad(serial)) return PMPI_Isend(bytes, n, type, rank, tag, comm, request);
+    if (strcmp(getenv("BAD_RELAY"), "stall") == 0)
+        return PMPI_Isend(bytes, n, type, MPI_PROC_NULL, tag, comm, request);
+    changed = malloc((size_t)n); /* MPI reads it later */
+    if (!changed) abort();
+    memcpy(changed, bytes, (size_t)n);
+    changed[n - 1] ^= 1;
+    return PMPI_Isend(changed, n, type, rank, tag, comm, request);
+}
