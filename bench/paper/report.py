@@ -54,7 +54,8 @@ Why the ratios are smaller than the paper's:
   moves less: one body per group.
 - **Redundant computation is not free.** With s = 5 a worker computes 11 times its share. Where computing dominates, an aggregation
   rule takes less time per step; what DRACO gives for it is the model of the run without liars, and the names of the liars.
-- **Time on a cluster is a model here**, from parts that were measured, because one machine cannot run 45 workers at once.
+- **Time on a cluster is a model here**, from parts that were measured; the rounds on a network below
+  are measured whole.
 """
 
 COLUMNS = """
