@@ -294,9 +294,9 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
         {"servers", TRAIN_LONG, &o->servers, 1, 64, NULL, "K",
          "mpi, grpc: number of servers that share the parameters"},
         {"broadcast", TRAIN_CHOICE, &o->broadcast, 0, 0, "direct relay", "HOW",
-         "direct: the server sends the parameters to each worker; relay: a piece to each, which it passes on "
-         "to "
-         "the others, verified (mpi)"},
+         "direct: the server sends the parameters to each worker; relay, mpi: a piece to each, which passes "
+         "it on, "
+         "verified"},
         {"role", TRAIN_CHOICE, &o->role, 0, 0, "server worker", "ROLE", "grpc: what this process is"},
         {"address", TRAIN_TEXT, &o->address, 0, 0, NULL, "ADDR",
          "grpc: HOST:PORT, unix:/PATH or dns:///NAME:PORT; a worker of several servers: all of them, with "
