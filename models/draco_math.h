@@ -25,7 +25,7 @@
 #endif
 
 #include <float.h>
-#if FLT_EVAL_METHOD != 0
+#if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16 /* 16: all as it is written, _Float16 too */
 #error "draco_math.h: floats are computed in a wider type: -msse2 -mfpmath=sse on i386, -std=gnu11 on s390x"
 #endif
 
