@@ -3067,12 +3067,12 @@ static const drc_code *drc_find(draco_scheme scheme, draco_field field) {
 
 #define DRC_MOST_SCALE 1023 /* the largest power of two that a double holds */
 
-/* The row of a code that draco_code_init made, else NULL. */
 /* r */
 static int drc_load(const draco_code *code) {
     return (code->reactive ? code->s : 2 * code->s) + code->t + 1;
 }
 
+/* The row of a code that draco_code_init made, else NULL. */
 static const drc_code *drc_row(const draco_code *code) {
     int good = code && code->n >= 1 && code->n <= DRACO_MAX_WORKERS && code->s >= 0 && code->t >= 0 &&
                code->s <= code->n && code->t <= code->n && code->r == drc_load(code) && code->r <= code->n &&
