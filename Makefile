@@ -151,7 +151,7 @@ check-fresh:
 
 # Everything, however long it takes.
 check-all:
-	@DRACO_STRESS=full DRACO_TEST_SECONDS=7200 DRACO_FUZZ_SECONDS=60 $(MAKE) --no-print-directory check
+	@DRACO_STRESS=full DRACO_TEST_SECONDS=7200 DRACO_FUZZ_SECONDS=60 DRACO_FLOOD=10000 $(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory check-fresh
 
