@@ -1,5 +1,6 @@
-/* A flood of connections that say nothing: rounds go on, nobody is lost, descriptors stay under the ceiling, and a worker
-   that was killed comes back although strangers hold all the places. DRACO_FLOOD: how many connections (500). */
+/* A flood of connections that say nothing, or begin a handshake and stop, in plain text and with mutual TLS: rounds go on,
+   nobody is lost, descriptors stay under the ceiling, and a worker that was killed comes back although strangers hold all
+   the places. DRACO_FLOOD: how many connections (500). */
 #define DRACO_GRPC_IMPLEMENTATION
 #include "support/grpc_testing.h"
 
@@ -8,7 +9,7 @@
 
 enum { WORKERS = 5, DIM = 4000 };
 
-/* A process that opens connections as fast as it can, and then opens again those that were shut, until it is killed. */
+/* A process that opens connections as fast as it can, and then opens all of them again, until it is killed. */
 static pid_t flood(int port, int count) {
     const pid_t child = fork();
     if (child) return child;
@@ -24,6 +25,8 @@ static pid_t flood(int port, int count) {
         fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
         if (fds[i] < 0) fds[i] = 0;
         (void)!connect(fds[i], (struct sockaddr *)&to, sizeof to);
+        if (i % 3 == 0)
+            (void)!send(fds[i], "\x16\x03\x01\x02\x00\x01", 6, MSG_NOSIGNAL); /* of a ClientHello */
         if (i == count - 1) usleep(1000000);
     }
 }
@@ -73,27 +76,35 @@ static int result(int number, int good, const char *text) {
     return !good;
 }
 
-int main(void) {
+/* certificates NULL: plain text. Prints four results from `number` on; how many are bad. */
+static int flooded(const char *certificates, int number) {
     const int count = getenv("DRACO_FLOOD") ? atoi(getenv("DRACO_FLOOD")) : 500;
     const char *build = getenv("BUILD") ? getenv("BUILD") : "build";
     static toy_log log = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-    static server s;
+    server s = {0};
     char peer[512], why[256] = "";
     pid_t pids[WORKERS];
     draco_grpc_server_config config;
     memset(&config, 0, sizeof config);
-    config.address = "127.0.0.1:0";
+    config.address = certificates ? "localhost:0" : "127.0.0.1:0";
     config.workers = WORKERS;
     config.on_event = toy_note;
     config.event_ctx = &log;
     config.limits.start_seconds = 60;
+    char file[3][160], with[200] = "";
+    for (int k = 0; certificates && k < 3; k++) {
+        static const char *const names[] = {"ca.pem", "server-0.pem", "server-0.key"};
+        snprintf(file[k], sizeof file[k], "%s/%s", certificates, names[k]);
+    }
+    if (certificates) config.tls = (draco_grpc_tls){file[0], file[1], file[2]};
     if (explained(&s.t, draco_grpc_server_open(&s.t, &config), why, sizeof why)) {
-        printf("not ok 1 - %s\n1..1\n", why);
-        return 1;
+        return result(number, 0, why);
     }
     snprintf(peer, sizeof peer, "%s/tests/peer_grpc", build);
-    for (int i = 0; i < WORKERS; i++)
-        pids[i] = toy_spawn("%s 127.0.0.1:%d %d", peer, draco_grpc_port(&s.t), i);
+    for (int i = 0; i < WORKERS; i++) {
+        if (certificates) snprintf(with, sizeof with, "tls=%s:worker-%d", certificates, i);
+        pids[i] = toy_spawn("%s 127.0.0.1:%d %d %s", peer, draco_grpc_port(&s.t), i, with);
+    }
     toy_inbox_open(&s.in, WORKERS, DIM * sizeof(float));
     s.params = (float *)calloc(DIM, sizeof *s.params);
     rate(&s, 0.5, 0);
@@ -105,7 +116,8 @@ int main(void) {
     const int lost = WORKERS - draco_grpc_joined(&s.t), wrong = s.wrong;
     kill(pids[2], SIGKILL);
     toy_wait(pids[2], 5);
-    pids[2] = toy_spawn("%s 127.0.0.1:%d 2", peer, draco_grpc_port(&s.t));
+    if (certificates) snprintf(with, sizeof with, "tls=%s:worker-2", certificates);
+    pids[2] = toy_spawn("%s 127.0.0.1:%d 2 %s", peer, draco_grpc_port(&s.t), with);
     double back = toy_now();
     while (draco_grpc_joined(&s.t) < WORKERS - 1 ||
            (draco_grpc_joined(&s.t) < WORKERS && toy_now() < back + 20))
@@ -118,19 +130,33 @@ int main(void) {
     toy_wait(attacker, 5);
     s.wrong = 0;
     const double after = rate(&s, 1, WORKERS);
-    printf("# %d connections: %.0f rounds a second before, %.0f during (%.2f), %.0f after; descriptors %d "
-           "before, at most "
-           "%d; a killed worker is back after %.1f s\n",
-           count, before, during, during / before, after, quiet, s.most, back);
+    printf(
+        "# %s, %d connections: %.0f rounds a second before, %.0f during (%.2f), %.0f after; descriptors %d "
+        "before, at most "
+        "%d; a killed worker is back after %.1f s\n",
+        certificates ? "TLS" : "plain text", count, before, during, during / before, after, quiet, s.most,
+        back);
     int failed =
-        result(1, !wrong && !lost, "in a flood of connections nobody is lost and every row is right");
-    failed += result(2, s.most <= quiet + 64 + WORKERS + 8, "descriptors stay under the ceiling");
-    failed += result(3, returned, "a worker that was killed comes back meanwhile");
-    failed += result(4, !s.wrong, "and afterwards all is as before");
-    printf("1..4\n");
+        result(number, !wrong && !lost, "in a flood of connections nobody is lost and every row is right");
+    failed += result(number + 1, s.most <= quiet + 64 + WORKERS + 8, "descriptors stay under the ceiling");
+    failed += result(number + 2, returned, "a worker that was killed comes back meanwhile");
+    failed += result(number + 3, !s.wrong, "and afterwards all is as before");
     s.t.close(s.t.ctx);
     for (int i = 0; i < WORKERS; i++) failed += toy_wait(pids[i], 10) != 0;
     toy_inbox_close(&s.in);
     free(s.params);
     return failed;
+}
+
+int main(void) {
+    char directory[] = "/tmp/draco-flood-XXXXXX", command[160];
+    if (!mkdtemp(directory)) return 1;
+    snprintf(command, sizeof command, "sh scripts/make_test_ca.sh %s %d 1 >/dev/null 2>&1", directory,
+             WORKERS);
+    int failed = flooded(NULL, 1);
+    failed += result(5, system(command) == 0, "certificates");
+    failed += flooded(directory, 6);
+    printf("1..9\n");
+    snprintf(command, sizeof command, "rm -r %s", directory);
+    return failed + (system(command) != 0);
 }
