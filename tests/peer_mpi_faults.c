@@ -405,6 +405,12 @@ static const scenario *find(const char *name) {
     return NULL;
 }
 
+static void tell(void *ctx, const char *line) {
+    (void)ctx;
+    printf("# %s\n", line);
+    fflush(stdout);
+}
+
 int main(int argc, char **argv) {
     int rank, code = 0, server = -1, worker = -1, workers = 0;
     draco_transport transport;
@@ -415,6 +421,7 @@ int main(int argc, char **argv) {
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     if (draco_code_init(&c) < 0) return 2;
     draco_mpi_config config = {.comm = MPI_COMM_WORLD,
+                               .on_event = tell,
                                .servers = argc > 2 ? atoi(argv[2]) : 1,
                                .dim = CONFORMANCE_DIM,
                                .code_id = draco_code_id(&c),
