@@ -8,8 +8,8 @@ explain() { tail -n 20 "$dir/log"; }
 
 python3 -B bench/paper/paper.py --smoke --build "$build" --out "$dir/out" --results "$dir/results.md" >"$dir/log" 2>&1
 result $? "the comparison runs and writes its report"
-[ "$(wc -l <"$dir/out/paper.csv")" -eq 14 ]
-result $? "paper.csv has a line for each of the 13 methods"
+[ "$(wc -l <"$dir/out/paper.csv")" -eq 15 ]
+result $? "paper.csv has a line for each of the 14 methods"
 python3 - "$dir/out/attacks.csv" <<'EOF'
 import csv, sys
 rows = list(csv.reader(open(sys.argv[1])))
