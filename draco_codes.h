@@ -518,6 +518,7 @@ DRACO_CODES_API void draco_dispute_verdicts(const draco_dispute *dispute, int nu
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if defined(__GNUC__)
@@ -2144,6 +2145,8 @@ static void drc_complex_merge(const void *key, void *into, const void *from) {
 #define DRC_OUTLIER 67108864.0        /* 2^26: rounds by 2^-27 of an honest message in double */
 #define DRC_ULP 5.9604644775390625e-8 /* 2^-24: half a unit in the last place of a float near 1 */
 #define DRC_ATTEMPTS 16
+#define DRC_MOST_SPARE                                                                                       \
+    64 /* 2s + t up to which gains are computed and lies are proved: beyond, both are hopeless */
 #define DRC_BUDGET 50000000            /* complex multiplications: a tenth of a second or so */
 #define DRC_TINY 1.401298464324817e-45 /* 2^-149: the least float */
 
@@ -2163,16 +2166,22 @@ typedef struct drc_complex_work {
     drc_c *turns;            /* (q / 2 + 1)^2 */
     int *erasures, *alive;   /* n each: numbers of workers */
     int *liars, *others;     /* n each: sets of suspects */
-    int *former, *grown, *passed;
-    double *rank;   /* n */
-    int64_t budget; /* column updates that the swaps may still cost */
+    int *former, *grown;
+    int *best; /* best: the best set of suspects so far */
+    int best_count;
+    double best_residual;
+    double *rank;  /* n */
+    double *gains; /* q + 1 */
+    double noise,
+        limit; /* what the messages' rounding makes of a sum of gain 1, times sqrt(n); and leaves of the syndromes */
+    int64_t budget; /* complex multiplications that are left */
 } drc_complex_work;
 
 /* Lays the bench out in the caller's memory, or with work == NULL only counts the bytes. */
 static size_t drc_lay_complex(const draco_code *code, void *work, drc_complex_work *w) {
     size_t n = (size_t)code->n, q = (size_t)(2 * code->s + code->t), m = DRC_M, half = q / 2 + 2;
-    size_t sizes[16], bytes = 0, i, c = sizeof(drc_c);
-    void *places[16];
+    size_t sizes[17], bytes = 0, i, c = sizeof(drc_c);
+    void *places[17];
     unsigned char *at = (unsigned char *)work;
     sizes[0] = n * sizeof(double);
     sizes[1] = n * c;
@@ -2182,9 +2191,10 @@ static size_t drc_lay_complex(const draco_code *code, void *work, drc_complex_wo
     sizes[5] = ((q + 2) * half + q * q) * c;
     sizes[6] = (q + 2) * (n + m) * c;
     sizes[7] = half * half * c;
-    for (i = 8; i < 15; i++) sizes[i] = n * sizeof(int);
+    for (i = 8; i < 15; i++) sizes[i] = (n + 1) * sizeof(int);
     sizes[15] = n * sizeof(double);
-    for (i = 0; i < 16; i++) {
+    sizes[16] = (q + 1) * sizeof(double);
+    for (i = 0; i < 17; i++) {
         places[i] = at;
         bytes += drc_take(&at, sizes[i]);
     }
@@ -2206,9 +2216,10 @@ static size_t drc_lay_complex(const draco_code *code, void *work, drc_complex_wo
     w->liars = (int *)places[10];
     w->others = (int *)places[11];
     w->grown = (int *)places[12];
-    w->passed = (int *)places[13];
     w->former = (int *)places[14];
+    w->best = (int *)places[13];
     w->rank = (double *)places[15];
+    w->gains = (double *)places[16];
     return bytes;
 }
 
@@ -2352,17 +2363,27 @@ static int drc_among(const int *workers, int count, int worker) {
     return i < count;
 }
 
-/* What rounding can leave of the syndromes when these workers alone lie. A message was rounded once, so the
- * server knows its noise: 2^-24 of the norm at most. The parity rows are orthonormal and add nothing to that.
- * The projections multiply it by 2.5 at most but for one round in a billion, even if one coordinate carries all. */
-static double drc_limit(const drc_complex_work *w, const int *liars, int count) {
-    double sum = 0;
+/* A message was rounded once, so the server knows its noise: 2^-24 of the norm at most. The parity rows are orthonormal
+ * and add nothing to that. The projections multiply it by 2.5 at most but for one round in a billion, even if one
+ * coordinate carries all: what rounding can leave of the syndromes. Of a sum with weights of norm 1 it makes more than
+ * 2.4 times the root of its mean square, which is 1 / sqrt 3 of the most, in one coordinate of ten thousand. */
+static void drc_size_noise(drc_complex_work *w) {
+    double sum = 0, cap = drc_cap(w);
     int i, alive = w->n - w->erased;
     for (i = 0; i < alive; i++) {
-        double norm = w->norms[w->alive[i]];
-        if (!drc_among(liars, count, w->alive[i])) sum += norm * norm;
+        double norm = w->norms[w->alive[i]] < cap ? w->norms[w->alive[i]] : cap;
+        sum += norm * norm;
     }
-    return 2.5 * DRC_ULP * sqrt(DRC_M * sum);
+    w->limit = 2.5 * sqrt(DRC_M * sum) * DRC_ULP;
+    w->noise = sqrt(sum / w->n) * DRC_ULP * 2.4;
+    if (w->n < 6) w->noise = sqrt(sum) * DRC_ULP;
+}
+
+/* Takes the cost of a step, in complex multiplications, from the budget, or says that it is not left. */
+static int drc_afford(drc_complex_work *w, int64_t cost) {
+    if (w->budget < cost) return 0;
+    w->budget -= cost;
+    return 1;
 }
 
 /* x_i^l */
@@ -2429,11 +2450,12 @@ static void drc_annihilate(drc_complex_work *w) {
 
 /* The nu workers at whose points the locator is smallest, each divided out of it once found: a worker beside
  * a liar is not suspect for that. blur > 0: up to a factor of 10^blur, from the sequence that state runs
- * through. */
-static void drc_suspect(drc_complex_work *w, int nu, int blur, uint32_t *state) {
-    const drc_c *locator = drc_locator(w, nu);
+ * through. 0: the budget does not allow it. */
+static int drc_suspect(drc_complex_work *w, int nu, int blur, uint32_t *state) {
+    const drc_c *locator;
     int alive = w->n - w->erased, i, l, k, chosen = 0;
-    w->budget -= ((int64_t)DRC_M * w->spare + 16 * nu) * nu * nu;
+    if (!drc_afford(w, ((int64_t)DRC_M * w->spare + 16 * nu) * nu * nu + 2 * (int64_t)alive * nu)) return 0;
+    locator = drc_locator(w, nu);
     for (i = 0; i < alive; i++) {
         drc_c sum = locator[nu], x = w->roots[w->alive[i]];
         for (l = nu - 1; l >= 0; l--) {
@@ -2456,6 +2478,7 @@ static void drc_suspect(drc_complex_work *w, int nu, int blur, uint32_t *state) 
             w->rank[i] = i == k ? HUGE_VAL : w->rank[i] / drc_c_norm2(away);
         }
     }
+    return 1;
 }
 
 /* Copies the parity columns of some workers, then the syndromes, then (for trial) those of all present. */
@@ -2474,6 +2497,7 @@ static void drc_gather(drc_complex_work *w, const int *workers, int count, int t
 static double drc_residual(drc_complex_work *w, const int *workers, int count) {
     double sum = 0;
     int j;
+    w->budget -= (int64_t)(count + DRC_M) * count * w->spare;
     drc_gather(w, workers, count, 0);
     for (j = 0; j < DRC_M; j++) {
         sum += drc_norm2(w->b + j * w->spare + count, w->spare - count);
@@ -2497,10 +2521,21 @@ static double drc_trial(const drc_complex_work *w, int count, int candidate) {
     return sqrt(sum);
 }
 
-/* The worker who would leave the least residual in the place of one suspect. */
+/* The residual of the nu suspects, of which the best set is remembered. */
+static double drc_judge(drc_complex_work *w, int nu) {
+    double residual = drc_residual(w, w->liars, nu);
+    if (residual >= w->best_residual) return residual;
+    memcpy(w->best, w->liars, (size_t)nu * sizeof *w->best);
+    w->best_count = nu;
+    w->best_residual = residual;
+    return residual;
+}
+
+/* The worker who would leave the least residual in the place of one suspect; HUGE_VAL: the budget does not allow it. */
 static double drc_replace(drc_complex_work *w, int nu, int place, int *worker) {
     int alive = w->n - w->erased, i, kept = 0;
     double least = HUGE_VAL;
+    if (!drc_afford(w, (int64_t)(nu + DRC_M) * (alive + DRC_M) * w->spare)) return HUGE_VAL;
     for (i = 0; i < nu; i++) {
         if (i != place) w->others[kept++] = w->liars[i];
     }
@@ -2511,7 +2546,6 @@ static double drc_replace(drc_complex_work *w, int nu, int place, int *worker) {
         least = residual;
         *worker = w->alive[i];
     }
-    w->budget -= (int64_t)(nu + DRC_M) * (alive + DRC_M) * w->spare;
     return least;
 }
 
@@ -2519,8 +2553,8 @@ static double drc_replace(drc_complex_work *w, int nu, int place, int *worker) {
 static double drc_refine(drc_complex_work *w, int nu, double residual) {
     double least = residual;
     int place, worker = 0, best_place = 0, best_worker = 0;
-    while (residual > drc_limit(w, w->liars, nu) && w->budget > 0) {
-        for (place = 0; place < nu && w->budget > 0; place++) {
+    while (residual > w->limit && w->budget > 0) {
+        for (place = 0; place < nu; place++) {
             double now = drc_replace(w, nu, place, &worker);
             if (now >= least) continue;
             least = now;
@@ -2531,22 +2565,21 @@ static double drc_refine(drc_complex_work *w, int nu, double residual) {
         w->liars[best_place] = best_worker;
         residual = least;
     }
-    return residual;
+    return drc_judge(w, nu);
 }
 
 /* The best nu suspects from two beginnings: those of the locator and, when these do not do and the best nu -
  * 1 are known, those and one more. */
 static double drc_suspects(drc_complex_work *w, int nu, int known) {
     size_t bytes = (size_t)nu * sizeof *w->liars;
-    double grown, located;
+    double grown, located = HUGE_VAL;
     memcpy(w->former, w->liars, bytes);
-    drc_suspect(w, nu, 0, NULL);
-    located = drc_refine(w, nu, drc_residual(w, w->liars, nu));
-    if (located <= drc_limit(w, w->liars, nu) || !known) return located;
+    if (drc_suspect(w, nu, 0, NULL)) located = drc_refine(w, nu, drc_judge(w, nu));
+    if (located <= w->limit || !known) return located;
     memcpy(w->grown, w->liars, bytes);
     memcpy(w->liars, w->former, bytes);
     grown = drc_replace(w, nu, nu - 1, &w->liars[nu - 1]);
-    grown = drc_refine(w, nu, grown);
+    if (grown < HUGE_VAL) grown = drc_refine(w, nu, grown);
     if (grown >= located) memcpy(w->liars, w->grown, bytes);
     return grown < located ? grown : located;
 }
@@ -2554,15 +2587,14 @@ static double drc_suspects(drc_complex_work *w, int nu, int known) {
 /* Without those whose lies noise can stand for. */
 static int drc_prune(drc_complex_work *w, int nu) {
     int place, best = 0, i;
-    while (nu > 0 && w->budget > 0) {
+    while (nu > 0 && w->budget > (int64_t)(nu + DRC_M) * nu * nu * w->spare) {
         double least = HUGE_VAL;
-        w->budget -= (int64_t)(nu + DRC_M) * nu * nu * w->spare;
         for (place = 0; place < nu; place++) {
             int last = w->liars[nu - 1];
             double over;
             w->liars[nu - 1] = w->liars[place];
             w->liars[place] = last;
-            over = drc_residual(w, w->liars, nu - 1) / drc_limit(w, w->liars, nu - 1);
+            over = drc_residual(w, w->liars, nu - 1) / w->limit;
             if (over < least) best = place;
             if (over < least) least = over;
             w->liars[place] = w->liars[nu - 1];
@@ -2578,21 +2610,19 @@ static int drc_prune(drc_complex_work *w, int nu) {
  * all that many workers side by side, the worst case, and begin the search for the most liars again where the
  * locator is blurred by a factor of up to 10 or 100 (a fixed sequence: the same messages give the same
  * verdicts). Returns the number of liars, or -1. */
-static int drc_search_again(drc_complex_work *w, double *residual) {
+static int drc_search_again(drc_complex_work *w) {
     int nu = w->spare / 2, alive = w->n - w->erased, attempt, i;
     uint32_t state = 1;
     for (attempt = 0; attempt < alive + DRC_ATTEMPTS && nu > 0 && w->budget > 0; attempt++) {
         double now;
         if (attempt < alive) {
             for (i = 0; i < nu; i++) w->liars[i] = w->alive[(attempt + i) % alive];
-            w->budget -= (int64_t)(nu + DRC_M) * nu * w->spare;
-            now = drc_residual(w, w->liars, nu);
+            now = drc_judge(w, nu);
         } else {
-            drc_suspect(w, nu, 1 + attempt % 2, &state);
-            now = drc_refine(w, nu, drc_residual(w, w->liars, nu));
+            if (!drc_suspect(w, nu, 1 + attempt % 2, &state)) break;
+            now = drc_refine(w, nu, drc_judge(w, nu));
         }
-        if (now < *residual) *residual = now;
-        if (now <= drc_limit(w, w->liars, nu)) return drc_prune(w, nu);
+        if (now <= w->limit) return drc_prune(w, nu);
     }
     return -1;
 }
@@ -2601,7 +2631,7 @@ static int drc_search_again(drc_complex_work *w, double *residual) {
  * left of them after the largest, the largest of the rest, … must be well above the noise to count. */
 static int drc_at_least(drc_complex_work *w) {
     int rank, j, rows = w->spare, m = DRC_M;
-    double limit = drc_limit(w, NULL, 0);
+    double limit = w->limit;
     drc_residual(w, NULL, 0); /* copies the syndromes to b */
     for (rank = 0; rank < m; rank++) {
         const drc_c *largest = w->b;
@@ -2633,78 +2663,69 @@ static int drc_loud(drc_complex_work *w) {
     return nu;
 }
 
-/* The fewest liars whose lies explain the syndromes up to noise. Returns their number, or -1. A part of the
- * budget is kept for the search for the most of them. */
+/* The fewest liars whose lies explain the syndromes up to noise, or those who come nearest to that. Returns their
+ * number, or -1: more lie than can be. A part of the budget is kept for the search for the most of them. */
 static int drc_search(drc_complex_work *w, double *residual) {
-    int nu = 0, first, most = w->spare / 2, known = 1;
-    double now = *residual = drc_residual(w, NULL, 0);
-    if (now <= drc_limit(w, NULL, 0)) return 0;
+    int64_t half = w->budget / 2;
+    int nu = 0, first, most = w->spare / 2, known = 1, found = -1;
+    w->best_residual = HUGE_VAL;
+    *residual = drc_judge(w, 0);
+    if (*residual <= w->limit) return 0;
     drc_annihilate(w);
     first = drc_at_least(w);
     if (first > most) return -1;
     nu = drc_loud(w);
-    if (nu > 0) now = drc_residual(w, w->liars, nu);
-    if (nu > 0 && now <= drc_limit(w, w->liars, nu)) {
-        *residual = now;
-        return nu;
-    }
+    if (nu > 0 && nu <= most && drc_judge(w, nu) <= w->limit) found = nu;
     if (first - 1 > nu) {
         nu = first - 1;
         known = 0;
     }
-    while (nu < most) {
-        if (w->budget < DRC_BUDGET / 2) {
+    while (found < 0 && nu < most) {
+        if (w->budget < half) {
             nu = most - 1;
             known = 0;
         }
         nu++;
-        now = drc_suspects(w, nu, known);
+        if (drc_suspects(w, nu, known) <= w->limit) found = nu;
         known = 1;
-        if (now < *residual) *residual = now;
-        if (now <= drc_limit(w, w->liars, nu)) return nu;
     }
-    return drc_search_again(w, residual);
+    if (found < 0) found = drc_search_again(w);
+    if (found < 0) {
+        found = w->best_count;
+        memcpy(w->liars, w->best, (size_t)found * sizeof *w->liars);
+    }
+    *residual = drc_residual(w, w->liars, found);
+    return found;
 }
 
 /* ---- Proof: could another set of workers have lied instead? ---- */
 
-/* Takes the direction of one column out of all. */
-static void drc_project_out(drc_c *columns, int count, int rows, int ld, int which) {
-    const drc_c *x = columns + which * ld;
-    double size = drc_norm2(x, rows);
-    int j;
-    for (j = 0; j < count; j++) {
-        drc_c *y = columns + j * ld;
-        if (j != which) drc_subtract(y, drc_c_scale(drc_dot(x, y, rows), 1 / size), x, rows);
-    }
-    memset(columns + which * ld, 0, (size_t)rows * sizeof *columns);
-}
+#define DRC_GONE 1e-18 /* square norm of a column that is a combination of others but for rounding */
 
-#define DRC_GONE 1e-22 /* square norm of a column that is a combination of others but for rounding */
-
-/* The distance of a worker's column from the span of those of `others` and of `more` workers beside: those that
- * come nearest, one after the other. */
-static double drc_distance(drc_complex_work *w, int worker, const int *others, int count, int more) {
-    int alive = w->n - w->erased, rows = w->spare - count, i, self = 0, best;
-    drc_c *columns = w->b + DRC_M * w->spare + count, *own;
-    w->budget -= (int64_t)(count + DRC_M + more) * (alive + DRC_M) * w->spare;
-    if (rows <= more || w->budget < 0) return 0;
-    drc_gather(w, others, count, 1);
-    while (w->alive[self] != worker) self++;
-    own = columns + self * w->spare;
-    for (; more > 0; more--) {
-        double most = 0;
-        for (i = 0, best = -1; i < alive; i++) {
-            double size = drc_norm2(columns + i * w->spare, rows), taken;
-            if (i == self || size < DRC_GONE) continue;
-            taken = drc_c_norm2(drc_dot(columns + i * w->spare, own, rows)) / size;
-            if (taken > most) best = i;
-            if (taken > most) most = taken;
+/* The distances of a worker's column from the span of those of `others` and of the 0, 1, ... `more` workers nearest to
+ * it that are none of the nu suspects: they come nearest to it, for the nearer two points are, the more alike are their
+ * columns. A distance that may be rounding alone counts as 0. */
+static void drc_distances(drc_complex_work *w, int nu, int worker, const int *others, int count, int more,
+                          double *distances) {
+    int rows = w->spare, columns = count, end = count + more < rows ? count + more : rows, step, side, i;
+    size_t bytes = (size_t)rows * sizeof *w->a;
+    for (i = 0; i < count; i++) memcpy(w->a + i * rows, w->v + others[i] * w->q + w->erased, bytes);
+    for (step = 1; 2 * step <= w->n && columns < end; step++) {
+        for (side = 0; side < (2 * step == w->n ? 1 : 2) && columns < end; side++) {
+            int near = (worker + (side ? w->n - step : step)) % w->n;
+            if (drc_among(w->erasures, w->erased, near) || drc_among(w->liars, nu, near)) continue;
+            memcpy(w->a + columns++ * rows, w->v + near * w->q + w->erased, bytes);
         }
-        if (best < 0) break;
-        drc_project_out(columns, alive, rows, w->spare, best);
     }
-    return drc_norm2(own, rows) < DRC_GONE ? 0 : sqrt(drc_norm2(own, rows));
+    memcpy(w->b, w->v + worker * w->q + w->erased, bytes);
+    drc_qr(w->a, rows, columns, w->b, 1, rows);
+    for (i = 0; i <= more; i++) {
+        int known = count + i;
+        distances[i] = known < rows ? sqrt(drc_norm2(w->b + known, rows - known)) : 0;
+        if (i > 0 && known <= columns &&
+            (distances[i - 1] == 0 || drc_c_norm2(w->a[(known - 1) * (rows + 1)]) < DRC_GONE))
+            distances[i] = 0;
+    }
 }
 
 /* The lies of the suspects, nu rows of m, as least squares see them: into `plain`. */
@@ -2749,62 +2770,107 @@ static double drc_alone(const drc_complex_work *w, int nu, int which) {
     return sqrt(drc_norm2(own, DRC_M));
 }
 
-/* A suspect is a proved liar when no set of as many workers as may lie explains the syndromes without it: such a
- * set, R, and the suspects, H, would leave V_H E - V_R F as small as noise on either side, but the column of the
- * suspect is too far from all the others that may occur. Two distances: from the other suspects and the rest
- * of R; and, in a combination of the projections in which only this suspect's lie shows, from R alone. What is
- * proved is in every R, which leaves less of it to choose, and is no noise. The proved come first in `liars`.
- * Returns their number. */
-static int drc_prove(drc_complex_work *w, int nu, double residual) {
-    int proved = 0, place, found = 1, k, most = w->spare / 2;
-    while (found && proved < nu) {
-        double limit = drc_limit(w, w->liars, proved) + residual;
-        found = 0;
-        drc_lies(w, nu);
-        for (place = proved; place < nu; place++) {
-            int worker = w->liars[place], kept = 0;
-            double size = sqrt(drc_norm2(w->plain + place * DRC_M, DRC_M)), alone = drc_alone(w, nu, place);
-            for (k = 0; k < nu; k++) {
-                if (k != place) w->others[kept++] = w->liars[k];
-            }
-            if (size * drc_distance(w, worker, w->others, kept, most - proved) <= 2 * limit &&
-                (nu == 1 || alone * drc_distance(w, worker, w->liars, proved, most - proved) <= 2 * limit))
-                continue;
-            found = 1;
-            w->liars[place] = w->liars[proved];
-            w->liars[proved++] = worker;
-            break;
+/* The other suspects into `others`, those nearest to one first. */
+static void drc_by_distance(drc_complex_work *w, int nu, int place) {
+    int kept = 0, i, k;
+    for (i = 0; i < nu; i++) {
+        int away = abs(w->liars[i] - w->liars[place]);
+        if (i == place) continue;
+        away = away < w->n - away ? away : w->n - away;
+        for (k = kept++; k > 0 && w->former[k - 1] > away; k--) {
+            w->former[k] = w->former[k - 1];
+            w->others[k] = w->others[k - 1];
         }
+        w->former[k] = away;
+        w->others[k] = w->liars[i];
+    }
+}
+
+/* Were a of the suspects, H, honest, a + `more` others would be liars in their place, and would with the rest of H, as
+ * R, leave V_H E - V_R F as small as noise on either side, where E are the lies of H. So for each of the a its column is
+ * near those of the other suspects and of the nearest a + `more` others; and, in a combination of the
+ * projections in which only its lie shows, near those of R alone. Bit a of honest[h] tells whether suspect h can be one
+ * of a. A suspect that can be none is a proved liar. The proved come first in `liars`. Returns their number, and in
+ * *others that of the liars who may be no suspects. */
+static int drc_prove(drc_complex_work *w, int nu, double residual, int *others) {
+    int most = w->spare / 2, more = most - nu, proved = 0, place, a;
+    int64_t cost = 2 * (int64_t)most * most * w->spare, honest[DRC_MOST_SPARE / 2], seen = 0;
+    double limit = 4 * (w->limit + residual), *distances = w->rank;
+    *others = most;
+    if (w->q > DRC_MOST_SPARE || !drc_afford(w, (int64_t)nu * nu * (nu + DRC_M) * DRC_M)) return 0;
+    drc_lies(w, nu);
+    for (place = 0; place < nu; place++) {
+        int worker = w->liars[place];
+        double size = sqrt(drc_norm2(w->plain + place * DRC_M, DRC_M)), alone = drc_alone(w, nu, place);
+        honest[place] = -1;
+        if (!drc_afford(w, 4 * cost)) continue;
+        drc_by_distance(w, nu, place);
+        drc_distances(w, nu, worker, w->others, nu - 1, most, distances);
+        honest[place] = 0;
+        for (a = 1; a <= nu; a++) {
+            if (size * distances[a + more] <= limit) honest[place] |= (int64_t)1 << a;
+        }
+        for (a = 1; a <= nu; a++) {
+            if (!(honest[place] >> a & 1) || alone == 0 || !drc_afford(w, cost)) continue;
+            drc_distances(w, nu, worker, w->others, nu - a, a + more, distances);
+            if (alone * distances[a + more] > limit) honest[place] ^= (int64_t)1 << a;
+        }
+    }
+    for (a = nu; a > 0; a--) {
+        int count = 0;
+        for (place = 0; place < nu; place++) count += (int)(honest[place] >> a & 1);
+        if (count >= a) break;
+    }
+    *others = more + a;
+    for (; a > 0; a--) seen |= (int64_t)1 << a;
+    for (place = 0; place < nu; place++) {
+        int worker = w->liars[place];
+        if (honest[place] & seen) continue;
+        w->liars[place] = w->liars[proved];
+        honest[place] = honest[proved];
+        w->liars[proved++] = worker;
     }
     return proved;
 }
 
 /* Who could stand in the place of a suspect that is not proved: suspected as well. */
-static void drc_doubt(drc_complex_work *w, int nu, int proved, draco_verdict *verdicts) {
+static void drc_doubt(drc_complex_work *w, int nu, int proved, int explained, draco_verdict *verdicts) {
     int alive = w->n - w->erased, place, i, k, kept;
     for (place = proved; place < nu; place++) {
         verdicts[w->liars[place]] = DRACO_SUSPECTED;
-        w->budget -= (int64_t)(nu + DRC_M) * (alive + DRC_M) * w->spare;
-        if (w->budget < 0) continue;
+        if (!explained || !drc_afford(w, (int64_t)(nu + DRC_M) * (alive + DRC_M) * w->spare)) continue;
         for (k = 0, kept = 0; k < nu; k++) {
             if (k != place) w->others[kept++] = w->liars[k];
         }
         drc_gather(w, w->others, kept, 1);
         for (i = 0; i < alive; i++) {
-            w->others[kept] = w->alive[i];
-            if (drc_trial(w, kept, i) <= drc_limit(w, w->others, kept + 1))
-                verdicts[w->alive[i]] = DRACO_SUSPECTED;
+            if (drc_trial(w, kept, i) <= w->limit) verdicts[w->alive[i]] = DRACO_SUSPECTED;
         }
     }
 }
 
-/* An upper bound of the gain when the weights vanish on any k workers: (q - k)! (q + k)! / q!^2, its square, is
- * what they would give if all their points met in one. */
-static double drc_worst_gain(int q, int k) {
+/* gains[k]: the gain when any k workers are out is no larger: that when they stand side by side. Its reciprocal is the
+ * distance of (1, 0, ...) from the span of (x^0, x^-1, ... x^-q) for their points x. Where rounding spoils that, an upper
+ * bound: were all their points one, the square would be (q - k)! (q + k)! / q!^2. */
+static void drc_fill_gains(drc_complex_work *w) {
+    int q = w->q, rows = q + 1, k, l, exact = q <= DRC_MOST_SPARE;
     double square = 1;
-    int j;
-    for (j = 1; j <= k; j++) square *= (double)(q + j) / (q - k + j);
-    return sqrt(square);
+    w->gains[0] = 1;
+    for (k = 0; k < q && exact; k++) {
+        for (l = 0; l <= q; l++) {
+            drc_c x = drc_power(w, k, l);
+            w->a[k * rows + l] = drc_c_of(x.re, -x.im);
+        }
+    }
+    for (l = 0; l <= q; l++) w->b[l] = drc_c_of(l == 0, 0);
+    if (exact) drc_qr(w->a, rows, q, w->b, 1, rows);
+    for (k = 1; k <= q; k++) {
+        square *= (double)(q + k) / (q - k + 1);
+        w->gains[k] = sqrt(square);
+        exact = exact && drc_c_norm2(w->a[(k - 1) * (rows + 1)]) > DRC_GONE;
+        if (exact && drc_norm2(w->b + k, rows - k) * square > 1)
+            w->gains[k] = 1 / sqrt(drc_norm2(w->b + k, rows - k));
+    }
 }
 
 /* Least-norm weights that vanish on `bad` and read F(0) off every codeword:
@@ -2856,47 +2922,6 @@ static void drc_complex_weigh(const drc_complex_work *w, const int *bad, int cou
     for (i = 0; i < count; i++) weights[2 * bad[i]] = weights[2 * bad[i] + 1] = 0;
 }
 
-/* The gain if `more` workers lie too, the worst ones to follow the nu suspects: that of the weights, and what
- * each adds. Weights are unrounded, in the order of `alive`, in y. */
-static double drc_gain_with(drc_complex_work *w, int nu, int more, double gain) {
-    int alive = w->n - w->erased, rows = w->spare - nu, i, j, best;
-    drc_c *columns = w->b + DRC_M * w->spare + nu, *u = w->y;
-    double square = gain * gain, bound = drc_worst_gain(w->q, w->erased + nu + more);
-    w->budget -= (int64_t)(nu + DRC_M + more) * (alive + DRC_M) * w->spare;
-    if (more == 0 || rows < more) return more == 0 ? gain : bound;
-    if (w->budget < 0) return bound;
-    for (i = 0; i < alive; i++) {
-        drc_c v = drc_c_of(1, 0);
-        for (j = 0; j < w->q; j++) {
-            drc_c term = drc_c_mul(w->plain[j], drc_power(w, w->alive[i], j + 1));
-            v.re += term.re;
-            v.im += term.im;
-        }
-        u[i] = drc_c_scale(v, 1.0 / w->n);
-    }
-    drc_gather(w, w->liars, nu, 1);
-    for (; more > 0; more--) {
-        drc_c share;
-        double most = 0;
-        for (i = 0, best = -1; i < alive; i++) {
-            double size = drc_norm2(columns + i * w->spare, rows), adds;
-            if (size < DRC_GONE) continue;
-            adds = w->n * drc_c_norm2(u[i]) / size;
-            if (adds > most) best = i;
-            if (adds > most) most = adds;
-        }
-        if (best < 0) break;
-        square += most;
-        share = drc_c_scale(u[best], 1 / drc_norm2(columns + best * w->spare, rows));
-        for (i = 0; i < alive; i++) {
-            drc_c z = drc_dot(columns + best * w->spare, columns + i * w->spare, rows);
-            u[i] = drc_c_sub(u[i], drc_c_mul(share, z));
-        }
-        drc_project_out(columns, alive, rows, w->spare, best);
-    }
-    return 1.5 * sqrt(square) < bound ? 1.5 * sqrt(square) : bound;
-}
-
 /* The root of the mean square norm of a range of the messages that stay, none counted as larger than honest ones
  * can be. */
 static double drc_typical(const drc_complex_work *w, int nu) {
@@ -2909,13 +2934,53 @@ static double drc_typical(const drc_complex_work *w, int nu) {
     return sqrt(sum / (alive - nu) / w->ranges);
 }
 
+/* Sorts the suspects behind the proved ones by their lies, the largest first. */
+static void drc_sort(drc_complex_work *w, int nu, int proved) {
+    int i, k;
+    drc_lies(w, nu);
+    for (i = 0; i < nu; i++) w->rank[i] = drc_norm2(w->plain + i * DRC_M, DRC_M);
+    for (i = proved + 1; i < nu; i++) {
+        int worker = w->liars[i];
+        double size = w->rank[i];
+        for (k = i; k > proved && w->rank[k - 1] < size; k--) {
+            w->rank[k] = w->rank[k - 1];
+            w->liars[k] = w->liars[k - 1];
+        }
+        w->rank[k] = size;
+        w->liars[k] = worker;
+    }
+}
+
+/* How many of the nu suspects to leave out of the sum, the first of `liars`, and in *error the bound of its error with
+ * them, in messages. Whatever the liars are, at most spare / 2 with the proved among them or, if `explained`, the suspects
+ * but for `others` at most: without all of them and of those left out the sum is right but for noise times the gain,
+ * and the sum differs from that by no more than what those left out do not explain, times that gain. Three times as
+ * much as the projections show of it: they show less in one round in a hundred thousand. */
+static int drc_choose(drc_complex_work *w, int nu, int proved, int others, int explained, double *error) {
+    int most = w->spare / 2, rows = w->spare, best = nu, k, j;
+    *error = HUGE_VAL;
+    if (nu > 0) drc_sort(w, nu, proved);
+    drc_gather(w, w->liars, nu, 0);
+    for (k = proved; k <= nu; k++) {
+        int out = k + most - proved;
+        double left = 0, gain, bound;
+        if (explained && nu + others < out) out = nu + others;
+        for (j = 0; j < DRC_M; j++) left += drc_norm2(w->b + j * rows + k, rows - k);
+        gain = w->gains[w->erased + out];
+        bound = gain * (3 * sqrt(left / DRC_M) + w->noise);
+        if (bound < *error) best = k;
+        if (bound < *error) *error = bound;
+    }
+    return best;
+}
+
 /* The bad are the liars and the missing; those who stay have the verdict AGREES. */
 static draco_status drc_complex_locate(const draco_code *code, const draco_key *key, size_t d,
                                        const draco_sketch *const *sketches, void *work, double *weights,
                                        draco_verdict *verdicts, draco_report *report) {
     drc_complex_work w;
-    double residual = 0, limit = 0, gain, noise;
-    int liars = 0, proved = 0, i;
+    double residual = 0, error, gain, scale;
+    int liars = 0, proved = 0, others = 0, explained = 1, out = 0, i;
     drc_lay_complex(code, work, &w);
     drc_complex_look(code, key, d, sketches, &w, verdicts);
     if (w.spare > 0) drc_set_outliers_aside(&w, verdicts);
@@ -2923,34 +2988,38 @@ static draco_status drc_complex_locate(const draco_code *code, const draco_key *
     report->spare = w.spare; /* an outlier costs one, as if it were missing */
     if (w.spare < 0) return DRACO_E_TOO_MANY_MISSING;
     w.budget = DRC_BUDGET;
+    drc_size_noise(&w);
+    drc_fill_gains(&w);
+    error = w.noise;
     if (w.spare > 0) {
         drc_syndromes(&w);
         liars = drc_search(&w, &residual);
-        limit = drc_limit(&w, w.liars, liars < 0 ? 0 : liars);
-        report->residual = residual / limit;
+        explained = residual <= w.limit;
+        report->residual = residual / w.limit;
         if (liars < 0) return DRACO_E_AMBIGUOUS;
-        if (w.budget < DRC_BUDGET / 4) w.budget = DRC_BUDGET / 4;
-        proved = drc_prove(&w, liars, residual);
-        drc_doubt(&w, liars, proved, verdicts);
+        w.budget += DRC_BUDGET / 4;
+        others = w.spare / 2;
+        if (explained && liars > 0) proved = drc_prove(&w, liars, residual, &others);
+        out = drc_choose(&w, liars, proved, others, explained, &error);
     }
+    scale = drc_share(code) / drc_typical(&w, liars) / sqrt((double)w.n);
+    if (!explained && !(scale * error <= DRACO_WORST_ERROR)) return DRACO_E_AMBIGUOUS;
+    if (w.spare > 0) drc_doubt(&w, liars, proved, explained, verdicts);
     for (i = 0; i < proved; i++) verdicts[w.liars[i]] = DRACO_BLAMED;
     for (i = 0; i < w.n; i++) {
         if (verdicts[i] == DRACO_UNDECIDED) verdicts[i] = DRACO_AGREES;
     }
-    gain = drc_solve_without(&w, liars);
+    gain = drc_solve_without(&w, out);
     drc_count(code, verdicts, report);
     report->spare = w.spare - 2 * liars;
-    report->residual = w.spare > 0 ? residual / limit : 0;
+    report->residual = w.spare > 0 ? residual / w.limit : 0;
     report->gain = gain;
-    /* Everyone but the proved ones may be honest, and as many others the liars: the sums that the one set and
-     * the other give differ by what noise on either side allows, times the gain of both; and twice
-     * that, for the norms are seen in 16 projections. */
-    noise = 2 * (residual + drc_limit(&w, w.liars, proved)) / sqrt(DRC_M * (double)w.n) * drc_share(code) /
-            drc_typical(&w, liars);
-    report->error = noise * drc_gain_with(&w, liars, w.spare / 2 - proved, gain);
-    if (!(noise * gain <= DRACO_WORST_ERROR)) return DRACO_E_RANGE;
+    if (explained && others == 0) error = gain * (3 * residual / sqrt((double)DRC_M) + w.noise);
+    report->error =
+        scale * error + (1 + gain / 32) * DRC_ULP * drc_share(code); /* weights and the sum round too */
+    if (!(2 * scale * w.limit / sqrt((double)DRC_M) * gain <= DRACO_WORST_ERROR)) return DRACO_E_RANGE;
     if (!(report->error <= DRACO_WORST_ERROR)) return DRACO_E_AMBIGUOUS;
-    drc_complex_weigh(&w, w.liars, liars + w.erased, weights);
+    drc_complex_weigh(&w, w.liars, out + w.erased, weights);
     return w.spare > 0 ? DRACO_OK : DRACO_UNVERIFIED;
 }
 
