@@ -772,6 +772,16 @@ static double drs_now(void) {
 #endif
 }
 
+/* A little-endian number of 16 bits. */
+static void drs_put16(unsigned char *to, int number) {
+    to[0] = (unsigned char)(number & 255);
+    to[1] = (unsigned char)(number >> 8);
+}
+
+static int drs_get16(const unsigned char *from) {
+    return from[0] | from[1] << 8;
+}
+
 /* malloc with the 64-byte alignment that vector loads like; the block's own address stands just before. */
 static void *drs_alloc(const draco_allocator *a, size_t bytes) {
     char *block, *memory;
@@ -1104,8 +1114,8 @@ DRACO_API int draco_request_part(const draco_code *code, const draco_request *re
         return draco_code_part(code, worker, 0);
     if (!request->extra || request->extra_bytes < at + DRS_PLAN_BYTES(code->n)) return -2;
     plan += at;
-    parts = plan[0] | plan[1] << 8;
-    part = plan[2 * worker + 2] | plan[2 * worker + 3] << 8;
+    parts = drs_get16(plan);
+    part = drs_get16(plan + 2 * worker + 2);
     if (parts < 1 || parts > code->n || (part >= parts && part != 0xffff)) return -2;
     if (now) now->groups = now->parts = parts;
     return part == 0xffff ? -1 : part;
@@ -1355,7 +1365,6 @@ struct draco_server {
     unsigned char *standing, *missed; /* n: draco_standing; was silent when it was asked last */
     unsigned char *agrees;            /* n: with the speaker of its part */
     unsigned char *plan;              /* key, plan: see draco_request_part */
-    size_t largest;                   /* members of the largest group */
     uint32_t ready;                   /* workers so far */
     int awaited, evicted;             /* workers who have not ended; who are out */
     double patience,
@@ -1494,25 +1503,20 @@ static int drs_parts_memory(draco_server *s, int parts) {
     return block != NULL;
 }
 
-static void drs_learn_parts(draco_server *s) {
-    s->learnt[0] = (uint8_t)(s->groups & 255);
-    s->learnt[1] = (uint8_t)(s->groups >> 8);
-}
-
 static int drs_challenges(const draco_server *s) {
     return s->c.challenge || s->c.code.reactive;
 }
 
 static int drs_server_memory(draco_server *s) {
     drs_arena arena = {NULL, 0};
+    size_t largest = ((size_t)s->n + (size_t)s->groups - 1) / (size_t)s->groups; /* members of a group */
     int i;
     s->pool_size = (size_t)s->n * (drs_challenges(s) ? 4 : 1);
     s->learnt_bytes = s->c.code.reactive || s->c.evict_after > 0 ? 2 * (size_t)s->n + 2 : 0;
-    s->largest = ((size_t)s->n + (size_t)s->groups - 1) / (size_t)s->groups;
     s->small_bytes = DRACO_FINGERPRINT_BYTES;
     s->sketch_bytes = (draco_sketch_bytes(&s->c.code) + 63) & ~(size_t)63;
     if (s->kind->sizes) s->kind->sizes(s);
-    s->tally_bytes = (draco_tally_bytes(s->largest, DRACO_FINGERPRINT_BYTES) + 63) & ~(size_t)63;
+    s->tally_bytes = (draco_tally_bytes(largest, DRACO_FINGERPRINT_BYTES) + 63) & ~(size_t)63;
     s->exchange_bytes = drs_exchange_need(s);
     drs_server_layout(s, &arena);
     s->block = drs_zalloc(&s->c.allocator, arena.used, 1);
@@ -1521,8 +1525,8 @@ static int drs_server_memory(draco_server *s) {
     arena.used = 0;
     drs_server_layout(s, &arena);
     memset(s->predicted, 255, s->exponent_bytes);
-    if (s->learnt) drs_learn_parts(s);
-    s->most = s->c.code.reactive ? 2 * s->c.code.s + 1 + s->c.code.t : (int)s->largest;
+    if (s->learnt) drs_put16(s->learnt, s->groups);
+    s->most = s->c.code.reactive ? 2 * s->c.code.s + 1 + s->c.code.t : (int)largest;
     for (i = 0; i < s->n; i++) s->seat[i] = s->group_size[draco_code_group(&s->c.code, i)]++;
     return !drs_challenges(s) || drs_parts_memory(s, s->groups);
 }
@@ -1830,20 +1834,21 @@ static draco_status drs_join_verdicts(draco_server *s, draco_status status, drac
 }
 
 /* The outcome of the first server that failed is that of all: a shard that one of them could not decode must not
-   move on the others. `present`: the fewest replies that one of them has. */
-static draco_status drs_agree_round(draco_server *s, draco_status status, int *present) {
+   move on the others. Beside it the least and the most of a number of 16 bits that each of them has. */
+static draco_status drs_agree(draco_server *s, draco_status status, int number, int *least, int *most) {
     int k;
+    *least = *most = number;
     if (s->servers == 1) return status;
     memset(s->mine, 0, 8);
     s->mine[0] = (unsigned char)(-(int)(status < 0 ? status : DRACO_OK));
-    s->mine[1] = (unsigned char)(*present & 255);
-    s->mine[2] = (unsigned char)(*present >> 8);
+    drs_put16(s->mine + 1, number);
     if (drs_exchange(s, s->mine, 8) < 0) return status < 0 ? status : DRACO_E_TRANSPORT;
     for (k = s->servers - 1; k >= 0; k--) {
         const unsigned char *one = s->all + 8 * (size_t)k;
-        int here = one[1] | one[2] << 8;
+        int here = drs_get16(one + 1);
         if (one[0]) status = (draco_status)(-(int)one[0]);
-        if (here < *present) *present = here;
+        if (here < *least) *least = here;
+        if (here > *most) *most = here;
     }
     return status;
 }
@@ -2116,20 +2121,12 @@ static draco_status drs_challenge_check(const draco_server_config *c) {
 /* Fewer than 2 liars + 1 + t workers that are neither out nor lost cannot decide every part. */
 static draco_status drs_left_workers(draco_server *s) {
     const draco_transport *t = s->c.transport;
-    int lost = DRS_HAS(t, lost) ? t->lost(t->ctx) : 0, left, k, used;
+    int least, lost, left, k, used;
     const size_t room = sizeof s->out.text;
-    if (s->servers > 1) { /* all servers plan alike */
-        memset(s->mine, 0, 8);
-        s->mine[0] = (unsigned char)(lost & 255);
-        s->mine[1] = (unsigned char)(lost >> 8);
-        if (drs_exchange(s, s->mine, 8) < 0) return DRACO_E_TRANSPORT;
-        for (k = 0; k < s->servers; k++) {
-            const unsigned char *one = s->all + 8 * (size_t)k;
-            if ((one[0] | one[1] << 8) > lost) lost = one[0] | one[1] << 8;
-        }
-    }
+    draco_status status = drs_agree(s, DRACO_OK, DRS_HAS(t, lost) ? t->lost(t->ctx) : 0, &least, &lost);
+    if (status < 0) return status; /* all servers plan alike */
     left = s->n - s->evicted - lost;
-    s->liars = s->c.code.s - s->evicted;
+    s->liars = draco_dispute_liars(&s->c.code, s->standing);
     if (s->liars >= 0 && left >= 2 * s->liars + 1 + s->c.code.t) return DRACO_OK;
     k = left - 1 - s->c.code.t < 0 ? -1 : (left - 1 - s->c.code.t) / 2;
     if (s->c.shrink && k >= 0) {
@@ -2180,9 +2177,7 @@ static draco_status drs_ask_tasks(draco_server *s, const drs_intake *intake, dra
     int i;
     if (s->c.code.reactive) {
         for (i = -1; i < s->n; i++, at += 2) {
-            int number = i < 0 ? s->groups : s->task[i] < 0 ? 0xffff : s->task[i];
-            at[0] = (unsigned char)(number & 255);
-            at[1] = (unsigned char)(number >> 8);
+            drs_put16(at, i < 0 ? s->groups : s->task[i] < 0 ? 0xffff : s->task[i]);
         }
         if (!request->extra) request->extra = s->plan + sizeof s->seed;
         request->extra_bytes += DRS_PLAN_BYTES(s->n);
@@ -2564,7 +2559,7 @@ static int drs_is_out(const draco_server *s, int worker) {
 
 /* As many parts as the memory says, which may be that of a checkpoint. */
 static draco_status drs_adopt_parts(draco_server *s) {
-    int parts = s->learnt ? s->learnt[0] | s->learnt[1] << 8 : s->groups;
+    int parts = s->learnt ? drs_get16(s->learnt) : s->groups;
     if (!s->c.code.reactive || parts == s->groups) return DRACO_OK;
     parts = parts ? draco_server_replan(s, parts) : DRACO_E_CONFIG;
     return parts < 0 ? (draco_status)parts : DRACO_OK;
@@ -2603,7 +2598,7 @@ static void drs_begin_round(draco_server *s) {
 
 static draco_status drs_end_round(draco_server *s, draco_status status, double seconds) {
     draco_report *report = &s->out.report;
-    int i;
+    int i, most;
     memset(&s->seed, 0, sizeof s->seed);
     s->out.seconds = seconds;
     s->out.server_seconds = seconds - s->waited;
@@ -2613,7 +2608,7 @@ static draco_status drs_end_round(draco_server *s, draco_status status, double s
         report->present += s->arrival[i] == DRACO_ARRIVAL_WHOLE;
     }
     draco_report_count(s->verdicts, s->n, report);
-    status = drs_agree_round(s, status, &report->present);
+    status = drs_agree(s, status, report->present, &report->present, &most);
     for (i = 0; i < s->n && s->learnt; i++) {
         uint8_t *proofs = s->learnt + 2 + i;
         if (status >= 0 && s->verdicts[i] == DRACO_BLAMED && *proofs < 255) ++*proofs;
@@ -2771,7 +2766,7 @@ DRACO_API int draco_server_replan(draco_server *s, int parts) {
     if (parts < 1 || parts > s->n) return DRACO_E_LIMITS;
     drs_free_bodies(s);
     if (!drs_parts_memory(s, parts)) return DRACO_E_MEMORY;
-    drs_learn_parts(s);
+    drs_put16(s->learnt, s->groups);
     return parts;
 }
 
@@ -2811,18 +2806,8 @@ DRACO_API draco_status draco_server_gather(draco_server *s, float *vector) {
 /* All servers leave after the same round and for the same reason: the first one's that failed, else that one was
    told to stop. */
 static draco_status drs_agree_next(draco_server *s, draco_status status, int stop) {
-    int k, any = stop;
-    if (s->servers > 1) {
-        memset(s->mine, 0, 8);
-        s->mine[0] = (unsigned char)(-(int)(status < 0 ? status : DRACO_OK));
-        s->mine[1] = (unsigned char)(stop != 0);
-        if (drs_exchange(s, s->mine, 8) < 0) return status < 0 ? status : DRACO_E_TRANSPORT;
-        for (k = s->servers - 1; k >= 0; k--) {
-            const unsigned char *one = s->all + 8 * (size_t)k;
-            if (one[0]) status = (draco_status)(-(int)one[0]);
-            any |= one[1];
-        }
-    }
+    int all, any;
+    status = drs_agree(s, status, stop != 0, &all, &any);
     return status < 0 ? status : any ? DRACO_E_STOPPED : DRACO_OK;
 }
 

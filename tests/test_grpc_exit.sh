@@ -1,17 +1,8 @@
 #!/bin/sh
 # draco-train over gRPC with K = 1, 2, 3 servers ends alike in every process: trained, undecodable, a server that cannot
 # write, a signal to one server, a server that is killed.
-BUILD=${BUILD:-build}
-train=$BUILD/draco-train
-dir=$(mktemp -d /tmp/draco-grpc-XXXXXX)
-pids=""
-trap 'kill -9 $pids 2>/dev/null; rm -rf "$dir"' EXIT
-. "$(dirname "$0")/support/tap.sh"
+. "$(dirname "$0")/support/grpc.sh"
 explain() { tail -n 4 "$dir"/*.log; }
-if $train --transport=grpc --role=worker 2>&1 | grep -q "built without"; then
-    echo "ok 1 - draco-train over gRPC # SKIP built without gRPC"
-    exit 0
-fi
 common="--transport=grpc --model=softmax --data=digits --train-samples=500 --test-samples=100 --workers=5 --adversaries=1
     --batch=20 --seed=3 --threads=1 --eval-every=0 --progress=plain --deadline=20 --join-seconds=20"
 port=$((20000 + $$ % 20000))

@@ -1,17 +1,8 @@
 #!/bin/sh
 # draco-train over gRPC, as a user runs it: the parameters of the OpenMP run, also through a server that is killed and
 # resumed and workers that are killed and started again; SIGTERM ends everybody in seconds.
-BUILD=${BUILD:-build}
-train=$BUILD/draco-train
-dir=$(mktemp -d /tmp/draco-grpc-XXXXXX)
-pids=""
-trap 'kill -9 $pids 2>/dev/null; rm -rf "$dir"' EXIT
-. "$(dirname "$0")/support/tap.sh"
+. "$(dirname "$0")/support/grpc.sh"
 explain() { tail -n 5 "$dir"/*.log; }
-if $train --transport=grpc --role=worker 2>&1 | grep -q "built without"; then
-    echo "ok 1 - draco-train over gRPC # SKIP built without gRPC"
-    exit 0
-fi
 common="--model=softmax --data=digits --train-samples=2000 --test-samples=200 --workers=5 --adversaries=1 --batch=60
     --progress=none --threads=1"
 port=$((20000 + $$ % 20000))

@@ -1005,10 +1005,15 @@ static drm_outgoing *drm_blank(draco_mpi *t, size_t bytes) {
     return oldest;
 }
 
+/* Relayed: n orders, and behind them the heads of the pieces. */
+static unsigned char *drm_orders(const drm_outgoing *l) {
+    return l->memory + l->head.params_bytes + l->head.extra_bytes;
+}
+
 /* Whom a relayed broadcast goes to, and who is free to relay; its orders, and the heads of its pieces. */
 static int drm_plan(draco_mpi *t, drm_outgoing *l) {
     size_t stride = draco_relay_order_bytes(t->n);
-    unsigned char *orders = l->memory + l->head.params_bytes + l->head.extra_bytes;
+    unsigned char *orders = drm_orders(l);
     for (int i = 0; i < t->n; i++) {
         const drm_peer *p = &drm_workers(t)[i];
         t->takes[i] = p->welcomed && !p->refused && !p->gone && p->worker.missed < DRACO_MPI_MISSES;
@@ -1064,8 +1069,7 @@ static draco_status drm_write(draco_mpi *t, const draco_request *request, const 
 /* Piece p of the relayed broadcast to a worker. */
 static void drm_give(draco_mpi *t, drm_peer *p, uint32_t piece) {
     drm_outgoing *l = t->relayed;
-    const unsigned char *heads =
-        l->memory + l->head.params_bytes + l->head.extra_bytes + (size_t)t->n * l->head.order_bytes;
+    const unsigned char *heads = drm_orders(l) + (size_t)t->n * l->head.order_bytes;
     size_t count, at = draco_relay_piece(t->relay.bytes, t->relay.pieces, piece, &count);
     if (!p->worker.outgoing) {
         p->worker.outgoing = l;
@@ -1126,9 +1130,7 @@ static int drm_offer(draco_mpi *t, drm_peer *p) {
     if (l->head.params_bytes) p->worker.params_sequence = l->head.params_sequence;
     drm_send(t, p->rank, DRM_REQUEST, &p->worker.told, sizeof p->worker.told, &p->worker.sending, &p->failed);
     if (ordered)
-        drm_send(t, p->rank, DRM_ORDER,
-                 l->memory + l->head.params_bytes + l->head.extra_bytes +
-                     (size_t)p->number * l->head.order_bytes,
+        drm_send(t, p->rank, DRM_ORDER, drm_orders(l) + (size_t)p->number * l->head.order_bytes,
                  (size_t)l->head.order_bytes, &p->worker.sending, &p->failed);
     else
         drm_send_all(t, p->rank, DRM_PARAMS, l->memory, (size_t)l->head.params_bytes, &p->worker.sending,

@@ -71,6 +71,14 @@ static uint64_t dry_get64(const unsigned char *from) {
     return dry_get32(from) | (uint64_t)dry_get32(from + 4) << 32;
 }
 
+/* Of a frame, or of a whole piece: `count` bytes from `at` of the vector, in piece p. */
+static void dry_put_head(unsigned char *to, uint64_t serial, size_t at, uint32_t p, size_t count) {
+    dry_put64(to, serial);
+    dry_put64(to + 8, at);
+    dry_put32(to + 16, p);
+    dry_put32(to + 20, (uint32_t)count);
+}
+
 static size_t dry_blocks(size_t bytes) {
     return bytes / DRACO_FINGERPRINT_BLOCK + (bytes % DRACO_FINGERPRINT_BLOCK != 0);
 }
@@ -211,10 +219,7 @@ __attribute__((unused)) static uint32_t draco_relay_own(draco_relay_server *s, i
 __attribute__((unused)) static void draco_relay_heads(const draco_relay_server *s, unsigned char *heads) {
     for (uint32_t p = 0; p < s->pieces; p++, heads += DRACO_RELAY_HEAD) {
         size_t count, at = draco_relay_piece(s->bytes, s->pieces, p, &count);
-        dry_put64(heads, s->serial);
-        dry_put64(heads + 8, at);
-        dry_put32(heads + 16, p);
-        dry_put32(heads + 20, (uint32_t)count);
+        dry_put_head(heads, s->serial, at, p, count);
     }
 }
 
@@ -415,8 +420,9 @@ static double draco_relay_patience(const draco_relay_worker *w) {
     return 2 * w->pieces * w->reference + 4 * DRACO_RELAY_GRACE;
 }
 
-/* What is to be asked of the server now: bytes written to `ask` (draco_relay_ask_bytes), 0: nothing, and how many pieces. A wrong piece at once, what is
-   missing after the patience; each piece once. Its own piece a relay has of the server in any case. */
+/* What is to be asked of the server now: bytes written to `ask` (draco_relay_ask_bytes), 0: nothing, and how many pieces. A
+   wrong piece at once, what is missing after the patience; each piece once. Its own piece a relay has of the server in
+   any case. */
 __attribute__((unused)) static size_t draco_relay_want(draco_relay_worker *w, double now, unsigned char *ask,
                                                        int *pieces) {
     int late = now - w->begun > draco_relay_patience(w);
@@ -447,10 +453,7 @@ __attribute__((unused)) static void draco_relay_frames(const draco_relay_worker 
                   payload = DRACO_RELAY_FRAME - DRACO_RELAY_HEAD;
     for (size_t done = 0; done < count; done += payload) {
         size_t now = count - done < payload ? count - done : payload;
-        dry_put64(to, w->serial);
-        dry_put64(to + 8, at + done);
-        dry_put32(to + 16, w->own);
-        dry_put32(to + 20, (uint32_t)now);
+        dry_put_head(to, w->serial, at + done, w->own, now);
         memcpy(to + DRACO_RELAY_HEAD, w->vector + at + done, now);
         to += DRACO_RELAY_HEAD + now;
     }

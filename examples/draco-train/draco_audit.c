@@ -26,7 +26,7 @@ typedef struct audit {
     train_options options;
     train_trail_line first; /* the start */
     audit_step *steps;
-    uint64_t count, room, updates;
+    uint64_t count, room;
     int wrong;
 } audit;
 
@@ -98,20 +98,26 @@ static int audit_verify(audit *a, const char *head) {
     return 0;
 }
 
+/* The option of this name, or NULL. */
+static const train_option *audit_row(const train_option *rows, size_t n, const char *name, size_t length) {
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].kind != TRAIN_HEADING && strlen(rows[i].name) == length &&
+            memcmp(rows[i].name, name, length) == 0)
+            return &rows[i];
+    return NULL;
+}
+
 /* The options of the trail's contract; digests and what else is no option is compared afterwards. */
 static int audit_options(audit *a) {
     train_option rows[TRAIN_ROWS];
     const size_t n = train_table(&a->options, rows, TRAIN_ROWS);
     for (char *at = a->first.contract, *line; (line = strtok_r(at, "\n", &at)) != NULL;) {
-        char *value = strchr(line, '=');
-        size_t i = 0;
-        if (!value) continue;
-        *value++ = 0;
-        while (i < n && (rows[i].kind == TRAIN_HEADING || strcmp(rows[i].name, line) != 0)) i++;
-        if (i == n || (rows[i].kind == TRAIN_TEXT && strcmp(value, "none") == 0) ||
-            (rows[i].kind == TRAIN_FLAG && strcmp(value, "1") != 0))
+        const char *value = strchr(line, '=');
+        const train_option *row = value ? audit_row(rows, n, line, (size_t)(value - line)) : NULL;
+        if (!row || (row->kind == TRAIN_TEXT && strcmp(value, "=none") == 0) ||
+            (row->kind == TRAIN_FLAG && strcmp(value, "=1") != 0))
             continue;
-        if (train_set(&rows[i], value) != 0) return 2;
+        if (train_set(row, value + 1) != 0) return 2;
     }
     a->options.progress = "none";
     a->options.share_parts = 1;
@@ -187,17 +193,10 @@ static int audit_replay(audit *a) {
     if (code == 0) code = audit_contract(a, contract);
     if (code == 0) code = train_open_server(run);
     if (code != 0) return code;
-    t->server = run->server;
-    t->model = &run->setup.model;
-    t->optimizer = &run->setup.optimizer;
-    t->params = run->params;
-    t->state = run->state;
-    t->sum = run->sum;
-    t->batch = (size_t)run->o->batch;
+    train_open_trainer(run);
     t->policy = DRACO_POLICY_STOP;
     t->on_round = audit_on_round;
     t->on_round_ctx = a;
-    t->stop = &train_stop;
     for (uint64_t step = 0; step < a->count && status >= 0; step++) {
         if (!a->steps[step].decoded) continue; /* left out by --policy=skip, or the last one, which failed */
         t->first_step = step;
@@ -225,7 +224,6 @@ int main(int argc, char **argv) {
     const size_t n = train_table(&a.options, rows, TRAIN_ROWS);
     for (int i = 1; i < argc; i++) {
         const char *option = argv[i], *value = strchr(argv[i], '=');
-        size_t r = 0;
         if (strncmp(option, "--", 2) != 0 && !a.path) {
             a.path = option;
         } else if (strcmp(option, "--replay") == 0) {
@@ -235,10 +233,8 @@ int main(int argc, char **argv) {
         } else if (value &&
                    (strncmp(option, "--data-dir=", 11) == 0 || strncmp(option, "--word2vec=", 11) == 0 ||
                     strncmp(option, "--threads=", 10) == 0)) {
-            while (r < n && (strncmp(rows[r].name, option + 2, (size_t)(value - option) - 2) != 0 ||
-                             strlen(rows[r].name) != (size_t)(value - option) - 2))
-                r++;
-            if (train_set(&rows[r], value + 1) != 0) return 2;
+            if (train_set(audit_row(rows, n, option + 2, (size_t)(value - option) - 2), value + 1) != 0)
+                return 2;
         } else {
             a.path = NULL;
             break;

@@ -432,6 +432,19 @@ static int train_finish(train_run *run, draco_status status) {
                                                                                             : code;
 }
 
+/* What a run and its replay have in common. */
+static void train_open_trainer(train_run *run) {
+    draco_trainer *t = &run->trainer;
+    t->server = run->server;
+    t->model = &run->setup.model;
+    t->optimizer = &run->setup.optimizer;
+    t->params = run->params;
+    t->state = run->state;
+    t->sum = run->sum;
+    t->batch = (size_t)run->o->batch;
+    t->stop = &train_stop;
+}
+
 static int train_serve(train_run *run) {
     draco_trainer *t = &run->trainer;
     draco_status status;
@@ -448,13 +461,7 @@ static int train_serve(train_run *run) {
     if (code == 0) code = train_transport_agree(&run->transport, train_probe(run));
     if (code != 0) return code;
     train_announce(run);
-    t->server = run->server;
-    t->model = &run->setup.model;
-    t->optimizer = &run->setup.optimizer;
-    t->params = run->params;
-    t->state = run->state;
-    t->sum = run->sum;
-    t->batch = (size_t)run->o->batch;
+    train_open_trainer(run);
     t->first_step = run->first_step;
     t->steps = (uint64_t)run->o->steps - run->first_step;
     t->policy = strcmp(run->o->policy, "skip") == 0   ? DRACO_POLICY_SKIP
@@ -464,7 +471,6 @@ static int train_serve(train_run *run) {
     t->min_workers = (int)run->o->min_workers;
     t->quorum_seconds = run->transport.row->local ? 0 : run->o->quorum_timeout;
     t->pause = train_pause;
-    t->stop = &train_stop;
     t->on_round = train_on_round;
     t->on_round_ctx = run;
     run->glance = (train_glance){.first = (long)run->first_step,

@@ -9,14 +9,15 @@
 #define TRAIN_DIGEST 32
 #define TRAIN_DIGEST_HEX (2 * TRAIN_DIGEST + 1)
 
+static const uint64_t train_blake2b_iv[8] = {0x6a09e667f3bcc908u, 0xbb67ae8584caa73bu, 0x3c6ef372fe94f82bu,
+                                             0xa54ff53a5f1d36f1u, 0x510e527fade682d1u, 0x9b05688c2b3e6c1fu,
+                                             0x1f83d9abfb41bd6bu, 0x5be0cd19137e2179u};
+
 static uint64_t train_blake2b_turn(uint64_t x, int by) {
     return x >> by | x << (64 - by);
 }
 
 static void train_blake2b_block(uint64_t h[8], const uint8_t block[128], uint64_t bytes, int last) {
-    static const uint64_t iv[8] = {0x6a09e667f3bcc908u, 0xbb67ae8584caa73bu, 0x3c6ef372fe94f82bu,
-                                   0xa54ff53a5f1d36f1u, 0x510e527fade682d1u, 0x9b05688c2b3e6c1fu,
-                                   0x1f83d9abfb41bd6bu, 0x5be0cd19137e2179u};
     static const uint8_t order[10][16] = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
                                           {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
                                           {11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4},
@@ -34,7 +35,7 @@ static void train_blake2b_block(uint64_t h[8], const uint8_t block[128], uint64_
         m[i] = 0;
         for (int k = 0; k < 8; k++) m[i] |= (uint64_t)block[8 * i + k] << 8 * k;
     }
-    for (int i = 0; i < 8; i++) v[i] = h[i], v[i + 8] = iv[i];
+    for (int i = 0; i < 8; i++) v[i] = h[i], v[i + 8] = train_blake2b_iv[i];
     v[12] ^= bytes;
     if (last) v[14] = ~v[14];
     for (int round = 0; round < 12; round++)
@@ -54,16 +55,11 @@ static void train_blake2b_block(uint64_t h[8], const uint8_t block[128], uint64_
 
 static void train_blake2b(const void *bytes, size_t n, uint8_t digest[TRAIN_DIGEST]) {
     const uint8_t *at = bytes;
-    uint64_t h[8] = {0x6a09e667f3bcc908u ^ 0x01010000u ^ TRAIN_DIGEST,
-                     0xbb67ae8584caa73bu,
-                     0x3c6ef372fe94f82bu,
-                     0xa54ff53a5f1d36f1u,
-                     0x510e527fade682d1u,
-                     0x9b05688c2b3e6c1fu,
-                     0x1f83d9abfb41bd6bu,
-                     0x5be0cd19137e2179u};
+    uint64_t h[8];
     uint8_t last[128] = {0};
     size_t done = 0;
+    memcpy(h, train_blake2b_iv, sizeof h);
+    h[0] ^= 0x01010000u ^ TRAIN_DIGEST;
     for (; n - done > 128; done += 128) train_blake2b_block(h, at + done, done + 128, 0);
     if (n > done) memcpy(last, at + done, n - done);
     train_blake2b_block(h, last, n, 1);

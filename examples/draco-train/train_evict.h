@@ -59,9 +59,7 @@ static void train_report_evictions(train_run *run, uint64_t step) {
             line, sizeof line, "step %llu: %s was proved a liar in %ld round%s and takes no further part",
             (unsigned long long)step + 1, name, run->o->evict_after, run->o->evict_after == 1 ? "" : "s");
         train_log_write(TRAIN_WARNING, line);
-        if (strcmp(run->o->progress, "none") == 0) continue;
-        train_screen_clear(&run->screen);
-        train_say(line);
+        train_show_line(run, line);
     }
 }
 
@@ -69,6 +67,7 @@ static void train_report_evictions(train_run *run, uint64_t step) {
 static draco_status train_make_plan(train_run *run, uint64_t step) {
     long at = 0, wanted = 0;
     int parts;
+    char line[96];
     if (!run->o->replan || !train_replan_of(run->o, &at, &wanted) || (uint64_t)at != step + 1)
         return DRACO_OK;
     parts = draco_server_replan(run->server, (int)wanted);
@@ -79,13 +78,9 @@ static draco_status train_make_plan(train_run *run, uint64_t step) {
                 (unsigned long long)step, parts);
         train_metrics_write(&run->metrics);
     }
-    if (strcmp(run->o->progress, "none") != 0) {
-        char line[96];
-        snprintf(line, sizeof line, "step %llu: from here on the batch has %d parts",
-                 (unsigned long long)step + 2, parts);
-        train_screen_clear(&run->screen);
-        train_say(line);
-    }
+    snprintf(line, sizeof line, "step %llu: from here on the batch has %d parts",
+             (unsigned long long)step + 2, parts);
+    train_show_line(run, line);
     return DRACO_OK;
 }
 

@@ -1,7 +1,8 @@
 /* train_finite.h - has the model diverged? Then that is the reason, whatever the code makes of it.
 
-   After a step this server's parameters are looked at, and the statistics (the loss), which become infinite first. When a round fails, its gradient is computed here as well: one
-   that is not finite cannot be encoded by anybody, and would be told as messages that are missing. */
+   After a step this server's parameters are looked at, and the statistics (the loss), which become infinite first. When
+   a round fails, its gradient is computed here as well: one that is not finite cannot be encoded by anybody, and would
+   be told as messages that are missing. */
 #ifndef TRAIN_FINITE_H
 #define TRAIN_FINITE_H
 

@@ -581,7 +581,7 @@ static int train_check_together(train_options *o) {
         return 2;
     }
     if (strcmp(o->broadcast, "relay") == 0 && strcmp(o->transport, "mpi") != 0) {
-        fprintf(stderr, "draco-train: --broadcast=relay requires --transport=mpi\n");
+        train_log(TRAIN_ERROR, "--broadcast=relay requires --transport=mpi");
         return 2;
     }
     if (o->servers > 1 && strcmp(o->transport, "openmp") == 0) {

@@ -122,11 +122,10 @@ static void train_report_change(train_run *run, uint64_t step, const draco_round
         !train_speaks(run) || !train_ledger_due(&run->ledger))
         return;
     train_ledger_line(&run->ledger, text, sizeof text);
-    train_screen_clear(&run->screen);
     snprintf(line, sizeof line, "step %llu: %s", (unsigned long long)step + 1,
              text[0] ? text : "no worker is blamed or absent");
     train_log_write(TRAIN_WARNING, line);
-    if (strcmp(run->o->progress, "none") != 0) train_say(line);
+    train_show_line(run, line);
 }
 
 static void train_report_failure(train_run *run, uint64_t step, int attempt, const draco_round *round) {

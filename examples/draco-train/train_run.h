@@ -128,6 +128,13 @@ static int train_save_due(const train_run *run) {
            (o->checkpoint_seconds > 0 && train_now() - run->saved_at >= o->checkpoint_seconds);
 }
 
+/* A line on the screen, unless nothing is to be shown. */
+static void train_show_line(train_run *run, const char *line) {
+    if (strcmp(run->o->progress, "none") == 0) return;
+    train_screen_clear(&run->screen);
+    train_say(line);
+}
+
 /* All servers call it together, also those without --checkpoint: all commit or none. That one cannot be written
    is said and counted, and the run goes on. */
 static draco_status train_save(train_run *run, volatile int *asked) {

@@ -104,6 +104,13 @@ static uint64_t train_trail_number(train_trail_cursor *c, const char *key) {
     return value;
 }
 
+static int64_t train_trail_signed(train_trail_cursor *c, const char *key) {
+    train_trail_expect(c, key);
+    const int negative = !c->bad && *c->at == '-';
+    if (negative) c->at++;
+    return (int64_t)train_trail_number(c, "") * (negative ? -1 : 1);
+}
+
 /* Lower-case hexadecimal digits between quotes. */
 static void train_trail_hex(train_trail_cursor *c, const char *key, char *hex, size_t digits) {
     train_trail_expect(c, key);
@@ -142,10 +149,7 @@ static void train_trail_round(train_trail_cursor *c, train_trail_line *l) {
     char *end = NULL;
     l->step = train_trail_number(c, ",\"step\":");
     l->attempt = train_trail_number(c, ",\"attempt\":");
-    train_trail_expect(c, ",\"status\":");
-    const int negative = !c->bad && *c->at == '-';
-    if (negative) c->at++;
-    l->status = (int64_t)train_trail_number(c, "") * (negative ? -1 : 1);
+    l->status = train_trail_signed(c, ",\"status\":");
     train_trail_hex(c, ",\"plan\":\"", plan, 16);
     l->plan = strtoull(plan, NULL, 16);
     l->present = train_trail_number(c, ",\"present\":");
@@ -182,10 +186,7 @@ static int train_trail_parse(const char *text, train_trail_line *l) {
         train_trail_round(&c, l);
     } else if (l->event == TRAIN_TRAIL_END) {
         l->step = train_trail_number(&c, ",\"step\":");
-        train_trail_expect(&c, ",\"status\":");
-        const int negative = !c.bad && *c.at == '-';
-        if (negative) c.at++;
-        l->status = (int64_t)train_trail_number(&c, "") * (negative ? -1 : 1);
+        l->status = train_trail_signed(&c, ",\"status\":");
     } else {
         train_trail_expect(&c, ",\"format\":1");
         l->server = train_trail_number(&c, ",\"server\":");
