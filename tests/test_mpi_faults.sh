@@ -18,7 +18,7 @@ lies() {
 
 for name in honest no-bytes cannot-answer whispers-to-workers relay-honest relay-silent; do lies "$name" 1; done
 
-# Those that no honest worker can do are told with the reason.
+# Those that no honest worker can do are told with the reason; a second answer meets the next request, or comes before it.
 while IFS='|' read -r name line; do
     lies "$name" 1
     grep -q "# worker 3 (rank 4) $line" "$log"
@@ -31,9 +31,9 @@ a-head-with-more|violated the protocol, 1 time so far: it sent a reply of anothe
 a-head-with-less|violated the protocol, 1 time so far: it sent a reply of another size than was asked for
 wrong-step|violated the protocol, 1 time so far: it sent a reply to another request or step
 last-step-again|violated the protocol, 1 time so far: it sent a reply to another request or step
-answers-twice|violated the protocol, .*: it sent part of a reply without its head
-garbage|violated the protocol, .*: it sent a message of an unknown kind
-a-flood|violated the protocol, .*: it sent a message of an unknown kind
+answers-twice|violated the protocol, 1 time so far: it sent \(a reply that nobody asked for\|a reply to another request or step\|part of a reply without its head\)
+garbage|violated the protocol, 1 time so far: it sent a message of an unknown kind
+a-flood|violated the protocol, 1 time so far: it sent a message of an unknown kind
 mute|has let 3 deadlines pass: it is not waited for until it answers
 relay-wrong-bytes|relays nothing for 8 broadcasts: more workers than may lie missed what it had to
 relay-too-few-bytes|relays nothing for 8 broadcasts: more workers than may lie missed what it had to
