@@ -1265,6 +1265,7 @@ DRACO_API draco_status draco_worker_reply(draco_worker *w, int index, const drac
         w->params = request->params;
     }
     if (!w->params) return DRACO_E_CONFIG;
+    (void)draco_code_at(&w->c.code, request->step);
     return row->reply(w, index, request, reply);
 }
 
@@ -2628,6 +2629,7 @@ DRACO_API draco_status draco_server_round(draco_server *s, uint64_t step, const 
     draco_status status;
     if (!s || !params || !sum) return DRACO_E_NULL;
     status = drs_adopt_parts(s);
+    (void)draco_code_at(&s->c.code, step);
     drs_begin_round(s);
     params += s->first;
     if (status >= 0 && s->kind->keyed) status = drs_new_keys(s);

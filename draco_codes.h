@@ -117,7 +117,8 @@
  *     floats, rounded up to an even number: F(x_i) / 2^scale, summed in double and rounded once. So the server
  *     knows the noise of a message from its norm. A lie below the noise is not detected. Sets of liars that
  *     explain the messages as well differ in the sum by the noise times the gain of all of them together:
- *     report.error bounds that, and a sum that it does not bound by DRACO_WORST_ERROR is refused.
+ *     report.error bounds that, and a sum that it does not bound by DRACO_WORST_ERROR is refused. Lies of
+ *     neighbours on the circle are hidden best: draco_code_at gives everybody another seat in each step.
  *   prime field (the default): modulo 2^31 - 1, x_i = i + 1. Gradients are rounded to multiples of a power of
  *     two that 256 coordinates share: to the nearest, halves away from zero. All that follows is exact, so
  *     that the sum has the same bits whoever lies. The powers are agreed on first: every worker reports
@@ -158,9 +159,9 @@
  *     DRACO_E_AMBIGUOUS         more liars than the code tolerates (or, in the complex field, as many as it
  *                               tolerates, placed so that rounding hides which and the sum depends on it).
  *                               Request the messages again, wait for missing ones, or discard the round
- *     DRACO_E_RANGE             rounding would spoil the sum, so many are missing side by side
- *                               (DRACO_WORST_ERROR), or a coordinate of the sum is no finite float (decode
- *                               and combine)
+ *     DRACO_E_RANGE             rounding would spoil the sum (DRACO_WORST_ERROR), so many are missing side by
+ *                               side, or so many could lie unseen (complex field: 2s + t > 64, and nearly always
+ *                               then); or a coordinate of the sum is no finite float (decode and combine)
  * On an error the sum and the weights are unchanged (combine: below). Verdicts and report are written all
  * the same, to show what was found, except when the call itself is wrong (draco_status_is_misuse).
  * Colluders that send what they would in another codeword cannot be distinguished from honest workers by any
@@ -193,9 +194,11 @@
  * that is not at the limit. Messages are little-endian words on every machine, and exponents are bytes, so
  * that machines of both byte orders work together; sketches stay between servers of one kind. A message is
  * classified by its bits before any arithmetic: NaN and Inf raise no floating-point exception.
- * Limits: n <= 4096; messages up to 8 GiB. locate costs O(n s^2) in an honest round, O(n s^3) and more to
- * find liars (0.5 ms at n = 45, s = 5; 20 ms at n = 101, s = 10); a search that finds none is limited in
- * time. Gradients in double: round them to float before encoding.
+ * Limits: n <= 4096; messages up to 8 GiB. In the complex field locate costs O(n s) in an honest round and
+ * O(n s^2) and more to find liars (0.3 ms at n = 45, s = 5; 1 ms at n = 101, s = 10). Its search ends after
+ * code.budget multiplications, a count and not a time, so that the same messages give the same verdicts on every
+ * machine; what comes before it (25 ms at n = 4096) is not counted. Gradients in double: round them to float before
+ * encoding.
  *
  * MACROS
  *
@@ -259,6 +262,7 @@ typedef enum draco_support {
 #define DRACO_EXPONENT_BLOCK 256u /* coordinates that share an exponent; divides DRACO_BLOCK */
 #define DRACO_MAX_WORKERS 4096
 #define DRACO_WORST_ERROR 1e-3 /* complex field: a sum whose error is not bounded by it is refused */
+#define DRACO_BUDGET 25000000  /* code.budget by default: 30 to 60 milliseconds */
 
 /* Set n, s, t, scheme, field and support (default 0: repetition, prime, spread), then call draco_code_init,
  * which computes the rest. DRACO_E_LIMITS: n, s, t do not fit; DRACO_E_SCHEME: an unknown scheme, field or
@@ -273,9 +277,22 @@ typedef struct draco_code {
     int parts;  /* parts of a batch: repetition: groups; cyclic: n */
     int scale; /* complex field: messages are divided by 2^scale, so that none of finite gradients overflows */
     int reactive; /* set before draco_code_init: repetition only: r = s + 1 + t; n >= 2s + 1 + t all the same */
+    /* Complex field only, else set to 0: */
+    uint64_t seed;    /* set before draco_code_init: of the seats, see draco_code_at */
+    uint64_t seating; /* of this step: 0: worker i has seat i */
+    int64_t
+        budget;   /* set before draco_code_init: of draco_locate's search for liars, in multiplications of two
+                       complex numbers; 0: DRACO_BUDGET */
+    double share; /* norm of a message over that of all gradients together, when these are unlike */
 } draco_code;
 
 DRACO_CODES_API draco_status draco_code_init(draco_code *code);
+/* Complex field (others: no effect): seats the workers for a step. Worker i does as the code says of worker
+ * draco_code_seat(code, i): holds its parts and has its point. The seats are a permutation that (code.seed, step) alone
+ * decide, so that liars do not stay neighbours. A round of draco.h calls it; else worker i has seat i. */
+DRACO_CODES_API draco_status draco_code_at(draco_code *code, uint64_t step);
+/* 0 .. n - 1; -1: no such worker. */
+DRACO_CODES_API int draco_code_seat(const draco_code *code, int worker);
 /* Equal for equal codes, for handshakes; 0 for a code that is not initialised. */
 DRACO_CODES_API uint64_t draco_code_id(const draco_code *code);
 /* The number of parts that a worker computes (0: no such worker), the l-th of them, l = 0 .. load - 1 (-1: no
@@ -684,7 +701,31 @@ static draco_verdict drc_first_look(const draco_code *code, size_t d, const drac
     return head->bytes == draco_message_bytes(code, d) && !head->outside ? DRACO_UNDECIDED : DRACO_MALFORMED;
 }
 
+/* A mixing function (Steele, Lea, Flood, OOPSLA 2014: SplitMix64). */
+static uint64_t drc_mix(uint64_t x) {
+    x += 0x9e3779b97f4a7c15u;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
 /* ---- Cyclic codes: who holds what ---- */
+
+/* Bijections of the numbers of as many bits as n - 1 has, again while the result is none below n. */
+static int drc_seat(const draco_code *code, int worker) {
+    uint64_t x = (uint64_t)worker, n = (uint64_t)code->n, mask = 1;
+    int bits = 1, round;
+    if (!code->seating) return worker;
+    for (; mask + 1 < n; bits++) mask = 2 * mask + 1;
+    do {
+        for (round = 0; round < 4; round++) {
+            uint64_t draw = drc_mix(code->seating + (uint64_t)round);
+            x = (x * (draw | 1) + (draw >> 32)) & mask;
+            x ^= x >> (bits + 1) / 2;
+        }
+    } while (x >= n);
+    return (int)x;
+}
 
 /* Offset of the l-th member of a support: worker (k + offset) mod n holds part k. */
 static int drc_offset(const draco_code *code, int l) {
@@ -1745,9 +1786,12 @@ static double drc_norm2(const drc_c *a, int n) {
     return sum;
 }
 
-/* ---- Linear algebra for some tens of rows; columns are contiguous, `ld` numbers apart ---- */
+/* ---- Linear algebra; columns are contiguous, `ld` numbers apart ---- */
 
-/* Householder: a (rows x cols) becomes R, its lower part zero; b (rows x more) becomes Q^H b. */
+#define DRC_TURNS 8 /* of the inverse iteration */
+
+/* Householder: a (rows x cols) becomes R and, below it, the normals of the mirrors, their first number 1 left out; b (rows
+ * x more) becomes Q^H b. */
 static void drc_qr(drc_c *a, int rows, int cols, drc_c *b, int more, int ld) {
     int k, j;
     for (k = 0; k < cols && k < rows; k++) {
@@ -1763,59 +1807,55 @@ static void drc_qr(drc_c *a, int rows, int cols, drc_c *b, int more, int ld) {
             drc_c z = drc_dot(x, y, below);
             drc_subtract(y, drc_c_scale(z, 1 / (norm * (norm + lead))), x, below);
         }
+        phase = drc_c_scale(drc_c_of(phase.re, -phase.im), 1 / (norm + lead));
+        for (j = 1; j < below; j++) x[j] = drc_c_mul(x[j], phase);
         x[0] = diagonal;
-        for (j = 1; j < below; j++) x[j] = drc_c_of(0, 0);
     }
 }
 
-/* One rotation that makes columns p and q of a orthogonal, applied to v too. Tells whether one was needed. */
-static int drc_rotate(drc_c *a, drc_c *v, int n, int p, int q) {
-    drc_c *columns[2][2], gamma, phase;
-    double alpha, beta, size, zeta, tangent, cosine, sine;
-    int m, i;
-    columns[0][0] = a + p * n;
-    columns[0][1] = a + q * n;
-    columns[1][0] = v + p * n;
-    columns[1][1] = v + q * n;
-    alpha = drc_norm2(columns[0][0], n);
-    beta = drc_norm2(columns[0][1], n);
-    gamma = drc_dot(columns[0][0], columns[0][1], n);
-    size = sqrt(drc_c_norm2(gamma));
-    if (size <= 1e-15 * sqrt(alpha) * sqrt(beta) || size == 0) return 0;
-    phase = drc_c_of(gamma.re / size, -gamma.im / size);
-    zeta = (beta - alpha) / (2 * size);
-    tangent = (zeta >= 0 ? 1 : -1) / (fabs(zeta) + sqrt(1 + zeta * zeta));
-    cosine = 1 / sqrt(1 + tangent * tangent);
-    sine = cosine * tangent;
-    for (m = 0; m < 2; m++) {
-        for (i = 0; i < n; i++) {
-            drc_c x = columns[m][0][i], y = drc_c_mul(columns[m][1][i], phase);
-            columns[m][0][i] = drc_c_of(cosine * x.re - sine * y.re, cosine * x.im - sine * y.im);
-            columns[m][1][i] = drc_c_of(sine * x.re + cosine * y.re, sine * x.im + cosine * y.im);
-        }
+/* After drc_qr: b (rows) becomes Q b. */
+static void drc_reflect(const drc_c *a, int rows, int cols, drc_c *b, int ld) {
+    int k;
+    for (k = (cols < rows ? cols : rows) - 1; k >= 0; k--) {
+        const drc_c *x = a + k * ld + k;
+        int below = rows - k - 1;
+        drc_c z = drc_dot(x + 1, b + k + 1, below);
+        if (drc_c_norm2(x[0]) == 0) continue;
+        z = drc_c_scale(drc_c_of(z.re + b[k].re, z.im + b[k].im), 2 / (1 + drc_norm2(x + 1, below)));
+        b[k] = drc_c_sub(b[k], z);
+        drc_subtract(b + k + 1, z, x + 1, below);
     }
-    return 1;
 }
 
-/* One-sided Jacobi: the right singular vector of the least singular value of a (n x n, destroyed).
- * v: n x n numbers of scratch; the vector is returned as a column of it. */
-static const drc_c *drc_least(drc_c *a, drc_c *v, int n) {
-    int sweep, p, q, turned = 1, least = 0;
-    double best = 0;
-    for (p = 0; p < n * n; p++) v[p] = drc_c_of(p / n == p % n, 0);
-    for (sweep = 0; sweep < 40 && turned; sweep++) {
-        turned = 0;
-        for (p = 0; p < n - 1; p++) {
-            for (q = p + 1; q < n; q++) turned += drc_rotate(a, v, n, p, q);
+/* Inverse iteration: the right singular vector of the least singular value of a triangle r (n x n), into v. */
+static void drc_least(const drc_c *r, drc_c *v, int n) {
+    double most = 0, least;
+    int i, j, turn;
+    for (i = 0; i < n * n; i++) {
+        if (i % n <= i / n && drc_c_norm2(r[i]) > most) most = drc_c_norm2(r[i]);
+    }
+    least = most > 0 ? most * 1e-34 : 1;
+    for (i = 0; i < n; i++) v[i] = drc_c_of(i % 3 - 1.5, i % 2);
+    for (turn = 0; turn < 2 * DRC_TURNS; turn++) {
+        double size;
+        for (j = 0; j < n; j++) {
+            int k = turn % 2 ? n - 1 - j : j;
+            drc_c pivot = r[k * n + k];
+            size = drc_c_norm2(pivot);
+            if (size < least) {
+                pivot = drc_c_of(sqrt(least), 0);
+                size = least;
+            }
+            if (turn % 2) { /* r v = v from before */
+                v[k] = drc_c_scale(drc_c_mul(v[k], drc_c_of(pivot.re, -pivot.im)), 1 / size);
+                drc_subtract(v, v[k], r + k * n, k);
+            } else { /* its conjugate transpose */
+                v[k] = drc_c_scale(drc_c_mul(drc_c_sub(v[k], drc_dot(r + k * n, v, k)), pivot), 1 / size);
+            }
         }
+        size = 1 / sqrt(drc_norm2(v, n));
+        for (i = 0; i < n; i++) v[i] = drc_c_scale(v[i], size);
     }
-    for (p = 0; p < n; p++) {
-        double size = drc_norm2(a + p * n, n);
-        if (p > 0 && size >= best) continue;
-        best = size;
-        least = p;
-    }
-    return v + (size_t)least * (size_t)n;
 }
 
 /* ---- Coefficients ---- */
@@ -1875,16 +1915,19 @@ static void drc_complex_coefficient(const draco_code *code, int part, int worker
     }
 }
 
-/* As with every code, and the power of two above what the largest gradients could sum up to. */
+/* As with every code, and what its coefficients say: the power of two above what the largest gradients could sum up to,
+ * and the size of a message. */
 static void drc_complex_init(draco_code *code) {
-    double value[4], sum = 0;
+    double value[4], sum = 0, square = 0;
     int l;
     drc_cyclic_init(code);
     for (l = 0; l < code->r; l++) {
         drc_complex_coefficient(code, 0, drc_offset(code, l), value);
         sum += fabs(value[0]) + fabs(value[1]);
+        square += value[0] * value[0] + value[1] * value[1];
     }
     frexp(sum, &code->scale);
+    code->share = sqrt(square / code->n);
 }
 
 /* The parts in ascending order, so that all their holders add them in one order. */
@@ -2124,6 +2167,25 @@ static void drc_complex_fold(const void *key, void *sketch, const unsigned char 
     }
 }
 
+/* sums + v y^T: to q rows of 2m numbers, the real and the imaginary ones of a row apart. */
+DRC_INLINE void drc_add_turned_plain(double *sums, const double *y, const drc_c *v, int q) {
+    const int m = DRC_PROJECTIONS;
+    int l, j;
+    for (l = 0; l < q; l++, sums += 2 * m) {
+        double re = v[l].re, im = v[l].im;
+        for (j = 0; j < m; j++) {
+            double real = sums[j], imaginary = sums[m + j];
+            real += re * y[j];
+            imaginary += re * y[m + j];
+            real -= im * y[m + j];
+            imaginary += im * y[j];
+            sums[j] = real;
+            sums[m + j] = imaginary;
+        }
+    }
+}
+DRC_KERNEL(drc_add_turned, (double *sums, const double *y, const drc_c *v, int q), (sums, y, v, q))
+
 static void drc_complex_merge(const void *key, void *into, const void *from) {
     const drc_complex_key *k = (const drc_complex_key *)key;
     drc_complex_sketch *to = (drc_complex_sketch *)into;
@@ -2147,54 +2209,62 @@ static void drc_complex_merge(const void *key, void *into, const void *from) {
 #define DRC_ATTEMPTS 16
 #define DRC_MOST_SPARE                                                                                       \
     64 /* 2s + t up to which gains are computed and lies are proved: beyond, both are hopeless */
-#define DRC_BUDGET 50000000            /* complex multiplications: a tenth of a second or so */
 #define DRC_TINY 1.401298464324817e-45 /* 2^-149: the least float */
 
-/* q = 2s + t parity rows. Columns of v and s lie q apart, the n of v before the m of s. */
+/* q = 2s + t parity rows. Columns of v, z and s lie q apart, the q of z before the m of s. What a QR of the columns of the
+ * missing turns is in the last `spare` rows of z and s. */
 typedef struct drc_complex_work {
     int n, q, erased, spare; /* erased: messages; spare = q - erased syndromes know nothing of those */
     int scale;               /* code.scale */
     int ranges;              /* of the messages */
+    int unknown;             /* how many columns are not `known` */
     double *norms;           /* n: of each message */
     drc_c *roots;            /* n: the points */
-    drc_c *y;                /* n x m: projections */
-    drc_c *v;                /* q x n: parity columns of unit length; their last `spare` rows are used */
-    drc_c *s;                /* q x m: syndromes; as v */
-    drc_c *plain;            /* q x m: syndromes as they were, then annihilated */
-    drc_c *a;                /* q x (q / 2 + 2) and q x q: factorised */
-    drc_c *b;                /* q x (n + m): what is reflected along */
-    drc_c *turns;            /* (q / 2 + 1)^2 */
-    int *erasures, *alive;   /* n each: numbers of workers */
-    int *liars, *others;     /* n each: sets of suspects */
+    double *y;               /* n x 2m: projections, m real parts and m imaginary ones */
+    drc_c *v;     /* q x n: parity columns, the missing projected out: `spare` numbers, once `known` */
+    drc_c *z;     /* q x q: what the identity is turned into with the columns of the missing */
+    drc_c *s;     /* q x m: syndromes */
+    drc_c *plain; /* q x m: syndromes as they were, then annihilated */
+    drc_c *a;     /* q x (q / 2 + 2) and q x q: factorised */
+    drc_c *b;     /* q x (n + m): what is reflected along */
+    drc_c *turns; /* q / 2 + 1: the locator */
+    int *worker;  /* n: who has a seat; all that follows counts seats */
+    int *known;   /* n */
+    int *erasures, *alive; /* n each */
+    int *liars, *others;   /* n each: sets of suspects */
     int *former, *grown;
     int *best; /* best: the best set of suspects so far */
     int best_count;
     double best_residual;
-    double *rank;  /* n */
-    double *gains; /* q + 1 */
+    draco_verdict *verdicts; /* n */
+    double *rank, *squares;  /* n */
+    double *gains;           /* q + 1 */
     double noise,
         limit; /* what the messages' rounding makes of a sum of gain 1, times sqrt(n); and leaves of the syndromes */
-    int64_t budget; /* complex multiplications that are left */
+    int64_t budget; /* multiplications of complex numbers that are left */
 } drc_complex_work;
 
 /* Lays the bench out in the caller's memory, or with work == NULL only counts the bytes. */
 static size_t drc_lay_complex(const draco_code *code, void *work, drc_complex_work *w) {
     size_t n = (size_t)code->n, q = (size_t)(2 * code->s + code->t), m = DRC_M, half = q / 2 + 2;
-    size_t sizes[17], bytes = 0, i, c = sizeof(drc_c);
-    void *places[17];
+    size_t sizes[22], bytes = 0, i, c = sizeof(drc_c);
+    void *places[22];
     unsigned char *at = (unsigned char *)work;
     sizes[0] = n * sizeof(double);
     sizes[1] = n * c;
-    sizes[2] = n * m * c;
-    sizes[3] = q * (n + m) * c;
-    sizes[4] = q * m * c;
-    sizes[5] = ((q + 2) * half + q * q) * c;
-    sizes[6] = (q + 2) * (n + m) * c;
-    sizes[7] = half * half * c;
-    for (i = 8; i < 15; i++) sizes[i] = (n + 1) * sizeof(int);
-    sizes[15] = n * sizeof(double);
-    sizes[16] = (q + 1) * sizeof(double);
-    for (i = 0; i < 17; i++) {
+    sizes[2] = n * 2 * m * sizeof(double);
+    sizes[3] = n * q * c;
+    sizes[4] = (q + m) * q * c;
+    sizes[5] = q * m * c;
+    sizes[6] = ((q + 2) * half + (q + 1) * q) * c;
+    sizes[7] = (q + 2) * (n + m) * c;
+    sizes[8] = half * c;
+    for (i = 9; i < 18; i++) sizes[i] = (n + 1) * sizeof(int);
+    sizes[18] = n * sizeof(double);
+    sizes[19] = n * sizeof(double);
+    sizes[20] = (q + 1) * sizeof(double);
+    sizes[21] = n * sizeof(draco_verdict);
+    for (i = 0; i < 22; i++) {
         places[i] = at;
         bytes += drc_take(&at, sizes[i]);
     }
@@ -2204,22 +2274,27 @@ static size_t drc_lay_complex(const draco_code *code, void *work, drc_complex_wo
     w->q = (int)q;
     w->norms = (double *)places[0];
     w->roots = (drc_c *)places[1];
-    w->y = (drc_c *)places[2];
+    w->y = (double *)places[2];
     w->v = (drc_c *)places[3];
-    w->s = w->v + q * n;
-    w->plain = (drc_c *)places[4];
-    w->a = (drc_c *)places[5];
-    w->b = (drc_c *)places[6];
-    w->turns = (drc_c *)places[7];
-    w->erasures = (int *)places[8];
-    w->alive = (int *)places[9];
-    w->liars = (int *)places[10];
-    w->others = (int *)places[11];
-    w->grown = (int *)places[12];
-    w->former = (int *)places[14];
-    w->best = (int *)places[13];
-    w->rank = (double *)places[15];
-    w->gains = (double *)places[16];
+    w->z = (drc_c *)places[4];
+    w->s = w->z + q * q;
+    w->plain = (drc_c *)places[5];
+    w->a = (drc_c *)places[6];
+    w->b = (drc_c *)places[7];
+    w->turns = (drc_c *)places[8];
+    w->erasures = (int *)places[9];
+    w->alive = (int *)places[10];
+    w->liars = (int *)places[11];
+    w->others = (int *)places[12];
+    w->grown = (int *)places[13];
+    w->best = (int *)places[14];
+    w->former = (int *)places[15];
+    w->worker = (int *)places[16];
+    w->known = (int *)places[17];
+    w->rank = (double *)places[18];
+    w->squares = (double *)places[19];
+    w->gains = (double *)places[20];
+    w->verdicts = (draco_verdict *)places[21];
     return bytes;
 }
 
@@ -2263,71 +2338,59 @@ static double drc_nth(double *x, int count, int rank) {
     return x[rank];
 }
 
-/* What is in a sketch of one range: its projections and the square norm, with a floor, for denormal floats round to
- * multiples. */
-static void drc_range(const drc_complex_key *key, const drc_complex_sketch *sketch, int range,
-                      double coordinates, double words[DRC_RANGE_WORDS]) {
-    memcpy(words, sketch->ranges[range], DRC_RANGE_WORDS * sizeof *words);
-    if (sketch->range == (uint64_t)range) drc_project(key, sketch, words);
-    words[2 * DRC_PROJECTIONS] += coordinates * (DRC_TINY / DRC_ULP) * (DRC_TINY / DRC_ULP);
+/* The square norm of a message in a range, with a floor, for denormal floats round to multiples. */
+static double drc_square(const drc_complex_sketch *sketch, int range, double coordinates) {
+    double sum = sketch->ranges[range][2 * DRC_PROJECTIONS];
+    int k;
+    for (k = 0; k < DRC_LANES && sketch->range == (uint64_t)range; k++) sum += sketch->lanes[DRC_FOLDS][k];
+    return sum + coordinates * (DRC_TINY / DRC_ULP) * (DRC_TINY / DRC_ULP);
 }
 
 /* Who is there, and what each one's message looks like from afar: each range of it divided by the largest norm
  * there but those of spare / 2, which is no larger than an honest one, so that a small range is judged like a
  * large one. */
 static void drc_complex_look(const draco_code *code, const draco_key *key, size_t d,
-                             const draco_sketch *const *sketches, drc_complex_work *w,
-                             draco_verdict *verdicts) {
+                             const draco_sketch *const *sketches, drc_complex_work *w) {
     const drc_complex_key *k = (const drc_complex_key *)(const void *)key;
     double words[DRC_RANGE_WORDS];
     int i, j, alive = 0, range;
     w->erased = 0;
+    for (i = 0; i < w->n; i++) w->worker[drc_seat(code, i)] = i;
     for (i = 0; i < w->n; i++) {
         w->roots[i] = drc_root(w->n, i);
         w->norms[i] = 0;
-        verdicts[i] = drc_first_look(code, d, sketches[i]);
-        if (verdicts[i] != DRACO_UNDECIDED)
+        w->verdicts[i] = drc_first_look(code, d, sketches[w->worker[i]]);
+        if (w->verdicts[i] != DRACO_UNDECIDED)
             w->erasures[w->erased++] = i;
         else
             w->alive[alive++] = i;
     }
     w->spare = w->q - w->erased;
-    memset(w->y, 0, (size_t)(w->n * DRC_M) * sizeof *w->y);
+    memset(w->y, 0, (size_t)(w->n * 2 * DRC_M) * sizeof *w->y);
     for (range = 0; range < DRC_RANGES && k->starts[range] < d && alive > 0; range++) {
         uint64_t begin = k->starts[range],
                  end = range + 1 < DRC_RANGES && k->starts[range + 1] < d ? k->starts[range + 1] : d;
         double unit, scale;
         for (i = 0; i < alive; i++) {
-            drc_range(k, (const drc_complex_sketch *)(const void *)sketches[w->alive[i]], range,
-                      (double)(end - begin), words);
-            w->rank[i] = words[2 * DRC_PROJECTIONS];
+            const draco_sketch *sketch = sketches[w->worker[w->alive[i]]];
+            w->rank[i] =
+                drc_square((const drc_complex_sketch *)(const void *)sketch, range, (double)(end - begin));
+            w->squares[i] = w->rank[i];
         }
         unit = drc_nth(w->rank, alive, w->spare > 0 ? w->spare / 2 : 0);
         scale = 1 / sqrt(unit * drc_amplification(k, begin / DRC_LANES, (end - 1) / DRC_LANES));
         for (i = 0; i < alive; i++) {
-            drc_c *y = w->y + w->alive[i] * DRC_M;
-            drc_range(k, (const drc_complex_sketch *)(const void *)sketches[w->alive[i]], range,
-                      (double)(end - begin), words);
-            for (j = 0; j < DRC_M; j++) {
-                y[j].re += scale * words[j];
-                y[j].im += scale * words[DRC_PROJECTIONS + j];
-            }
-            w->norms[w->alive[i]] += words[2 * DRC_PROJECTIONS] / unit;
+            const drc_complex_sketch *sketch =
+                (const drc_complex_sketch *)(const void *)sketches[w->worker[w->alive[i]]];
+            double *y = w->y + w->alive[i] * 2 * DRC_M;
+            memcpy(words, sketch->ranges[range], sizeof words);
+            if (sketch->range == (uint64_t)range) drc_project(k, sketch, words);
+            for (j = 0; j < 2 * DRC_M; j++) y[j] += scale * words[j];
+            w->norms[w->alive[i]] += w->squares[i] / unit;
         }
     }
     for (i = 0; i < w->n; i++) w->norms[i] = sqrt(w->norms[i]);
     w->ranges = range;
-}
-
-/* The norm of a message over that of the gradients of all parts together, when these are unlike. */
-static double drc_share(const draco_code *code) {
-    double square = 0, value[4];
-    int l;
-    for (l = 0; l < code->r; l++) {
-        drc_complex_coefficient(code, 0, drc_offset(code, l), value);
-        square += value[0] * value[0] + value[1] * value[1];
-    }
-    return sqrt(square / code->n);
 }
 
 /* At most spare / 2 of those present lie, so that the norm which that many exceed is no larger than the
@@ -2342,13 +2405,13 @@ static double drc_cap(const drc_complex_work *w) {
  * factor. One that does is a lie for certain, and so large that its rounding in double would drown the
  * syndromes of all others: it is set aside before they are formed, and costs the code no more than a
  * missing one. */
-static void drc_set_outliers_aside(drc_complex_work *w, draco_verdict *verdicts) {
+static void drc_set_outliers_aside(drc_complex_work *w) {
     double limit = DRC_OUTLIER * drc_cap(w);
     int i, kept = 0, alive = w->n - w->erased;
     for (i = 0; i < alive; i++) {
         int worker = w->alive[i];
         if (w->norms[worker] > limit) {
-            verdicts[worker] = DRACO_BLAMED;
+            w->verdicts[worker] = DRACO_BLAMED;
             w->erasures[w->erased++] = worker;
         } else {
             w->alive[kept++] = worker;
@@ -2391,29 +2454,55 @@ static drc_c drc_power(const drc_complex_work *w, int i, int l) {
     return w->roots[(int)((int64_t)i * l % w->n)];
 }
 
-/* Parity columns v_i[l] = x_i^(l+1) / sqrt(n), syndromes s = sum of v_i y_i, and both with the missing
- * projected out: a QR of the missing columns leaves in the last rows what is orthogonal to them. */
+/* v_i[l] = x_i^(l+1) / sqrt(n): the parity columns */
+static drc_c drc_parity(const drc_complex_work *w, int i, int l) {
+    return drc_c_scale(drc_power(w, i, l + 1), 1 / sqrt((double)w->n));
+}
+
+/* What drc_column costs, and it for all that are not known yet. */
+static int64_t drc_column_cost(const drc_complex_work *w) {
+    return w->erased > 0 ? (int64_t)w->q * w->spare : w->q;
+}
+
+/* The parity column of a worker, the missing projected out; made when it is needed first. */
+static const drc_c *drc_column(drc_complex_work *w, int i) {
+    drc_c *v = w->v + (size_t)i * (size_t)w->q;
+    int l;
+    if (w->known[i]) return v;
+    w->known[i] = 1;
+    w->unknown--;
+    w->budget -= drc_column_cost(w);
+    memset(v, 0, (size_t)w->q * sizeof *v);
+    for (l = 0; l < w->q; l++) {
+        drc_c x = drc_parity(w, i, l);
+        if (w->erased == 0) v[l] = x;
+        if (w->erased > 0) drc_subtract(v, drc_c_scale(x, -1), w->z + l * w->q + w->erased, w->spare);
+    }
+    return v;
+}
+
+/* Syndromes s = sum of v_i y_i, and those with the missing projected out: a QR of the missing columns leaves in the last
+ * rows what is orthogonal to them. */
 static void drc_syndromes(drc_complex_work *w) {
     int i, j, l, q = w->q, m = DRC_M, alive = w->n - w->erased;
-    double scale = 1 / sqrt((double)w->n);
-    for (i = 0; i < w->n; i++) {
-        for (l = 0; l < q; l++) {
-            w->v[i * q + l] = drc_c_scale(drc_power(w, i, l + 1), scale);
-        }
-    }
-    memset(w->s, 0, (size_t)(q * m) * sizeof *w->s);
+    double *sums = (double *)(void *)w->b;
+    w->unknown = w->n;
+    memset(w->known, 0, (size_t)w->n * sizeof *w->known);
+    memset(sums, 0, (size_t)(q * 2 * m) * sizeof *sums);
     for (i = 0; i < alive; i++) {
-        int worker = w->alive[i];
-        for (j = 0; j < m; j++) {
-            drc_c minus = drc_c_scale(w->y[worker * m + j], -1);
-            drc_subtract(w->s + j * q, minus, w->v + worker * q, q);
-        }
+        for (l = 0; l < q; l++) w->a[l] = drc_parity(w, w->alive[i], l);
+        drc_add_turned(sums, w->y + w->alive[i] * 2 * m, w->a, q);
     }
-    memcpy(w->plain, w->s, (size_t)(q * m) * sizeof *w->s);
+    for (j = 0; j < m; j++) {
+        for (l = 0; l < q; l++) w->plain[j * q + l] = drc_c_of(sums[l * 2 * m + j], sums[l * 2 * m + m + j]);
+    }
+    memcpy(w->s, w->plain, (size_t)(q * m) * sizeof *w->s);
+    if (w->erased == 0) return;
     for (i = 0; i < w->erased; i++) {
-        memcpy(w->a + i * q, w->v + w->erasures[i] * q, (size_t)q * sizeof *w->a);
+        for (l = 0; l < q; l++) w->a[i * q + l] = drc_parity(w, w->erasures[i], l);
     }
-    drc_qr(w->a, q, w->erased, w->v, w->n + m, q);
+    for (j = 0; j < q * q; j++) w->z[j] = drc_c_of(j % (q + 1) == 0, 0);
+    drc_qr(w->a, q, w->erased, w->z, q + m, q); /* the syndromes stand behind */
 }
 
 /* The locator of nu liars: the numbers lambda_0 … lambda_nu with sum_j T[i + j] lambda_j = 0 for the windows
@@ -2425,6 +2514,7 @@ static const drc_c *drc_locator(drc_complex_work *w, int nu) {
     for (j = 0; j < cols * ld; j++) w->a[j] = drc_c_of(0, 0);
     for (j = 0; j < DRC_M; j++) {
         for (l = 0; l < cols; l++) {
+            for (i = l + 1; i < cols; i++) w->a[l * ld + i] = drc_c_of(0, 0);
             for (i = 0; i < windows; i++) w->a[l * ld + cols + i] = w->plain[j * w->q + i + l];
         }
         drc_qr(w->a, ld, cols, NULL, 0, ld);
@@ -2432,7 +2522,8 @@ static const drc_c *drc_locator(drc_complex_work *w, int nu) {
     for (l = 0; l < cols; l++) {
         for (i = 0; i < cols; i++) square[l * cols + i] = w->a[l * ld + i];
     }
-    return drc_least(square, w->turns, cols);
+    drc_least(square, w->turns, cols);
+    return w->turns;
 }
 
 /* T[l] = S[l + 1] - x S[l] takes the missing worker at x out of the syndromes, and one of them with it. */
@@ -2454,7 +2545,9 @@ static void drc_annihilate(drc_complex_work *w) {
 static int drc_suspect(drc_complex_work *w, int nu, int blur, uint32_t *state) {
     const drc_c *locator;
     int alive = w->n - w->erased, i, l, k, chosen = 0;
-    if (!drc_afford(w, ((int64_t)DRC_M * w->spare + 16 * nu) * nu * nu + 2 * (int64_t)alive * nu)) return 0;
+    if (!drc_afford(w, ((int64_t)DRC_M * w->spare + 2 * DRC_TURNS) * (nu + 1) * (nu + 1) +
+                           4 * (int64_t)alive * nu))
+        return 0;
     locator = drc_locator(w, nu);
     for (i = 0; i < alive; i++) {
         drc_c sum = locator[nu], x = w->roots[w->alive[i]];
@@ -2485,19 +2578,23 @@ static int drc_suspect(drc_complex_work *w, int nu, int blur, uint32_t *state) {
 static void drc_gather(drc_complex_work *w, const int *workers, int count, int trial) {
     int i, rows = w->spare, alive = trial ? w->n - w->erased : 0;
     size_t bytes = (size_t)rows * sizeof *w->a;
-    for (i = 0; i < count; i++) memcpy(w->a + i * rows, w->v + workers[i] * w->q + w->erased, bytes);
+    for (i = 0; i < count; i++) memcpy(w->a + i * rows, drc_column(w, workers[i]), bytes);
     for (i = 0; i < DRC_M; i++) memcpy(w->b + i * rows, w->s + i * w->q + w->erased, bytes);
-    for (i = 0; i < alive; i++) {
-        memcpy(w->b + (DRC_M + i) * rows, w->v + w->alive[i] * w->q + w->erased, bytes);
-    }
+    for (i = 0; i < alive; i++) memcpy(w->b + (DRC_M + i) * rows, drc_column(w, w->alive[i]), bytes);
     drc_qr(w->a, rows, count, w->b, DRC_M + alive, rows);
 }
 
-/* Norm of what lies of these workers cannot explain of the syndromes. */
+/* Takes the cost of a gather for trial and of its trials from the budget. */
+static int drc_afford_trials(drc_complex_work *w, int count) {
+    int64_t cost = 2 * (int64_t)(count + DRC_M) * (w->n - w->erased + DRC_M) * w->spare;
+    return w->budget >= cost + w->unknown * drc_column_cost(w) && drc_afford(w, cost);
+}
+
+/* Norm of what lies of these workers cannot explain of the syndromes; HUGE_VAL: the budget does not allow it. */
 static double drc_residual(drc_complex_work *w, const int *workers, int count) {
     double sum = 0;
     int j;
-    w->budget -= (int64_t)(count + DRC_M) * count * w->spare;
+    if (!drc_afford(w, ((int64_t)(count + 2 * DRC_M) * w->spare) * count)) return HUGE_VAL;
     drc_gather(w, workers, count, 0);
     for (j = 0; j < DRC_M; j++) {
         sum += drc_norm2(w->b + j * w->spare + count, w->spare - count);
@@ -2535,7 +2632,7 @@ static double drc_judge(drc_complex_work *w, int nu) {
 static double drc_replace(drc_complex_work *w, int nu, int place, int *worker) {
     int alive = w->n - w->erased, i, kept = 0;
     double least = HUGE_VAL;
-    if (!drc_afford(w, (int64_t)(nu + DRC_M) * (alive + DRC_M) * w->spare)) return HUGE_VAL;
+    if (!drc_afford_trials(w, nu)) return HUGE_VAL;
     for (i = 0; i < nu; i++) {
         if (i != place) w->others[kept++] = w->liars[i];
     }
@@ -2587,7 +2684,7 @@ static double drc_suspects(drc_complex_work *w, int nu, int known) {
 /* Without those whose lies noise can stand for. */
 static int drc_prune(drc_complex_work *w, int nu) {
     int place, best = 0, i;
-    while (nu > 0 && w->budget > (int64_t)(nu + DRC_M) * nu * nu * w->spare) {
+    while (nu > 0 && w->budget > (int64_t)(nu + 2 * DRC_M) * nu * nu * w->spare) {
         double least = HUGE_VAL;
         for (place = 0; place < nu; place++) {
             int last = w->liars[nu - 1];
@@ -2709,15 +2806,15 @@ static void drc_distances(drc_complex_work *w, int nu, int worker, const int *ot
                           double *distances) {
     int rows = w->spare, columns = count, end = count + more < rows ? count + more : rows, step, side, i;
     size_t bytes = (size_t)rows * sizeof *w->a;
-    for (i = 0; i < count; i++) memcpy(w->a + i * rows, w->v + others[i] * w->q + w->erased, bytes);
+    for (i = 0; i < count; i++) memcpy(w->a + i * rows, drc_column(w, others[i]), bytes);
     for (step = 1; 2 * step <= w->n && columns < end; step++) {
         for (side = 0; side < (2 * step == w->n ? 1 : 2) && columns < end; side++) {
             int near = (worker + (side ? w->n - step : step)) % w->n;
             if (drc_among(w->erasures, w->erased, near) || drc_among(w->liars, nu, near)) continue;
-            memcpy(w->a + columns++ * rows, w->v + near * w->q + w->erased, bytes);
+            memcpy(w->a + columns++ * rows, drc_column(w, near), bytes);
         }
     }
-    memcpy(w->b, w->v + worker * w->q + w->erased, bytes);
+    memcpy(w->b, drc_column(w, worker), bytes);
     drc_qr(w->a, rows, columns, w->b, 1, rows);
     for (i = 0; i <= more; i++) {
         int known = count + i;
@@ -2834,17 +2931,17 @@ static int drc_prove(drc_complex_work *w, int nu, double residual, int *others) 
 }
 
 /* Who could stand in the place of a suspect that is not proved: suspected as well. */
-static void drc_doubt(drc_complex_work *w, int nu, int proved, int explained, draco_verdict *verdicts) {
+static void drc_doubt(drc_complex_work *w, int nu, int proved, int explained) {
     int alive = w->n - w->erased, place, i, k, kept;
     for (place = proved; place < nu; place++) {
-        verdicts[w->liars[place]] = DRACO_SUSPECTED;
-        if (!explained || !drc_afford(w, (int64_t)(nu + DRC_M) * (alive + DRC_M) * w->spare)) continue;
+        w->verdicts[w->liars[place]] = DRACO_SUSPECTED;
+        if (!explained || !drc_afford_trials(w, nu)) continue;
         for (k = 0, kept = 0; k < nu; k++) {
             if (k != place) w->others[kept++] = w->liars[k];
         }
         drc_gather(w, w->others, kept, 1);
         for (i = 0; i < alive; i++) {
-            if (drc_trial(w, kept, i) <= w->limit) verdicts[w->alive[i]] = DRACO_SUSPECTED;
+            if (drc_trial(w, kept, i) <= w->limit) w->verdicts[w->alive[i]] = DRACO_SUSPECTED;
         }
     }
 }
@@ -2878,18 +2975,17 @@ static void drc_fill_gains(drc_complex_work *w) {
  * of the system is a QR: N^H = Q R, so c = Q z with R^H z = -1. Leaves c in `plain`. Returns the gain:
  * the points are roots of unity, hence n ||v||^2 = 1 + ||c||^2. */
 static double drc_solve(drc_complex_work *w, const int *bad, int count) {
-    int q = w->q, i, j, l;
-    drc_c *z = w->turns; /* count <= q numbers; q <= (q / 2 + 2)^2 */
+    int q = w->q, i, l;
+    drc_c *z = w->plain;
+    double gain;
     for (i = 0; i < count; i++) {
         for (l = 0; l < q; l++) {
             drc_c x = drc_power(w, bad[i], l + 1);
             w->a[i * q + l] = drc_c_of(x.re, -x.im);
         }
     }
-    for (j = 0; j < q; j++) {
-        for (l = 0; l < q; l++) w->b[j * q + l] = drc_c_of(l == j, 0);
-    }
-    drc_qr(w->a, q, count, w->b, q, q);
+    drc_qr(w->a, q, count, NULL, 0, q);
+    for (i = 0; i < q; i++) z[i] = drc_c_of(0, 0);
     for (i = 0; i < count; i++) {
         drc_c r = w->a[i * q + i], known = drc_dot(w->a + i * q, z, i);
         double size = drc_c_norm2(r);
@@ -2897,8 +2993,9 @@ static double drc_solve(drc_complex_work *w, const int *bad, int count) {
         known = drc_c_sub(drc_c_of(-1, 0), known);
         z[i] = drc_c_scale(drc_c_mul(known, r), 1 / size);
     }
-    for (l = 0; l < q; l++) w->plain[l] = drc_dot(w->b + l * q, z, count);
-    return sqrt(1 + drc_norm2(z, count));
+    gain = sqrt(1 + drc_norm2(z, count));
+    drc_reflect(w->a, q, count, z, q);
+    return gain;
 }
 
 /* The same for the nu suspects and the missing, who follow them in `liars`. */
@@ -2916,10 +3013,10 @@ static void drc_complex_weigh(const drc_complex_work *w, const int *bad, int cou
             v.re += term.re;
             v.im += term.im;
         }
-        weights[2 * i] = drc_short(ldexp(v.re / w->n, w->scale));
-        weights[2 * i + 1] = drc_short(ldexp(v.im / w->n, w->scale));
+        weights[2 * w->worker[i]] = drc_short(ldexp(v.re / w->n, w->scale));
+        weights[2 * w->worker[i] + 1] = drc_short(ldexp(v.im / w->n, w->scale));
     }
-    for (i = 0; i < count; i++) weights[2 * bad[i]] = weights[2 * bad[i] + 1] = 0;
+    for (i = 0; i < count; i++) weights[2 * w->worker[bad[i]]] = weights[2 * w->worker[bad[i]] + 1] = 0;
 }
 
 /* The root of the mean square norm of a range of the messages that stay, none counted as larger than honest ones
@@ -2974,53 +3071,74 @@ static int drc_choose(drc_complex_work *w, int nu, int proved, int others, int e
     return best;
 }
 
-/* The bad are the liars and the missing; those who stay have the verdict AGREES. */
+/* From the messages that were looked at: the bad are the liars and the missing; those who stay have the verdict AGREES. A
+ * quarter of the budget is for proofs. */
+static draco_status drc_decide(const draco_code *code, drc_complex_work *w, double *weights,
+                               draco_report *report) {
+    int64_t budget = code->budget > 0 ? code->budget : DRACO_BUDGET;
+    double residual = 0, error, gain, scale, least;
+    int liars = 0, proved = 0, others = 0, explained = 1, out = 0, i;
+    if (w->spare > 0) drc_set_outliers_aside(w);
+    report->spare = w->spare; /* an outlier costs one, as if it were missing */
+    if (w->spare < 0) return DRACO_E_TOO_MANY_MISSING;
+    w->budget = budget - budget / 4;
+    drc_size_noise(w);
+    drc_fill_gains(w);
+    error = w->noise;
+    /* No set of liars leaves a smaller bound than this. Liars' messages at most halve the mean square norm. */
+    least =
+        w->noise * w->gains[w->erased + w->spare / 2] * code->share / drc_typical(w, 0) / sqrt(2.0 * w->n);
+    if (w->q > DRC_MOST_SPARE && w->spare > 1 && !(least <= DRACO_WORST_ERROR)) return DRACO_E_RANGE;
+    if ((int64_t)w->q * w->erased * w->erased > budget) return DRACO_E_RANGE; /* see drc_solve */
+    if (w->spare > 0) {
+        drc_syndromes(w);
+        liars = drc_search(w, &residual);
+        explained = residual <= w->limit;
+        report->residual = residual / w->limit;
+        if (liars < 0) return DRACO_E_AMBIGUOUS;
+        w->budget += budget / 4;
+        others = w->spare / 2;
+        if (explained && liars > 0) proved = drc_prove(w, liars, residual, &others);
+        out = drc_choose(w, liars, proved, others, explained, &error);
+    }
+    scale = code->share / drc_typical(w, liars) / sqrt((double)w->n);
+    if (!explained && !(scale * error <= DRACO_WORST_ERROR)) return DRACO_E_AMBIGUOUS;
+    if (w->spare > 0) drc_doubt(w, liars, proved, explained);
+    for (i = 0; i < proved; i++) w->verdicts[w->liars[i]] = DRACO_BLAMED;
+    for (i = 0; i < w->n; i++) {
+        if (w->verdicts[i] == DRACO_UNDECIDED) w->verdicts[i] = DRACO_AGREES;
+    }
+    gain = drc_solve_without(w, out);
+    report->spare = w->spare - 2 * liars;
+    report->gain = gain;
+    if (explained && others == 0) error = gain * (3 * residual / sqrt((double)DRC_M) + w->noise);
+    report->error =
+        scale * error + (1 + gain / 32) * DRC_ULP * code->share; /* weights and the sum round too */
+    if (!(2 * scale * w->limit / sqrt((double)DRC_M) * gain <= DRACO_WORST_ERROR)) return DRACO_E_RANGE;
+    if (!(report->error <= DRACO_WORST_ERROR)) return DRACO_E_AMBIGUOUS;
+    drc_complex_weigh(w, w->liars, out + w->erased, weights);
+    return w->spare > 0 ? DRACO_OK : DRACO_UNVERIFIED;
+}
+
 static draco_status drc_complex_locate(const draco_code *code, const draco_key *key, size_t d,
                                        const draco_sketch *const *sketches, void *work, double *weights,
                                        draco_verdict *verdicts, draco_report *report) {
     drc_complex_work w;
-    double residual = 0, error, gain, scale;
-    int liars = 0, proved = 0, others = 0, explained = 1, out = 0, i;
+    draco_report found;
+    draco_status status;
+    int i;
+    memset(&found, 0, sizeof found);
+    found.gain = 1;
     drc_lay_complex(code, work, &w);
-    drc_complex_look(code, key, d, sketches, &w, verdicts);
-    if (w.spare > 0) drc_set_outliers_aside(&w, verdicts);
+    drc_complex_look(code, key, d, sketches, &w);
+    status = drc_decide(code, &w, weights, &found);
+    for (i = 0; i < w.n; i++) verdicts[w.worker[i]] = w.verdicts[i];
     drc_count(code, verdicts, report);
-    report->spare = w.spare; /* an outlier costs one, as if it were missing */
-    if (w.spare < 0) return DRACO_E_TOO_MANY_MISSING;
-    w.budget = DRC_BUDGET;
-    drc_size_noise(&w);
-    drc_fill_gains(&w);
-    error = w.noise;
-    if (w.spare > 0) {
-        drc_syndromes(&w);
-        liars = drc_search(&w, &residual);
-        explained = residual <= w.limit;
-        report->residual = residual / w.limit;
-        if (liars < 0) return DRACO_E_AMBIGUOUS;
-        w.budget += DRC_BUDGET / 4;
-        others = w.spare / 2;
-        if (explained && liars > 0) proved = drc_prove(&w, liars, residual, &others);
-        out = drc_choose(&w, liars, proved, others, explained, &error);
-    }
-    scale = drc_share(code) / drc_typical(&w, liars) / sqrt((double)w.n);
-    if (!explained && !(scale * error <= DRACO_WORST_ERROR)) return DRACO_E_AMBIGUOUS;
-    if (w.spare > 0) drc_doubt(&w, liars, proved, explained, verdicts);
-    for (i = 0; i < proved; i++) verdicts[w.liars[i]] = DRACO_BLAMED;
-    for (i = 0; i < w.n; i++) {
-        if (verdicts[i] == DRACO_UNDECIDED) verdicts[i] = DRACO_AGREES;
-    }
-    gain = drc_solve_without(&w, out);
-    drc_count(code, verdicts, report);
-    report->spare = w.spare - 2 * liars;
-    report->residual = w.spare > 0 ? residual / w.limit : 0;
-    report->gain = gain;
-    if (explained && others == 0) error = gain * (3 * residual / sqrt((double)DRC_M) + w.noise);
-    report->error =
-        scale * error + (1 + gain / 32) * DRC_ULP * drc_share(code); /* weights and the sum round too */
-    if (!(2 * scale * w.limit / sqrt((double)DRC_M) * gain <= DRACO_WORST_ERROR)) return DRACO_E_RANGE;
-    if (!(report->error <= DRACO_WORST_ERROR)) return DRACO_E_AMBIGUOUS;
-    drc_complex_weigh(&w, w.liars, out + w.erased, weights);
-    return w.spare > 0 ? DRACO_OK : DRACO_UNVERIFIED;
+    report->spare = found.spare;
+    report->residual = found.residual;
+    report->gain = found.gain;
+    report->error = found.error;
+    return status;
 }
 
 static size_t drc_complex_work_bytes(const draco_code *code) {
@@ -3182,10 +3300,28 @@ DRACO_CODES_API draco_status draco_code_init(draco_code *code) {
     if (2 * c.s + c.t + 1 > c.n) return DRACO_E_LIMITS;
     c.r = drc_load(&c);
     c.scale = 0;
+    c.seating = 0;
+    c.share = 0;
+    if (row != &drc_complex) {
+        c.seed = 0;
+        c.budget = 0;
+    }
+    if (c.budget < 0) return DRACO_E_LIMITS;
     row->init(&c);
     if (c.scale > DRC_MOST_SCALE) return DRACO_E_LIMITS;
     *code = c;
     return DRACO_OK;
+}
+
+DRACO_CODES_API draco_status draco_code_at(draco_code *code, uint64_t step) {
+    draco_status ready = drc_ready(code);
+    if (ready != DRACO_OK) return ready;
+    if (drc_row(code) == &drc_complex) code->seating = drc_mix(code->seed ^ drc_mix(step)) | 1;
+    return DRACO_OK;
+}
+
+DRACO_CODES_API int draco_code_seat(const draco_code *code, int worker) {
+    return draco_code_load(code, worker) > 0 ? drc_seat(code, worker) : -1;
 }
 
 /* FNV-1a over what makes two codes differ. */
@@ -3193,6 +3329,7 @@ DRACO_CODES_API uint64_t draco_code_id(const draco_code *code) {
     uint64_t hash = 14695981039346656037u;
     int values[7], i, shift;
     if (!drc_row(code)) return 0;
+    if (code->seed) hash ^= drc_mix(code->seed);
     values[0] = (int)code->scheme;
     values[1] = (int)code->field;
     values[2] = (int)code->support;
@@ -3215,12 +3352,12 @@ DRACO_CODES_API int draco_code_load(const draco_code *code, int worker) {
 
 DRACO_CODES_API int draco_code_part(const draco_code *code, int worker, int l) {
     if (l < 0 || l >= draco_code_load(code, worker)) return -1;
-    return drc_row(code)->part(code, worker, l);
+    return drc_row(code)->part(code, drc_seat(code, worker), l);
 }
 
 DRACO_CODES_API int draco_code_holds(const draco_code *code, int worker, int part) {
     if (draco_code_load(code, worker) == 0 || part < 0 || part >= code->parts) return 0;
-    return drc_row(code)->index(code, worker, part) >= 0;
+    return drc_row(code)->index(code, drc_seat(code, worker), part) >= 0;
 }
 
 DRACO_CODES_API int draco_code_group(const draco_code *code, int worker) {
@@ -3261,7 +3398,8 @@ DRACO_CODES_API draco_status draco_code_coefficient(const draco_code *code, int 
     if (ready != DRACO_OK) return ready;
     if (part < 0 || part >= code->parts || worker < 0 || worker >= code->n) return DRACO_E_INDEX;
     if (!value) return DRACO_E_NULL;
-    if (draco_code_holds(code, worker, part)) drc_row(code)->coefficient(code, part, worker, whole);
+    if (draco_code_holds(code, worker, part))
+        drc_row(code)->coefficient(code, part, drc_seat(code, worker), whole);
     value[0] = whole[0] + whole[2];
     value[1] = whole[1] + whole[3];
     return DRACO_OK;
@@ -3329,6 +3467,7 @@ DRACO_CODES_API draco_status draco_encode_add(const draco_code *code, int worker
     if (status != DRACO_OK) return status;
     if (!gradient || !encoding || (row->exponents && !exponents)) return DRACO_E_NULL;
     if (!draco_code_holds(code, worker, part)) return DRACO_E_INDEX;
+    worker = drc_seat(code, worker);
     table = drc_table(encoding);
     if (head->worker < 0 || (head->worker != worker && !row->alike)) {
         for (l = 0; l < row->load(code); l++) {
@@ -3653,14 +3792,6 @@ DRACO_CODES_API draco_status draco_dispute_open(draco_dispute *d, const draco_co
     d->speaker = -1;
     d->members = members;
     return DRACO_OK;
-}
-
-/* A mixing function (Steele, Lea, Flood, OOPSLA 2014: SplitMix64). */
-static uint64_t drc_mix(uint64_t x) {
-    x += 0x9e3779b97f4a7c15u;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
 }
 
 DRACO_CODES_API int draco_dispute_add(draco_dispute *d, int worker) {

@@ -760,7 +760,7 @@ static void dr_attacks_choose(const draco_attack_config *c, uint64_t step, uint6
     }
 }
 
-/* Group after group, or neighbour after neighbour, from a place that is drawn. */
+/* Group after group, or neighbour after neighbour on the circle, from a place that is drawn. */
 static void dr_attacks_worst(const draco_attack_config *c, uint64_t step, uint64_t who,
                              unsigned char *flags) {
     const draco_code *code = &c->code;
@@ -769,8 +769,12 @@ static void dr_attacks_worst(const draco_attack_config *c, uint64_t step, uint64
     dr_attacks_draw(c, step, who, 0, word);
     memset(flags, 0, (size_t)code->n);
     if (code->scheme == DRACO_CYCLIC) {
-        for (int k = 0; k < left; k++)
-            flags[(word[0] % (uint32_t)code->n + (uint32_t)k) % (uint32_t)code->n] = 1;
+        draco_code now = *code;
+        draco_code_at(&now, step);
+        for (int i = 0; i < code->n; i++) {
+            uint32_t seat = (uint32_t)draco_code_seat(&now, i), n = (uint32_t)code->n;
+            flags[i] = (seat + n - word[0] % n) % n < (uint32_t)left;
+        }
         return;
     }
     for (int k = 0; k < code->groups && left > 0; k++) {
@@ -848,6 +852,7 @@ static void dr_attacks_note(draco_attacks_priv *a, const draco_request *request)
     a->attempt = a->begun && request->step == a->step ? a->attempt + 1 : 0;
     a->begun = 1;
     a->step = request->step;
+    draco_code_at(&a->c.code, a->step);
     draco_attack_liars(&a->c, a->step, a->attempt, a->liar);
     if (a->entry->sleeps) dr_attacks_sleep(a);
     draco_attack_missing(&a->c, a->step, a->attempt, a->missing);

@@ -232,10 +232,13 @@ static void who_lies(void **state) {
     }
     config.code = code_of(DRACO_CYCLIC, DRACO_FIELD_COMPLEX, N, 3, 0);
     for (uint64_t step = 0; step < 50; step++) {
-        int edges = 0;
+        int edges = 0, lies[N] = {0};
+        draco_code now = config.code;
         draco_attack_liars(&config, step, 0, liars);
+        draco_code_at(&now, step);
         assert_int_equal(count_of(liars, N), 3);
-        for (int i = 0; i < N; i++) edges += liars[i] && !liars[(i + 1) % N];
+        for (int i = 0; i < N; i++) lies[draco_code_seat(&now, i)] = liars[i];
+        for (int i = 0; i < N; i++) edges += lies[i] && !lies[(i + 1) % N];
         assert_int_equal(edges, 1); /* one run of neighbours */
     }
     const int ids[3] = {4, 0, 14};

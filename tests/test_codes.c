@@ -289,6 +289,65 @@ static void ranges_and_lengths(void **state) {
     }
 }
 
+/* Seats: a permutation in every step, another one in the next, in which neighbours do not stay together; and everybody
+ * does as the code says of the worker whose seat it is. */
+static void seats(void **state) {
+    static const int sizes[] = {1, 2, 3, 5, 16, 45, 64, 100, 4096};
+    (void)state;
+    for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
+        draco_code code = code_of(DRACO_CYCLIC, DRACO_FIELD_COMPLEX, DRACO_SUPPORT_SPREAD, sizes[k], 0, 0),
+                   last = code;
+        int n = code.n, moved = 0, together = 0, known[DRACO_MAX_WORKERS];
+        for (uint64_t turn = 0; turn < 40; turn++) {
+            draco_code now = code;
+            now.seed = turn % 2;
+            assert_int_equal(draco_code_at(&now, turn / 2), DRACO_OK);
+            memset(known, 0, sizeof known);
+            for (int i = 0; i < n; i++) {
+                int seat = draco_code_seat(&now, i), next = draco_code_seat(&now, (i + 1) % n);
+                assert_in_range(seat, 0, n - 1);
+                assert_int_equal(known[seat]++, 0);
+                assert_int_equal(draco_code_part(&now, i, 0), draco_code_part(&code, seat, 0));
+                moved += seat != draco_code_seat(&last, i);
+                together += (seat + 1) % n == next || (next + 1) % n == seat;
+            }
+            last = now;
+        }
+        assert_int_equal(draco_code_seat(&code, n), -1);
+        if (n < 16) continue;
+        assert_true(moved > 40 * n * 0.8);
+        assert_true(together < 40 * n * 0.25); /* 2 / (n - 1) by chance */
+    }
+    draco_code prime = code_of(DRACO_CYCLIC, DRACO_FIELD_PRIME, DRACO_SUPPORT_SPREAD, 9, 1, 0), moved = prime;
+    assert_int_equal(draco_code_at(&moved, 3), DRACO_OK);
+    assert_int_equal(draco_code_seat(&moved, 4), 4);
+}
+
+/* Whoever has which seat, the sum is that of the gradients, and who lied is named by its number. */
+static void seated_rounds(void **state) {
+    uint64_t rng = 31;
+    (void)state;
+    for (uint64_t at = 0; at < 60; at++) {
+        draco_code code =
+            code_of(DRACO_CYCLIC, DRACO_FIELD_COMPLEX, DRACO_SUPPORT_SPREAD, at % 2 ? 9 : 15, 2, 0);
+        int liar = rng_below(&rng, code.n), missing = (liar + 1 + rng_below(&rng, code.n - 1)) % code.n;
+        const void *rows[64];
+        draco_code_at(&code, at);
+        step s = step_new(code, 50, &rng);
+        rows_of(&s, rows);
+        rows[missing] = NULL;
+        for (int c = 0; c < 50; c++) ((float *)(void *)step_message(&s, liar))[c] += 1;
+        decoded out = decode(&s, rows);
+        assert_int_equal(out.status, DRACO_OK);
+        for (int i = 0; i < code.n; i++)
+            assert_int_equal(out.verdicts[i], i == liar      ? DRACO_BLAMED
+                                              : i == missing ? DRACO_ABSENT
+                                                             : DRACO_AGREES);
+        assert_true(relative_error(out.sum, s.sum, 50) < 1e-5);
+        step_free(&s);
+    }
+}
+
 static void golden_one(const golden_case *g, draco_field field) {
     draco_code code = code_of(DRACO_CYCLIC, field,
                               g->spread ? DRACO_SUPPORT_SPREAD : DRACO_SUPPORT_CONTIGUOUS, g->n, g->s, g->t);
@@ -501,6 +560,8 @@ int main(void) {
         cmocka_unit_test(repetition_never_guesses),
         cmocka_unit_test(fingerprints_and_winners),
         cmocka_unit_test(ranges_and_lengths),
+        cmocka_unit_test(seats),
+        cmocka_unit_test(seated_rounds),
         cmocka_unit_test(golden),
         cmocka_unit_test(sums_that_overflow),
         cmocka_unit_test(equal_work_gives_equal_bits),

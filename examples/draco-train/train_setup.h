@@ -199,6 +199,7 @@ static int train_make_code(const train_options *o, train_setup *s) {
     long step, parts;
     memset(c, 0, sizeof *c);
     c->n = (int)o->workers;
+    c->seed = (uint64_t)o->seed;
     if (!o->rule) {
         c->s = (int)o->adversaries;
         c->t = (int)o->stragglers;

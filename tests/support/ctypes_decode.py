@@ -8,7 +8,9 @@ COMPLEX = 1
 
 
 class Code(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_int) for name in "n s t scheme field support r groups parts scale reactive".split()]
+    _fields_ = [(name, ctypes.c_int) for name in "n s t scheme field support r groups parts scale reactive".split()] + [
+        (name, ctypes.c_uint64) for name in "seed seating budget share".split()
+    ]
 
 
 code_p, size_t = ctypes.POINTER(Code), ctypes.c_size_t
