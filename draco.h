@@ -168,7 +168,9 @@
  *                                                  2s + 1 + t. With evict_after, proved liars are left out,
  *                                                  and s falls with each: the parts stay, and with them the
  *                                                  bits, and fewer workers compute them. Members that stall
- *                                                  while they answer are passed over like speakers
+ *                                                  while they answer are passed over like speakers. With spot
+ *                                                  checks a round begins with one copy of each part, and in a
+ *                                                  checked one the others are asked when the messages are here
  *     challenge        challenge                   a worker says when its message is ready (REQUEST_READY);
  *                                                  one of each group sends it (REQUEST_BODY); when it is
  *                                                  whole, a new key goes to the others, who answer with the
@@ -561,6 +563,12 @@ typedef struct draco_server_config {
     /* Reactive code: when evicted and lost workers leave fewer than 2s + 1 + t, go on with the s that the others
      * carry, instead of DRACO_E_TOO_MANY_MISSING. */
     int shrink;
+    /* Reactive code, spot checks: redundancy in steps 0, check_every, 2 check_every ... only, or in a step with this
+     * probability, drawn from check_seed and the step; one or neither. In every other round one copy of a part is
+     * computed and believed. A part that nobody sends is asked from another worker. */
+    int check_every;
+    double check_probability; /* above 0, at most 1 */
+    uint64_t check_seed;
     const draco_seed *secret;  /* of every round, for tests; default: a new one from the system each round */
     draco_allocator allocator; /* default malloc */
 } draco_server_config;
@@ -576,6 +584,7 @@ typedef struct draco_round { /* what one round was like */
     size_t rows_peak; /* most messages held at once */
     int gradients;    /* that workers were asked to compute */
     int parts;        /* of the batch */
+    int checked;      /* 0: spot checks left this round out, so that nothing in it is proved */
     int evicted;      /* workers, before this round */
     char text[256];   /* why the round failed, in one line; empty otherwise */
 } draco_round;
@@ -601,7 +610,7 @@ DRACO_API size_t draco_server_memory(draco_server *server, uint8_t **memory);
  * NULL: it is not counted. */
 DRACO_API uint8_t *draco_server_proofs(draco_server *server);
 /* Reactive code: from the next round on the batch has so many parts, at most n; 0: as many as those who are not
- * evicted can compute s + 1 + t times. It changes the order of summation, and so the last bits. Returns the number
+ * evicted can compute s + 1 + t times, or once with spot checks. It changes the order of summation, and so the last bits. Returns the number
  * of parts, or a negative draco_status. All of several servers call it. */
 DRACO_API int draco_server_replan(draco_server *server, int parts);
 DRACO_API void draco_server_close(draco_server *server);
@@ -1369,7 +1378,9 @@ struct draco_server {
     uint32_t ready;                   /* workers so far */
     int awaited, evicted;             /* workers who have not ended; who are out */
     double patience,
-        pace; /* seconds that the next request may take, 0: deadline; longest of late for a message */
+        pace;        /* seconds that the next request may take, 0: deadline; longest of late for a message */
+    int checked;     /* 0: in this round one copy is believed */
+    double computed; /* of late, until all but `liars` were ready; only with spot checks */
     double slowest,
         computing;    /* of late for the answers of all but `liars`; of this round, until members are ready */
     double enough_at; /* when all but `liars` of those who were asked had replied */
@@ -1640,8 +1651,9 @@ static void drs_whole_fingerprint(draco_server *s, int worker) {
 }
 
 static void drs_whole_ready(draco_server *s, int worker) {
+    int g;
     s->rank[worker] = ++s->ready;
-    if (s->task[worker] >= 0) s->agreed[s->task[worker]]++;
+    for (g = 0; g < s->groups; g++) s->agreed[g] += draco_dispute_member(&s->disputes[g], worker) != NULL;
 }
 
 /* The body of a speaker cannot change any more: its value is what the others are compared with. */
@@ -2104,6 +2116,8 @@ static draco_status drs_finish_prime(draco_server *s, uint64_t step, const float
    agreement prove it. Whoever agreed with a message that lost, or disagrees with the one that won, is a liar. The
    team is a group of the code, or, with a reactive code, what draco_dispute_ask makes it. ---- */
 
+#define DRS_CHECKS 0x636865636b730000u /* keeps the draws of checks apart from those of samples */
+
 enum { DRS_PASSED = 1, DRS_PATIENT = 2 }; /* a part: a member was passed over; no more of them are */
 
 static int drs_challenge_chosen(const draco_server_config *c) {
@@ -2112,6 +2126,19 @@ static int drs_challenge_chosen(const draco_server_config *c) {
 
 static int drs_reactive_chosen(const draco_server_config *c) {
     return c->code.reactive;
+}
+
+static int drs_spot_checks(const draco_server_config *c) {
+    return c->check_every > 0 || c->check_probability > 0;
+}
+
+/* The same in every process, and when a run goes on. */
+static int drs_is_checked(const draco_server_config *c, uint64_t step) {
+    if (c->check_every > 0) return step % (uint64_t)c->check_every == 0;
+    if (c->check_probability > 0)
+        return (double)draco_sample(c->check_seed ^ DRS_CHECKS, step, 0, 1u << 30) <
+               c->check_probability * (double)(1u << 30);
+    return 1;
 }
 
 static draco_status drs_challenge_check(const draco_server_config *c) {
@@ -2153,10 +2180,13 @@ static int drs_widen(draco_server *s, int g, uint64_t step, int count) {
     return asked;
 }
 
-/* The members that every part begins with. */
+/* The members that every part begins with. With spot checks that is one, whether the round is checked or not: nobody
+   learns it before the message is sent. Who was silent when it was last asked gets no part of which there is no other
+   copy while others can compute it. */
 static void drs_first_members(draco_server *s, uint64_t step) {
+    const int spot = drs_spot_checks(&s->c);
     int g, i;
-    memset(s->load, 0, (size_t)s->n * sizeof *s->load);
+    for (i = 0; i < s->n; i++) s->load[i] = spot && s->standing[i] == DRACO_STANDING_LATE ? s->n : 0;
     if (s->c.code.reactive) s->out.gradients = 0;
     for (g = 0; g < s->groups; g++) {
         draco_dispute *d = &s->disputes[g];
@@ -2164,11 +2194,13 @@ static void drs_first_members(draco_server *s, uint64_t step) {
         if (!s->c.code.reactive) d->most = s->most;
         for (i = g; i < s->n && !s->c.code.reactive; i += s->groups)
             if (s->standing[i] != DRACO_STANDING_OUT) (void)draco_dispute_add(d, i);
-        (void)drs_widen(s, g, step, d->least);
+        (void)drs_widen(s, g, step, spot ? 1 : d->least);
+        if (!s->checked) d->s = 0;
         s->speakers[g] = s->winners[g] = -1;
         s->agreed[g] = s->passed[g] = 0;
         for (i = 0; i < d->count; i++) s->task[d->members[i].worker] = g;
     }
+    for (i = 0; i < s->n; i++) s->load[i] -= spot && s->standing[i] == DRACO_STANDING_LATE ? s->n : 0;
 }
 
 /* A request, with the plan behind what is in `extra` already. */
@@ -2189,11 +2221,17 @@ static draco_status drs_ask_tasks(draco_server *s, const drs_intake *intake, dra
 static draco_status drs_ask_ready(draco_server *s, uint64_t step, const float *params) {
     draco_request request = drs_request(s, step, params, 1);
     draco_status status;
-    int i;
+    double begin, took;
+    int i, g;
     s->ready = 0;
     memset(s->rank, 0, (size_t)s->n * sizeof *s->rank);
     memset(s->stalled, 0, (size_t)s->n);
+    begin = drs_now();
+    s->enough_at = 0;
+    if (drs_spot_checks(&s->c) && s->computed > 0) s->patience = 0.2 + 8 * s->computed;
     status = drs_ask_tasks(s, &drs_readies, &request, NULL);
+    took = (s->enough_at > 0 ? s->enough_at : drs_now()) - begin;
+    s->computed = took > s->computed ? took : 0.75 * s->computed + 0.25 * took;
     /* Who was ready first on the first server was so on all, and is everybody's speaker. */
     if (status >= 0 && s->servers > 1) {
         status = drs_exchange_records(s, s->rank, sizeof *s->rank, sizeof *s->rank);
@@ -2203,8 +2241,16 @@ static draco_status drs_ask_ready(draco_server *s, uint64_t step, const float *p
     for (i = 0; i < s->n; i++) { /* who failed before comes last, who is ready before who is not */
         s->turn[i] = (s->failed[i] ? 1u << 31 : 0) | (s->rank[i] ? s->rank[i] : 1u << 30);
         if (s->task[i] >= 0 && !s->rank[i] &&
-            (s->c.wait == DRACO_WAIT_ALL || s->arrival[i] == DRACO_ARRIVAL_MALFORMED))
+            (s->c.wait == DRACO_WAIT_ALL || drs_spot_checks(&s->c) ||
+             s->arrival[i] == DRACO_ARRIVAL_MALFORMED))
             s->stalled[i] = (unsigned char)s->arrival[i];
+    }
+    for (g = 0; g < s->groups && drs_spot_checks(&s->c);
+         g++) { /* the only member failed: another one speaks */
+        draco_member *m = s->disputes[g].members;
+        if (s->disputes[g].count == 0 || s->rank[m->worker]) continue;
+        m->spoke = 1;
+        s->passed[g] = DRS_PASSED;
     }
     return status;
 }
@@ -2235,7 +2281,7 @@ static int drs_choose_speakers(draco_server *s, uint64_t step, int *brief) {
         if (s->winners[g] >= 0) continue;
         open++;
         while ((worker = draco_dispute_speaker(d, s->turn)) < 0) {
-            if (drs_widen(s, g, step, d->most) > 0) continue;
+            if (drs_widen(s, g, step, d->s + 1) > 0) continue;
             if (s->passed[g] != DRS_PASSED) {
                 s->out.report.group = g;
                 return -1;
@@ -2264,14 +2310,20 @@ static void drs_note_silent(draco_server *s, int brief) {
     }
 }
 
+static int drs_was_first(const draco_server *s, int g) {
+    return s->disputes[g].members[0].worker == s->speakers[g];
+}
+
 /* A speaker may take eight times as long as the slowest of late: one that stalls costs that and no more. */
 static draco_status drs_fetch_bodies(draco_server *s, uint64_t step, int brief) {
     draco_request request = drs_request(s, step, NULL, s->message_bytes);
     draco_status status = drs_new_keys(s);
     double begin = drs_now();
-    int g, came = 0;
+    int g, came = 0, late = 0; /* late: a speaker has to compute the part first */
     if (status < 0) return status;
-    if (brief) s->patience = 0.2 + 8 * s->pace;
+    for (g = 0; g < s->groups; g++)
+        if (s->speakers[g] >= 0 && drs_spot_checks(&s->c) && !drs_was_first(s, g)) late = 1;
+    if (brief) s->patience = 0.2 + 8 * s->pace + (late ? 8 * s->computed : 0);
     status = drs_ask_tasks(s, &drs_bodies, &request, s->whom);
     if (status >= 0 && s->servers > 1) status = drs_exchange_records(s, s->rank, sizeof *s->rank, 0);
     drs_note_silent(s, brief);
@@ -2355,7 +2407,7 @@ static void drs_judge_part(draco_server *s, int g) {
     int number = 0, won = s->agreed[g] > d->s;
     while (lost[number] && memcmp(lost[number], body, s->message_bytes) != 0) number++;
     if (won) {
-        draco_dispute_verdicts(d, lost[number] ? number : -1, s->verdicts);
+        if (s->checked) draco_dispute_verdicts(d, lost[number] ? number : -1, s->verdicts);
         s->winners[g] = s->speakers[g];
         return;
     }
@@ -2375,8 +2427,11 @@ static draco_status drs_hold_challenge(draco_server *s, uint64_t step) {
         open = drs_choose_speakers(s, step, &brief);
         if (open <= 0) return open < 0 ? DRACO_E_NO_MAJORITY : DRACO_OK;
         status = drs_fetch_bodies(s, step, brief);
-        if (status >= 0) status = drs_challenge_others(s, step, brief, 0);
-        for (g = wider = 0; g < s->groups && status >= 0; g++)
+        for (g = wider = 0; g < s->groups && s->checked; g++) /* the messages cannot change any more */
+            if (s->speakers[g] >= 0)
+                wider += drs_widen(s, g, step, s->disputes[g].least - s->disputes[g].count);
+        if (status >= 0 && s->checked) status = drs_challenge_others(s, step, brief, wider ? s->computed : 0);
+        for (g = wider = 0; g < s->groups && s->checked && status >= 0; g++)
             if (s->speakers[g] >= 0 && s->agreed[g] <= s->disputes[g].s)
                 wider += drs_widen(s, g, step, s->disputes[g].most);
         if (wider > 0 && status >= 0) status = drs_challenge_others(s, step, brief, s->computing);
@@ -2408,6 +2463,7 @@ static draco_status drs_finish_challenge(draco_server *s, uint64_t step, const f
     draco_status status = DRACO_OK;
     int i, g;
     s->liars = s->c.code.s;
+    s->checked = s->out.checked = drs_is_checked(&s->c, step);
     if (s->c.code.reactive) status = drs_left_workers(s);
     if (status < 0) return status;
     drs_no_tasks(s);
@@ -2583,6 +2639,7 @@ static void drs_begin_round(draco_server *s) {
     s->out.report.group = -1;
     s->out.verdicts = s->verdicts;
     s->out.parts = s->c.code.parts;
+    s->out.checked = 1;
     for (i = s->evicted = 0; i < s->n; i++) {
         int out = drs_is_out(s, i);
         if (s->learnt) s->failed[i] = s->learnt[2 + s->n + i] & 1;
@@ -2703,6 +2760,11 @@ static draco_status drs_check_server(const draco_server_config *c) {
     if (c->dim == 0) return DRACO_E_DIM;
     if (!(c->abs_tol >= 0) || !(c->rel_tol >= 0)) return DRACO_E_ARGUMENT;
     if (c->evict_after < 0 || c->evict_after > 255) return DRACO_E_ARGUMENT;
+    if (c->check_every < 0 || !(c->check_probability >= 0 && c->check_probability <= 1))
+        return DRACO_E_ARGUMENT;
+    if (drs_spot_checks(c) &&
+        (!c->code.reactive || c->code.s < 1 || (c->check_every && c->check_probability > 0)))
+        return DRACO_E_ARGUMENT;
     if (c->evict_after > 0 && (c->rule || drs_tolerant_chosen(c))) return DRACO_E_ARGUMENT;
     return drs_kind_of(c)->check ? drs_kind_of(c)->check(c) : DRACO_OK;
 }
@@ -2764,7 +2826,7 @@ DRACO_API int draco_server_replan(draco_server *s, int parts) {
     if (!s->c.code.reactive) return DRACO_E_ARGUMENT;
     for (i = 0; i < s->n; i++) out += drs_is_out(s, i);
     liars = s->c.code.s > out ? s->c.code.s - out : 0;
-    if (parts == 0) parts = (s->n - out) / (liars + 1 + s->c.code.t);
+    if (parts == 0) parts = (s->n - out) / (drs_spot_checks(&s->c) ? 1 : liars + 1 + s->c.code.t);
     if (parts < 1 || parts > s->n) return DRACO_E_LIMITS;
     drs_free_bodies(s);
     if (!drs_parts_memory(s, parts)) return DRACO_E_MEMORY;

@@ -335,9 +335,16 @@ static int train_open_server(train_run *run) {
     c.challenge = o->challenge;
     c.evict_after = (int)o->evict_after;
     c.shrink = o->shrink;
+    c.check_every = (int)o->check_every;
+    c.check_probability = o->check_probability;
+    c.check_seed = (uint64_t)o->check_seed;
     c.abs_tol = (float)o->tolerance;
     c.rel_tol = (float)o->relative_tolerance;
     status = draco_server_open(&run->server, &c);
+    if (status >= 0 && train_spot_checks(o)) { /* every worker computes another part */
+        const int parts = draco_server_replan(run->server, c.code.n < o->batch ? c.code.n : (int)o->batch);
+        if (parts < 0) status = (draco_status)parts;
+    }
     if (status >= 0) return 0;
     train_log(TRAIN_ERROR, "server: %s", draco_status_text(status));
     return status == DRACO_E_MEMORY ? 1 : 2;

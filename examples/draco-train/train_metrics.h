@@ -192,8 +192,8 @@ static void train_metrics_step(train_metrics *m, uint64_t step, int attempt, dou
     fprintf(to, ",\"bytes_in\":%llu,\"rows_peak\":%zu,\"present\":%d,\"spare\":%d",
             (unsigned long long)round->bytes_in, round->rows_peak, round->report.present,
             round->report.spare);
-    fprintf(to, ",\"gradients\":%d,\"parts\":%d,\"evicted\":%d", round->gradients, round->parts,
-            round->evicted);
+    fprintf(to, ",\"gradients\":%d,\"parts\":%d,\"evicted\":%d,\"checked\":%d", round->gradients,
+            round->parts, round->evicted, round->checked);
     train_json_number(to, "residual", round->report.residual);
     train_json_number(to, "gain", round->report.gain);
     train_json_workers(to, "blamed", round->verdicts, n, DRACO_BLAMED);

@@ -23,7 +23,8 @@ typedef struct train_options {
     double held_out, l2;
     long train_samples, test_samples;
     const char *code, *field, *support, *rule, *vote, *redundancy, *replan, *readmit;
-    long evict_after;
+    long evict_after, check_every, check_seed;
+    double check_probability;
     int shrink;
     long workers, adversaries, stragglers, rule_f;
     double rule_tolerance, zeno_rho;
@@ -94,6 +95,7 @@ static train_options train_defaults(void) {
     o.vote = "auto";
     o.redundancy = "full";
     o.support = "spread";
+    o.check_seed = -1;
     o.workers = 15;
     o.adversaries = 2;
     o.rule_f = -1;
@@ -180,6 +182,15 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
          "reactive: from STEP on as many parts as those who are left can compute; STEP:PARTS, so many"},
         {"readmit", TRAIN_TEXT, &o->readmit, 0, 0, NULL, "NAMES",
          "workers, with commas, whose proofs are forgotten when the run goes on"},
+        {"check-every", TRAIN_LONG, &o->check_every, 0, TRAIN_MANY, NULL, "K",
+         "reactive, spot checks: redundancy in the first of every K steps, one copy of each gradient in the "
+         "others, where a lie "
+         "gets into the model; default 0, in every step"},
+        {"check-probability", TRAIN_REAL, &o->check_probability, 0, 1, NULL, "Q",
+         "the same in a step with probability Q, drawn from --check-seed and the step; default 0, in every "
+         "step"},
+        {"check-seed", TRAIN_LONG, &o->check_seed, 0, TRAIN_MANY, NULL, "N",
+         "seed of these draws, at the server only; default that of --seed, which the workers know"},
         {"tolerance", TRAIN_REAL, &o->tolerance, 0, 1e30, NULL, "EPS",
          "repetition code: messages agree when they differ by at most EPS; default 0, compare bits"},
         {"relative-tolerance", TRAIN_REAL, &o->relative_tolerance, 0, 0.999, NULL, "EPS",
@@ -332,7 +343,7 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
     return count;
 }
 
-#define TRAIN_ROWS 96
+#define TRAIN_ROWS 112
 #define TRAIN_HELP_COLUMN 26
 
 /* "; default 1", unless the help has it in words, or there is none. */
@@ -443,6 +454,9 @@ static const struct train_need {
     {"redundancy", "code", "repetition"},
     {"shrink", "redundancy", "reactive"},
     {"replan", "redundancy", "reactive"},
+    {"check-every", "redundancy", "reactive"},
+    {"check-probability", "redundancy", "reactive"},
+    {"check-seed", "check-probability", NULL},
     {"readmit", "evict-after", NULL},
     {"attack-scale", "attack", NULL},
     {"liars", "attack", NULL},
@@ -513,6 +527,11 @@ static int train_is_exact(const train_options *o) {
     return o->tolerance <= 0 && o->relative_tolerance <= 0;
 }
 
+/* Redundancy in some steps only. */
+static int train_spot_checks(const train_options *o) {
+    return o->check_every > 0 || o->check_probability > 0;
+}
+
 /* --replan=STEP[:PARTS]; parts 0: as many as can be computed. 0: it is no such thing. */
 static int train_replan_of(const train_options *o, long *step, long *parts) {
     char rest = 0;
@@ -562,6 +581,18 @@ static int train_check_together(train_options *o) {
                                "--tolerance");
         return 2;
     }
+    if (o->check_every > 0 && o->check_probability > 0) {
+        train_log(TRAIN_ERROR, "--check-every and --check-probability exclude each other");
+        return 2;
+    }
+    if (train_spot_checks(o) && o->adversaries < 1) {
+        train_log(
+            TRAIN_ERROR,
+            "--check-%s requires --adversaries=S above 0: with S = 0 there is no redundancy to check with",
+            o->check_every > 0 ? "every" : "probability");
+        return 2;
+    }
+    if (o->check_seed < 0) o->check_seed = o->seed;
     if (o->evict_after > 0 && (o->rule || !exact)) {
         train_log(TRAIN_ERROR, "--evict-after requires a code without tolerance: only that proves a lie");
         return 2;

@@ -97,6 +97,15 @@ static void train_announce(train_run *run) {
     else
         draco_code_describe(&s->code, code, sizeof code);
     train_say(code);
+    if (o->check_every > 0)
+        printf("spot checks: this redundancy in one step of %ld, one copy in the others, in which a lie gets "
+               "into the model\n",
+               o->check_every);
+    if (o->check_probability > 0)
+        printf(
+            "spot checks: this redundancy in a step with probability %g, one copy in the others, in which a "
+            "lie gets into the model\n",
+            o->check_probability);
     if (!o->rule && s->code.parts == 1)
         printf("every worker computes the whole batch; %d workers or more would share it\n", 2 * s->code.r);
     if (run->has_attack && o->evict_after > 0 && run->attack.who != DRACO_ATTACK_FIXED)

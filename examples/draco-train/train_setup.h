@@ -250,8 +250,9 @@ static double train_free_memory(void) {
 static int train_check_memory(const train_options *o, const train_setup *s, int threads, int is_server,
                               int all_here) {
     double vector = 4.0 * (double)s->model.dim, n = (double)s->code.n, have = train_free_memory();
-    double held =
-        o->rule || o->tolerance > 0 || s->code.scheme == DRACO_CYCLIC ? n : 2.0 * s->code.groups + threads;
+    double held = o->rule || o->tolerance > 0 || s->code.scheme == DRACO_CYCLIC
+                      ? n
+                      : 2.0 * (train_spot_checks(o) ? n : s->code.groups) + threads;
     double server = is_server ? vector * (3 + (double)s->optimizer.state_per_parameter + held) : 0;
     double workers = is_server && !all_here ? 0
                                             : (double)threads * (2 * vector + (double)s->memory.workspace) +
