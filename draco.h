@@ -900,6 +900,7 @@ struct draco_worker {
     float *gradient; /* one part's gradient; prime field with `keep`: one for each of the r parts */
     float *message;  /* challenge with `keep`: the message of the last READY; reactive: and one more */
     draco_encoding *encoding; /* cyclic */
+    const float **parts;      /* r of them */
     size_t reply_capacity;
     void *reply;         /* of draco_worker_run */
     const float *params; /* of the last request that carried any */
@@ -931,12 +932,13 @@ static draco_status drs_worker_memory(draco_worker *w) {
     size_t parts = w->c.keep && drs_is_prime(&w->c.code) ? (size_t)w->c.code.r : 1u;
     if (draco_encoding_bytes(&w->c.code, w->dim) == 0) return DRACO_E_DIM;
     w->gradient = (float *)drs_zalloc(a, w->dim + 1, parts * sizeof(float));
+    w->parts = (const float **)drs_zalloc(a, (size_t)w->c.code.r, sizeof *w->parts);
     if (w->c.code.scheme != DRACO_REPETITION) {
         w->encoding = (draco_encoding *)drs_zalloc(a, 1, draco_encoding_bytes(&w->c.code, w->dim));
         if (!w->encoding) return DRACO_E_MEMORY;
         (void)draco_encode_init(&w->c.code, w->dim, w->encoding);
     }
-    return w->gradient ? DRACO_OK : DRACO_E_MEMORY;
+    return w->gradient && w->parts ? DRACO_OK : DRACO_E_MEMORY;
 }
 
 DRACO_API draco_status draco_worker_open(draco_worker **worker, const draco_worker_config *config) {
@@ -973,6 +975,7 @@ DRACO_API void draco_worker_close(draco_worker *w) {
     if (w->workspace && DRS_HAS(w->c.model, workspace_free))
         w->c.model->workspace_free(w->c.model->ctx, w->workspace);
     drs_release(&a, w->gradient);
+    drs_release(&a, w->parts);
     drs_release(&a, w->message);
     drs_release(&a, w->encoding);
     drs_release(&a, w->reply);
@@ -1065,41 +1068,56 @@ static draco_status drs_reply_message(draco_worker *w, int index, const draco_re
     return drs_message(w, index, request->step, NULL, reply);
 }
 
-/* Laid out by server: its share of the message, when the exponents are predicted, and then its exponents by
-   part. A part that does not fit is left out of the message, and the report tells. */
+static float *drs_gradient_of(const draco_worker *w, int l) {
+    return w->gradient + (w->c.keep ? (size_t)l * (w->dim + 1) : 0);
+}
+
+/* The parts from..to, whose gradients are there, into a reply that is laid out by server: its share of the message,
+   when the exponents are predicted, and then its exponents by part. What does not fit is left out of the message,
+   and the report tells. */
+static draco_status drs_report_parts(draco_worker *w, int index, const draco_request *request, int from,
+                                     int to, uint8_t *reply) {
+    const draco_code *code = &w->c.code;
+    const uint8_t *predicted = (const uint8_t *)request->extra;
+    int encode = request->kind == DRACO_REQUEST_PREDICTED, k, l;
+    draco_status status = DRACO_OK;
+    for (k = 0; k < w->servers && status >= 0; k++) {
+        size_t first, count, each, report;
+        uint8_t *message = reply;
+        draco_shard(w->dim, w->servers, k, &first, &count);
+        each = draco_exponent_bytes(count);
+        report = encode ? drs_report_bytes(code, count) : drs_bytes_of_exponents(w, index, count);
+        reply += encode ? draco_message_bytes(code, count) : 0;
+        for (l = from; l <= to && status >= 0; l++) {
+            w->parts[l - from] = drs_gradient_of(w, l) + first;
+            if (!encode)
+                status = draco_exponents_of(code, w->parts[l - from], count, reply + (size_t)l * each);
+        }
+        if (encode)
+            status = draco_encode_parts(code, index, from, to - from + 1, w->parts, count,
+                                        predicted + first / DRACO_EXPONENT_BLOCK, w->encoding, message,
+                                        reply + (size_t)from * each);
+        memset(reply + (size_t)code->r * each, 0, report - (size_t)code->r * each);
+        reply += report;
+    }
+    return status;
+}
+
 static draco_status drs_reply_exponents(draco_worker *w, int index, const draco_request *request,
                                         void *reply) {
     const draco_code *code = &w->c.code;
-    int l, k, load = draco_code_load(code, index), encode = request->kind == DRACO_REQUEST_PREDICTED;
-    draco_status status;
+    int l, load = draco_code_load(code, index);
+    draco_status status = DRACO_OK;
     if (!drs_is_prime(code)) return DRACO_E_CONFIG;
-    if (encode && (!request->extra || request->extra_bytes != draco_exponent_bytes(w->dim)))
+    if (request->kind == DRACO_REQUEST_PREDICTED &&
+        (!request->extra || request->extra_bytes != draco_exponent_bytes(w->dim)))
         return DRACO_E_CONFIG;
     w->kept = 0;
-    memset(reply, 0, request->reply_bytes);
-    status = draco_encode_begin(code, w->dim, w->encoding);
     for (l = 0; l < load && status >= 0; l++) {
-        float *gradient = w->gradient + (w->c.keep ? (size_t)l * (w->dim + 1) : 0);
         int part = draco_code_part(code, index, l);
-        uint8_t *to = (uint8_t *)reply;
-        status = drs_gradient(w, &w->c.code, index, request->step, part, part, gradient);
-        for (k = 0; k < w->servers && status >= 0; k++) {
-            size_t first, count;
-            draco_shard(w->dim, w->servers, k, &first, &count);
-            to += encode ? draco_message_bytes(code, count) : 0;
-            status = draco_exponents_of(code, gradient + first, count,
-                                        to + (size_t)l * draco_exponent_bytes(count));
-            to += encode ? drs_report_bytes(code, count) : drs_bytes_of_exponents(w, index, count);
-        }
-        if (encode && status >= 0)
-            (void)draco_encode_add(code, index, part, gradient, w->dim, (const uint8_t *)request->extra,
-                                   w->encoding);
-    }
-    for (k = 0; k < w->servers && encode && status >= 0; k++) {
-        size_t first, count;
-        draco_shard(w->dim, w->servers, k, &first, &count);
-        status = draco_encode_share(code, w->dim, w->encoding, first, count, reply);
-        reply = (uint8_t *)reply + draco_message_bytes(code, count) + drs_report_bytes(code, count);
+        status = drs_gradient(w, &w->c.code, index, request->step, part, part, drs_gradient_of(w, l));
+        if (status >= 0 && (!w->c.keep || l == load - 1))
+            status = drs_report_parts(w, index, request, w->c.keep ? 0 : l, l, (uint8_t *)reply);
     }
     if (status >= 0) drs_keep(w, w->c.keep, index, request->step);
     return status;
@@ -3046,7 +3064,8 @@ struct draco_encoder {
     uint8_t name[DRS_NAME];
     float *gradients; /* cyclic: complex field: one at a time; prime: all r */
     void *message; /* repetition: the gradient is computed here; prime: exponents of the r parts behind it */
-    draco_encoding *encoding; /* cyclic */
+    draco_encoding *encoding; /* cyclic; prime: for its coefficients */
+    const float **parts;      /* prime: each part's in `gradients` */
 };
 
 struct draco_decoder {
@@ -3084,10 +3103,13 @@ DRACO_API draco_status draco_coding_init(draco_coding *coding) {
 /* The one block of a handle begins with the handle itself. Laid out twice: for its size, then for its
    pointers. */
 static void drs_encoder_layout(draco_encoder *e, drs_arena *a) {
-    size_t rows = e->c.code.scheme == DRACO_REPETITION ? 0 : e->c.agreed_bytes ? (size_t)e->c.code.r : 1u;
+    int prime = e->c.agreed_bytes > 0;
+    size_t rows = e->c.code.scheme == DRACO_REPETITION ? 0 : prime ? (size_t)e->c.code.r : 1u;
     (void)drs_carve(a, 1, sizeof *e);
     e->message = drs_carve(a, 1, e->c.message_bytes);
-    e->encoding = (draco_encoding *)drs_carve(a, rows ? 1u : 0u, draco_encoding_bytes(&e->c.code, e->c.d));
+    e->encoding =
+        (draco_encoding *)drs_carve(a, rows ? 1u : 0u, draco_encoding_bytes(&e->c.code, prime ? 1 : e->c.d));
+    e->parts = (const float **)drs_carve(a, prime ? rows : 0, sizeof *e->parts);
     e->gradients = (float *)drs_carve(a, rows, e->c.d * sizeof(float));
 }
 
@@ -3128,42 +3150,52 @@ static draco_status drs_encoder_part(const draco_encoder *e, int part, float *gr
     return drs_only_ok(e->c.gradient(e->c.ctx, part, first, count, gradient));
 }
 
-/* A part that does not fit is left out of the message, and its exponents tell. */
+static draco_status drs_encoder_repetition(draco_encoder *e) {
+    draco_status status = drs_encoder_part(e, draco_code_part(&e->c.code, e->worker, 0), (float *)e->message);
+    draco_little_endian(e->message, e->c.d);
+    return status;
+}
+
+static draco_status drs_encoder_complex(draco_encoder *e) {
+    draco_status status = draco_encode_begin(&e->c.code, e->c.d, e->encoding);
+    int l;
+    for (l = 0; l < e->c.code.r && status >= 0; l++) {
+        int part = draco_code_part(&e->c.code, e->worker, l);
+        status = drs_encoder_part(e, part, e->gradients);
+        if (status >= 0)
+            status = draco_encode_add(&e->c.code, e->worker, part, e->gradients, e->c.d, NULL, e->encoding);
+    }
+    return status < 0 ? status : draco_encode_end(&e->c.code, e->c.d, e->encoding, e->message);
+}
+
+/* What does not fit is left out of the message, and its exponents tell. */
+static draco_status drs_encoder_prime(draco_encoder *e, const uint8_t *agreed) {
+    int l, r = e->c.code.r, kept = e->ready && memcmp(e->name, agreed, DRS_NAME) == 0;
+    draco_status status = DRACO_OK;
+    for (l = 0; l < r && status >= 0; l++) {
+        float *gradient = e->gradients + (size_t)l * e->c.d;
+        e->parts[l] = gradient;
+        if (!kept) status = drs_encoder_part(e, draco_code_part(&e->c.code, e->worker, l), gradient);
+    }
+    if (status >= 0)
+        status = draco_encode_parts(&e->c.code, e->worker, 0, r, e->parts, e->c.d, agreed + DRS_NAME,
+                                    e->encoding, e->message, (uint8_t *)e->message + drs_behind(&e->c));
+    e->ready = status >= 0;
+    memcpy(e->name, agreed, DRS_NAME);
+    return status;
+}
+
 DRACO_API draco_status draco_encoder_message(draco_encoder *e, const void *agreed, void **message) {
     draco_status status;
-    size_t blocks;
-    int l, prime, kept;
     if (!message) return DRACO_E_NULL;
     *message = NULL;
     if (!e) return DRACO_E_NULL;
-    prime = e->c.agreed_bytes > 0;
-    if (prime && !agreed) return DRACO_E_NULL;
-    if (e->c.code.scheme == DRACO_REPETITION) {
-        status = drs_encoder_part(e, draco_code_part(&e->c.code, e->worker, 0), (float *)e->message);
-        draco_little_endian(e->message, e->c.d);
-        if (status >= 0) *message = e->message;
-        return status < 0 ? status : DRACO_OK;
-    }
-    kept = prime && e->ready && memcmp(e->name, agreed, DRS_NAME) == 0;
-    blocks = draco_exponent_bytes(e->c.d);
-    status = draco_encode_begin(&e->c.code, e->c.d, e->encoding);
-    for (l = 0; l < e->c.code.r && status >= 0; l++) {
-        int part = draco_code_part(&e->c.code, e->worker, l);
-        float *gradient = e->gradients + (prime ? (size_t)l * e->c.d : 0);
-        const uint8_t *exponents = prime ? (const uint8_t *)agreed + DRS_NAME : NULL;
-        if (!kept) status = drs_encoder_part(e, part, gradient);
-        if (status >= 0 && prime)
-            status = draco_exponents_of(&e->c.code, gradient, e->c.d,
-                                        (uint8_t *)e->message + drs_behind(&e->c) + (size_t)l * blocks);
-        if (status >= 0)
-            (void)draco_encode_add(&e->c.code, e->worker, part, gradient, e->c.d, exponents, e->encoding);
-    }
-    e->ready = status >= 0;
-    if (status >= 0) status = draco_encode_end(&e->c.code, e->c.d, e->encoding, e->message);
-    if (status < 0) return status;
-    if (prime) memcpy(e->name, agreed, DRS_NAME);
-    *message = e->message;
-    return DRACO_OK;
+    if (e->c.agreed_bytes && !agreed) return DRACO_E_NULL;
+    status = e->c.code.scheme == DRACO_REPETITION ? drs_encoder_repetition(e)
+             : e->c.agreed_bytes                  ? drs_encoder_prime(e, (const uint8_t *)agreed)
+                                                  : drs_encoder_complex(e);
+    if (status >= 0) *message = e->message;
+    return status < 0 ? status : DRACO_OK;
 }
 
 static void drs_decoder_layout(draco_decoder *d, drs_arena *a) {

@@ -234,11 +234,23 @@ static void every_version_gives_the_same_bits(void **state) {
     SAME(drc_fold_prime, sizeof lanes, lanes, lanes, u, u + 77, u, &largest);
     SAME(drc_encode, sizeof sums, sums, sums[0], x + 1, 1021, v);
     SAME(drc_largest, sizeof largest, &largest, x, COUNT - 5, &largest);
-    SAME(drc_quantise, COUNT * sizeof *mu, mu, mu, x, COUNT - 3, 1e-2, 123456789);
+    for (int power = -98; power <= 153; power += power == -98 ? 90 : 23) { /* -98, -8, 15 ... 153 */
+        const float *parts[8];
+        for (int k = 0; k < 4 * COUNT; k++) { /* halves, whole numbers, and all below 2^29 */
+            double unit =
+                k % 3 ? ldexp(rng_unit(&rng) - 0.5, (int)rng_below(&rng, 60) - 30) : (k % 999 - 500) / 2.0;
+            x[k] = (float)ldexp(unit, -power);
+        }
+        for (int l = 0; l < 8; l++) parts[l] = x + 1000 * l + l;
+        for (int count = 1; count <= 8; count++)
+            SAME(drc_quantise, COUNT * sizeof *mu, mu, mu, parts, u, count, COUNT - 3, power);
+    }
     for (size_t count = 1000; count < 1024; count += 3) {
         SAME(drc_add_row, sizeof sums[0], sums[0], sums[0], x, count);
         SAME(drc_add_rows, sizeof sums, sums, sums[0], sums[1], rows, v, count);
         SAME(drc_add_residues, sizeof totals, totals, totals, wholes, u + 5, count);
+        SAME(drc_dequantise, sizeof sums[0], sums[0], (float *)sums[0], totals, count, 0x1p-33);
+        SAME(drc_squares, sizeof v, v, v, x, count);
     }
     free(x);
     free(u);

@@ -54,6 +54,86 @@ static void quantisation(void **state) {
     assert_memory_equal(m, want, sizeof want);
 }
 
+/* All parts in one pass, or in two, make the bytes that one after the other does; a block that does not fit is left
+   out of its part alone. */
+static void parts_in_one_pass(void **state) {
+    (void)state;
+    enum { D = 5 * DRACO_EXPONENT_BLOCK + 77, BLOCKS = 6, MOST = 11 };
+    const int codes[][2] = {{3, 1}, {15, 2}, {15, 4}, {23, 5}};
+    uint64_t rng = 21;
+    for (size_t k = 0; k < sizeof codes / sizeof *codes; k++) {
+        draco_code code =
+            code_of(DRACO_CYCLIC, DRACO_FIELD_PRIME, DRACO_SUPPORT_SPREAD, codes[k][0], codes[k][1], 0);
+        step now = step_new(code, D, &rng);
+        const float *parts[MOST];
+        uint32_t message[D];
+        uint8_t own[MOST * BLOCKS], alone[BLOCKS];
+        draco_encoding *encoding = malloc(draco_encoding_bytes(&code, 1));
+        assert_true(code.r <= MOST);
+        for (int part = 0; part < code.n; part++) {
+            float *g = step_gradient(&now, part);
+            for (size_t c = 0; c < D; c++)
+                g[c] = c / DRACO_EXPONENT_BLOCK == (size_t)part % 3
+                           ? 0
+                           : (float)ldexp((double)g[c], 30 * (int)(c % 3));
+        }
+        step_encode(&now);
+        assert_int_equal(draco_encode_init(&code, 1, encoding), DRACO_OK);
+        for (int i = 0; i < code.n; i++) {
+            for (int l = 0; l < code.r; l++) parts[l] = step_gradient(&now, draco_code_part(&code, i, l));
+            for (int first = 0; first <= code.r; first++) {
+                memset(message, 0xaa, sizeof message);
+                assert_int_equal(
+                    draco_encode_parts(&code, i, 0, first, parts, D, now.exponents, encoding, message, own),
+                    DRACO_OK);
+                if (first > 0 && first < code.r)
+                    assert_int_equal(draco_encode_parts(&code, i, first, code.r - first, parts + first, D,
+                                                        now.exponents, encoding, message,
+                                                        own + first * BLOCKS),
+                                     DRACO_OK);
+                if (first > 0) assert_memory_equal(message, step_message(&now, i), sizeof message);
+            }
+            for (int l = 0; l < code.r; l++) {
+                assert_int_equal(draco_exponents_of(&code, parts[l], D, alone), DRACO_OK);
+                assert_memory_equal(own + l * BLOCKS, alone, BLOCKS);
+            }
+        }
+        float *g = step_gradient(&now, draco_code_part(&code, 0, 1)), spoilt[D];
+        memcpy(spoilt, g, sizeof spoilt);
+        for (size_t c = 0; c < DRACO_EXPONENT_BLOCK; c++) {
+            spoilt[3 * DRACO_EXPONENT_BLOCK + c] = 3e38f;
+            g[3 * DRACO_EXPONENT_BLOCK + c] = 0;
+        }
+        for (int l = 0; l < code.r; l++) parts[l] = step_gradient(&now, draco_code_part(&code, 0, l));
+        uint32_t without[D];
+        assert_int_equal(
+            draco_encode_parts(&code, 0, 0, code.r, parts, D, now.exponents, encoding, without, own),
+            DRACO_OK);
+        parts[1] = spoilt;
+        assert_int_equal(
+            draco_encode_parts(&code, 0, 0, code.r, parts, D, now.exponents, encoding, message, own),
+            DRACO_OK);
+        assert_memory_equal(message, without, sizeof message);
+        assert_int_equal(own[BLOCKS + 3], 254);
+        spoilt[0] = NAN;
+        assert_int_equal(
+            draco_encode_parts(&code, 0, 0, code.r, parts, D, now.exponents, encoding, message, own),
+            DRACO_E_RANGE);
+        assert_int_equal(
+            draco_encode_parts(&code, 0, 1, code.r, parts, D, now.exponents, encoding, message, own),
+            DRACO_E_INDEX);
+        assert_int_equal(
+            draco_encode_parts(&code, code.n, 0, 1, parts, D, now.exponents, encoding, message, own),
+            DRACO_E_INDEX);
+        assert_int_equal(draco_encode_parts(&code, 0, 0, 1, parts, D, NULL, encoding, message, own),
+                         DRACO_E_NULL);
+        free(encoding);
+        step_free(&now);
+    }
+    draco_code other = code_of(DRACO_CYCLIC, DRACO_FIELD_COMPLEX, DRACO_SUPPORT_SPREAD, 5, 1, 0);
+    assert_int_equal(draco_encode_parts(&other, 0, 0, 1, NULL, 1, NULL, NULL, NULL, NULL), DRACO_E_ARGUMENT);
+}
+
 /* Gradients with heavy tails (Cauchy): every coordinate of the sum is right to `bound` of the largest of its block,
    and the report says how large the error is. */
 static void heavy_tails_keep_their_precision(void **state) {
@@ -400,7 +480,7 @@ int main(void) {
         cmocka_unit_test(overload_complex),        cmocka_unit_test(overload_prime),
         cmocka_unit_test(nothing_left_to_check),   cmocka_unit_test(outliers_cost_one),
         cmocka_unit_test(odd_gradients),           cmocka_unit_test(honest_rounds_are_honest),
-        cmocka_unit_test(ranges_are_judged_apart),
+        cmocka_unit_test(ranges_are_judged_apart), cmocka_unit_test(parts_in_one_pass),
     };
     return cmocka_run_group_tests_name("limits of the codes", tests, NULL, NULL);
 }
