@@ -174,10 +174,12 @@ DRACO_MODEL_INLINE draco_status dr_kmeans_init(void *ctx, uint64_t seed, float *
         free(nearest);
         return DRACO_E_MEMORY;
     }
+    draco_compute_guard threads = draco_compute_begin();
     /* Evenly spaced, so that a set sorted by class gives samples of every class. */
     for (size_t i = 0; i < pool; i++) draco_dataset_row(km->train, i * samples / pool, x + i * km->features);
     memset(params, 0, km->dim * sizeof *params);
     dr_kmeans_first_centres(km, seed, pool, x, nearest, params);
+    draco_compute_end(threads);
     free(x);
     free(nearest);
     return DRACO_OK;
@@ -265,16 +267,18 @@ DRACO_MODEL_INLINE draco_status dr_kmeans_gradient(void *ctx, void *workspace, c
             counts[k * km->classes + dr_kmeans_class(km->train, sample[j])] += 1.0f;
         }
     }
-    draco_compute_end(threads);
     stats[DRACO_MODEL_LOSS] = (float)loss;
+    draco_compute_end(threads);
     return DRACO_OK;
 }
 
 DRACO_MODEL_INLINE void dr_kmeans_progress(void *ctx, const float *sum, size_t samples, draco_score *score) {
     const draco_kmeans_priv *km = ctx;
     const float *counts = sum + draco_model_stats_offset(km->parameters) + DRACO_MODEL_STATS;
+    draco_compute_guard threads = draco_compute_begin();
     draco_model_progress(sum, km->parameters, samples, score);
     score->accuracy = dr_kmeans_pure(km, counts) / (samples > 0 ? (double)samples : 1.0);
+    draco_compute_end(threads);
 }
 
 DRACO_MODEL_INLINE draco_status dr_kmeans_evaluate(void *ctx, void *workspace, const float *params,
@@ -298,10 +302,10 @@ DRACO_MODEL_INLINE draco_status dr_kmeans_evaluate(void *ctx, void *workspace, c
             w->counts[k * km->classes + dr_kmeans_class(test, first + j)] += 1.0f;
         }
     }
-    draco_compute_end(threads);
     score->samples = test->samples;
     score->loss = loss / (double)test->samples;
     score->accuracy = dr_kmeans_pure(km, w->counts) / (double)test->samples;
+    draco_compute_end(threads);
     return DRACO_OK;
 }
 

@@ -383,10 +383,10 @@ DRACO_LAYER draco_status draco_evaluate(const void *model, void *workspace, cons
         const float *z = logits(model, workspace, params, data, first, rows);
         draco_softmax_loss(rows, (size_t)data->classes, z, data->labels + first, &loss, &correct, NULL);
     }
-    draco_compute_end(threads);
     score->samples = data->samples;
     score->loss = loss / (double)data->samples;
     score->accuracy = (double)correct / (double)data->samples;
+    draco_compute_end(threads);
     return DRACO_OK;
 }
 

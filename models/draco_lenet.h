@@ -154,12 +154,14 @@ static draco_status dr_lenet_workspace_new(void *ctx, void **workspace) {
 
 static draco_status dr_lenet_init(void *ctx, uint64_t seed, float *params) {
     const draco_lenet_priv *net = ctx;
+    draco_compute_guard threads = draco_compute_begin();
     memset(params, 0, net->dim * sizeof *params);
     for (int i = 0; i < 4; i++) {
         const dr_lenet_layer *l = &net->layer[i];
         float bound = sqrtf((i < 3 ? 6.0f : 1.0f) / (float)l->inputs);
         draco_model_uniform(seed, (uint64_t)i, bound, params + l->weights, l->inputs * l->outputs);
     }
+    draco_compute_end(threads);
     return DRACO_OK;
 }
 
@@ -223,8 +225,8 @@ static draco_status dr_lenet_gradient(void *ctx, void *workspace, const float *p
         draco_softmax_loss(rows, net->classes, w->logits, w->labels, &loss, &correct, w->dlogits);
         dr_lenet_backward(net, w, rows, params, i > 0, grad);
     }
-    draco_compute_end(threads);
     draco_model_write_score(grad, net->parameters, loss, correct);
+    draco_compute_end(threads);
     return DRACO_OK;
 }
 

@@ -213,9 +213,9 @@ DRACO_MODEL_INLINE draco_status dr_linear_gradient(void *ctx, void *workspace, c
     dr_linear_workspace *w = workspace;
     const size_t pieces = draco_micro_count(batch->count, DRACO_LINEAR_MICRO);
     const size_t weights = linear->features * linear->outputs;
-    double loss = (double)batch->count * dr_linear_penalty(linear, params);
     size_t correct = 0;
     draco_compute_guard threads = draco_compute_begin();
+    double loss = (double)batch->count * dr_linear_penalty(linear, params);
     if (pieces == 0) memset(grad, 0, linear->parameters * sizeof *grad);
     for (size_t i = 0; i < pieces; i++) {
         size_t first, rows;
@@ -228,12 +228,12 @@ DRACO_MODEL_INLINE draco_status dr_linear_gradient(void *ctx, void *workspace, c
         draco_fc_backward(rows, linear->features, linear->outputs, w->x, params, w->dz, i > 0 ? 1.0f : 0.0f,
                           grad, grad + weights, NULL);
     }
-    draco_compute_end(threads);
     if (linear->config.l2 > 0.0f) {
         const float share = linear->config.l2 * (float)batch->count;
         for (size_t i = 0; i < weights; i++) grad[i] += share * params[i];
     }
     draco_model_write_score(grad, linear->parameters, loss, correct);
+    draco_compute_end(threads);
     return DRACO_OK;
 }
 
@@ -257,10 +257,10 @@ DRACO_MODEL_INLINE draco_status dr_linear_evaluate(void *ctx, void *workspace, c
         dr_linear_forward(linear, rows, params, w);
         dr_linear_losses(linear, rows, w, &loss, &correct);
     }
-    draco_compute_end(threads);
     score->samples = test->samples;
     score->loss = loss / (double)test->samples + dr_linear_penalty(linear, params);
     score->accuracy = (double)correct / (double)test->samples;
+    draco_compute_end(threads);
     return DRACO_OK;
 }
 

@@ -132,12 +132,14 @@ static draco_status dr_mlp_workspace_new(void *ctx, void **workspace) {
 
 static draco_status dr_mlp_init(void *ctx, uint64_t seed, float *params) {
     const draco_mlp_priv *mlp = ctx;
+    draco_compute_guard threads = draco_compute_begin();
     memset(params, 0, mlp->dim * sizeof *params);
     for (int l = 0; l < mlp->layers; l++) {
         float gain = l + 1 < mlp->layers ? 6.0f : 1.0f;
         draco_model_uniform(seed, (uint64_t)l, sqrtf(gain / (float)mlp->width[l]), params + mlp->at[l],
                             mlp->width[l] * mlp->width[l + 1]);
     }
+    draco_compute_end(threads);
     return DRACO_OK;
 }
 
@@ -183,8 +185,8 @@ static draco_status dr_mlp_gradient(void *ctx, void *workspace, const float *par
                            w->delta[0]);
         dr_mlp_backward(mlp, w, rows, params, i > 0, grad);
     }
-    draco_compute_end(threads);
     draco_model_write_score(grad, mlp->parameters, loss, correct);
+    draco_compute_end(threads);
     return DRACO_OK;
 }
 

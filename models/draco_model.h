@@ -51,9 +51,11 @@ DRACO_MODEL_INLINE void draco_model_progress(const float *sum, size_t parameters
                                              draco_score *score) {
     const float *stats = sum + draco_model_stats_offset(parameters);
     double n = samples > 0 ? (double)samples : 1.0;
+    const draco_math_mode mode = draco_math_begin();
     score->loss = (double)stats[DRACO_MODEL_LOSS] / n;
     score->accuracy = (double)stats[DRACO_MODEL_CORRECT] / n;
     score->samples = samples;
+    draco_math_end(mode);
 }
 
 /* values[0..count) uniform in [-bound, bound), a function of (seed, stream) and the place alone. */

@@ -429,8 +429,8 @@ static draco_status dr_resnet_gradient(void *ctx, void *workspace, const float *
         draco_micro_range(batch->count, DRACO_RESNET_MICRO, i, &first, &rows);
         status = dr_resnet_micro(net, workspace, params, batch, first, rows, i > 0, grad, &loss, &correct);
     }
-    draco_compute_end(threads);
     if (status >= 0) draco_model_write_score(grad, net->parameters, loss, correct);
+    draco_compute_end(threads);
     return status;
 }
 
@@ -458,6 +458,7 @@ static draco_status dr_resnet_evaluate(void *ctx, void *workspace, const float *
 
 static draco_status dr_resnet_init(void *ctx, uint64_t seed, float *params) {
     const draco_resnet_priv *net = ctx;
+    draco_compute_guard threads = draco_compute_begin();
     memset(params, 0, net->dim * sizeof *params);
     for (int u = 0; u < net->units; u++) {
         const dr_resnet_unit *unit = &net->unit[u];
@@ -468,15 +469,18 @@ static draco_status dr_resnet_init(void *ctx, uint64_t seed, float *params) {
     }
     draco_model_uniform(seed, (uint64_t)net->units, sqrtf(1.0f / (float)net->features), params + net->fc,
                         net->features * net->classes);
+    draco_compute_end(threads);
     return DRACO_OK;
 }
 
 static void dr_resnet_absorb(void *ctx, float *params, const float *sum, size_t samples) {
     const draco_resnet_priv *net = ctx;
     size_t begin = draco_model_stats_offset(net->parameters) + DRACO_MODEL_STATS;
+    draco_compute_guard threads = draco_compute_begin();
     for (size_t i = begin; i < net->dim && samples > 0; i++)
         params[i] = (float)((1.0 - DR_RESNET_MOMENTUM) * (double)params[i] +
                             DR_RESNET_MOMENTUM * (double)sum[i] / (double)samples);
+    draco_compute_end(threads);
 }
 
 static void dr_resnet_progress(void *ctx, const float *sum, size_t samples, draco_score *score) {

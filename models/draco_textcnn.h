@@ -183,6 +183,7 @@ static draco_status dr_textcnn_workspace_new(void *ctx, void **workspace) {
 
 static draco_status dr_textcnn_init(void *ctx, uint64_t seed, float *params) {
     const draco_textcnn_priv *net = ctx;
+    draco_compute_guard threads = draco_compute_begin();
     memset(params, 0, net->dim * sizeof *params);
     draco_model_uniform(seed, 0, 0.25f, params + net->dimension, net->weights[0] - net->dimension);
     for (size_t b = 0; b < DR_TEXTCNN_BANKS; b++) {
@@ -192,6 +193,7 @@ static draco_status dr_textcnn_init(void *ctx, uint64_t seed, float *params) {
     }
     draco_model_uniform(seed, 1 + DR_TEXTCNN_BANKS, sqrtf(6.0f / (float)(net->features + net->classes)),
                         params + net->fc, net->features * net->classes);
+    draco_compute_end(threads);
     return DRACO_OK;
 }
 
@@ -345,8 +347,8 @@ static draco_status dr_textcnn_gradient(void *ctx, void *workspace, const float 
     for (size_t b = 0; b < DR_TEXTCNN_BANKS; b++)
         draco_turn(net->filters, net->words[b] * net->dimension, w->dw + net->turned[b],
                    grad + net->weights[b]);
-    draco_compute_end(threads);
     draco_model_write_score(grad, net->parameters, loss, correct);
+    draco_compute_end(threads);
     return DRACO_OK;
 }
 
@@ -355,6 +357,7 @@ static draco_status dr_textcnn_gradient(void *ctx, void *workspace, const float 
 static void dr_textcnn_project(void *ctx, float *params) {
     const draco_textcnn_priv *net = ctx;
     if (net->norm < 0) return;
+    draco_compute_guard threads = draco_compute_begin();
     for (size_t c = 0; c < net->classes; c++) {
         float *w = params + net->fc + c;
         double square = 0;
@@ -364,6 +367,7 @@ static void dr_textcnn_project(void *ctx, float *params) {
         float scale = (float)((double)net->norm / sqrt(square));
         for (size_t i = 0; i < net->features; i++) w[i * net->classes] *= scale;
     }
+    draco_compute_end(threads);
 }
 
 static void dr_textcnn_progress(void *ctx, const float *sum, size_t samples, draco_score *score) {

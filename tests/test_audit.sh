@@ -90,4 +90,44 @@ rm -f "$dir/c" "$dir/p"
 # shellcheck disable=SC2086
 "$train" $small --steps=3 --rule=mean --audit="$dir/r" >"$dir/out" 2>"$dir/err"
 audited 2 'cannot be replayed' "a rule is verified, but not replayed" --replay "$dir/r"
+
+# Other transports, where the workers are processes of their own, asked for as much as is needed, and left out when they lie.
+few="$small --workers=5 --adversaries=1 --steps=20 --attack=reverse --who=fixed"
+over() { # TRANSPORT OPTION...: into the trail
+    transport=$1
+    shift
+    rm -f "$dir/x"
+    if [ "$transport" = mpi ]; then
+        # shellcheck disable=SC2086
+        timeout -k 3 60 mpirun -n 6 "$train" $few --transport=mpi --audit="$dir/x" "$@" >"$dir/out" 2>"$dir/err"
+        return
+    fi
+    for i in 0 1 2 3 4; do
+        # shellcheck disable=SC2086
+        timeout 60 "$train" $few --transport=grpc --address="unix:$dir/socket" --role=worker --worker=$i "$@" >"$dir/worker" 2>&1 &
+    done
+    # shellcheck disable=SC2086
+    timeout 60 "$train" $few --transport=grpc --address="unix:$dir/socket" --audit="$dir/x" "$@" >"$dir/out" 2>"$dir/err"
+}
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+export OMPI_MCA_hwloc_base_binding_policy=none OMP_NUM_THREADS=1
+command -v ssh >/dev/null 2>&1 || export OMPI_MCA_plm_rsh_agent=
+for transport in grpc mpi; do
+    case $transport in grpc) role=--role=worker ;; mpi) role="" ;; esac
+    # shellcheck disable=SC2086
+    if "$train" --transport=$transport $role 2>&1 | grep -q "built without" ||
+        { [ $transport = mpi ] && ! command -v mpirun >/dev/null 2>&1; }; then
+        result 0 "trails over $transport # SKIP not installed"
+        continue
+    fi
+    for options in --code=cyclic "--redundancy=reactive --evict-after=3"; do
+        # shellcheck disable=SC2086
+        over $transport $options
+        [ "$(grep -c '"event":"round".*"verdicts":"[^"]*B' "$dir/x")" -ge 3 ]
+        result $? "$transport, $options: a trail in which the liar is blamed"
+        audited 0 'replayed: 20 steps' "$transport, $options: replayed" --replay "$dir/x"
+        sed '8s/"present":[0-9]*/"present":2/' "$dir/x" >"$dir/bad"
+        audited 1 'line 9: it does not follow from the line before' "$transport, $options: a changed line is named" "$dir/bad"
+    done
+done
 echo "1..$number"

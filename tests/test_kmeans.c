@@ -13,6 +13,7 @@
 #define DRACO_KMEANS_IMPLEMENTATION
 #include "models/draco_kmeans.h"
 #include "golden/linear_kmeans.h"
+#include "support/models_check.h"
 
 static float golden_values[GOLDEN_SAMPLES * GOLDEN_FEATURES];
 static int32_t golden_classes[GOLDEN_SAMPLES];
@@ -125,9 +126,10 @@ static void equal_bits_for_any_thread_count(void **unused) {
     (void)unused;
     draco_dataset data;
     assert_int_equal(draco_data_generate(DRACO_DATA_DIGITS, 3, 0, 300, &data, NULL), DRACO_OK);
-    draco_kmeans_config config = {&data, NULL, 12};
+    draco_kmeans_config config = {&data, &data, 12};
     draco_model m;
     assert_int_equal(draco_kmeans_open(&m, &config), DRACO_OK);
+    check_modes(&m, 100);
     float *params = calloc(m.dim, sizeof *params), *again = calloc(m.dim, sizeof *again);
     assert_int_equal(m.init(m.ctx, 5, params), DRACO_OK);
     assert_int_equal(m.init(m.ctx, 5, again), DRACO_OK);

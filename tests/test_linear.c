@@ -15,6 +15,7 @@
 #include "models/draco_linear.h"
 #include "models/draco_optim.h"
 #include "golden/linear_kmeans.h"
+#include "support/models_check.h"
 
 static float golden_values[GOLDEN_SAMPLES * GOLDEN_FEATURES], golden_numbers[GOLDEN_SAMPLES];
 static int32_t golden_classes[GOLDEN_SAMPLES];
@@ -207,6 +208,20 @@ static void huge_scores_stay_finite(void **unused) {
     }
 }
 
+static void equal_bits_in_any_mode(void **unused) {
+    (void)unused;
+    draco_dataset data;
+    assert_int_equal(draco_data_generate(DRACO_DATA_DIGITS, 3, 0, 300, &data, NULL), DRACO_OK);
+    for (int kind = DRACO_LINEAR_SOFTMAX; kind <= DRACO_LINEAR_LEAST_SQUARES; kind++) {
+        draco_linear_config config = {&data, &data, (draco_linear_kind)kind, 3, 1e-3f};
+        draco_model m;
+        assert_int_equal(draco_linear_open(&m, &config), DRACO_OK);
+        check_modes(&m, 100);
+        draco_linear_close(&m);
+    }
+    draco_dataset_free(&data);
+}
+
 static void equal_bits_for_any_thread_count(void **unused) {
     (void)unused;
     draco_dataset data;
@@ -333,6 +348,7 @@ int main(void) {
                                        cmocka_unit_test(central_differences),
                                        cmocka_unit_test(the_corner_of_the_hinge),
                                        cmocka_unit_test(huge_scores_stay_finite),
+                                       cmocka_unit_test(equal_bits_in_any_mode),
                                        cmocka_unit_test(equal_bits_for_any_thread_count),
                                        cmocka_unit_test(an_empty_part_is_zero),
                                        cmocka_unit_test(every_kind_learns),

@@ -177,6 +177,8 @@ DRACO_MPI_API draco_status draco_mpi_role(const draco_mpi_config *config, int *s
 /* Fill transport. On an error transport.explain says why; close it all the same. */
 DRACO_MPI_API draco_status draco_mpi_open(draco_transport *transport, const draco_mpi_config *config);
 DRACO_MPI_API int draco_mpi_worker(const draco_transport *transport); /* this rank's worker number, or -1 */
+/* At a server: the host that a worker says it runs on; empty while it has not come. Lives as long as the transport. */
+DRACO_MPI_API const char *draco_mpi_host(const draco_transport *transport, int worker);
 
 typedef struct draco_mpi_counters {
     uint64_t bytes_in, bytes_out; /* payload taken in and sent */
@@ -241,6 +243,7 @@ enum {
 
 #define DRM_MAGIC UINT64_C(0x4452414355533031)
 #define DRM_TEXT 32768u
+#define DRM_HOST 64
 #define DRM_REFUSED UINT64_MAX      /* reply_bytes of a worker that cannot reply; in every byte order */
 #define DRM_PIECE ((size_t)1 << 29) /* bytes of one MPI message of a request */
 #define DRM_WINDOW 64               /* slices of one reply under way at a time */
@@ -261,7 +264,8 @@ typedef struct drm_head {
 typedef struct drm_hello {
     uint64_t magic, code_id, dim;
     uint32_t version, servers, workers, text_bytes;
-} drm_hello; /* followed by the text */
+    char host[DRM_HOST]; /* for people: nothing proves it */
+} drm_hello;             /* followed by the text */
 
 typedef struct drm_welcome {
     uint64_t magic;
@@ -399,6 +403,7 @@ typedef struct drm_server_link {
 typedef struct drm_peer {
     int rank, number, is_server; /* number: among the workers or among the servers */
     int greeted, welcomed, refused;
+    char host[DRM_HOST];
     int gone, failed;      /* dead, or not listened to any more; sending to it or receiving from it failed */
     unsigned char parting; /* another server: is somebody missing there? */
     drm_welcome welcome;
@@ -847,6 +852,14 @@ static void drm_welcome_peer(draco_mpi *t, drm_peer *p, draco_status status) {
     drm_send(t, p->rank, DRM_WELCOME, w, sizeof *w, &t->none, &t->none_failed);
 }
 
+/* A name that may be printed, whatever came. */
+static void drm_keep_host(drm_peer *p, const char host[DRM_HOST]) {
+    memcpy(p->host, host, DRM_HOST);
+    p->host[DRM_HOST - 1] = 0;
+    for (char *c = p->host; *c; c++)
+        if (*c <= ' ' || *c > '~') *c = '?';
+}
+
 /* During open, welcomes wait until all have been heard; a rank that comes later is welcomed at once. */
 static void drm_on_hello(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
     drm_hello hello;
@@ -861,15 +874,19 @@ static void drm_on_hello(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
     drm_turn_hello(&hello);
     memcpy(text, slot->memory + sizeof hello, slot->bytes - sizeof hello);
     p->greeted = 1;
+    drm_keep_host(p, hello.host);
     drm_compare(t, p, &hello, text);
     free(text);
     if (!t->opened) return;
-    drm_tell(t, p, p->refused ? "came late and is refused: %s" : "came late%s", p->refused ? t->why : "");
+    drm_tell(t, p, p->refused ? "came late and is refused: %s" : "came late: joined from %s",
+             p->refused ? t->why : p->host);
     drm_welcome_peer(t, p, p->refused ? DRACO_E_CONFIG : DRACO_OK);
 }
 
 static draco_status drm_greet(draco_mpi *t, drm_peer *p) {
+    char host[MPI_MAX_PROCESSOR_NAME] = "";
     size_t text = strlen(t->text);
+    int length = 0;
     if (!t->hello) { /* the same for all */
         t->hello = calloc(1, sizeof *t->hello + text + 1);
         if (!t->hello) return DRACO_E_MEMORY;
@@ -880,6 +897,8 @@ static draco_status drm_greet(draco_mpi *t, drm_peer *p) {
                                 .servers = (uint32_t)t->servers,
                                 .workers = (uint32_t)t->n,
                                 .text_bytes = (uint32_t)text};
+        MPI_Get_processor_name(host, &length);
+        snprintf(t->hello->host, DRM_HOST, "%.*s", DRM_HOST - 1, host);
         drm_turn_hello(t->hello);
         memcpy(t->hello + 1, t->text, text);
     }
@@ -2077,6 +2096,11 @@ DRACO_MPI_API draco_status draco_mpi_open(draco_transport *transport, const drac
 
 DRACO_MPI_API int draco_mpi_worker(const draco_transport *transport) {
     return ((const draco_mpi *)transport->ctx)->worker;
+}
+
+DRACO_MPI_API const char *draco_mpi_host(const draco_transport *transport, int worker) {
+    draco_mpi *t = transport->ctx;
+    return t->server >= 0 && worker >= 0 && worker < t->n ? drm_workers(t)[worker].host : "";
 }
 
 DRACO_MPI_API void draco_mpi_count(const draco_transport *transport, draco_mpi_counters *counters) {

@@ -136,6 +136,17 @@ static void train_mpi_event(void *ctx, const char *line) {
         train_log(train_event_level(line), "%s", line);
 }
 
+/* For the ledger: these have been there from the start. Later ones have lines of their own. */
+static void train_mpi_tell_hosts(const train_transport *t) {
+    for (int i = 0; t->told && i < t->transport.workers; i++) {
+        char line[128];
+        const char *host = draco_mpi_host(&t->transport, i);
+        if (host[0] == 0) continue;
+        snprintf(line, sizeof line, "worker %d joined from %s", i, host);
+        t->told(t->told_ctx, line);
+    }
+}
+
 static int train_mpi_open(const train_context *c, train_transport *t) {
     const train_options *o = c->o;
     const train_setup *s = c->s;
@@ -153,6 +164,7 @@ static int train_mpi_open(const train_context *c, train_transport *t) {
     config.comm = MPI_COMM_WORLD;
     status = draco_mpi_open(&t->transport, &config);
     t->open = t->transport.close != NULL;
+    if (status >= 0) train_mpi_tell_hosts(t);
     if (status >= 0) return 0;
     train_log(TRAIN_ERROR, "mpi: %s: %s", draco_status_text(status),
               t->transport.explain ? t->transport.explain(t->transport.ctx) : "");

@@ -89,7 +89,11 @@ CHECK void check_slopes(const char *what, double (*scalar)(void *), void *ctx, d
 /* ---- Whole models ---- */
 
 #ifdef DRACO_H
+#include <fenv.h>
 #include <omp.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
 
 CHECK int32_t check_below(uint32_t stream, size_t i, int limit) {
     return (int32_t)(((double)check_number(stream, i) + 0.5) * limit);
@@ -193,12 +197,59 @@ CHECK void check_golden(const draco_model *m, const char *name, size_t count, do
     free(grad);
 }
 
+/* All that a model computes: the start, a gradient, its score, another score. */
+CHECK void check_all_of(const draco_model *m, size_t count, float *params, float *grad,
+                        draco_score score[2]) {
+    void *workspace;
+    memset(score, 0, 2 * sizeof *score);
+    assert_int_equal(m->init(m->ctx, 3, params), DRACO_OK);
+    const draco_math_mode mode = draco_math_begin();
+    for (size_t i = 0; i < m->parameters; i++) params[i] += 0.1f * check_number(31, i);
+    draco_math_end(mode);
+    if (m->project) m->project(m->ctx, params);
+    assert_int_equal(m->workspace_new(m->ctx, &workspace), DRACO_OK);
+    check_gradient(m, workspace, params, count, grad);
+    m->progress(m->ctx, grad, count, &score[0]);
+    if (m->absorb) m->absorb(m->ctx, params, grad, count);
+    if (m->evaluate) assert_int_equal(m->evaluate(m->ctx, workspace, params, &score[1]), DRACO_OK);
+    m->workspace_free(m->ctx, workspace);
+}
+
+/* A thread that rounds upward and flushes denormal numbers to zero gets the bits of all others. */
+CHECK void check_modes(const draco_model *m, size_t count) {
+    float *params[2], *grad[2];
+    draco_score score[2][2];
+    for (int k = 0; k < 2; k++) {
+        params[k] = check_floats(m->dim);
+        grad[k] = check_floats(m->dim);
+        const int round = fegetround();
+#if defined(__x86_64__)
+        const unsigned modes = _mm_getcsr();
+        if (k == 1) _mm_setcsr(modes | 0x8040);
+#endif
+        if (k == 1) fesetround(FE_UPWARD);
+        check_all_of(m, count, params[k], grad[k], score[k]);
+        fesetround(round);
+#if defined(__x86_64__)
+        _mm_setcsr(modes);
+#endif
+    }
+    assert_memory_equal(params[0], params[1], m->dim * sizeof *params[0]);
+    assert_memory_equal(grad[0], grad[1], m->dim * sizeof *grad[0]);
+    assert_memory_equal(score[0], score[1], sizeof score[0]);
+    for (int k = 0; k < 2; k++) {
+        free(params[k]);
+        free(grad[k]);
+    }
+}
+
 /* The same part gives the same bits in any workspace, again and again, for 1 and 2 OpenMP threads, from two
    threads at once, and for parameters that stand elsewhere in memory. */
 CHECK void check_bits(const draco_model *m, const float *params, size_t count) {
     float *want = check_floats(m->dim), *grad = check_floats(m->dim);
     int threads = omp_get_max_threads(), equal = 1;
     void *first, *second;
+    check_modes(m, count);
     assert_int_equal(m->workspace_new(m->ctx, &first), DRACO_OK);
     assert_int_equal(m->workspace_new(m->ctx, &second), DRACO_OK);
     check_gradient(m, first, params, count, want);
