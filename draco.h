@@ -2256,12 +2256,14 @@ static draco_status drs_ask_ready(draco_server *s, uint64_t step, const float *p
         for (i = 0; i < s->n && status >= 0; i++)
             memcpy(&s->rank[i], drs_record(s, 0, i, sizeof *s->rank) + 8, sizeof *s->rank);
     }
-    for (i = 0; i < s->n; i++) { /* who failed before comes last, who is ready before who is not */
+    for (i = 0; i < s->n; i++) {
+        /* Who failed in an earlier round comes behind who did not, who is ready before who is not; who failed in this one is last. */
         s->turn[i] = (s->failed[i] ? 1u << 31 : 0) | (s->rank[i] ? s->rank[i] : 1u << 30);
         if (s->task[i] >= 0 && !s->rank[i] &&
             (s->c.wait == DRACO_WAIT_ALL || drs_spot_checks(&s->c) ||
              s->arrival[i] == DRACO_ARRIVAL_MALFORMED))
             s->stalled[i] = (unsigned char)s->arrival[i];
+        if (s->stalled[i]) s->turn[i] = 3u << 30;
     }
     for (g = 0; g < s->groups && drs_spot_checks(&s->c);
          g++) { /* the only member failed: another one speaks */

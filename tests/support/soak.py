@@ -10,11 +10,11 @@ server's memory and descriptors with what they were.
 import collections, json, os, random, shutil, subprocess, sys, tempfile, time
 
 build, transport, rounds, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-N, DEADLINE, MEGABYTES = 15, 3, 4
-full = rounds > 2000
+N, MEGABYTES, full = 15, 4, rounds > 2000
+DEADLINE = 3 if full else 2
 folder = tempfile.mkdtemp(prefix="draco-soak-")
 environment = dict(os.environ, OMP_NUM_THREADS="1", PEER_FAULT="soak", SOAK_DIR=folder, SOAK_SEED=str(seed), SOAK_DEADLINE=str(DEADLINE),
-                   SOAK_LATE=str(400 if full else 120), SOAK_DEAD=str(50), SOAK_AWAY="0")
+                   SOAK_LATE=str(400 if full else 200), SOAK_DEAD=str(50 if full else 100), SOAK_AWAY="0")
 options = f"""--model=softmax --data=digits --train-samples=600 --test-samples=100 --workers={N} --adversaries=2 --stragglers=2 --batch=30
     --steps={rounds} --seed={seed} --threads=1 --eval-every=0 --progress=none""".split()
 serving = f"--wait=all --deadline={DEADLINE} --no-probe --params={folder}/soaked --ledger={folder}/ledger --audit={folder}/trail".split()
@@ -82,7 +82,7 @@ class Grpc:
 
 class Mpi:
     def __init__(self):
-        environment.update(SOAK_AWAY=str(1000 if full else 100), OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+        environment.update(SOAK_AWAY=str(1000 if full else 200), OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
                            OMPI_MCA_rmaps_base_oversubscribe="1", OMPI_MCA_hwloc_base_binding_policy="none")
         if not shutil.which("ssh"):
             environment.update(OMPI_MCA_plm_rsh_agent="")
