@@ -2757,11 +2757,15 @@ static int drc_afford_trials(drc_complex_work *w, int count) {
     return w->budget >= cost + w->unknown * drc_column_cost(w) && drc_afford(w, cost);
 }
 
-/* Norm of what lies of these workers cannot explain of the syndromes; HUGE_VAL: the budget does not allow it. */
+static int64_t drc_residual_cost(const drc_complex_work *w, int count) {
+    return (int64_t)(count + 2 * DRC_M) * w->spare * count;
+}
+
+/* Norm of what lies of these workers cannot explain of the syndromes. */
 static double drc_residual(drc_complex_work *w, const int *workers, int count) {
     double sum = 0;
     int j;
-    if (!drc_afford(w, ((int64_t)(count + 2 * DRC_M) * w->spare) * count)) return HUGE_VAL;
+    w->budget -= drc_residual_cost(w, count);
     drc_gather(w, workers, count, 0);
     for (j = 0; j < DRC_M; j++) {
         sum += drc_norm2(w->b + j * w->spare + count, w->spare - count);
@@ -2785,9 +2789,11 @@ static double drc_trial(const drc_complex_work *w, int count, int candidate) {
     return sqrt(sum);
 }
 
-/* The residual of the nu suspects, of which the best set is remembered. */
+/* The residual of the nu suspects, of which the best set is remembered; HUGE_VAL: the budget does not allow it. */
 static double drc_judge(drc_complex_work *w, int nu) {
-    double residual = drc_residual(w, w->liars, nu);
+    double residual = HUGE_VAL;
+    if (nu == 0 || w->budget > drc_residual_cost(w, nu) + nu * drc_column_cost(w))
+        residual = drc_residual(w, w->liars, nu);
     if (residual >= w->best_residual) return residual;
     memcpy(w->best, w->liars, (size_t)nu * sizeof *w->best);
     w->best_count = nu;
@@ -2851,7 +2857,7 @@ static double drc_suspects(drc_complex_work *w, int nu, int known) {
 /* Without those whose lies noise can stand for. */
 static int drc_prune(drc_complex_work *w, int nu) {
     int place, best = 0, i;
-    while (nu > 0 && w->budget > (int64_t)(nu + 2 * DRC_M) * nu * nu * w->spare) {
+    while (nu > 0 && w->budget > nu * drc_residual_cost(w, nu)) {
         double least = HUGE_VAL;
         for (place = 0; place < nu; place++) {
             int last = w->liars[nu - 1];
@@ -3113,13 +3119,13 @@ static void drc_doubt(drc_complex_work *w, int nu, int proved, int explained) {
     }
 }
 
-/* gains[k]: the gain when any k workers are out is no larger: that when they stand side by side. Its reciprocal is the
+/* gains[k], of a code with q = 2s + t: the gain when any k workers are out is no larger: that when they stand side by side. Its reciprocal is the
  * distance of (1, 0, ...) from the span of (x^0, x^-1, ... x^-q) for their points x. Where rounding spoils that, an upper
  * bound: were all their points one, the square would be (q - k)! (q + k)! / q!^2. */
-static void drc_fill_gains(drc_complex_work *w) {
-    int q = w->q, rows = q + 1, k, l, exact = q <= DRC_MOST_SPARE;
+static void drc_fill_gains(drc_complex_work *w, int q, double *gains) {
+    int rows = q + 1, k, l, exact = q <= DRC_MOST_SPARE;
     double square = 1;
-    w->gains[0] = 1;
+    gains[0] = 1;
     for (k = 0; k < q && exact; k++) {
         for (l = 0; l <= q; l++) {
             drc_c x = drc_power(w, k, l);
@@ -3130,10 +3136,10 @@ static void drc_fill_gains(drc_complex_work *w) {
     if (exact) drc_qr(w->a, rows, q, w->b, 1, rows);
     for (k = 1; k <= q; k++) {
         square *= (double)(q + k) / (q - k + 1);
-        w->gains[k] = sqrt(square);
+        gains[k] = sqrt(square);
         exact = exact && drc_c_norm2(w->a[(k - 1) * (rows + 1)]) > DRC_GONE;
         if (exact && drc_norm2(w->b + k, rows - k) * square > 1)
-            w->gains[k] = 1 / sqrt(drc_norm2(w->b + k, rows - k));
+            gains[k] = 1 / sqrt(drc_norm2(w->b + k, rows - k));
     }
 }
 
@@ -3141,8 +3147,8 @@ static void drc_fill_gains(drc_complex_work *w) {
  * v_i = (1 + sum_l c_l x_i^l) / n, l = 1..q, with the least c that makes them vanish. The conjugate transpose
  * of the system is a QR: N^H = Q R, so c = Q z with R^H z = -1. Leaves c in `plain`. Returns the gain:
  * the points are roots of unity, hence n ||v||^2 = 1 + ||c||^2. */
-static double drc_solve(drc_complex_work *w, const int *bad, int count) {
-    int q = w->q, i, l;
+static double drc_solve(drc_complex_work *w, int q, const int *bad, int count) {
+    int i, l;
     drc_c *z = w->plain;
     double gain;
     for (i = 0; i < count; i++) {
@@ -3168,7 +3174,7 @@ static double drc_solve(drc_complex_work *w, const int *bad, int count) {
 /* The same for the nu suspects and the missing, who follow them in `liars`. */
 static double drc_solve_without(drc_complex_work *w, int nu) {
     memcpy(w->liars + nu, w->erasures, (size_t)w->erased * sizeof *w->liars);
-    return drc_solve(w, w->liars, nu + w->erased);
+    return drc_solve(w, w->q, w->liars, nu + w->erased);
 }
 
 static void drc_complex_weigh(const drc_complex_work *w, const int *bad, int count, double *weights) {
@@ -3215,25 +3221,65 @@ static void drc_sort(drc_complex_work *w, int nu, int proved) {
     }
 }
 
+/* A bound of the gain when `count` workers are out and any `more` besides. The gain is the norm of the least polynomial of
+ * degree q that is 1 at 0 and vanishes where they stand. The product of one of degree p for those that are known and of
+ * one of degree q - p for any others is one, of no larger norm than the largest value of the first times the norm of the
+ * second. (Bernstein: between 32 p points that value is no larger than 1 / (1 - pi / 32) of that at one of them.) */
+static double drc_gain_with(drc_complex_work *w, const int *known, int count, int more) {
+    double best = w->gains[count + more];
+    int p, i, l;
+    if (more == 0) return drc_solve(w, w->q, known, count);
+    for (p = count; p > 0 && p + more <= w->q; p++) {
+        double most = 0, gain;
+        if (!drc_afford(w, (int64_t)p * count * count + 32 * (int64_t)p * p + (int64_t)w->q * w->q * w->q))
+            break;
+        drc_solve(w, p, known, count);
+        for (i = 0; i < 32 * p; i++) {
+            drc_c x = drc_root(32 * p, i), sum = drc_c_of(0, 0);
+            for (l = p - 1; l >= 0; l--) {
+                sum.re += w->plain[l].re;
+                sum.im += w->plain[l].im;
+                sum = drc_c_mul(sum, x);
+            }
+            sum.re += 1;
+            if (drc_c_norm2(sum) > most) most = drc_c_norm2(sum);
+        }
+        drc_fill_gains(w, w->q - p, w->squares);
+        gain = 1.11 * sqrt(most) * w->squares[more];
+        if (gain < best) best = gain;
+    }
+    return best;
+}
+
 /* How many of the nu suspects to leave out of the sum, the first of `liars`, and in *error the bound of its error with
  * them, in messages. Whatever the liars are, at most spare / 2 with the proved among them or, if `explained`, the suspects
  * but for `others` at most: without all of them and of those left out the sum is right but for noise times the gain,
  * and the sum differs from that by no more than what those left out do not explain, times that gain. Three times as
- * much as the projections show of it: they show less in one round in a hundred thousand. */
-static int drc_choose(drc_complex_work *w, int nu, int proved, int others, int explained, double *error) {
-    int most = w->spare / 2, rows = w->spare, best = nu, k, j;
+ * much as the projections show of it: they show less in one round in a hundred thousand. The gain is first taken for all
+ * of them side by side; if the bound is not `enough` then, for those that are known where they are. */
+static int drc_choose(drc_complex_work *w, int nu, int proved, int others, int explained, double enough,
+                      double *error) {
+    int most = w->spare / 2, rows = w->spare, best = nu, look, k, j;
     *error = HUGE_VAL;
     if (nu > 0) drc_sort(w, nu, proved);
     drc_gather(w, w->liars, nu, 0);
-    for (k = proved; k <= nu; k++) {
-        int out = k + most - proved;
-        double left = 0, gain, bound;
-        if (explained && nu + others < out) out = nu + others;
+    for (k = 0; k <= nu; k++) {
+        double left = 0;
         for (j = 0; j < DRC_M; j++) left += drc_norm2(w->b + j * rows + k, rows - k);
-        gain = w->gains[w->erased + out];
-        bound = gain * (3 * sqrt(left / DRC_M) + w->noise);
-        if (bound < *error) best = k;
-        if (bound < *error) *error = bound;
+        w->rank[k] = 3 * sqrt(left / DRC_M) + w->noise;
+    }
+    memcpy(w->others, w->erasures, (size_t)w->erased * sizeof *w->others);
+    memcpy(w->others + w->erased, w->liars, (size_t)nu * sizeof *w->others);
+    for (look = 0; look < 2 && !(*error <= enough); look++) {
+        for (k = proved; k <= nu; k++) {
+            int out = k + most - proved;
+            double bound;
+            if (explained && nu + others < out) out = nu + others;
+            bound = w->rank[k] *
+                    (look ? drc_gain_with(w, w->others, w->erased + k, out - k) : w->gains[w->erased + out]);
+            if (bound < *error) best = k;
+            if (bound < *error) *error = bound;
+        }
     }
     return best;
 }
@@ -3243,18 +3289,18 @@ static int drc_choose(drc_complex_work *w, int nu, int proved, int others, int e
 static draco_status drc_decide(const draco_code *code, drc_complex_work *w, double *weights,
                                draco_report *report) {
     int64_t budget = code->budget > 0 ? code->budget : DRACO_BUDGET;
-    double residual = 0, error, gain, scale, least;
+    double residual = 0, error, gain, least, scale;
     int liars = 0, proved = 0, others = 0, explained = 1, out = 0, i;
     if (w->spare > 0) drc_set_outliers_aside(w);
     report->spare = w->spare; /* an outlier costs one, as if it were missing */
     if (w->spare < 0) return DRACO_E_TOO_MANY_MISSING;
     w->budget = budget - budget / 4;
     drc_size_noise(w);
-    drc_fill_gains(w);
+    drc_fill_gains(w, w->q, w->gains);
     error = w->noise;
+    scale = code->share / drc_typical(w, 0) / sqrt((double)w->n);
     /* No set of liars leaves a smaller bound than this. Liars' messages at most halve the mean square norm. */
-    least =
-        w->noise * w->gains[w->erased + w->spare / 2] * code->share / drc_typical(w, 0) / sqrt(2.0 * w->n);
+    least = scale * w->noise * w->gains[w->erased + w->spare / 2] / sqrt(2.0);
     if (w->q > DRC_MOST_SPARE && w->spare > 1 && !(least <= DRACO_WORST_ERROR)) return DRACO_E_RANGE;
     if ((int64_t)w->q * w->erased * w->erased > budget) return DRACO_E_RANGE; /* see drc_solve */
     if (w->spare > 0) {
@@ -3266,9 +3312,9 @@ static draco_status drc_decide(const draco_code *code, drc_complex_work *w, doub
         w->budget += budget / 4;
         others = w->spare / 2;
         if (explained && liars > 0) proved = drc_prove(w, liars, residual, &others);
-        out = drc_choose(w, liars, proved, others, explained, &error);
+        scale = code->share / drc_typical(w, liars) / sqrt((double)w->n);
+        out = drc_choose(w, liars, proved, others, explained, DRACO_WORST_ERROR / scale, &error);
     }
-    scale = code->share / drc_typical(w, liars) / sqrt((double)w->n);
     if (!explained && !(scale * error <= DRACO_WORST_ERROR)) return DRACO_E_AMBIGUOUS;
     if (w->spare > 0) drc_doubt(w, liars, proved, explained);
     for (i = 0; i < proved; i++) w->verdicts[w->liars[i]] = DRACO_BLAMED;

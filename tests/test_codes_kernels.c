@@ -102,7 +102,7 @@ static void weights_read_the_constant_term(void **state) {
         for (int count = 0; count <= q; count++) {
             int bad[64];
             choose(bad, count, n, 0, &rng);
-            double gain = drc_solve(&w, bad, count), norm = 0;
+            double gain = drc_solve(&w, q, bad, count), norm = 0;
             drc_complex_weigh(&w, bad, count, weights);
             for (int i = 0; i < 2 * n; i++) norm += weights[i] * weights[i];
             assert_true(fabs(ldexp(sqrt(n * norm), -code.scale) / gain - 1) < 1e-6);
@@ -122,6 +122,46 @@ static void weights_read_the_constant_term(void **state) {
         }
         free(work);
         free(weights);
+    }
+}
+
+/* Every set of workers that can be out, for small codes: none has a larger gain than those side by side, nor than the bound
+ * for some that are known and any others. */
+static void gains_are_bounds(void **state) {
+    (void)state;
+    uint64_t rng = 4;
+    const int cases[][3] = {{5, 1, 0}, {8, 2, 1}, {9, 3, 0}, {11, 2, 2}, {13, 3, 0}, {14, 2, 1}};
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        draco_code code = code_of(DRACO_CYCLIC, DRACO_FIELD_COMPLEX, DRACO_SUPPORT_SPREAD, cases[k][0],
+                                  cases[k][1], cases[k][2]);
+        int n = code.n, q = code.r - 1, known[16];
+        void *work = malloc(draco_locate_work_bytes(&code));
+        drc_complex_work w;
+        drc_lay_complex(&code, work, &w);
+        for (int i = 0; i < n; i++) w.roots[i] = drc_root(n, i);
+        for (int count = 0; count <= q; count++) {
+            double worst[17] = {0};
+            int must = 0, inside = 0;
+            choose(known, count, n, (int)k % 2, &rng);
+            for (int i = 0; i < count; i++) must |= 1 << known[i];
+            for (int set = 0; set < 1 << n; set++) {
+                int bad[16], out = 0;
+                for (int i = 0; i < n; i++)
+                    if (set >> i & 1) bad[out++] = i;
+                if ((set & must) != must || out > q) continue;
+                double gain = drc_solve(&w, q, bad, out);
+                if (gain > worst[out]) worst[out] = gain;
+                inside++;
+            }
+            assert_true(inside > 0);
+            drc_fill_gains(&w, q, w.gains);
+            for (int out = count; out <= q; out++) {
+                w.budget = 1000000;
+                assert_true(worst[out] <= w.gains[out] * (1 + 1e-9));
+                assert_true(worst[out] <= drc_gain_with(&w, known, count, out - count) * (1 + 1e-9));
+            }
+        }
+        free(work);
     }
 }
 
@@ -400,6 +440,7 @@ int main(void) {
         cmocka_unit_test(householder),
         cmocka_unit_test(least_singular_vector),
         cmocka_unit_test(weights_read_the_constant_term),
+        cmocka_unit_test(gains_are_bounds),
         cmocka_unit_test(residues),
         cmocka_unit_test(coefficients_are_right),
 #ifdef DRC_X86

@@ -246,6 +246,52 @@ static void many_workers(void **state) {
     promised();
 }
 
+/* The search ends when its budget is spent: it says no more then, and nothing false; and with the same budget it says the
+ * same again. */
+static void search_within_budget(void **state) {
+    static const int codes[][2] = {{15, 3}, {45, 5}, {64, 16}, {128, 20}, {500, 10}};
+    uint64_t rng = the_seed;
+    (void)state;
+    for (size_t k = 0; k < 5; k++) {
+        draco_code code = complex_code(codes[k][0], codes[k][1], 0);
+        int decoded[2] = {0, 0};
+        for (int budget = 0; budget < 2; budget++) {
+            tally t = {0};
+            code.budget = budget ? 1000000 : 1;
+            assert_int_equal(draco_code_init(&code), DRACO_OK);
+            common_lies(code, 0, 1, NOISE, 1, 20, 4, &rng, &t);
+            assert_int_equal(t.refused, 0);
+            for (int liars = 1; liars <= code.s; liars += code.s / 3)
+                common_lies(code, liars, 2, NOISE, 0.1, 20, 4, &rng, &t);
+            expect_promises(&code, "budget", &t, t.trials);
+            decoded[budget] = t.trials - t.refused;
+        }
+        assert_true(decoded[0] < decoded[1]);
+    }
+    draco_code negative = {
+        .n = 5, .s = 1, .scheme = DRACO_CYCLIC, .field = DRACO_FIELD_COMPLEX, .budget = -1};
+    assert_int_equal(draco_code_init(&negative), DRACO_E_LIMITS);
+    promised();
+}
+
+/* More may lie unseen than any sum can be promised with: refused, and not searched. */
+static void hopeless_codes(void **state) {
+    static const int codes[][2] = {{500, 50}, {1000, 100}, {4096, 100}};
+    uint64_t rng = the_seed;
+    (void)state;
+    for (size_t k = 0; k < 3; k++) {
+        draco_code code = complex_code(codes[k][0], codes[k][1], 0);
+        bench b = bench_open(code, 2);
+        step now = step_room(code, 2);
+        make_gradients(&now, GAUSSIAN, &rng);
+        bench_fill(&b, &now, NULL, 0, 0);
+        assert_int_equal(bench_decode(&b, &now, &rng), DRACO_E_RANGE);
+        assert_int_equal(b.report.blamed + b.report.suspected, 0);
+        step_free(&now);
+        bench_close(&b);
+    }
+}
+
 /* ---- Coefficients of many workers ---- */
 
 /* prod of 1 - exp(2 pi i j / n) = 2 sin(pi j / n) exp(i pi (j / n - 1 / 2)) over the workers without the part. */
@@ -378,29 +424,31 @@ static void arcs_missing(void **state) {
 
 /* ---- Small coordinates beside large ones ---- */
 
-/* One liar multiplies the coordinates from `first` on, which are `scale` times the others, by -100. */
+/* One liar multiplies the coordinates from `first` on, which are `scale` times the others, by -100. Where a range is said to
+ * begin there it is blamed, and the error is bounded in that range; else in the whole, and for each coordinate by that. */
 static void small_coordinates(void **state) {
     static const double scales[] = {1e-3, 1e-6, 1e-8, 1e6};
     uint64_t rng = 4, keys = the_seed;
     const size_t first = 4000, d = 4096;
     (void)state;
-    for (int k = 0; k < 8; k++) {
+    for (int k = 0; k < 16; k++) {
+        const int said = k < 8;
         draco_code code = k % 2 ? complex_code(45, 5, 0) : complex_code(9, 2, 0);
         step now = step_room(code, d);
         bench b = bench_open(code, d);
         int liar[] = {3};
         tally t = {0};
-        b.split = first;
+        b.split = said ? first : 0;
         make_gradients(&now, GAUSSIAN, &rng);
         for (int part = 0; part < code.parts; part++)
-            for (size_t c = first; c < d; c++) step_gradient(&now, part)[c] *= (float)scales[k / 2];
+            for (size_t c = first; c < d; c++) step_gradient(&now, part)[c] *= (float)scales[k / 2 % 4];
         step_encode(&now);
         bench_fill(&b, &now, liar, 1, 0);
         for (size_t c = first; c < d; c++) ((float *)(void *)bench_lie(&b, &now, 3))[c] *= -100;
         for (int i = 0; i < rounds(5, 200); i++) {
             judge(&b, &now, bench_decode(&b, &now, &keys), 1, 0, &t, "small");
-            t.blamed += b.verdicts[3] != DRACO_BLAMED;
-            t.above += !(error_in(b.sum, &now, first, d) <= b.report.error);
+            t.blamed += said && b.verdicts[3] != DRACO_BLAMED;
+            t.above += said && !(error_in(b.sum, &now, first, d) <= b.report.error);
         }
         expect_promises(&code, "small coordinates", &t, 0);
         bench_close(&b);
@@ -483,6 +531,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(neighbours_that_lie),
         cmocka_unit_test(half_of_a_lie),
         cmocka_unit_test(many_workers),
+        cmocka_unit_test(search_within_budget),
+        cmocka_unit_test(hopeless_codes),
         cmocka_unit_test(coefficients_of_many),
         cmocka_unit_test(colluders_needed),
         cmocka_unit_test(arcs_missing),
