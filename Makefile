@@ -12,7 +12,7 @@ LDFLAGS  += $(SAN) -Wl,--as-needed
 # ---- Libraries: the header that tells that one is installed, compiler flags, what to link with ----
 # WITHOUT="mpi grpc" leaves libraries out although they are installed; give such a build a BUILD of its own.
 
-LIBRARIES      := openmp:omp.h onednn:dnnl.h blas:cblas.h zlib:zlib.h mpi:mpi.h grpc:grpc/grpc.h cmocka:cmocka.h
+LIBRARIES      := openmp:omp.h onednn:dnnl.h blas:cblas.h zlib:zlib.h mpi:mpi.h grpc:grpc/grpc.h microhttpd:microhttpd.h cmocka:cmocka.h
 
 FLAGS_openmp   := -fopenmp
 LINK_openmp    := -fopenmp
@@ -25,6 +25,8 @@ FLAGS_mpi      := $(shell pkg-config --cflags ompi-c 2>/dev/null | sed 's/-I/-is
 LINK_mpi       := $(shell pkg-config --libs ompi-c 2>/dev/null)
 FLAGS_grpc     := -DDRACO_WITH_GRPC
 LINK_grpc      := -lgrpc -lgpr -lpthread
+FLAGS_microhttpd := -DDRACO_WITH_MICROHTTPD -I$(BUILD)/include
+LINK_microhttpd := -lmicrohttpd -lpthread
 LINK_cmocka    := -lcmocka
 
 HAVE := $(filter-out $(WITHOUT),$(shell printf '%s\n' $(LIBRARIES) | \
@@ -44,6 +46,7 @@ NEEDS_grpc    := 07_train_grpc peer_grpc peer_relay test_grpc% fuzz_grpc_frame f
 NEEDS_cmocka  := test_%
 MAY_mpi       := draco-train peer_train
 MAY_grpc      := draco-train peer_train
+MAY_microhttpd := draco-train
 MAY_onednn    := bench_rules bench_products
 MAY_blas      := bench_products
 
@@ -88,6 +91,12 @@ $(BUILD)/settings: FORCE
 
 $(BUILD)/draco-train: examples/draco-train/draco_train.c $(BUILD)/settings
 	$(compile)
+
+# The live page, as bytes in the program.
+$(BUILD)/draco-train: $(BUILD)/include/train_live_page.h
+$(BUILD)/include/train_live_page.h: examples/draco-train/train_live.html
+	@mkdir -p $(@D)
+	{ echo 'static const unsigned char train_live_page[] = {'; od -An -v -tu1 $< | sed 's/[0-9]\{1,\}/&,/g'; echo '0};'; } >$@
 
 $(BUILD)/draco_plot: examples/draco-train/draco_plot.c $(BUILD)/settings
 	$(compile)
@@ -203,7 +212,7 @@ coverage: setup-coverage
 ANALYZED := examples/01_vote.c examples/02_encode_decode.c tests/test_round.c tests/test_training.c tests/test_checkpoint.c \
             tests/peer_grpc.c tests/peer_mpi_faults.c examples/draco-train/draco_train.c
 
-analyze: setup-analyze compile_commands.json
+analyze: setup-analyze compile_commands.json $(BUILD)/include/train_live_page.h
 	clang-tidy --quiet -p . $(ANALYZED)
 	cppcheck --quiet --std=c11 --enable=warning,portability --suppressions-list=scripts/cppcheck.txt -I. \
 	    --max-configs=2 $(ANALYZED)

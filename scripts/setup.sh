@@ -5,19 +5,19 @@
 # What the project can do without is not an error.
 set -u
 build="gcc make libc6-dev zlib1g-dev pkg-config"
-transports="openmpi-bin libopenmpi-dev libgrpc-dev"
+transports="openmpi-bin libopenmpi-dev libgrpc-dev libmicrohttpd-dev"
 data="dataset-fashion-mnist"
 tests="g++ clang patch cmake libclang-rt-14-dev libomp-dev libcmocka-dev openssl python3-grpcio python3-grpc-tools
     python3-numpy valgrind"
 portability="gcc-i686-linux-gnu gcc-aarch64-linux-gnu gcc-s390x-linux-gnu qemu-user mingw-w64 musl-tools clang-format
     libc6-dev-arm64-cross libc6-dev-i386-cross libc6-dev-s390x-cross"
 page="lld wasi-libc libclang-rt-14-dev-wasm32 chromium chromium-driver"
-optional="$data"
+optional="$data libmicrohttpd-dev"
 case ${1:-} in
     deps) wanted="$build $transports" ;;
     demo) wanted="$build $data" ;;
     paper) wanted="$build python3 $data" ;;
-    check) wanted="$build $transports $tests $data $portability $page"; optional="$data $portability $page" ;;
+    check) wanted="$build $transports $tests $data $portability $page"; optional="$data libmicrohttpd-dev $portability $page" ;;
     short) wanted="$build $transports $tests $data" ;;
     fresh) wanted="git mmdebstrap"; optional=$wanted ;;
     analyze) wanted="$build $transports clang-tidy clang-format cppcheck" ;;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Draco builds without a warning with neither transport library, with either and with both (the build under test). What
+# Draco builds without a warning with neither transport library nor libmicrohttpd, with either transport and with all (the build under test). What
 # the other three compile by another command than the build under test is built here; the rest is proved by that. The
 # demo runs in the build that has neither.
 build=${BUILD:-build}
@@ -20,7 +20,7 @@ commands "$build" >"$dir/both"
 [ -s "$dir/both" ]
 result $? "make lists what it would do"
 
-for without in "mpi" "grpc" "mpi grpc"; do
+for without in "mpi" "grpc" "mpi grpc microhttpd"; do
     name=without-$(echo "$without" | tr ' ' '-')
     commands "$dir/$name" WITHOUT="$without" >"$dir/commands"
     other=$(comm -13 "$dir/both" "$dir/commands" | sed "s|.* -o %BUILD%/\([^ ]*\).*|$dir/$name/\1|")
@@ -29,10 +29,14 @@ for without in "mpi" "grpc" "mpi grpc"; do
     result $? "without $without: $(wc -l <"$dir/commands") programs, $(echo $other | wc -w) of them not as in the full build"
 done
 
-for library in libmpi libgrpc; do
-    readelf -d "$dir/without-mpi-grpc/draco-train" | grep NEEDED | grep -q $library && code=1 || code=0
-    result $code "without mpi grpc: draco-train needs no $library"
+for library in libmpi libgrpc libmicrohttpd; do
+    readelf -d "$dir/without-mpi-grpc-microhttpd/draco-train" | grep NEEDED | grep -q $library && code=1 || code=0
+    result $code "without mpi grpc microhttpd: draco-train needs no $library"
 done
+
+"$dir/without-mpi-grpc-microhttpd/draco-train" --metrics-port=9400 --model=softmax --data=digits >"$dir/log" 2>&1
+[ $? -eq 2 ] && grep -q 'built without libmicrohttpd' "$dir/log"
+result $? "without mpi grpc microhttpd: --metrics-port says which library is missing"
 
 for program in 01_vote 02_encode_decode 03_cyclic_by_hand 04_code_table draco_plot; do
     readelf -d "$build/$program" | grep NEEDED | grep -vE '\[lib[cm]\.so'
@@ -40,8 +44,8 @@ done >"$dir/log"
 [ ! -s "$dir/log" ]
 result $? "the examples of the codes and draco_plot need libc and libm only"
 
-make --no-print-directory $quickly BUILD="$dir/without-mpi-grpc" WITHOUT="mpi grpc" "$dir/without-mpi-grpc/draco_plot" >"$dir/log" 2>&1 &&
-    DRACO_DEMO=short sh examples/draco-train/demo.sh "$dir/without-mpi-grpc" >"$dir/log" 2>&1 &&
+make --no-print-directory $quickly BUILD="$dir/without-mpi-grpc-microhttpd" WITHOUT="mpi grpc microhttpd" "$dir/without-mpi-grpc-microhttpd/draco_plot" >"$dir/log" 2>&1 &&
+    DRACO_DEMO=short sh examples/draco-train/demo.sh "$dir/without-mpi-grpc-microhttpd" >"$dir/log" 2>&1 &&
     grep -q 'DRACO repetition .* \([0-9]*\) of  *\1  *yes' "$dir/log"
-result $? "without mpi grpc: the short demo catches all liars of the repetition code"
+result $? "without mpi grpc microhttpd: the short demo catches all liars of the repetition code"
 echo "1..$number"

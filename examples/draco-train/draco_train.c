@@ -18,7 +18,9 @@
      train_finite.h     has the model diverged?
      train_evict.h      proved liars that are left out, and new plans
      train_report.h     what a run prints; train_screen.h the screen, train_metrics.h the file of metrics
-     train_plot.h       a plot of files of metrics, also draco_plot.c */
+     train_live.h       a run over HTTP, train_live.html the page; train_live_now.h what is told, train_live_text.h
+                        as text
+     train_plot.h       a plot of files of metrics, train_grid.h of verdicts, also draco_plot.c */
 #include "train_options.h"
 
 #define DRACO_IMPLEMENTATION
@@ -100,6 +102,15 @@ static int train_check_numbers(const train_run *run) {
     return TRAIN_FAILED;
 }
 
+static void train_tell_test(train_run *run, uint64_t step) {
+    train_numbers_now *now = run->test.samples ? train_live_begin(&run->live) : NULL;
+    if (!now) return;
+    now->test_loss = run->test.loss;
+    now->test_accuracy = run->test.accuracy;
+    train_curve_add(&now->tests, step, run->test.loss, run->test.accuracy);
+    train_live_end(&run->live);
+}
+
 static draco_status train_score(train_run *run, uint64_t step) {
     const draco_model *m = &run->setup.model;
     double begin = train_now();
@@ -110,7 +121,10 @@ static draco_status train_score(train_run *run, uint64_t step) {
     }
     run->paused += train_now() - begin;
     run->tested_step = step;
-    if (status >= 0) train_metrics_test(&run->metrics, step, train_seconds(run), &run->test);
+    if (status < 0) return status;
+    train_metrics_test(&run->metrics, step, train_seconds(run), &run->test);
+    train_metrics_ledger(&run->metrics, step, &run->ledger);
+    train_tell_test(run, step);
     return status;
 }
 
@@ -120,6 +134,31 @@ static draco_status train_evaluate(train_run *run, uint64_t step) {
     draco_status status = draco_server_gather(run->server, run->params);
     run->paused += train_now() - begin;
     return status < 0 ? status : train_score(run, step);
+}
+
+/* What --metrics-port serves of a round: its seconds, and those since the last one that were of no round. */
+static void train_tell_round(train_run *run, uint64_t step, const draco_round *round,
+                             const draco_score *score) {
+    train_numbers_now *now = train_live_begin(&run->live);
+    const double passed = train_now() - run->noted - round->seconds;
+    if (!now) return;
+    run->noted = train_now();
+    now->step = run->next_step;
+    now->rounds++;
+    now->failed += round->status < 0;
+    now->received += round->bytes_in;
+    now->gradients += (uint64_t)(round->gradients > 0 ? round->gradients : 0);
+    now->saved = (uint64_t)run->saved;
+    now->unsaved = (uint64_t)run->unsaved;
+    snprintf(now->reason, sizeof now->reason, "%s", run->reason);
+    train_interval_add(now, step, round->bytes_in, round->seconds - round->server_seconds,
+                       round->server_seconds, passed > 0 ? passed : 0);
+    if (score) {
+        now->loss = score->loss;
+        now->accuracy = score->accuracy;
+        train_curve_add(&now->training, step + 1, score->loss, score->accuracy);
+    }
+    train_live_end(&run->live);
 }
 
 /* Compare the verdicts with the truth, which only a simulated attack knows. A lie is one worker's false message
@@ -216,6 +255,7 @@ static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const 
     if (score || (run->trainer.policy == DRACO_POLICY_SKIP && run->trainer.waited < 0))
         run->next_step = step + 1;
     run->glance.done = (long)run->next_step;
+    train_tell_round(run, step, round, score);
     if (score) {
         run->glance.loss = score->loss;
         run->glance.accuracy = score->accuracy;
@@ -487,28 +527,50 @@ static int train_serve(train_run *run) {
                                  .accuracy = -1,
                                  .test = -1};
     train_screen_open(&run->screen, run->o->progress);
-    run->begin = run->saved_at = train_now();
+    run->begin = run->saved_at = run->noted = train_now();
     /* The metrics of an earlier process were cut off before this test. */
     status = train_test_due(run) ? train_score(run, run->next_step) : DRACO_OK;
     if (status >= 0) status = draco_train(t);
     return train_transport_agree(&run->transport, train_finish(run, status));
 }
 
-/* The lines of a worker have the step that it is at, and its numbers are looked after at every request. */
+/* The lines of a worker have the step that it is at, its numbers are looked after at every request, and
+   --metrics-port serves when it waits, computes and sends. */
 static draco_status train_noting_receive(void *ctx, draco_request *request) {
-    const train_run *run = ctx;
+    train_run *run = ctx;
     const draco_transport *inner = &run->transport.transport;
     const draco_status status = inner->receive(inner->ctx, request);
+    train_numbers_now *now = status >= 0 ? train_live_begin(&run->live) : NULL;
     if (status >= 0 && request->kind != DRACO_REQUEST_STOP && request->kind != DRACO_REQUEST_PROBE)
         train_log_state.step = request->step + 1;
+    if (now) {
+        if (request->kind < TRAIN_REQUESTS) now->requests[request->kind]++;
+        now->step = train_log_state.step;
+        now->received += request->params_count * sizeof(float) + request->extra_bytes;
+        now->reason[0] = 0;
+        train_live_end(&run->live);
+    }
+    run->asked_at = train_now();
     train_keep_numbers(run);
     return status;
 }
 
 static draco_status train_noting_submit(void *ctx, const draco_request *request, const void *reply,
                                         size_t bytes) {
-    const draco_transport *inner = &((const train_run *)ctx)->transport.transport;
-    return inner->submit(inner->ctx, request, reply, bytes);
+    train_run *run = ctx;
+    const draco_transport *inner = &run->transport.transport;
+    const double begin = train_now();
+    const draco_status status = inner->submit(inner->ctx, request, reply, bytes);
+    train_numbers_now *now = train_live_begin(&run->live);
+    if (!now) return status;
+    now->rounds += reply != NULL;
+    now->failed += reply == NULL;
+    now->sent += reply ? bytes : 0;
+    train_interval_add(now, request->step, reply ? bytes : 0, run->asked_at - run->noted,
+                       begin - run->asked_at, train_now() - begin);
+    train_live_end(&run->live);
+    run->noted = train_now();
+    return status;
 }
 
 /* The servers learn only that this worker has no reply. */
@@ -528,6 +590,7 @@ static int train_work(train_run *run) {
     noting.ctx = run;
     noting.receive = train_noting_receive;
     noting.submit = train_noting_submit;
+    run->noted = train_now();
     config.failed = train_say_why_not;
     config.failed_ctx = run;
     status = draco_worker_open(&worker, &config);
@@ -566,6 +629,7 @@ static void train_close(train_run *run, int code) {
     free(run->liars);
     free(run->out);
     train_arrivals_close(&run->arrivals);
+    train_live_close(&run->live);
     train_ledger_close(&run->ledger);
     train_close_setup(&run->setup);
 }
@@ -618,6 +682,26 @@ static int train_open_ledger(train_run *run) {
     return 0;
 }
 
+/* Every rank of MPI has the same command line, hence ports of their own. */
+static int train_open_live(train_run *run) {
+    const train_options *o = run->o;
+    const train_transport *t = &run->transport;
+    const int rank = t->server >= 0 ? t->server : t->servers + t->worker;
+    const train_about about = {.label = run->label,
+                               .model = o->model,
+                               .data = run->setup.data_name,
+                               .transport = o->transport,
+                               .worker = t->worker,
+                               .server = t->server,
+                               .steps = o->steps,
+                               .workers = o->workers,
+                               .s = run->setup.code.s,
+                               .t = run->setup.code.t};
+    train_label(o, run->label, sizeof run->label);
+    return train_live_open(&run->live, o, &about, t->server >= 0 ? &run->ledger : NULL,
+                           (int)o->metrics_port + (strcmp(o->transport, "mpi") == 0 ? rank : 0));
+}
+
 /* All that servers and workers have in common. */
 static int train_prepare(train_run *run) {
     const train_options *o = run->o;
@@ -642,6 +726,7 @@ static int train_prepare(train_run *run) {
         code = train_check_memory(o, &run->setup, local ? threads : 1, run->transport.server >= 0, local);
     }
     if (code == 0) code = train_open_ledger(run);
+    if (code == 0) code = train_open_live(run);
     return code == 0 ? train_transport_open(&context, &run->transport) : code;
 }
 

@@ -49,6 +49,8 @@ static const struct train_ledger_word {
 #define TRAIN_EVENTS 4    /* reasons that are kept of a worker, the last ones */
 #define TRAIN_REASON 160
 #define TRAIN_ADDRESS 64
+#define TRAIN_RECENT 240  /* rounds of which it is kept what each worker did; fewer with many workers */
+#define TRAIN_CELLS 98304 /* rounds times workers of these, at most */
 #define TRAIN_BUCKETS 256 /* of seconds: from 10 microseconds on, eight to a doubling */
 
 typedef struct train_event {
@@ -84,6 +86,11 @@ typedef struct train_ledger {
     void (*name)(const void *ctx, int worker, char *text, size_t capacity);
     const void *name_ctx;
     uint8_t *packed; /* for the checkpoint */
+    /* The last rounds of this process: number r of `noted` lies at r % keep: its step, and n kinds (TRAIN_COUNTS: it
+       was not asked). */
+    int keep;
+    uint64_t noted, recent_step[TRAIN_RECENT];
+    unsigned char *recent;
 } train_ledger;
 
 /* Bytes of a row in a checkpoint. */
@@ -101,16 +108,32 @@ static int train_ledger_open(train_ledger *l, int n) {
     pthread_mutex_init(&l->mutex, NULL);
     l->row = calloc((size_t)n, sizeof *l->row);
     l->packed = calloc(1, train_ledger_bytes(l));
+    l->keep = n <= TRAIN_CELLS / TRAIN_RECENT ? TRAIN_RECENT : TRAIN_CELLS / n;
+    l->recent = calloc((size_t)l->keep, (size_t)n);
     for (int i = 0; l->row && i < n; i++)
         for (int k = 0; k < TRAIN_EVENTS; k++) l->row[i].event[k].kind = TRAIN_COUNTS;
-    return !l->row || !l->packed;
+    return !l->row || !l->packed || !l->recent;
 }
 
 static void train_ledger_close(train_ledger *l) {
     free(l->row);
     free(l->packed);
+    free(l->recent);
     l->row = NULL;
-    l->packed = NULL;
+    l->packed = l->recent = NULL;
+}
+
+/* A copy that stays as it is, for another thread; `copy` was opened with as many workers. */
+__attribute__((unused)) static void train_ledger_copy(train_ledger *copy, train_ledger *l) {
+    pthread_mutex_lock(&l->mutex);
+    copy->rounds = l->rounds;
+    copy->noted = l->noted;
+    copy->name = l->name;
+    copy->name_ctx = l->name_ctx;
+    memcpy(copy->row, l->row, (size_t)l->n * sizeof *l->row);
+    memcpy(copy->recent_step, l->recent_step, sizeof l->recent_step);
+    memcpy(copy->recent, l->recent, (size_t)l->keep * (size_t)l->n);
+    pthread_mutex_unlock(&l->mutex);
 }
 
 static double train_clock(void) {
@@ -248,14 +271,20 @@ static void train_ledger_count(train_ledger *l, train_ledger_row *row, uint64_t 
 static int train_ledger_round(train_ledger *l, uint64_t step, const draco_verdict *verdicts,
                               train_arrivals *a, const unsigned char *out) {
     int changed = 0;
-    l->rounds++;
+    unsigned char *note;
     pthread_mutex_lock(&l->mutex);
+    l->rounds++;
+    l->recent_step[l->noted % (uint64_t)l->keep] = step;
+    note = l->recent + (size_t)(l->noted++ % (uint64_t)l->keep) * (size_t)l->n;
     for (int i = 0; i < l->n; i++) {
-        if ((out && out[i] && verdicts[i] != DRACO_BLAMED) ||
-            (verdicts[i] == DRACO_UNDECIDED && a->how[i] == TRAIN_WAITED)) /* nobody asked it */
-            l->row[i].now = 0;
+        const train_kind_of_round kind = train_ledger_kind(verdicts[i], a->how[i]);
+        const int asked = (!out || !out[i] || verdicts[i] == DRACO_BLAMED) &&
+                          (verdicts[i] != DRACO_UNDECIDED || a->how[i] != TRAIN_WAITED);
+        note[i] = (unsigned char)(asked ? kind : TRAIN_COUNTS);
+        if (asked)
+            train_ledger_count(l, &l->row[i], step, kind, a->seconds[i]);
         else
-            train_ledger_count(l, &l->row[i], step, train_ledger_kind(verdicts[i], a->how[i]), a->seconds[i]);
+            l->row[i].now = 0;
         changed |= l->row[i].now != l->row[i].shown;
     }
     pthread_mutex_unlock(&l->mutex);

@@ -168,6 +168,14 @@ static void train_ledger_json(FILE *to, train_ledger *l, const char *separator) 
     fputs("]", to);
 }
 
+/* A line of the metrics: the ledger as it is after `step` steps. */
+static void train_metrics_ledger(train_metrics *m, uint64_t step, train_ledger *l) {
+    if (!m->line) return;
+    fprintf(m->line, "{\"event\":\"ledger\",\"step\":%llu", (unsigned long long)step);
+    train_ledger_json(m->line, l, "");
+    train_metrics_write(m);
+}
+
 /* Returns 1 after a line on stderr. */
 static int train_ledger_write(const char *path, train_ledger *l) {
     FILE *to = fopen(path, "w");

@@ -1,5 +1,5 @@
-/* train_metrics.h - a run as lines of JSON, one object a line: start, resume, step, test, evict,
-   replan, end.
+/* train_metrics.h - a run as lines of JSON, one object a line: start, resume, step, test,
+   ledger, evict, replan, end.
 
    A line is written whole, by one call. When that fails, what was written of it is taken back, the lines that are
    lost are counted, and the run goes on. A run that is started again cuts off what it will write anew and appends. */
@@ -37,14 +37,33 @@ static void train_json_number(FILE *to, const char *key, double value) {
         fprintf(to, ",\"%s\":null", key);
 }
 
+/* Bytes of the character that a text begins with; 0: they are not UTF-8. */
+static size_t train_utf8(const char *text) {
+    const unsigned char *c = (const unsigned char *)text;
+    const size_t bytes = c[0] < 0x80   ? 1
+                         : c[0] < 0xc2 ? 0
+                         : c[0] < 0xe0 ? 2
+                         : c[0] < 0xf0 ? 3
+                         : c[0] < 0xf5 ? 4
+                                       : 0;
+    for (size_t i = 1; i < bytes; i++)
+        if ((c[i] & 0xc0) != 0x80) return 0;
+    if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] >= 0xa0)) return 0;
+    return (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] >= 0x90) ? 0 : bytes;
+}
+
 static void train_json_text(FILE *to, const char *key, const char *text) {
     fprintf(to, ",\"%s\":\"", key);
-    for (; *text; text++) {
+    while (*text) {
+        const size_t bytes = train_utf8(text);
         if (*text == '"' || *text == '\\') fputc('\\', to);
-        if ((unsigned char)*text < 32)
+        if (bytes == 0)
+            fputc('?', to);
+        else if ((unsigned char)*text < 32)
             fprintf(to, "\\u%04x", (unsigned)*text);
         else
-            fputc(*text, to);
+            fwrite(text, 1, bytes, to);
+        text += bytes ? bytes : 1;
     }
     fputc('"', to);
 }

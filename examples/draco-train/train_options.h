@@ -45,6 +45,8 @@ typedef struct train_options {
     int share_parts;
     const char *metrics, *plot, *params, *ledger;
     int fail_on_blame;
+    long metrics_port;
+    const char *metrics_address;
     const char *log, *log_format, *audit;
     const char *checkpoint, *resume, *overrides;
     long checkpoint_every, checkpoint_keep;
@@ -113,6 +115,7 @@ static train_options train_defaults(void) {
     o.checkpoint_keep = 2;
     o.policy = "retry";
     o.retries = 3;
+    o.metrics_address = "127.0.0.1";
     o.progress = "auto";
     o.log_format = "text";
     o.isa = "all";
@@ -262,6 +265,11 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
          "a bar on a terminal, otherwise lines; none: only the model's digest at the end"},
         {"metrics", TRAIN_TEXT, &o->metrics, 0, 0, NULL, "FILE",
          "write every step to FILE as a line of JSON"},
+        {"metrics-port", TRAIN_LONG, &o->metrics_port, 0, 65535, NULL, "PORT",
+         "serve a live page, /metrics for Prometheus, /healthz and /readyz on this port, mpi: plus the rank; "
+         "workers too; default 0, none"},
+        {"metrics-address", TRAIN_TEXT, &o->metrics_address, 0, 0, NULL, "ADDR",
+         "address of --metrics-port: without encryption and for whoever reaches it"},
         {"plot", TRAIN_TEXT, &o->plot, 0, 0, NULL, "FILE",
          "plot test accuracy against steps and time (.svg)"},
         {"params", TRAIN_TEXT, &o->params, 0, 0, NULL, "FILE",
@@ -471,6 +479,7 @@ static const struct train_need {
     {"decay", "schedule", "step"},
     {"decay-every", "schedule", "step"},
     {"retries", "policy", "retry"},
+    {"metrics-address", "metrics-port", NULL},
     {"log-format", "log", NULL},
     {"checkpoint-every", "checkpoint", NULL},
     {"checkpoint-seconds", "checkpoint", NULL},

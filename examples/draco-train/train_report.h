@@ -70,8 +70,8 @@ static void train_announce(train_run *run) {
     const train_options *o = run->o;
     const train_setup *s = &run->setup;
     train_metrics *m = &run->metrics;
-    char label[64], code[256];
-    train_label(o, label, sizeof label);
+    const char *label = run->label;
+    char code[256];
     if (!train_speaks(run)) return;
     if (m->line && m->begun) {
         fprintf(m->line, "{\"event\":\"resume\",\"step\":%llu", (unsigned long long)run->first_step);

@@ -6,6 +6,7 @@
 #include "train_blake2b.h"
 #include "train_flip.h"
 #include "train_ledger_show.h"
+#include "train_live.h"
 #include "train_metrics.h"
 #include "train_screen.h"
 #include "train_transport.h"
@@ -35,6 +36,9 @@ typedef struct train_run {
     char audit_path[DRACO_CHECKPOINT_PATH], audit_head[TRAIN_DIGEST_HEX]; /* head: digest of its last line */
     train_ledger ledger;
     train_metrics metrics;
+    train_live live;
+    char label[64];
+    double noted, asked_at; /* when the last interval of `live` ended, and a worker's last request came */
     unsigned char *liars;
     unsigned char *out;   /* who was evicted, as far as it was told */
     double begin, paused; /* evaluation does not count as training */
