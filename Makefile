@@ -39,10 +39,10 @@ HAVE := $(filter-out $(WITHOUT),$(shell printf '%s\n' $(LIBRARIES) | \
 USE_MODELS    := draco-train draco-audit test_isa test_kmeans test_layers test_lenet test_linear test_mlp test_real_data test_resnet \
                  test_textcnn test_training test_grpc_python bench_linear bench_models bench_products bench_round
 NEEDS_zlib    := $(USE_MODELS) peer_train peer_relay test_data test_checkpoint fuzz_checkpoint fuzz_data_% fuzz_word2vec
-NEEDS_openmp  := $(USE_MODELS) peer_train 06_train_openmp test_openmp peer_mpi_% test_attacks test_grpc_conformance test_rules test_optim test_vote_fingerprint \
+NEEDS_openmp  := $(USE_MODELS) peer_train 06_train_openmp test_openmp peer_mpi_% test_attacks test_grpc_conformance test_grpc_relayed test_rules test_optim test_vote_fingerprint \
                  test_vote_portable fuzz_rules bench_challenge bench_codes bench_rules bench_vote
 NEEDS_mpi     := 05_mpi_gather peer_mpi_% fuzz_mpi_wire bench_mpi
-NEEDS_grpc    := 07_train_grpc peer_grpc peer_relay test_grpc% fuzz_grpc_frame fuzz_refused bench_grpc
+NEEDS_grpc    := 07_train_grpc peer_grpc peer_relay test_grpc% fuzz_grpc_frame fuzz_grpc_relay fuzz_refused bench_grpc
 NEEDS_cmocka  := test_%
 MAY_mpi       := draco-train peer_train
 MAY_grpc      := draco-train peer_train

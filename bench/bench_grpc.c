@@ -3,6 +3,7 @@
    send a buffer back; nothing is computed. usage: bench_grpc [n [d in millions [rounds]]]; without arguments
    n = 8, d = 1 and 11.2. */
 #define _GNU_SOURCE /* accept4 */
+#define DRACO_IMPLEMENTATION
 #define DRACO_GRPC_IMPLEMENTATION
 #include "transports/draco_grpc.h"
 

@@ -24,7 +24,7 @@ import time
 import grpc
 import numpy as np
 
-VERSION = 3   # of the contract
+VERSION = 4   # of the contract
 BLOCK = 4096  # statistics stand at the next multiple of it after the parameters
 
 

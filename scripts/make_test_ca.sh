@@ -65,7 +65,8 @@ while [ "$k" -lt "$servers" ]; do # servers call each other as well
 done
 k=0
 while [ "$k" -lt "$workers" ]; do
-    member "worker-$k" "$client"
+    # Workers that relay parameters call each other, by these names.
+    member "worker-$k" "$(printf 'extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName=DNS:worker-%s' "$k")"
     k=$((k + 1))
 done
 

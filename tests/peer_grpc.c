@@ -7,6 +7,7 @@
      mode=honest|mute (cannot reply)|short|long|step|name (another worker's)|garbage|twice|endless|huge|slow
    Exit code: 0 told to stop, 3 the server is gone, 4 refused, 5 anything else. */
 #include <stdlib.h>
+#define DRACO_IMPLEMENTATION
 #define DRACO_GRPC_IMPLEMENTATION
 #define DRACO_GRPC_STATIC
 #include "support/grpc_testing.h"

@@ -1,4 +1,5 @@
 /* The gRPC transport: its frames, its rounds, its ways of saying no, several servers. */
+#define DRACO_IMPLEMENTATION
 #define DRACO_GRPC_IMPLEMENTATION
 #include "support/grpc_testing.h"
 

@@ -1,5 +1,6 @@
 /* What the gRPC transport stands: workers and servers killed or stopped, strangers, floods. In every test the
    run goes on, the culprit is named, and nothing waits for ever. */
+#define DRACO_IMPLEMENTATION
 #define DRACO_GRPC_IMPLEMENTATION
 #include "support/grpc_testing.h"
 

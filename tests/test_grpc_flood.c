@@ -1,6 +1,7 @@
 /* A flood of connections that say nothing, or begin a handshake and stop, in plain text and with mutual TLS: rounds go on,
    nobody is lost, descriptors stay under the ceiling, and a worker that was killed comes back although strangers hold all
    the places. DRACO_FLOOD: how many connections (500). */
+#define DRACO_IMPLEMENTATION
 #define DRACO_GRPC_IMPLEMENTATION
 #include "support/grpc_testing.h"
 

@@ -1,5 +1,6 @@
 /* 45 workers, 500 rounds: the server's memory stays flat. Some workers are killed and come back on the way.
    DRACO_LOAD_ROUNDS and DRACO_LOAD_DIM ask for another size (11200000 needs 3 GB and some minutes). */
+#define DRACO_IMPLEMENTATION
 #define DRACO_GRPC_IMPLEMENTATION
 #include "support/grpc_testing.h"
 

@@ -1,13 +1,14 @@
 /* draco_grpc.h - version 0.1.0 - transport over gRPC: workers that come and go over networks nobody trusts
  *
- * Do this in one .c file, and link with -lgrpc -lgpr -lpthread -lm (gRPC C core 1.51):
+ * Do this in one .c file, and link with -lgrpc -lgpr -lpthread -lm (gRPC C core 1.51); the program needs draco.h's implementation, too:
  *     #define DRACO_GRPC_IMPLEMENTATION
  *     #include "transports/draco_grpc.h"
  * DRACO_GRPC_STATIC, defined as well, makes a private copy. The declarations are C11 and C++17; the
  * implementation is C11 on Linux, with -std=gnu11 or _GNU_SOURCE. It stands in draco_grpc_wire.h (frames),
- * _peers.h (connections), _server.h and _worker.h; nothing else calls gRPC.
+ * _peers.h (connections), _relay.h (parameters that workers relay), _server.h and _worker.h; nothing else calls gRPC.
  *
  * program:
+ *     #define DRACO_IMPLEMENTATION
  *     #define DRACO_GRPC_IMPLEMENTATION
  *     #include "transports/draco_grpc.h"
  *     static void *reserve(void *ctx, int worker) { (void)worker; return ctx; }
@@ -76,6 +77,10 @@
  *              the oldest that has not joined in a tenth of a second, or is closed. gRPC does no work for it.
  *              A worker that joins more than a handful of times in a row waits before the next time: half a second,
  *              doubled by each, up to half a minute.
+ *   Relay      With `relay` workers that listen (`relay_listen`) pass pieces of the parameters on, verified
+ *              (draco_relay.h): an order comes in place of the parameters, PIECE of what this worker is to relay and of what
+ *              it asks for. A worker's listener is a server like the one above, for the workers of the run alone, and
+ *              sends; it takes nothing but HELLOs. Everybody else, and who joins in the middle of it, gets the parameters directly.
  *   Log        The server takes over gRPC's log function, one per process: that is how it learns of failed
  *              handshakes. GRPC_VERBOSITY in the environment prevents it. Lines about strangers: 20, then one a second.
  *   fork       Fork before the first open, or fork and exec.
@@ -144,6 +149,8 @@ typedef struct draco_grpc_server_config {
     const char
         *refused; /* file of certificates (PEM) and names, one a line, that are refused although the authority
                                  signed them; read again within a second of a change; may be NULL */
+    int relay;    /* non-zero: workers that listen for each other relay the parameters */
+    int liars;    /* relay: workers that may lie, default the most that any code can do with */
 } draco_grpc_server_config;
 
 typedef struct draco_grpc_worker_config {
@@ -159,6 +166,11 @@ typedef struct draco_grpc_worker_config {
     draco_grpc_event_fn on_event;
     void *event_ctx;
     const volatile int *stop; /* non-zero: give up waiting; may be NULL */
+    const char *
+        relay_listen; /* host or host:port where other workers reach this one; several servers: port, port + 1, ...; NULL: it
+                                 relays nothing */
+    const char *relay_address; /* host or host:port told to them, when it is not that; may be NULL */
+    int workers;               /* with relay_listen: n */
 } draco_grpc_worker_config;
 
 /* Fill in the transport. When that fails, transport->explain says why, and transport->close frees that
@@ -172,12 +184,19 @@ draco_grpc_port(const draco_transport *server); /* the port it listens on; 0: a 
 DRACO_GRPC_API int draco_grpc_joined(const draco_transport *server); /* workers connected now */
 
 /* ---- The wire: one frame of draco.proto ---- */
-#define DRACO_GRPC_WIRE 3u     /* version of the contract */
+#define DRACO_GRPC_WIRE 4u     /* version of the contract */
 #define DRACO_GRPC_HEADER 128u /* no frame's fields but the payload take more */
-enum { DRACO_GRPC_HELLO = 1, DRACO_GRPC_WELCOME = 2, DRACO_GRPC_REQUEST = 3, DRACO_GRPC_REPLY = 4 };
+enum {
+    DRACO_GRPC_HELLO = 1,
+    DRACO_GRPC_WELCOME = 2,
+    DRACO_GRPC_REQUEST = 3,
+    DRACO_GRPC_REPLY = 4,
+    DRACO_GRPC_PIECE = 5,
+    DRACO_GRPC_ASK = 6
+};
 typedef struct draco_grpc_frame {
     uint32_t kind, worker, version, request, chunk;
-    uint64_t round, offset, total, code, step, params, reply, wave;
+    uint64_t round, offset, total, code, step, params, reply, wave, order;
     size_t payload_at, payload_bytes; /* payload: bytes [at, at + bytes) of the encoded frame */
 } draco_grpc_frame;
 /* Everything up to the payload, which follows it directly. Returns its bytes. */
@@ -204,4 +223,5 @@ DRACO_GRPC_API draco_status draco_grpc_frame_decode(draco_grpc_frame *frame, con
 #include "draco_grpc_wire.h"
 #include "draco_grpc_server.h"
 #include "draco_grpc_worker.h"
+#include "draco_grpc_relay.h"
 #endif

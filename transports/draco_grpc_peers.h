@@ -11,6 +11,7 @@
 
 #include "draco_grpc_wire.h"
 #include "draco_handshake.h"
+#include "draco_relay.h"
 
 /* ---- Server: what goes out ---- */
 
@@ -123,7 +124,7 @@ static drg_outgoing *drg_outgoing_new(drg_pool *pool, draco_grpc_frame frame, co
         frame.payload_bytes =
             total - frame.offset < chunk_bytes ? (size_t)(total - frame.offset) : chunk_bytes;
         drg_gather(chunk->bytes, (size_t)frame.offset, frame.payload_bytes, a, a_bytes, b);
-        if (frame.offset / sizeof(float) < frame.params) {
+        if (frame.offset / sizeof(float) < frame.params && !frame.order) {
             const size_t left = (size_t)(frame.params - frame.offset / sizeof(float));
             const size_t floats = frame.payload_bytes / sizeof(float);
             draco_little_endian(chunk->bytes, floats < left ? floats : left);
@@ -142,7 +143,10 @@ static drg_outgoing *drg_outgoing_new(drg_pool *pool, draco_grpc_frame frame, co
 
 #define DRG_LINES 20.0 /* lines about strangers in a row; then one a second */
 
+#define DRG_ADDRESS 64 /* bytes of a worker's address for the others, with the end */
+
 typedef struct drg_server drg_server;
+typedef struct drg_planner drg_planner;
 typedef struct drg_conn drg_conn;
 typedef enum drg_event { DRG_CLOSED, DRG_META, DRG_RECV, DRG_SEND, DRG_STATUS } drg_event;
 typedef struct drg_tag {
@@ -179,8 +183,11 @@ struct drg_conn {
 };
 
 typedef struct drg_slot {
-    drg_conn *conn;              /* who holds it now, or NULL */
-    double lost_at;              /* -HUGE_VAL: never joined */
+    drg_conn *conn;          /* who holds it now, or NULL */
+    double lost_at;          /* -HUGE_VAL: never joined */
+    char relay[DRG_ADDRESS]; /* where other workers reach it; empty: they do not */
+    drg_outgoing **give;     /* n: pieces of the parameters that it is to be sent, the next one first */
+    int gives;
     char host[96];               /* in plain text: whose visits are counted */
     double visits, visited_at;   /* how often it joined of late, and the last time */
     drg_outgoing *params, *want; /* the newest request with parameters, and the newest of all */
@@ -244,6 +251,7 @@ struct drg_server {
     drg_server *next;          /* in the process's list */
     uint64_t exchanges, waves; /* requests between servers; requests to all workers */
     draco_status parted;       /* why an exchange between servers failed */
+    drg_planner *planner;      /* of relayed broadcasts; NULL: there are none */
 };
 
 static void drg_conn_free(drg_conn *c) {
@@ -376,12 +384,20 @@ static drg_outgoing *drg_next_outgoing(drg_conn *c) {
     if (!c->welcomed) return c->server->welcome;
     if (slot->params && slot->params->round >= c->params_sent) return slot->params;
     if (slot->want && slot->want->round >= c->sent) return slot->want;
-    return NULL;
+    return slot->gives ? slot->give[0] : NULL;
+}
+
+static void drg_gives_shift(drg_slot *slot) { /* under the mutex */
+    drg_outgoing_drop(&slot->give[0]);
+    slot->gives--;
+    memmove(slot->give, slot->give + 1, (size_t)slot->gives * sizeof *slot->give);
 }
 
 static void drg_frame_sent(drg_conn *c) { /* under the mutex */
     drg_outgoing *out = c->out;
     if (!out || ++c->out_frame < out->frames) return;
+    drg_slot *slot = &c->server->slots[c->slot];
+    if (slot->conn == c && slot->gives && slot->give[0] == out) drg_gives_shift(slot);
     if (out == c->server->welcome)
         c->welcomed = 1;
     else {
@@ -585,6 +601,9 @@ static void drg_count_visit(drg_slot *slot, const drg_conn *c, double now) { /* 
     snprintf(slot->host, sizeof slot->host, "%.*s", (int)drg_host_bytes(c->peer), c->peer);
 }
 
+static void drg_relay_joined(drg_server *s, int worker, const char *address); /* under the mutex */
+static void drg_relay_told(const char *text, size_t bytes, char address[DRG_ADDRESS]);
+
 /* The first message of a call, on the I/O thread. */
 static void drg_hello(drg_conn *c, grpc_byte_buffer *buffer) {
     drg_server *s = c->server;
@@ -593,7 +612,7 @@ static void drg_hello(drg_conn *c, grpc_byte_buffer *buffer) {
         drg_refuse(c, GRPC_STATUS_INVALID_ARGUMENT, "the first message is no HELLO of draco.v1");
         return;
     }
-    char why[300] = "";
+    char why[300] = "", relay[DRG_ADDRESS] = "";
     pthread_mutex_lock(&s->mutex);
     drg_refused_look(s, 0);
     const int banned = drg_is_refused(s, c);
@@ -631,6 +650,7 @@ static void drg_hello(drg_conn *c, grpc_byte_buffer *buffer) {
         if (drg_mismatch(s->configuration, text, f.payload_bytes, why + used, sizeof why - (size_t)used))
             code = GRPC_STATUS_INVALID_ARGUMENT;
     }
+    if (text && s->planner) drg_relay_told(text, f.payload_bytes, relay);
     free(text);
     if (code != GRPC_STATUS_OK) {
         drg_refuse(c, code, "%s", why);
@@ -647,6 +667,7 @@ static void drg_hello(drg_conn *c, grpc_byte_buffer *buffer) {
         drg_hold(old);
         c->slot = (int)f.worker;
         slot->conn = c;
+        drg_relay_joined(s, c->slot, relay);
         drg_socket *socket = drg_socket_of(s, c->peer);
         if (socket) socket->was_joined = 1;
         pthread_cond_broadcast(&s->changed);

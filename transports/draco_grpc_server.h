@@ -252,6 +252,12 @@ static draco_status drg_await_start(drg_server *s) {
     return stopped ? DRACO_E_STOPPED : DRACO_OK;
 }
 
+static int drg_relay_plan(drg_server *s, const draco_request *request, draco_grpc_frame f,
+                          const drg_outgoing *direct);
+static drg_outgoing *drg_relay_order(const drg_server *s, int worker);
+static void drg_relay_forget(drg_server *s, const unsigned char *whom);
+static const char *drg_relay_asked(drg_conn *c, const draco_grpc_frame *f, grpc_byte_buffer *buffer);
+
 /* Hand a request to the workers with whom[i] != 0 (NULL: all). */
 static draco_status drg_send(drg_server *s, const draco_request *request, const unsigned char *whom) {
     const size_t params_bytes = request->params ? sizeof(float) * request->params_count : 0;
@@ -279,16 +285,19 @@ static draco_status drg_send(drg_server *s, const draco_request *request, const 
             drg_outgoing_drop(&s->slots[i].want);
             drg_outgoing_drop(&s->slots[i].params);
         }
+        drg_relay_forget(s, whom);
         pthread_mutex_unlock(&s->mutex);
     }
     drg_outgoing *outgoing = drg_outgoing_new(s->pool, f, request->params, params_bytes, request->extra,
                                               request->extra ? request->extra_bytes : 0);
     if (!outgoing) return DRACO_E_MEMORY;
+    const int relayed = s->planner && params_bytes && !whom && drg_relay_plan(s, request, f, outgoing);
     pthread_mutex_lock(&s->mutex);
     for (int i = 0; i < s->workers; i++) {
+        drg_outgoing *order = relayed ? drg_relay_order(s, i) : NULL;
         if (whom && !whom[i]) continue;
-        drg_outgoing_set(&s->slots[i].want, outgoing);
-        if (params_bytes) drg_outgoing_set(&s->slots[i].params, outgoing);
+        drg_outgoing_set(&s->slots[i].want, order ? order : outgoing);
+        if (params_bytes) drg_outgoing_set(&s->slots[i].params, order ? order : outgoing);
     }
     drg_outgoing_drop(&outgoing);
     pthread_mutex_unlock(&s->mutex);
@@ -321,7 +330,9 @@ static void drg_end(drg_round *r, int worker, draco_arrival arrival) {
 
 /* What is wrong with a frame, whatever the round; NULL: nothing. */
 static const char *drg_misbehaves(drg_conn *c, const draco_grpc_frame *f, draco_status form) {
-    if (form != DRACO_OK || f->kind != DRACO_GRPC_REPLY) return "a message that is no REPLY of draco.v1";
+    if (form != DRACO_OK ||
+        (f->kind != DRACO_GRPC_REPLY && !(f->kind == DRACO_GRPC_ASK && c->server->planner)))
+        return "a message that is no REPLY of draco.v1";
     if (f->version != DRACO_GRPC_WIRE) return "another version of the contract";
     if (f->worker != (uint32_t)c->slot) return "it answers in another worker's name";
     if (f->code != c->server->code_id) return "another code";
@@ -370,12 +381,14 @@ static void drg_read(drg_round *r, drg_conn *c, grpc_byte_buffer *buffer) {
     const draco_status form = drg_open(buffer, &f);
     const char *wrong = drg_misbehaves(c, &f, form);
     if (!wrong && f.round > r->request->round) wrong = "an answer to a request that was never made";
+    const int ask = !wrong && f.kind == DRACO_GRPC_ASK;
+    if (ask) wrong = drg_relay_asked(c, &f, buffer);
     if (wrong) {
         if (!slot->ended) drg_end(r, c->slot, DRACO_ARRIVAL_MALFORMED);
         drg_refuse(c, GRPC_STATUS_INVALID_ARGUMENT, "%s", wrong);
         return;
     }
-    if (slot->ended || f.round < r->request->round) return; /* late, or more than one reply */
+    if (ask || slot->ended || f.round < r->request->round) return; /* late, or more than one reply */
     if (!drg_take(r, c, &f, buffer)) {
         drg_say(&r->s->journal,
                 "%s %d (%s) answers round %llu with %llu bytes of step %llu: %zu of step %llu were asked for",
@@ -490,6 +503,7 @@ static void drg_farewell(drg_server *s) {
     if (!stop) return;
     pthread_mutex_lock(&s->mutex);
     s->closing = 1;
+    drg_relay_forget(s, NULL);
     for (int i = 0; i < s->workers; i++) {
         drg_outgoing_drop(&s->slots[i].params);
         drg_outgoing_set(&s->slots[i].want, stop);
@@ -545,6 +559,8 @@ static void drg_server_down(drg_server *s) {
     pthread_mutex_unlock(&s->mutex);
 }
 
+static void drg_planner_close(drg_server *s);
+
 /* Free what there is, however far opening went. */
 static void drg_server_free(drg_server *s) {
     pthread_mutex_lock(&s->mutex);
@@ -566,6 +582,7 @@ static void drg_server_free(drg_server *s) {
         drg_outgoing_drop(&s->slots[i].want);
     }
     drg_outgoing_drop(&s->welcome);
+    drg_planner_close(s);
     grpc_shutdown_blocking();
     if (s->pool) drg_pool_leave(s->pool);
     pthread_cond_destroy(&s->changed);
@@ -659,6 +676,8 @@ static draco_status drg_bind(drg_server *s, const char *address, const drg_pem *
                               : "no reason given");
 }
 
+static draco_status drg_planner_open(drg_server *s, int liars);
+
 static draco_status drg_server_new(drg_server **server, const draco_grpc_server_config *config,
                                    const char *role, char *why, size_t capacity) {
     if (!config->address || config->workers < 1 || config->workers > DRACO_MAX_WORKERS)
@@ -727,6 +746,7 @@ static draco_status drg_server_new(drg_server **server, const draco_grpc_server_
     else if (!s->slots || !s->sockets || !s->welcome)
         status = drg_fail(why, capacity, DRACO_E_MEMORY, "no memory for %d workers", s->workers);
     for (int i = 0; s->slots && i < s->workers; i++) s->slots[i].lost_at = -HUGE_VAL;
+    if (!status && config->relay) status = drg_planner_open(s, config->liars);
     if (!status) status = drg_bind(s, config->address, &pem, why, capacity);
     drg_pem_free(&pem);
     if (status) {
@@ -875,6 +895,7 @@ static draco_status drg_hub_open(drg_server *s, const draco_grpc_server_config *
     mine.address = config->hub;
     mine.workers = config->servers - 1;
     mine.limits.connections = 0;
+    mine.relay = 0;
     const draco_status status = drg_server_new(&hub, &mine, "server", why, capacity);
     if (status) return status;
     drg_server_slots(&s->hub, hub);

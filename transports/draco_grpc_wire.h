@@ -77,6 +77,7 @@ DRACO_GRPC_API size_t draco_grpc_frame_encode(const draco_grpc_frame *f, uint8_t
     n += drg_put_fixed(out + n, 11, f->reply);
     n += drg_put_uint(out + n, 12, f->chunk);
     n += drg_put_fixed(out + n, 13, f->wave);
+    n += drg_put_fixed(out + n, 14, f->order);
     if (f->payload_bytes) {
         out[n++] = 15 << 3 | 2;
         n += drg_put_varint(out + n, f->payload_bytes);
@@ -151,6 +152,9 @@ static void drg_set(draco_grpc_frame *f, uint64_t field, uint64_t v) {
     case 13:
         f->wave = v;
         break;
+    case 14:
+        f->order = v;
+        break;
     default:
         break; /* a later version's field */
     }
@@ -173,6 +177,7 @@ static int drg_form_is_right(uint64_t field, unsigned form) {
     case 10:
     case 11:
     case 13:
+    case 14:
         return form == 1;
     case 15:
         return form == 2;

@@ -15,14 +15,16 @@
 /* ---- Worker ---- */
 
 #define DRG_QUEUE 8
+#define DRG_TICK 0.004 /* seconds between two looks at what is being relayed */
 
 typedef struct drg_worker drg_worker;
+typedef struct drg_relay drg_relay;
 
 /* The line to one server. Its I/O runs on the worker's I/O thread; all under the worker's mutex but the
    buffer that a request is being built in, which is the I/O thread's. */
 typedef struct drg_link {
     drg_worker *worker;
-    char *target;
+    char *target, *next; /* next: another address to call, once no call is active */
     grpc_channel *channel;
     grpc_call *call;
     int pending;
@@ -42,12 +44,15 @@ typedef struct drg_link {
     draco_request queue[DRG_QUEUE];
     uint64_t wave[DRG_QUEUE], build_wave; /* 0: a request to this worker alone */
     int queued;
+    drg_relay *relay; /* of this server's parameters; NULL: this worker takes no part */
+    int relaying;     /* the parameters of queue[0] are still coming from other workers */
+    int ahead;        /* between workers: incoming is of a broadcast whose order has not come */
     float *buffers[2];
     size_t capacity[2];
     int held;
     uint64_t newest; /* round of the newest parameters that began to arrive */
     draco_request build;
-    size_t total, got;
+    size_t total, got, order; /* order: bytes that come in place of the parameters */
     int building;
     /* The request that the caller works on. */
     draco_request taken;
@@ -65,6 +70,7 @@ struct drg_worker {
     uint64_t code_id;
     char *configuration;
     const volatile int *stop;
+    drg_relay *lines_of; /* its links are the lines to other workers, by their numbers; NULL: to servers */
     grpc_completion_queue *queue;
     pthread_t io;
     pthread_mutex_t mutex;
@@ -85,7 +91,19 @@ static void drg_request_free(draco_request *r) {
     r->extra = NULL;
 }
 
+static void drg_relay_stop(drg_link *l); /* under the mutex */
+static unsigned char *drg_relay_room(drg_link *l, uint64_t order, uint64_t params);
+static int drg_relay_begin(drg_link *l);
+static int drg_relay_piece(drg_link *l, const draco_grpc_frame *f, grpc_byte_buffer *buffer);
+static int drg_relay_tick(drg_link *l);
+static const char *drg_relay_says(const drg_link *l);
+static void drg_relay_close(drg_link *l);
+static int drg_line_received(drg_link *l, const draco_grpc_frame *f, grpc_byte_buffer *buffer);
+static double drg_lines_tick(drg_worker *lines);
+static int drg_line_open(drg_link *l);
+
 static void drg_flush(drg_link *l) { /* under the mutex */
+    drg_relay_stop(l);
     for (int i = 0; i < l->queued; i++) drg_request_free(&l->queue[i]);
     l->queued = 0;
 }
@@ -96,7 +114,9 @@ static void drg_shift(drg_link *l) { /* under the mutex: forget queue[0] */
     memmove(l->wave, l->wave + 1, (size_t)l->queued * sizeof *l->wave);
 }
 
-static grpc_byte_buffer *drg_hello_frame(const drg_worker *w) {
+static grpc_byte_buffer *drg_hello_frame(const drg_link *l) {
+    const drg_worker *w = l->worker;
+    const char *relay = drg_relay_says(l);
     draco_grpc_frame f;
     uint8_t head[DRACO_GRPC_HEADER];
     memset(&f, 0, sizeof f);
@@ -104,12 +124,13 @@ static grpc_byte_buffer *drg_hello_frame(const drg_worker *w) {
     f.worker = (uint32_t)w->index;
     f.version = DRACO_GRPC_WIRE;
     f.code = w->code_id;
-    f.payload_bytes = f.total = strlen(w->configuration);
+    f.payload_bytes = f.total = strlen(w->configuration) + strlen(relay);
     const size_t n = draco_grpc_frame_encode(&f, head);
-    grpc_slice slices[2] = {grpc_slice_from_copied_buffer((const char *)head, n),
-                            grpc_slice_from_copied_string(w->configuration)};
-    grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(slices, 2);
-    for (int i = 0; i < 2; i++) grpc_slice_unref(slices[i]);
+    grpc_slice slices[3] = {grpc_slice_from_copied_buffer((const char *)head, n),
+                            grpc_slice_from_copied_string(w->configuration),
+                            grpc_slice_from_copied_string(relay)};
+    grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(slices, 3);
+    for (int i = 0; i < 3; i++) grpc_slice_unref(slices[i]);
     return buffer;
 }
 
@@ -150,7 +171,7 @@ static void drg_link_call(drg_link *l) {
     ops[0].data.recv_status_on_client.status = &l->code;
     ops[0].data.recv_status_on_client.status_details = &l->details;
     drg_link_batch(l, ops, 1, &l->tags[DRG_CLOSED]);
-    grpc_byte_buffer *hello = drg_hello_frame(l->worker);
+    grpc_byte_buffer *hello = drg_hello_frame(l);
     memset(ops, 0, sizeof ops);
     ops[0].op = GRPC_OP_SEND_INITIAL_METADATA;
     ops[1].op = GRPC_OP_SEND_MESSAGE;
@@ -192,7 +213,10 @@ static int drg_build(drg_link *l, const draco_grpc_frame *f) {
     const uint64_t limit = w->limits.message_bytes;
     l->building = 0;
     drg_request_free(&l->build);
-    if (f->total > limit || f->params > f->total / sizeof(float) || f->reply > limit) return 0;
+    const uint64_t front = f->order ? f->order : sizeof(float) * f->params;
+    if (f->total > limit || f->params > limit / sizeof(float) || front > f->total || f->reply > limit ||
+        (f->order && !drg_relay_room(l, f->order, f->params)))
+        return 0;
     draco_request r;
     memset(&r, 0, sizeof r);
     r.kind = (draco_request_kind)f->request;
@@ -200,7 +224,7 @@ static int drg_build(drg_link *l, const draco_grpc_frame *f) {
     r.step = f->step;
     r.params_count = (size_t)f->params;
     r.reply_bytes = (size_t)f->reply;
-    r.extra_bytes = (size_t)(f->total - sizeof(float) * f->params);
+    r.extra_bytes = (size_t)(f->total - front);
     if (r.params_count) { /* what waits in the buffer is stale now */
         pthread_mutex_lock(&w->mutex);
         drg_flush(l);
@@ -224,6 +248,7 @@ static int drg_build(drg_link *l, const draco_grpc_frame *f) {
     l->build = r;
     l->build_wave = f->wave;
     l->total = (size_t)f->total;
+    l->order = (size_t)f->order;
     l->got = 0;
     l->building = 1;
     return 1;
@@ -244,21 +269,27 @@ static int drg_on_request(drg_link *l, const draco_grpc_frame *f, grpc_byte_buff
     if (!l->building || f->round != l->build.round || f->total != l->total || f->offset != l->got ||
         f->payload_bytes > l->total - l->got)
         return 0;
-    const size_t params_bytes = l->build.params_count * sizeof(float), end = l->got + f->payload_bytes;
+    const size_t params_bytes = l->order ? l->order : l->build.params_count * sizeof(float);
+    const size_t end = l->got + f->payload_bytes;
     const size_t first = l->got < params_bytes ? (end < params_bytes ? end : params_bytes) - l->got : 0;
-    drg_copy(buffer, f->payload_at, (unsigned char *)(uintptr_t)l->build.params + l->got, first);
+    unsigned char *front = l->order ? drg_relay_room(l, l->order, l->build.params_count)
+                                    : (unsigned char *)(uintptr_t)l->build.params;
+    drg_copy(buffer, f->payload_at, front + l->got, first);
     if (f->payload_bytes > first)
         drg_copy(buffer, f->payload_at + first,
                  (unsigned char *)(uintptr_t)l->build.extra + (l->got + first - params_bytes),
                  f->payload_bytes - first);
     l->got = end;
     if (end < l->total) return 1;
-    draco_little_endian((void *)(uintptr_t)l->build.params, l->build.params_count);
+    const int relaying = l->order > 0;
+    if (relaying ? !drg_relay_begin(l) : l->relaying && l->queued == DRG_QUEUE) return 0;
+    if (!relaying) draco_little_endian((void *)(uintptr_t)l->build.params, l->build.params_count);
     pthread_mutex_lock(&w->mutex);
     if (l->queued == DRG_QUEUE) {
         drg_request_free(&l->queue[0]);
         drg_shift(l);
     }
+    l->relaying |= relaying;
     l->wave[l->queued] = l->build_wave;
     l->queue[l->queued++] = l->build;
     l->build.extra = NULL;
@@ -277,6 +308,14 @@ static void drg_link_received(drg_link *l, int good) {
         int fine = drg_open(buffer, &f) == DRACO_OK;
         if (fine && f.kind == DRACO_GRPC_WELCOME)
             fine = drg_on_welcome(l, &f);
+        else if (fine && l->worker->lines_of) {
+            fine = drg_line_received(l, &f, buffer);
+            if (l->ahead) { /* nothing more is read of it until the order has come */
+                l->incoming = buffer;
+                return;
+            }
+        } else if (fine && f.kind == DRACO_GRPC_PIECE)
+            fine = drg_relay_piece(l, &f, buffer);
         else if (fine)
             fine = f.kind == DRACO_GRPC_REQUEST && drg_on_request(l, &f, buffer);
         if (!fine)
@@ -299,6 +338,9 @@ static void drg_link_ended(drg_link *l) {
     drg_worker *w = l->worker;
     char *text = grpc_slice_to_c_string(l->details);
     const double now = drg_now();
+    if (l->incoming) grpc_byte_buffer_destroy(l->incoming);
+    l->incoming = NULL;
+    l->ahead = 0;
     pthread_mutex_lock(&w->mutex);
     const int was_joined = l->joined;
     if (was_joined) l->away_since = now;
@@ -310,7 +352,7 @@ static void drg_link_ended(drg_link *l) {
         w->tls.ca && !was_joined && l->code == GRPC_STATUS_UNAVAILABLE && strstr(text, "ocket closed");
     snprintf(l->reason, sizeof l->reason, "%.200s%s", *text ? text : "the connection was lost",
              refused ? " (it may have refused this worker's certificate: its own log says)" : "");
-    if (l->code == GRPC_STATUS_OK && was_joined && !l->stopped) { /* it left without a word */
+    if (l->code == GRPC_STATUS_OK && was_joined && !l->stopped && !w->lines_of) { /* it left without a word */
         l->stopped = 1;
         l->ended = (uint64_t)-DRACO_E_TRANSPORT;
     }
@@ -318,7 +360,7 @@ static void drg_link_ended(drg_link *l) {
     const int impostor = !l->known && (strstr(l->reason, "ertificate verify failed") ||
                                        strstr(l->reason, "CERTIFICATE_VERIFY_FAILED") ||
                                        strstr(l->reason, "Hostname Verification"));
-    const int final = drg_is_final(l->code) || impostor,
+    const int final = (drg_is_final(l->code) || impostor) && !w->lines_of,
               tell = !l->stopped && !w->closing && (final || !l->told);
     l->told = 1;
     l->delay = l->delay < 0.2 ? 0.2 : fmin(2, 1.6 * l->delay);
@@ -349,7 +391,7 @@ static void drg_link_release(drg_link *l) {
 }
 
 static int drg_link_wants_call(const drg_link *l) { /* under the mutex */
-    return !l->call && !l->stopped && !l->worker->closing && !l->worker->fatal;
+    return !l->call && (l->channel || l->next) && !l->stopped && !l->worker->closing && !l->worker->fatal;
 }
 
 /* Call where it is time to; returns when to come again. */
@@ -364,6 +406,12 @@ static double drg_call_due(drg_worker *w) {
         if (due) l->pending++; /* a call that is being started has not ended */
         pthread_mutex_unlock(&w->mutex);
         if (!due) continue;
+        if (w->lines_of && !drg_line_open(l)) {
+            pthread_mutex_lock(&w->mutex);
+            l->pending--;
+            pthread_mutex_unlock(&w->mutex);
+            continue;
+        }
         drg_link_call(l);
         drg_link_release(l);
     }
@@ -444,7 +492,12 @@ static int drg_replying(const drg_worker *w) { /* under the mutex */
 static void *drg_worker_main(void *arg) {
     drg_worker *w = (drg_worker *)arg;
     for (;;) {
-        const double wait = drg_call_due(w) - drg_now();
+        double wait = drg_call_due(w) - drg_now();
+        if (w->lines_of)
+            wait = drg_lines_tick(w);
+        else
+            for (int i = 0; i < w->links; i++)
+                if (drg_relay_tick(&w->link[i])) wait = fmin(wait, DRG_TICK);
         const gpr_timespec until = gpr_time_add(
             gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_micros((int64_t)(1e6 * fmax(0, wait)), GPR_TIMESPAN));
         grpc_event e = grpc_completion_queue_next(w->queue, until, NULL);
@@ -471,17 +524,18 @@ static int drg_aligned(drg_worker *w) {
     int aligned = 1;
     for (int i = 0; i < w->links; i++) {
         const drg_link *l = &w->link[i];
-        if (l->queued && l->wave[0] == 0) return i;
+        if (l->queued && l->wave[0] == 0 && !l->relaying) return i;
         if (l->queued && l->wave[0] > newest) newest = l->wave[0];
     }
     for (int i = 0; i < w->links; i++) {
         drg_link *l = &w->link[i];
         while (l->queued && l->wave[0] && l->wave[0] < newest) {
+            drg_relay_stop(l);
             if (l->queue[0].params) l->held = !l->held;
             drg_request_free(&l->queue[0]);
             drg_shift(l);
         }
-        aligned &= l->queued && l->wave[0] == newest;
+        aligned &= l->queued && l->wave[0] == newest && !l->relaying;
     }
     return aligned ? -1 : -2;
 }
@@ -586,7 +640,7 @@ static const char *drg_worker_explain(void *ctx) {
 /* Take leave: the server answers with OK; who does not answer within a second is left. */
 static void drg_link_close(drg_link *l) {
     drg_worker *w = l->worker;
-    const double until = drg_now() + 1;
+    const double until = drg_now() + (w->lines_of ? 0 : 1);
     pthread_mutex_lock(&w->mutex);
     while (l->ending) drg_wait(&w->changed, &w->mutex, HUGE_VAL);
     const int active = l->call != NULL;
@@ -621,8 +675,10 @@ static draco_status drg_worker_close(void *ctx) {
         free(l->buffers[0]);
         free(l->buffers[1]);
         free(l->target);
+        free(l->next);
     }
     drg_queue_end(w->queue, w->thread_runs ? &w->io : NULL);
+    for (int i = 0; i < w->links; i++) drg_relay_close(&w->link[i]);
     grpc_shutdown_blocking();
     pthread_cond_destroy(&w->changed);
     pthread_cond_destroy(&w->slice_changed);
@@ -642,7 +698,9 @@ static draco_status drg_link_open(drg_link *l, const draco_grpc_worker_config *c
     const draco_status status = drg_address_allowed(l->target, pem, config->insecure, why, capacity);
     if (status) return status;
     drg_args a;
-    drg_common_args(&a, &l->worker->limits, (size_t)3 << 20); /* the longest chunk a server may choose */
+    drg_common_args(&a, &l->worker->limits,
+                    l->worker->lines_of ? DRACO_RELAY_FRAME
+                                        : (size_t)3 << 20); /* the longest chunk a server may choose */
     drg_arg(&a, GRPC_ARG_ENABLE_RETRIES, 0);
     drg_arg(&a, GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     drg_arg(&a, GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
@@ -666,17 +724,21 @@ static draco_status drg_link_open(drg_link *l, const draco_grpc_worker_config *c
 }
 
 static int drg_split(drg_worker *w, const char *addresses) {
-    int count = 1;
-    for (const char *c = addresses; *c; c++) count += *c == ',';
+    for (int i = 0; i < w->links; i++) {
+        const size_t n = strcspn(addresses, ",");
+        w->link[i].target = strndup(addresses, n);
+        if (!w->link[i].target) return 0;
+        addresses += n + (addresses[n] == ',');
+    }
+    return 1;
+}
+
+static int drg_links_new(drg_worker *w, int count) {
     w->link = (drg_link *)calloc((size_t)count, sizeof *w->link);
     if (!w->link) return 0;
     w->links = count;
     for (int i = 0; i < count; i++) {
         drg_link *l = &w->link[i];
-        const size_t n = strcspn(addresses, ",");
-        l->target = strndup(addresses, n);
-        if (!l->target) return 0;
-        addresses += n + (addresses[n] == ',');
         l->worker = w;
         l->away_since = drg_now();
         for (int e = 0; e < 5; e++) {
@@ -689,21 +751,11 @@ static int drg_split(drg_worker *w, const char *addresses) {
     return 1;
 }
 
-static draco_status drg_worker_open(draco_transport *transport, const draco_grpc_worker_config *config,
-                                    char *why, size_t capacity) {
-    if (!config->address || !*config->address || config->index < 0 || config->index >= DRACO_MAX_WORKERS)
-        return drg_fail(why, capacity, DRACO_E_ARGUMENT, "a worker needs an address and a number 0 to %d",
-                        DRACO_MAX_WORKERS - 1);
-    draco_grpc_limits limits = config->limits;
-    drg_pem pem;
-    draco_status status = drg_limits(&limits, 0, why, capacity);
-    if (status) return status;
-    if ((status = drg_pem_read(&pem, &config->tls, why, capacity))) return status;
+/* A worker without any thread, its `links` links without channels. */
+static drg_worker *drg_worker_new(const draco_grpc_worker_config *config, const draco_grpc_limits *limits,
+                                  int links) {
     drg_worker *w = (drg_worker *)calloc(1, sizeof *w);
-    if (!w) {
-        drg_pem_free(&pem);
-        return DRACO_E_MEMORY;
-    }
+    if (!w) return NULL;
     drg_warm_heap();
     grpc_init();
     drg_hear_log();
@@ -712,7 +764,7 @@ static draco_status drg_worker_open(draco_transport *transport, const draco_grpc
     pthread_mutex_init(&w->journal.mutex, NULL);
     drg_cond_init(&w->changed);
     drg_cond_init(&w->slice_changed);
-    w->limits = limits;
+    w->limits = *limits;
     w->journal.on_event = config->on_event;
     w->journal.ctx = config->event_ctx;
     w->tls = config->tls;
@@ -721,9 +773,36 @@ static draco_status drg_worker_open(draco_transport *transport, const draco_grpc
     w->stop = config->stop;
     w->configuration = strdup(config->configuration ? config->configuration : "");
     w->queue = grpc_completion_queue_create_for_next(NULL);
-    if (!w->configuration || !drg_split(w, config->address)) status = DRACO_E_MEMORY;
+    if (w->configuration && drg_links_new(w, links)) return w;
+    drg_worker_close(w);
+    return NULL;
+}
+
+static draco_status drg_relay_open(drg_link *l, const draco_grpc_worker_config *config, int number, char *why,
+                                   size_t capacity);
+
+static draco_status drg_worker_open(draco_transport *transport, const draco_grpc_worker_config *config,
+                                    char *why, size_t capacity) {
+    int servers = 1;
+    if (!config->address || !*config->address || config->index < 0 || config->index >= DRACO_MAX_WORKERS)
+        return drg_fail(why, capacity, DRACO_E_ARGUMENT, "a worker needs an address and a number 0 to %d",
+                        DRACO_MAX_WORKERS - 1);
+    draco_grpc_limits limits = config->limits;
+    drg_pem pem;
+    draco_status status = drg_limits(&limits, 0, why, capacity);
+    if (status) return status;
+    if ((status = drg_pem_read(&pem, &config->tls, why, capacity))) return status;
+    for (const char *c = config->address; *c; c++) servers += *c == ',';
+    drg_worker *w = drg_worker_new(config, &limits, servers);
+    if (!w) {
+        drg_pem_free(&pem);
+        return DRACO_E_MEMORY;
+    }
+    if (!drg_split(w, config->address)) status = DRACO_E_MEMORY;
     for (int i = 0; !status && i < w->links; i++)
         status = drg_link_open(&w->link[i], config, &pem, why, capacity);
+    for (int i = 0; !status && config->relay_listen && i < w->links; i++)
+        status = drg_relay_open(&w->link[i], config, i, why, capacity);
     drg_pem_free(&pem);
     if (!status) {
         w->thread_runs = !pthread_create(&w->io, NULL, drg_worker_main, w);

@@ -2,7 +2,7 @@
 """Rounds on a real network: a cluster of network namespaces whose links are held to a rate.
 
 usage: network.py [--build DIR] [--out FILE] [--workers N,N...] [--transports T,T...] [--methods WORD,WORD...]
-                  [--broadcasts B,B...] [--rate MBIT] [--steps N] [--model M] [--adversaries S] [--relays lie|stall]
+                  [--broadcasts B,B...] [--rate MBIT] [--steps N] [--model M] [--adversaries S] [--relays lie|stall|die]
 
 Needs root, iproute2, and a kernel with veth, bridges and tbf. Every host is a namespace of its own with one veth pair to a
 bridge, which stands in a namespace too; tbf limits both ends of each pair. So nothing is made in, or read from, the
@@ -11,9 +11,15 @@ SIGTERM. A run of build/draco-train over MPI (mpirun starts its daemons through 
 gRPC follows for each method; seconds are the median of the steps after the first, bytes those of the server's card by the
 interface's counters, from the end of the first step to the end of the last. link: the seconds
 that the bytes need at the rate, out and then in, as a share of those measured (above 1 where the directions overlap); idle: the
-share of the machine's processor time that nobody used. Where link is well under 0.8 and idle near 0, the row measures the
-processors and not the network; with the relayed broadcast the workers' links carry a second unit that the server's does not show. FILE (docs/results/network.csv)
-keeps its rows of other settings; a row that is measured again replaces its former self. The table also goes to stdout.
+share of the machine's processor time that nobody used. limit: what the seconds are those of. "link" from a share of 0.8 on; below that
+"wait" where a fifth of the processors was idle (time-outs, and the workers' links, whose second unit the server's does not show), and
+"cores" where not: such a row is not of the network. It is written, marked so, and makes the exit status 1. Runs of the same n, s, model, transport and
+rule must end with the same model whatever their broadcast and relays: one that does not is not written and makes the exit status 1.
+FILE (docs/results/network.csv) keeps its rows of other settings; a row that is measured again replaces its former self. The table also goes to stdout.
+
+--relays: over MPI other S workers in each step change a bit of what they relay (lie) or relay nothing (stall). die, over MPI and gRPC: runs of
+three steps, S workers killed a tenth of a second into the last; the row has the median of the last steps of three such runs, and the
+model must be that of a run in which nobody dies.
 """
 import argparse
 import contextlib
@@ -38,7 +44,8 @@ METHODS = {
     "DRACO reactive, challenge": ["--vote=challenge", "--redundancy=reactive"],
 }
 KEYS = ("n", "s", "model", "rate_mbit", "transport", "method", "broadcast")
-FIELDS = (*KEYS, "parameters", "steps", "seconds", "out_bytes", "in_bytes", "out_units", "in_units", "link", "idle", "load", "digest")
+FIELDS = (*KEYS, "parameters", "steps", "seconds", "out_bytes", "in_bytes", "out_units", "in_units", "link", "idle", "limit", "load", "digest")
+LINK, IDLE = 0.8, 0.2  # shares from which the links are the limit; of idle processors
 SECONDS = 240  # the longest that a run may take
 NET = "10.213.0."
 
@@ -98,6 +105,14 @@ class Cluster:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(process), signal.SIGKILL)
 
+    def kill_workers(self, count):
+        for name in self.names[1:count + 1]:
+            for process in ip("netns", "pids", name).split():
+                with contextlib.suppress(OSError):
+                    with open(f"/proc/{process}/comm") as f:
+                        if f.read().strip() == "draco-train":
+                            os.kill(int(process), signal.SIGKILL)
+
     def __exit__(self, *_):
         with contextlib.suppress(Failed):
             self.clear()
@@ -123,11 +138,12 @@ def processor():
 
 
 class Samples(threading.Thread):
-    """The card's counters at the end of each step: when its line arrives in the pipe that is the server's --metrics."""
+    """The card's counters at the end of each step: when its line arrives in the pipe that is the server's --metrics. `deaths`
+    workers are killed in the step after `until`."""
 
-    def __init__(self, cluster, path):
+    def __init__(self, cluster, path, deaths=0, until=0):
         super().__init__(daemon=True)
-        self.cluster, self.path = cluster, path
+        self.cluster, self.path, self.deaths, self.until = cluster, path, deaths, until
         self.steps, self.events = [], {}
 
     def run(self):
@@ -136,6 +152,8 @@ class Samples(threading.Thread):
                 event = json.loads(line)
                 if event["event"] == "step":
                     self.steps.append((event, self.cluster.card(), processor()))
+                    if self.deaths and len(self.steps) == self.until:
+                        threading.Timer(0.1, self.cluster.kill_workers, [self.deaths]).start()
                 self.events[event["event"]] = event
 
 
@@ -147,15 +165,17 @@ def commands(o, cluster, n, transport, options, scratch):
     metrics = f"--metrics={scratch}/metrics"
     if transport == "grpc":
         common = [*train, f"--address={NET}1:7400", "--insecure-plain-text-beyond-this-machine"]
+        relay = "--broadcast=relay" in options
         return [[*enter(cluster.names[0]), *common, "--role=server", metrics],
-                *([*enter(cluster.names[i + 1]), *common, "--role=worker", f"--worker={i}"] for i in range(n))]
+                *([*enter(cluster.names[i + 1]), *common, "--role=worker", f"--worker={i}", *([f"--relay-listen={NET}{i + 2}:7401"] * relay)]
+                  for i in range(n))]
     agent, rank = f"{scratch}/agent", f"{scratch}/rank"
     with open(agent, "w") as f:  # called with an address and a command of mpirun's; a host has a name of its own, or it would be local
         f.write("#!/bin/sh\nhost=$1\nshift\ni=$((${host##*.} - 1))\n"
                 f"exec ip netns exec draco-{os.getpid()}-$i unshare --uts sh -c \"hostname draco-$i; $*\"\n")
     with open(rank, "w") as f:  # rank 0 alone writes metrics
         f.write(f"#!/bin/sh\n[ \"$OMPI_COMM_WORLD_RANK\" = 0 ] && set -- \"$@\" {metrics}\n")
-        if o.relays:
+        if o.relays in ("lie", "stall"):
             bad = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bad_relay.c")
             subprocess.run(["mpicc", "-shared", "-fPIC", bad, "-o", f"{scratch}/bad.so"], check=True)
             f.write(f"export BAD_RELAY={o.relays} BAD_N={n} BAD_S={o.adversaries} LD_PRELOAD={scratch}/bad.so\n")
@@ -169,11 +189,11 @@ def commands(o, cluster, n, transport, options, scratch):
              str(n + 1), rank, *train]]
 
 
-def run(o, cluster, n, transport, options):
-    """What Samples saw of one run."""
+def run(o, cluster, n, transport, options, deaths=0):
+    """What Samples saw of one run; in its last step `deaths` workers die."""
     with tempfile.TemporaryDirectory() as scratch, open(f"{scratch}/log", "w+") as log:
         os.mkfifo(f"{scratch}/metrics")
-        samples = Samples(cluster, f"{scratch}/metrics")
+        samples = Samples(cluster, f"{scratch}/metrics", deaths, o.steps - 1)
         samples.start()
         environment = dict(os.environ, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive")
         processes = [subprocess.Popen(c, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True)
@@ -191,10 +211,24 @@ def run(o, cluster, n, transport, options):
                     process.wait()
             cluster.clear()
         samples.join(2)
-        if processes[0].returncode or len(samples.steps) < o.steps:
+        if (processes[0].returncode and not deaths) or len(samples.steps) < o.steps or "end" not in samples.events:
             log.seek(0)
             raise Failed(f"the run ended with {processes[0].returncode} after {len(samples.steps)} steps:\n{log.read()[-3000:]}")
         return samples
+
+
+def measure(o, cluster, n, transport, options):
+    """The steps that count of one run, or where relays die the last ones of several."""
+    if o.relays != "die":
+        return run(o, cluster, n, transport, options)
+    alive = run(o, cluster, n, transport, options)
+    runs = [run(o, cluster, n, transport, options, o.adversaries) for _ in range(3)]
+    for samples in runs:
+        if samples.events["end"]["model_digest"] != alive.events["end"]["model_digest"]:
+            raise Failed("another model than without deaths")
+    runs.sort(key=lambda x: x.steps[-1][0]["train_seconds"] - x.steps[-2][0]["train_seconds"])
+    runs[1].steps = runs[1].steps[-2:]
+    return runs[1]
 
 
 def row_of(o, n, transport, method, broadcast, samples):
@@ -205,12 +239,28 @@ def row_of(o, n, transport, method, broadcast, samples):
     out, into = ((b - a) / (len(steps) - 1) for a, b in zip(first, last))
     idle = (busy_to[0] - busy_from[0]) / max(1, busy_to[1] - busy_from[1])
     mean = (times[-1] - times[0]) / (len(times) - 1)
+    link = (out + into) * 8e-6 / o.rate / mean
+    limit = "link" if link >= LINK else "wait" if idle >= IDLE else "cores"
     return dict(n=n, s=o.adversaries, model=o.model, rate_mbit=o.rate, transport=transport,
                 method=method + (f"; {o.adversaries} relays {o.relays}" if o.relays else ""), broadcast=broadcast,
                 parameters=samples.events["start"]["parameters"], steps=len(steps) - 1, seconds=f"{seconds:.3f}", out_bytes=f"{out:.0f}",
                 in_bytes=f"{into:.0f}", out_units=f"{out / 4 / dim:.2f}", in_units=f"{into / 4 / dim:.2f}",
-                link=f"{(out + into) * 8e-6 / o.rate / mean:.2f}", idle=f"{idle:.2f}", load=f"{os.getloadavg()[0]:.1f}",
+                link=f"{link:.2f}", idle=f"{idle:.2f}", limit=limit, load=f"{os.getloadavg()[0]:.1f}",
                 digest=samples.events["end"]["model_digest"])
+
+
+def rule_of(method):
+    """What the model depends on: no vote, no relays."""
+    return method.split(";")[0].replace(", challenge", "")
+
+
+def check(row, kept):
+    """Another broadcast, other relays: the same model after as many steps."""
+    for other in kept:
+        same = all(str(other[k]) == str(row[k]) for k in ("n", "s", "model", "transport", "steps"))
+        if same and rule_of(other["method"]) == rule_of(row["method"]):
+            if other["digest"] != row["digest"]:
+                raise Failed(f"another model than {other['method']}, {other['broadcast']}")
 
 
 def write(path, rows):
@@ -218,7 +268,7 @@ def write(path, rows):
     kept = []
     if os.path.exists(path):
         with open(path, newline="") as f:
-            kept = list(csv.DictReader(f))
+            kept = [{"limit": "", **row} for row in csv.DictReader(f)]
     for row in rows:
         row = {k: str(row[k]) for k in FIELDS}
         same = [i for i, k in enumerate(kept) if all(k[key] == row[key] for key in KEYS)]
@@ -226,6 +276,8 @@ def write(path, rows):
             kept[same[0]] = row
         else:
             kept.append(row)
+    for row in rows:
+        check(row, kept)
     with open(path, "w", newline="") as f:
         writer = csv.DictWriter(f, FIELDS, lineterminator="\n")
         writer.writeheader()
@@ -244,8 +296,10 @@ def main():
     parser.add_argument("--transports", default="mpi,grpc")
     parser.add_argument("--broadcasts", default="direct,relay")
     parser.add_argument("--methods", default="", help="only methods whose name has one of these words")
-    parser.add_argument("--relays", choices=["lie", "stall"], help="other S workers in each step relay so (mpi, relay)")
+    parser.add_argument("--relays", choices=["lie", "stall", "die"], help="S workers relay so (lie and stall: mpi)")
     o = parser.parse_args()
+    if o.relays == "die":
+        o.steps = 3
     if os.geteuid() != 0:
         sys.exit("network.py: needs root, to make network namespaces")
     for tool in ("ip", "tc", "unshare"):
@@ -265,12 +319,15 @@ def main():
                         if any(x.split("=")[0] not in known for x in (*options, *more)):
                             continue  # this build has it not
                         try:
-                            row = row_of(o, n, transport, method, broadcast, run(o, cluster, n, transport, [*options, *more]))
+                            row = row_of(o, n, transport, method, broadcast, measure(o, cluster, n, transport, [*options, *more]))
+                            write(o.out, [row])
                         except Failed as e:
                             failed += 1
                             print(f"n = {n}, {transport}, {method}, {broadcast}: {e}", file=sys.stderr)
                             continue
-                        write(o.out, [row])
+                        if row["limit"] == "cores":
+                            failed += 1
+                            print(f"n = {n}, {transport}, {method}, {broadcast}: the processors were the limit, not the links", file=sys.stderr)
                         print(" ".join(f"{k}={row[k]}" for k in FIELDS if k != "parameters"), flush=True)
     return failed > 0
 

@@ -57,7 +57,7 @@ typedef struct train_options {
     double deadline;
     long servers;
     const char *broadcast;
-    const char *role, *address, *hub, *server_name, *refused;
+    const char *role, *address, *hub, *server_name, *refused, *relay_listen, *relay_address;
     long worker, server, max_connections;
     double join_seconds, quorum_timeout;
     long min_workers;
@@ -313,9 +313,15 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
         {"servers", TRAIN_LONG, &o->servers, 1, 64, NULL, "K",
          "mpi, grpc: number of servers that share the parameters"},
         {"broadcast", TRAIN_CHOICE, &o->broadcast, 0, 0, "direct relay", "HOW",
-         "direct: the server sends the parameters to each worker; relay, mpi: a piece to each, which passes "
-         "it on, "
-         "verified"},
+         "direct: the server sends the parameters to each worker; relay, mpi and grpc: a piece to each, "
+         "which "
+         "passes it on, verified"},
+        {"relay-listen", TRAIN_TEXT, &o->relay_listen, 0, 0, NULL, "HOST[:PORT]",
+         "grpc worker: where it passes pieces on to other workers; several servers: PORT, PORT + 1, ...; "
+         "default: it gets "
+         "the parameters directly"},
+        {"relay-address", TRAIN_TEXT, &o->relay_address, 0, 0, NULL, "HOST[:PORT]",
+         "grpc worker: where others reach it, when that is not --relay-listen"},
         {"role", TRAIN_CHOICE, &o->role, 0, 0, "server worker", "ROLE", "grpc: what this process is"},
         {"address", TRAIN_TEXT, &o->address, 0, 0, NULL, "ADDR",
          "grpc: HOST:PORT, unix:/PATH or dns:///NAME:PORT; a worker of several servers: all of them, with "
@@ -494,6 +500,8 @@ static const struct train_need {
     {"worker", "transport", "grpc"},
     {"server", "transport", "grpc"},
     {"refused", "transport", "grpc"},
+    {"relay-listen", "transport", "grpc"},
+    {"relay-address", "transport", "grpc"},
     {"hub", "transport", "grpc"},
     {"server-name", "transport", "grpc"},
     {"max-connections", "transport", "grpc"},
@@ -620,8 +628,8 @@ static int train_check_together(train_options *o) {
                   o->servers);
         return 2;
     }
-    if (strcmp(o->broadcast, "relay") == 0 && strcmp(o->transport, "mpi") != 0) {
-        train_log(TRAIN_ERROR, "--broadcast=relay requires --transport=mpi");
+    if (strcmp(o->broadcast, "relay") == 0 && strcmp(o->transport, "openmp") == 0) {
+        train_log(TRAIN_ERROR, "--broadcast=relay requires --transport=mpi or --transport=grpc");
         return 2;
     }
     if (o->servers > 1 && strcmp(o->transport, "openmp") == 0) {

@@ -238,7 +238,9 @@ static int train_grpc_open(const train_context *c, train_transport *t) {
                                            .server = t->server,
                                            .servers = (int)o->servers,
                                            .hub = o->hub,
-                                           .refused = o->refused};
+                                           .refused = o->refused,
+                                           .relay = strcmp(o->broadcast, "relay") == 0,
+                                           .liars = (int)o->adversaries};
         config.limits.start_seconds = o->join_seconds;
         config.limits.connections = (int)o->max_connections;
         status = draco_grpc_server_open(&t->transport, &config);
@@ -252,7 +254,10 @@ static int train_grpc_open(const train_context *c, train_transport *t) {
                                            .insecure = o->insecure,
                                            .on_event = train_grpc_event,
                                            .event_ctx = t,
-                                           .stop = c->stop};
+                                           .stop = c->stop,
+                                           .relay_listen = o->relay_listen,
+                                           .relay_address = o->relay_address,
+                                           .workers = (int)o->workers};
         status = draco_grpc_worker_open(&t->transport, &config);
     }
     t->open = status >= 0;

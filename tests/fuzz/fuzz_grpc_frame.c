@@ -1,5 +1,6 @@
 /* Hostile bytes as a frame of draco.proto: nothing is read outside them, the payload lies inside, and what
    decodes encodes to a frame that decodes to the same. */
+#define DRACO_IMPLEMENTATION
 #define DRACO_GRPC_IMPLEMENTATION
 #define DRACO_GRPC_STATIC
 #include "transports/draco_grpc.h"
@@ -42,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 static size_t frame_seed(uint64_t i, uint8_t *data, size_t room) {
     draco_grpc_frame f;
     memset(&f, 0, sizeof f);
-    f.kind = (uint32_t)(i % 5);
+    f.kind = (uint32_t)(i % 7);
     f.worker = (uint32_t)(i * 37 % 4096);
     f.version = DRACO_GRPC_WIRE;
     f.request = (uint32_t)(i % 8);
@@ -53,6 +54,7 @@ static size_t frame_seed(uint64_t i, uint8_t *data, size_t room) {
     f.step = i / 3;
     f.params = i % 2 ? i : 0;
     f.reply = i % 3;
+    f.order = i % 5 ? 0 : i;
     f.payload_bytes = i % 300;
     const size_t n = draco_grpc_frame_encode(&f, data);
     if (n + f.payload_bytes > room) return n;

@@ -1,5 +1,6 @@
 /* Hostile bytes as a list of refused certificates: a name is found where a line begins with it and a blank or the end
    follows, and nowhere else. The name asked for is the input's first line. */
+#define DRACO_IMPLEMENTATION
 #define DRACO_GRPC_IMPLEMENTATION
 #define DRACO_GRPC_STATIC
 #include "transports/draco_grpc.h"
