@@ -1,6 +1,7 @@
 #!/bin/sh
 # A run that is started again by the same command is the same run: after kill -9 at any moment, a signal, a damaged
-# checkpoint, a full disk. What it ends in has the bytes of the run that was not disturbed. DRACO_STRESS=full: 50 kills.
+# checkpoint, a full disk. What it ends in has the bytes of the run that was not disturbed. DRACO_STRESS=full: 150 kills, for
+# both models every optimizer, schedule and code.
 train=${BUILD:-build}/draco-train
 dir=$(mktemp -d)
 pids=""
@@ -286,20 +287,20 @@ survives_mpi() { # KILLS OPTION...
     [ $code -eq 0 ] && cmp -s "$dir/p" "$dir/first" && steps_are "$dir/m" "$steps"
     result $? "killed under mpirun with two servers, $kills kills left over: $*"
 }
+reactive="--code=repetition --redundancy=reactive"
 if [ -n "$full" ]; then
-    set -- --code=repetition "--code=cyclic --field=prime" "--code=cyclic --field=complex"
-    for optimizer in sgd momentum nesterov adam adamw; do
-        for schedule in constant step cosine; do
-            # shellcheck disable=SC2086
-            survives 2 --model=softmax $1 --optimizer=$optimizer --schedule=$schedule --steps=60
-            case $2 in "") ;; *) set -- "$2" "$3" "$1" ;; esac
+    for code in "--code=repetition" "--code=cyclic --field=prime" "--code=cyclic --field=complex" "$reactive"; do
+        for optimizer in sgd momentum nesterov adam adamw; do
+            for schedule in constant step cosine; do
+                # shellcheck disable=SC2086
+                survives 1 --model=softmax $code --attack=reverse --optimizer=$optimizer --schedule=$schedule --steps=60
+                # shellcheck disable=SC2086
+                survives 1 --model=fc $code --attack=reverse --optimizer=$optimizer --schedule=$schedule --warmup=3 --steps=12
+            done
         done
-        # shellcheck disable=SC2086
-        survives 4 --model=fc $1 --optimizer=$optimizer --schedule=cosine --warmup=3 --steps=12
-        set -- "$2" "$3" "$1"
     done
     each=4
-    [ $killed -ge 30 ] && [ $torn -gt 0 ]
+    [ $killed -ge 50 ] && [ $torn -gt 0 ]
 else
     survives 2 --model=softmax --code=repetition --optimizer=momentum --schedule=cosine --steps=24
     survives 2 --model=softmax --code=cyclic --field=prime --optimizer=adam --schedule=step --steps=24
@@ -317,6 +318,8 @@ else
     survives_grpc $each 6 --code=repetition --optimizer=adam --schedule=cosine --steps=300
     survives_grpc $each 6 --code=cyclic --field=prime --optimizer=momentum --schedule=step --steps=300
     survives_grpc $each 6 --code=cyclic --field=complex --optimizer=nesterov --schedule=cosine --steps=300
+    # shellcheck disable=SC2086
+    [ -z "$full" ] || survives_grpc $each 6 $reactive --optimizer=adamw --schedule=step --steps=300
     [ $((killed - before)) -ge 5 ]
     result $? "killed $((killed - before)) times over gRPC"
 fi
@@ -329,7 +332,13 @@ else
     export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
     before=$killed
     survives_mpi $each --code=repetition --optimizer=adam --schedule=cosine --steps=$((200 * each))
-    [ $((killed - before)) -eq $each ]
+    if [ -n "$full" ]; then
+        survives_mpi $each --code=cyclic --field=prime --optimizer=momentum --schedule=step --steps=$((200 * each))
+        survives_mpi $each --code=cyclic --field=complex --optimizer=nesterov --schedule=cosine --steps=$((200 * each))
+        # shellcheck disable=SC2086
+        survives_mpi $each $reactive --optimizer=adamw --schedule=constant --steps=$((200 * each))
+    fi
+    [ $((killed - before)) -ge $each ]
     result $? "killed $((killed - before)) times under mpirun"
 fi
 [ $killed -ge 9 ]

@@ -7,8 +7,8 @@
  * implementation is C11 on POSIX sockets, with -std=gnu11 or _GNU_SOURCE.
  *
  * For transports whose own connections do not tell that the other end is gone (MPI). Two processes hold one
- * TCP connection on which nothing is sent after its first 20 bytes; the kernel closes it when either process
- * ends, for whatever reason, and keep-alive finds a host without power after about 11 seconds.
+ * TCP connection on which nothing is sent after 20 bytes one way and one byte back; the kernel closes it when
+ * either process ends, for whatever reason, and keep-alive finds a host without power after about 11 seconds.
  *
  * Use. One side invites, the other calls:
  *     draco_liveness_links links;
@@ -22,10 +22,12 @@
  *
  * The card carries a random secret that whoever connects sends first: a stranger who finds the port is not
  * taken for a peer, nor one peer for another. A connection whose secret is there has its place at once, however many
- * strangers there are; who sends none within two seconds is disconnected and counted.
+ * strangers there are; who sends none within two seconds is disconnected and counted. The byte back says that the
+ * secret was right: a peer that is disconnected without it, in a flood of strangers say, calls again.
  *
  * Threads: one. No call waits except draco_liveness_call, up to two seconds per address. Where no connection
- * can be made draco_liveness_tied stays 0, and the transport has to do without.
+ * can be made draco_liveness_tied stays 0, and the transport has to do without; on the side that called it is 0 until the
+ * byte back was seen by draco_liveness_links_look.
  *
  * Limits: 64 connections at a time that have not sent their secret yet, 32 of one address: one more takes the place of
  * the oldest. 8 addresses per host.
@@ -62,7 +64,11 @@ typedef struct draco_liveness_card {
 
 typedef struct draco_liveness_link { /* private: the connection to a peer */
     int fd, invited;
-    uint8_t secret[16];
+    int calling, said; /* the byte back is not here yet; the 20 bytes are sent */
+    double again;      /* when to call again, where fd is -1 */
+    uint8_t secret[16], address[16];
+    uint32_t number;
+    uint16_t port;
 } draco_liveness_link;
 
 typedef struct draco_liveness_guest { /* private: it has not sent all of its number and secret yet */
@@ -127,6 +133,7 @@ DRACO_LIVENESS_API void draco_liveness_links_close(draco_liveness_links *l);
 
 #define DRL_EVERY 0.005  /* seconds */
 #define DRL_PATIENCE 2.0 /* seconds for a number and a secret */
+#define DRL_PAUSE 0.1    /* seconds before calling again */
 #define DRL_AT_ONCE 256  /* connections that are accepted in one look */
 
 static void drl_set(int fd) {
@@ -210,57 +217,75 @@ DRACO_LIVENESS_API void draco_liveness_invite(draco_liveness_links *l, int peer,
     drl_addresses(card);
 }
 
-/* A connected socket, or -1 after two seconds. */
-static int drl_dial(const uint8_t address[16], uint16_t port) {
+/* A socket that is connecting, or -1. */
+static int drl_ring(const uint8_t address[16], uint16_t port) {
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = port};
     struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = port};
-    int v4 = memcmp(address, mapped, sizeof mapped) == 0, error = 0;
+    int v4 = memcmp(address, mapped, sizeof mapped) == 0;
     struct sockaddr *to = v4 ? (struct sockaddr *)&four : (struct sockaddr *)&six;
     int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM, 0);
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    socklen_t size = sizeof error;
     if (fd < 0) return -1;
     memcpy(&four.sin_addr, address + 12, 4);
     memcpy(&six.sin6_addr, address, 16);
     drl_set(fd);
-    if (connect(fd, to, v4 ? sizeof four : sizeof six) != 0 && errno != EINPROGRESS) error = errno;
-    if (!error && (poll(&p, 1, 2000) != 1 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0))
-        error = ETIMEDOUT;
-    if (error) {
-        close(fd);
-        return -1;
-    }
-    return fd;
+    if (connect(fd, to, v4 ? sizeof four : sizeof six) == 0 || errno == EINPROGRESS) return fd;
+    close(fd);
+    return -1;
+}
+
+/* A connected socket, or -1 after two seconds. */
+static int drl_dial(const uint8_t address[16], uint16_t port) {
+    struct pollfd p = {.fd = drl_ring(address, port), .events = POLLOUT};
+    socklen_t size = sizeof(int);
+    int error;
+    if (p.fd < 0) return -1;
+    if (poll(&p, 1, 2000) == 1 && getsockopt(p.fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0)
+        return p.fd;
+    close(p.fd);
+    return -1;
+}
+
+/* Say number and secret when the connection is there. -1: it cannot be made. */
+static int drl_say(draco_liveness_link *k) {
+    uint8_t say[20];
+    ssize_t n;
+    if (k->said) return 0;
+    for (int i = 0; i < 4; i++) say[i] = (uint8_t)(k->number >> 8 * i);
+    memcpy(say + 4, k->secret, 16);
+    n = send(k->fd, say, sizeof say, MSG_NOSIGNAL);
+    k->said = n == (ssize_t)sizeof say;
+    return k->said || (n < 0 && (errno == EAGAIN || errno == ENOTCONN || errno == EINTR)) ? 0 : -1;
 }
 
 DRACO_LIVENESS_API void draco_liveness_call(draco_liveness_links *l, int peer,
                                             const draco_liveness_card *card) {
     static const uint8_t loopback[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1};
-    uint8_t say[20];
+    const uint8_t *address = loopback;
+    draco_liveness_link *k;
     char host[sizeof card->host] = "";
     int i, fd = -1;
     if (card->port == 0 || peer < 0 || peer >= l->peers || l->link[peer].fd >= 0) return;
     gethostname(host, sizeof host - 1);
     if (strncmp(host, card->host, sizeof host) == 0) fd = drl_dial(loopback, card->port);
     for (i = 0; i < card->addresses && i < DRACO_LIVENESS_ADDRESSES && fd < 0; i++)
-        fd = drl_dial(card->address[i], card->port);
+        fd = drl_dial(address = card->address[i], card->port);
     if (fd < 0) return;
-    for (i = 0; i < 4; i++) say[i] = (uint8_t)(card->number >> 8 * i);
-    memcpy(say + 4, card->secret, 16);
-    if (send(fd, say, sizeof say, MSG_NOSIGNAL) == (ssize_t)sizeof say)
-        l->link[peer].fd = fd;
-    else
-        close(fd);
+    k = &l->link[peer];
+    *k = (draco_liveness_link){.fd = fd, .calling = 1, .number = card->number, .port = card->port};
+    memcpy(k->secret, card->secret, sizeof k->secret);
+    memcpy(k->address, address, sizeof k->address);
+    drl_say(k); /* where that fails the next look calls again */
 }
 
 DRACO_LIVENESS_API int draco_liveness_tied(const draco_liveness_links *l, int peer) {
-    return l->link[peer].fd >= 0;
+    return l->link[peer].fd >= 0 && !l->link[peer].calling;
 }
 
 DRACO_LIVENESS_API void draco_liveness_cut(draco_liveness_links *l, int peer) {
     if (l->link[peer].fd >= 0) close(l->link[peer].fd);
     l->link[peer].fd = -1;
+    l->link[peer].calling = 0;
 }
 
 static void drl_turn_away(draco_liveness_links *l, const draco_liveness_guest *g) {
@@ -269,15 +294,19 @@ static void drl_turn_away(draco_liveness_links *l, const draco_liveness_guest *g
     memcpy(l->refused_address, g->address, sizeof l->refused_address);
 }
 
-/* All 20 bytes are there: it is that peer's connection when the secret is right. */
+/* All 20 bytes are there: it is that peer's connection when the secret is right, instead of an earlier one, which broke
+   before the peer saw the byte back. */
 static void drl_seat(draco_liveness_links *l, const draco_liveness_guest *g) {
     const uint8_t *said = g->said;
     uint32_t number = said[0] | (uint32_t)said[1] << 8 | (uint32_t)said[2] << 16 | (uint32_t)said[3] << 24;
-    if (number < (uint32_t)l->peers && l->link[number].invited && l->link[number].fd < 0 &&
-        memcmp(l->link[number].secret, said + 4, 16) == 0)
-        l->link[number].fd = g->fd;
-    else
+    if (number >= (uint32_t)l->peers || !l->link[number].invited ||
+        memcmp(l->link[number].secret, said + 4, 16) != 0) {
         drl_turn_away(l, g);
+        return;
+    }
+    draco_liveness_cut(l, (int)number);
+    l->link[number].fd = g->fd;
+    (void)!send(g->fd, "", 1, MSG_NOSIGNAL); /* a connection that is broken is found when it is looked at */
 }
 
 /* Take in what it says. 0: that is not all yet, and it has time. */
@@ -340,6 +369,29 @@ DRACO_LIVENESS_API long draco_liveness_refused(draco_liveness_links *l, char tex
     return refused;
 }
 
+/* On with a call that was not answered yet. 1: nobody listens there any more. */
+static int drl_call_on(draco_liveness_link *k, double now) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    uint8_t back;
+    ssize_t n;
+    if (k->fd < 0) {
+        if (now < k->again) return 0;
+        k->fd = drl_ring(k->address, k->port);
+        k->said = 0;
+    }
+    if (k->fd >= 0) {
+        if (getsockopt(k->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == ECONNREFUSED) return 1;
+        n = error || drl_say(k) < 0 ? 0 : recv(k->fd, &back, 1, 0);
+        if (n > 0) k->calling = 0;
+        if (n > 0 || (n < 0 && (errno == EAGAIN || errno == ENOTCONN || errno == EINTR))) return 0;
+        close(k->fd);
+        k->fd = -1;
+    }
+    k->again = now + DRL_PAUSE;
+    return 0;
+}
+
 DRACO_LIVENESS_API int draco_liveness_links_look(draco_liveness_links *l, int *lost) {
     struct timespec t;
     double now;
@@ -352,9 +404,13 @@ DRACO_LIVENESS_API int draco_liveness_links_look(draco_liveness_links *l, int *l
     for (int i = 0; i < l->peers; i++) {
         char scrap[64];
         ssize_t n;
-        if (l->link[i].fd < 0) continue;
-        n = recv(l->link[i].fd, scrap, sizeof scrap, 0);
-        if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))) continue;
+        if (l->link[i].calling) {
+            if (!drl_call_on(&l->link[i], now)) continue;
+        } else {
+            if (l->link[i].fd < 0) continue;
+            n = recv(l->link[i].fd, scrap, sizeof scrap, 0);
+            if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))) continue;
+        }
         draco_liveness_cut(l, i);
         lost[count++] = i;
     }
