@@ -3002,10 +3002,18 @@ static void drs_note_quorum(draco_trainer *t, const draco_round *round, double *
     }
 }
 
-/* Wait for workers, unless too many are lost for ever or time is up. Each wait is as long as all before it. */
+/* Workers without whom no step can be decoded, even if nobody lies. */
+static int drs_least(const draco_server *s) {
+    const int both = 2 * s->c.code.s + s->c.code.t;
+    return s->c.code.reactive ? both + 1 : s->n - both;
+}
+
+/* Wait for workers, unless time is up or those that are not lost for ever are too few or have replied already. Each wait
+   is as long as all before it. */
 static draco_status drs_wait_for_quorum(draco_trainer *t, draco_status failed) {
     const draco_transport *transport = t->server->c.transport;
-    if (DRS_HAS(transport, lost) && t->server->n - transport->lost(transport->ctx) < drs_quorum(t))
+    const int left = t->server->n - (DRS_HAS(transport, lost) ? transport->lost(transport->ctx) : 0);
+    if (left < drs_quorum(t) && (left < drs_least(t->server) || t->server->out.report.present >= left))
         return failed;
     if (t->waited > t->quorum_seconds) return DRACO_E_TIMEOUT;
     t->pause(t->on_round_ctx, t->waited < 0.1 ? 0.1 : t->waited < 2 ? t->waited : 2);
