@@ -75,7 +75,7 @@ if command -v mpirun >/dev/null 2>&1 && ! "$BUILD/draco-train" --transport=mpi 2
     command -v ssh >/dev/null 2>&1 || export OMPI_MCA_plm_rsh_agent=
     mpi() { # OPTION...
         # shellcheck disable=SC2086
-        timeout -k 3 $((90 + away)) mpirun --mca orte_allowed_exit_without_sync 1 -n 6 sh -c 'echo $$ >"$0/rank-$OMPI_COMM_WORLD_RANK"
+        timeout -k 3 $((150 + away)) mpirun --mca orte_allowed_exit_without_sync 1 -n 6 sh -c 'echo $$ >"$0/rank-$OMPI_COMM_WORLD_RANK"
             exec "$@"' "$dir" scripts/mpi_rank.sh "$BUILD/draco-train" $common --transport=mpi --metrics="$dir/mpi-metrics" "$@" >"$dir/mpi.log" 2>&1 &
         job=$!
         pids="$pids $!"
@@ -83,8 +83,8 @@ if command -v mpirun >/dev/null 2>&1 && ! "$BUILD/draco-train" --transport=mpi 2
     }
     ranks() { for r in "$@"; do pgrep -P "$(cat "$dir/rank-$r")"; done; }
     # shellcheck disable=SC2086
-    "$BUILD/draco-train" $common --steps=500 --params="$dir/openmp" >"$dir/openmp.log" 2>&1
-    mpi --steps=500 --params="$dir/mpi" --deadline=1
+    "$BUILD/draco-train" $common --steps=200 --params="$dir/openmp" >"$dir/openmp.log" 2>&1
+    mpi --steps=200 --params="$dir/mpi" --deadline=1
     # shellcheck disable=SC2046
     kill -9 $(ranks 3)
     wait_for 'worker 2 (rank 3) is gone' "$dir/mpi.log"
