@@ -212,7 +212,7 @@
  * L. Chen, H. Wang, Z. Charles, D. Papailiopoulos: DRACO, ICML 2018, arXiv 1803.09877: the codes. I. S.
  * Reed, G. Solomon, 1960; E. Berlekamp, J. Massey, 1969; G. D. Forney, 1965: decoding errors and erasures.
  * M. Rudelson, R. Vershynin: Small ball probabilities for linear images, IMRN 2015: the bound on the folds.
- * G. H. Golub, C. F. Van Loan: Matrix Computations: Householder QR, one-sided Jacobi.
+ * G. H. Golub, C. F. Van Loan: Matrix Computations: Householder QR, inverse iteration.
  */
 #if defined(DRACO_CODES_IMPLEMENTATION) && !defined(DRACO_VOTE_IMPLEMENTATION)
 #define DRACO_VOTE_IMPLEMENTATION

@@ -139,10 +139,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                        .support = (draco_support)(flags >> 2 & 1),
                        .n = next_byte(&in) % 33,
                        .s = (int8_t)next_byte(&in) % 9,
-                       .t = (int8_t)next_byte(&in) % 9};
+                       .t = (int8_t)next_byte(&in) % 9,
+                       .budget = flags & 0x80 ? 10000 : 0};
     size_t d = 1 + (next_byte(&in) * 256u + next_byte(&in)) % MOST_D;
     if (draco_code_init(&code) != DRACO_OK) return 0;
     if (code.n > 32) return 0;
+    if (flags & 0x40) draco_code_at(&code, flags);
     decode_whole(&code, d, in, flags >> 3);
     locate_pieces(&code, d, in);
     if (code.scheme == DRACO_CYCLIC && code.field == DRACO_FIELD_PRIME) vote_exponents(&code, d, in);
