@@ -1311,6 +1311,12 @@ DRC_KERNEL(drc_quantise,
            (message, parts, coefficients, count, words, power))
 #endif
 
+/* The rows of several gradients, a block at a time, are too short a stream for the machine to foresee. */
+static void drc_fetch(const float *x, size_t count) {
+    size_t c;
+    for (c = 0; c < count; c += 16) DRC_FETCH(x + c);
+}
+
 /* Adds parts[0 .. count - 1], of coefficients coefficients[4 l], to the words of a message, block by block: each
  * block is read from memory once. own, if not NULL, gets the parts' exponents. A block that does not fit is left out. */
 static draco_status drc_prime_add(const draco_code *code, const double *coefficients,
@@ -1327,7 +1333,9 @@ static draco_status drc_prime_add(const draco_code *code, const double *coeffici
         int l, some = 0;
         if (begin) memset(message + at, 0, 4 * words);
         for (l = 0; l < count; l++) {
-            uint8_t exponent = drc_exponent(parts[l] + at, words);
+            uint8_t exponent;
+            if (b + 1 < blocks) drc_fetch(parts[l] + at + words, drc_in_block(d, at + words));
+            exponent = drc_exponent(parts[l] + at, words);
             if (own) own[(size_t)l * blocks + b] = exponent;
             if (exponent == 255) status = DRACO_E_RANGE;
             if (exponent > 0 && drc_fits(exponent, exponents[b], spread)) {
