@@ -330,6 +330,28 @@ def grpc():
         one.kill()
 
 
+def mpi():
+    """Rank R listens on the port + R: the server, then three workers."""
+    first = next(p for p in iter(lambda: min(port(), 65000), None) if all(free(p + r) for r in range(4)))
+    log = open(work / "mpi.log", "w")
+    job = subprocess.Popen(["mpirun", "-n", "4", train, *small, "--transport=mpi", "--workers=3", "--adversaries=1", "--steps=1000000", "--batch=30", f"--metrics-port={first}"],
+                           stdout=log, stderr=log, env={**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1",
+                                                        "OMPI_MCA_hwloc_base_binding_policy": "none", "OMPI_MCA_plm_rsh_agent": "", "OMP_NUM_THREADS": "1"})
+    running.append(job)
+    ready = until(lambda: all(curl(first + r, "/readyz")[0] == 200 for r in range(4)), 60)
+    who = ready and [(s["role"], s["number"]) for s in (state(first + r) for r in range(4))]
+    result(who == [("server", 0), ("worker", 0), ("worker", 1), ("worker", 2)], f"MPI: each rank on a port of its own {who or ''}")
+    names = [w["name"] for w in state(first)["workers"]] if ready else []
+    result(names == ["rank 1", "rank 2", "rank 3"], "MPI: workers are called by their ranks")
+    job.terminate()
+    job.wait(60)
+
+
+def free(at):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", at)) != 0
+
+
 try:
     main = port()
     run = start("--workers=15", "--adversaries=2", "--stragglers=1", "--batch=150", "--steps=1000000", "--eval-every=50", "--attack=reverse", "--missing=1",
@@ -368,6 +390,8 @@ try:
     shutil.copy(picture, shots / "grid.svg")
     if "built without" not in subprocess.run([train, "--transport=grpc", "--role=worker"], capture_output=True, text=True).stderr:
         grpc()
+    if shutil.which("mpirun") and b"libmpi" in subprocess.run(["ldd", train], capture_output=True).stdout:
+        mpi()
     print(f"1..{number}")
 finally:
     for one in running:
