@@ -1,7 +1,7 @@
 #!/bin/sh
 # The three headers compile alone, in any order, twice, with and without their switches, as C99, C11 and C++11,
 # with gcc and clang and every warning an error; a static copy exports no symbol; the programs in their opening
-# comments run.
+# comments run. Implementations in every order: as C99 only, in all languages with DRACO_STRESS=full.
 build=${BUILD:-build}
 root=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$build/headers"
@@ -52,6 +52,10 @@ each_twice() {
 any_order() {
     for order in $orders; do
         try -fsyntax-only "" "$order" || return 1
+        case $compile in # what an order breaks it breaks in one language as in the next
+            *c99) ;;
+            *) [ "$DRACO_STRESS" = full ] || continue ;;
+        esac
         try -fsyntax-only "DRACO_IMPLEMENTATION" "$order" || return 1
         try -fsyntax-only "DRACO_IMPLEMENTATION,DRACO_STATIC" "$order" || return 1
     done

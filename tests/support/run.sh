@@ -1,7 +1,7 @@
 #!/bin/sh
 # Run test programs and scripts that print TAP, each with a time limit, and end with 'N passed, N failed'.
 # usage: run.sh BUILD PROGRAM...
-# Two run at a time, and those that measure run alone. Scripts that compile for minutes give way to what they run beside.
+# Two run at a time, the longest first, and those that measure run alone. Scripts that compile for minutes give way to what they run beside.
 limit=${DRACO_TEST_SECONDS:-900}
 
 name_of() {
@@ -46,16 +46,19 @@ fi
 export CMOCKA_MESSAGE_OUTPUT=TAP BUILD="$1"
 shift
 mkdir -p "$BUILD/logs"
-alone="" together=""
+alone="" together="" longest=""
 for program in "$@"; do
     rm -f "$BUILD/logs/$(name_of "$program").log"*
     case $(name_of "$program") in
+        test_model_headers | test_builds | test_portability | test_reproducible | test_headers | test_grpc_exit | test_mpi_exit | test_mpi_faults)
+            longest="$longest $program"
+            ;;
         test_grpc_flood | test_grpc_load | test_play | test_training) alone="$alone $program" ;;
         *) together="$together $program" ;;
     esac
 done
 # shellcheck disable=SC2086
-[ -z "$together" ] || printf '%s\n' $together | xargs -n 1 -P 2 sh "$0" --one
+[ -z "$longest$together" ] || printf '%s\n' $longest $together | xargs -n 1 -P 2 sh "$0" --one
 for program in $alone; do one "$program"; done
 
 passed=0 failed=0 skipped=0
