@@ -121,7 +121,9 @@ static void measure(int n, size_t dim, int s, int challenge, int reactive) {
     draco_code_init(&code);
     const int came = challenge ? code.parts : n;
     const double read = plain_read(dim, came);
-    printf("  s = %d, %-9s  %2d messages  server's own %6.2f ms, after the last %6.2f ms  a plain read %6.2f ms  %.2f x, %.2f x\n", s,
+    printf("  s = %d, %-9s  %2d messages  server's own %6.2f ms, after the last %6.2f ms  a plain read %6.2f "
+           "ms  %.2f x, %.2f x\n",
+           s,
            reactive    ? "reactive"
            : challenge ? "challenge"
                        : "messages",
