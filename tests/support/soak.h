@@ -81,7 +81,7 @@ static void soak_before(int worker, int n, uint64_t step, int first) {
     }
     if ((away || (!first && soak_turn(worker, n, step, "SOAK_LATE", 2))) && soak_takes("late")) {
         soak_record(worker, step, away ? "away" : "late");
-        usleep((useconds_t)((away ? 3.5 : 1.5) * 1e6 * deadline));
+        usleep((useconds_t)((away ? 5 : 1.5) * 1e6 * deadline));
         soak_lays("late");
     }
 }
