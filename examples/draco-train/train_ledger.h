@@ -14,6 +14,7 @@
 
 #include "draco.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
