@@ -10,10 +10,9 @@ namespace that the machine itself lives in, and all of it goes when the namespac
 SIGTERM. A run of build/draco-train over MPI (mpirun starts its daemons through an agent that enters the namespace) or
 gRPC follows for each method; seconds are the median of the steps after the first, bytes those of the server's card by the
 interface's counters, from the end of the first step to the end of the last. link: the seconds
-that the bytes need at the rate, out and then in, as a share of those measured (above 1 where the directions overlap); idle: the
+that the bytes need at the rate, out, then what workers relay (a unit, through their links), then in, as a share of those measured (above 1 where these overlap); idle: the
 share of the machine's processor time that nobody used. limit: what the seconds are those of. "link" from a share of 0.8 on; below that
-"wait" where a fifth of the processors was idle (time-outs, and the workers' links, whose second unit the server's does not show), and
-"cores" where not: such a row is not of the network. It is written, marked so, and makes the exit status 1. Runs of the same n, s, model, transport and
+"wait" where a fifth of the processors was idle (time-outs), and "cores" where not: such a row is not of the network. It is written, marked so, and makes the exit status 1. Runs of the same n, s, model, transport and
 rule must end with the same model whatever their broadcast and relays: one that does not is not written and makes the exit status 1.
 FILE (docs/results/network.csv) keeps its rows of other settings; a row that is measured again replaces its former self. The table also goes to stdout.
 
@@ -48,6 +47,7 @@ FIELDS = (*KEYS, "parameters", "steps", "seconds", "out_bytes", "in_bytes", "out
 LINK, IDLE = 0.8, 0.2  # shares from which the links are the limit; of idle processors
 SECONDS = 240  # the longest that a run may take
 NET = "10.213.0."
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 class Failed(Exception):
@@ -176,10 +176,10 @@ def commands(o, cluster, n, transport, options, scratch):
     with open(rank, "w") as f:  # rank 0 alone writes metrics
         f.write(f"#!/bin/sh\n[ \"$OMPI_COMM_WORLD_RANK\" = 0 ] && set -- \"$@\" {metrics}\n")
         if o.relays in ("lie", "stall"):
-            bad = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bad_relay.c")
+            bad = f"{ROOT}/bench/network/bad_relay.c"
             subprocess.run(["mpicc", "-shared", "-fPIC", bad, "-o", f"{scratch}/bad.so"], check=True)
             f.write(f"export BAD_RELAY={o.relays} BAD_N={n} BAD_S={o.adversaries} LD_PRELOAD={scratch}/bad.so\n")
-        f.write("exec \"$@\"\n")
+        f.write(f"exec {ROOT}/scripts/mpi_rank.sh \"$@\"\n")  # the run survives a worker
     for script in (agent, rank):
         os.chmod(script, 0o700)
     hosts = ",".join(f"{NET}{i + 1}" for i in range(n + 1))
@@ -199,6 +199,10 @@ def run(o, cluster, n, transport, options, deaths=0):
         processes = [subprocess.Popen(c, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True)
                      for c in commands(o, cluster, n, transport, options, scratch)]
         until = time.monotonic() + SECONDS
+        while processes[0].poll() is None and time.monotonic() < until:
+            if deaths and "end" in samples.events:  # mpirun may wait for the dead
+                until = min(until, time.monotonic() + 3)
+            time.sleep(0.05)
         try:
             for process in processes:
                 process.wait(max(0.1, until - time.monotonic()))
@@ -239,7 +243,8 @@ def row_of(o, n, transport, method, broadcast, samples):
     out, into = ((b - a) / (len(steps) - 1) for a, b in zip(first, last))
     idle = (busy_to[0] - busy_from[0]) / max(1, busy_to[1] - busy_from[1])
     mean = (times[-1] - times[0]) / (len(times) - 1)
-    link = (out + into) * 8e-6 / o.rate / mean
+    relayed = 4 * dim if broadcast == "relay" else 0
+    link = (out + relayed + into) * 8e-6 / o.rate / mean
     limit = "link" if link >= LINK else "wait" if idle >= IDLE else "cores"
     return dict(n=n, s=o.adversaries, model=o.model, rate_mbit=o.rate, transport=transport,
                 method=method + (f"; {o.adversaries} relays {o.relays}" if o.relays else ""), broadcast=broadcast,

@@ -82,11 +82,14 @@ TABLE = dict(model="fc", data="mnist", workers=15, f=3, batch=60, lr=0.02, seed=
 QUICK_ATTACKS = "none reverse constant alie ipm".split()
 
 # parts: what is trained; table: the runs of the table, its attacks (None: all) and steps; bench: options of bench_rules.
+NETWORK = [["--workers=9", "--adversaries=1"], ["--workers=15"],
+           ["--workers=45", "--adversaries=5", "--steps=4", "--transports=mpi", "--methods=DRACO"],
+           *(["--workers=15", "--transports=mpi", "--broadcasts=relay", "--methods=reactive", f"--relays={bad}"] for bad in ("lie", "stall", "die"))]
 SETTINGS = {
-    "quick": dict(parts=QUICK, table=TABLE, attacks=QUICK_ATTACKS, steps=30, bench=[]),
-    "full": dict(parts=FULL, table=TABLE, attacks=None, steps=30, bench=["--large"]),
+    "quick": dict(parts=QUICK, table=TABLE, attacks=QUICK_ATTACKS, steps=30, bench=[], network=NETWORK),
+    "full": dict(parts=FULL, table=TABLE, attacks=None, steps=30, bench=["--large"], network=NETWORK),
     "smoke": dict(parts=SMOKE, table=dict(TABLE, model="softmax", data="digits"), attacks=["none", "reverse"], steps=2,
-                  bench=["--quick"]),
+                  bench=["--quick"], network=[["--workers=3", "--adversaries=1", "--steps=3", "--methods=mean"]]),
 }
 
 # What is trained on where a data set is not installed.
@@ -411,10 +414,9 @@ def main():
         say("rounds on a network")
         network = [sys.executable, os.path.join(os.path.dirname(__file__), "..", "network", "network.py"), "--build", o.build, "--out",
                    os.path.join(out, "network.csv")]
-        for setting_of in (["--workers=9", "--adversaries=1"], ["--workers=15"],
-                           ["--workers=45", "--adversaries=5", "--steps=4", "--transports=mpi", "--methods=DRACO"]):
+        for setting_of in setting["network"]:
             if subprocess.run([*network, *setting_of]).returncode:
-                say("  some rows could not be measured")
+                say("  some rows could not be measured, or were not of the network")
     if wanted != ["report"]:
         about.update(date=str(datetime.date.today()), machine=machine(), setting=o.setting)
         with open(about_path, "w") as f:
