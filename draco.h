@@ -539,7 +539,8 @@ DRACO_API void draco_worker_close(draco_worker *worker);
 typedef enum draco_wait {
     /* A round ends when every worker replied or is known to be gone, or at the deadline. */
     DRACO_WAIT_ALL = 0,
-    /* ... or as soon as it can be decoded, whoever is lying; replies that come later are not looked at. */
+    /* ... or as soon as it can be decoded, whoever is lying; replies that come later are not looked at. Several servers:
+     * with a challenge or a reactive code they agree on who is ready; in the other kinds of round they wait for all. */
     DRACO_WAIT_ENOUGH = 1
 } draco_wait;
 
@@ -613,6 +614,8 @@ DRACO_API uint8_t *draco_server_proofs(draco_server *server);
  * evicted can compute s + 1 + t times, or once with spot checks. It changes the order of summation, and so the last bits. Returns the number
  * of parts, or a negative draco_status. All of several servers call it. */
 DRACO_API int draco_server_replan(draco_server *server, int parts);
+/* From now on the requests that carry parameters may take so long; 0: config.deadline. It may differ among servers. */
+DRACO_API void draco_server_deadline(draco_server *server, double seconds);
 DRACO_API void draco_server_close(draco_server *server);
 
 /* ---- Training ---- */
@@ -1399,6 +1402,7 @@ struct draco_server {
         pace;        /* seconds that the next request may take, 0: deadline; longest of late for a message */
     int checked;     /* 0: in this round one copy is believed */
     double computed; /* of late, until all but `liars` were ready; only with spot checks */
+    double deadline; /* see draco_server_deadline */
     double slowest,
         computing;    /* of late for the answers of all but `liars`; of this round, until members are ready */
     double enough_at; /* when all but `liars` of those who were asked had replied */
@@ -1425,6 +1429,7 @@ struct drs_intake {
     int sketch;                                 /* one of the three above */
     void (*whole)(draco_server *s, int worker); /* a whole reply is here; NULL: nothing to do */
     int (*enough)(const draco_server *s);       /* with DRACO_WAIT_ENOUGH; NULL: only when all ended */
+    int apart; /* 1: of several servers each may stop when it has enough, since they agree on who is in afterwards */
 };
 
 /* A kind of round. */
@@ -1640,7 +1645,8 @@ static draco_status drs_inbox_end(void *ctx, int worker, draco_arrival arrival) 
     s->busy[worker] += drs_now() - begin;
     if (s->awaited == 0 && s->evicted > 0)
         return DRACO_OK; /* the transport waits for those who are out, too */
-    return s->c.wait == DRACO_WAIT_ENOUGH && s->servers == 1 && s->intake->enough && s->intake->enough(s)
+    return s->c.wait == DRACO_WAIT_ENOUGH && (s->servers == 1 || s->intake->apart) && s->intake->enough &&
+                   s->intake->enough(s)
                ? DRACO_OK
                : DRACO_MORE;
 }
@@ -1696,11 +1702,15 @@ static int drs_enough_votes(const draco_server *s) {
     return 1;
 }
 
-/* Each group has somebody to speak; each speaker that is believed has s + 1 in agreement. */
+/* Each group has somebody to speak, and, of several servers, who else is asked when they agree on who is ready; each
+   speaker that is believed has s + 1 in agreement. */
 static int drs_enough_ready(const draco_server *s) {
     int g;
-    for (g = 0; g < s->groups; g++)
-        if (!s->agreed[g]) return 0;
+    for (g = 0; g < s->groups; g++) {
+        const draco_dispute *d = &s->disputes[g];
+        int wanted = s->servers == 1 || d->count == 0 ? 1 : d->s + 1 < d->count ? d->s + 1 : d->count;
+        if (s->agreed[g] < wanted) return 0;
+    }
     return 1;
 }
 
@@ -1718,23 +1728,25 @@ static int drs_enough_present(const draco_server *s) {
     return present >= s->n - s->c.code.t;
 }
 
-static const drs_intake drs_fingerprints = {DRACO_REQUEST_MESSAGE, 1, DRS_SKETCH_SHARED,
-                                            drs_whole_fingerprint, drs_enough_votes};
+static const drs_intake drs_fingerprints = {
+    DRACO_REQUEST_MESSAGE, 1, DRS_SKETCH_SHARED, drs_whole_fingerprint, drs_enough_votes, 0};
 static const drs_intake drs_sketched = {DRACO_REQUEST_MESSAGE, 1, DRS_SKETCH_SHARED, NULL,
-                                        drs_enough_present};
-static const drs_intake drs_compared = {DRACO_REQUEST_MESSAGE, 1, DRS_SKETCH_NONE, NULL, drs_enough_present};
-static const drs_intake drs_all_messages = {DRACO_REQUEST_MESSAGE, 1, DRS_SKETCH_NONE, NULL, NULL};
+                                        drs_enough_present,    0};
+static const drs_intake drs_compared = {DRACO_REQUEST_MESSAGE, 1, DRS_SKETCH_NONE, NULL,
+                                        drs_enough_present,    0};
+static const drs_intake drs_all_messages = {DRACO_REQUEST_MESSAGE, 1, DRS_SKETCH_NONE, NULL, NULL, 0};
 static const drs_intake drs_reported = {DRACO_REQUEST_EXPONENTS, 0, DRS_SKETCH_NONE, NULL,
-                                        drs_enough_present};
-static const drs_intake drs_encoded = {DRACO_REQUEST_ENCODED, 1, DRS_SKETCH_SHARED, NULL, drs_enough_present};
+                                        drs_enough_present,      0};
+static const drs_intake drs_encoded = {DRACO_REQUEST_ENCODED, 1, DRS_SKETCH_SHARED, NULL,
+                                       drs_enough_present,    0};
 static const drs_intake drs_predicted = {DRACO_REQUEST_PREDICTED, 1, DRS_SKETCH_SHARED, NULL,
-                                         drs_enough_present};
+                                         drs_enough_present,      0};
 static const drs_intake drs_readies = {DRACO_REQUEST_READY, 0, DRS_SKETCH_NONE, drs_whole_ready,
-                                       drs_enough_ready};
-static const drs_intake drs_bodies = {DRACO_REQUEST_BODY, 1, DRS_SKETCH_ALONE, drs_whole_body, NULL};
+                                       drs_enough_ready,    1};
+static const drs_intake drs_bodies = {DRACO_REQUEST_BODY, 1, DRS_SKETCH_ALONE, drs_whole_body, NULL, 0};
 static const drs_intake drs_answers = {DRACO_REQUEST_FINGERPRINT, 0, DRS_SKETCH_NONE, drs_whole_answer,
-                                       drs_enough_agree};
-static const drs_intake drs_probes = {DRACO_REQUEST_PROBE, 0, DRS_SKETCH_NONE, NULL, NULL};
+                                       drs_enough_agree,          0};
+static const drs_intake drs_probes = {DRACO_REQUEST_PROBE, 0, DRS_SKETCH_NONE, NULL, NULL, 0};
 
 static draco_request drs_request(const draco_server *s, uint64_t step, const float *params,
                                  size_t reply_bytes) {
@@ -1751,7 +1763,10 @@ static draco_request drs_request(const draco_server *s, uint64_t step, const flo
 static draco_status drs_collect(draco_server *s, const drs_intake *intake, draco_request *request,
                                 const unsigned char *whom) {
     const draco_transport *t = s->c.transport;
-    double seconds = s->c.deadline > 0 ? s->c.deadline : -1.0, begin;
+    double seconds = request->params && s->deadline > 0 ? s->deadline
+                     : s->c.deadline > 0                ? s->c.deadline
+                                                        : -1.0,
+           begin;
     draco_inbox inbox;
     draco_status status;
     int i;
@@ -2250,11 +2265,15 @@ static draco_status drs_ask_ready(draco_server *s, uint64_t step, const float *p
     status = drs_ask_tasks(s, &drs_readies, &request, NULL);
     took = (s->enough_at > 0 ? s->enough_at : drs_now()) - begin;
     s->computed = took > s->computed ? took : 0.75 * s->computed + 0.25 * took;
-    /* Who was ready first on the first server was so on all, and is everybody's speaker. */
+    /* Who was ready first on the first server was so on all, and is everybody's speaker; who was ready on all of them
+       is ready. */
     if (status >= 0 && s->servers > 1) {
         status = drs_exchange_records(s, s->rank, sizeof *s->rank, sizeof *s->rank);
         for (i = 0; i < s->n && status >= 0; i++)
-            memcpy(&s->rank[i], drs_record(s, 0, i, sizeof *s->rank) + 8, sizeof *s->rank);
+            if (s->arrival[i] == DRACO_ARRIVAL_WHOLE)
+                memcpy(&s->rank[i], drs_record(s, 0, i, sizeof *s->rank) + 8, sizeof *s->rank);
+            else
+                s->rank[i] = 0;
     }
     for (i = 0; i < s->n; i++) {
         /* Who failed in an earlier round comes behind who did not, who is ready before who is not; who failed in this one is last. */
@@ -2366,13 +2385,19 @@ static draco_status drs_fetch_bodies(draco_server *s, uint64_t step, int brief) 
     return status;
 }
 
-/* The members of part g that have not been asked about its message and are free. 1: some are not. */
-static int drs_give_answers(draco_server *s, int g) {
+/* Several servers do not stop one by one when s + 1 agree: at first they ask only those who were ready. */
+static int drs_is_hasty(const draco_server *s) {
+    return s->servers > 1 && s->c.wait == DRACO_WAIT_ENOUGH;
+}
+
+/* The members of part g that have not been asked about its message and are free; hasty: only who was ready or has been
+   asked since. 1: some are not free. */
+static int drs_give_answers(draco_server *s, int g, int hasty) {
     draco_dispute *d = &s->disputes[g];
     int k, busy = 0;
     for (k = 0; k < d->count && s->speakers[g] >= 0; k++) {
         draco_member *m = d->members + k;
-        if (m->asked || k == d->speaker) continue;
+        if (m->asked || k == d->speaker || (hasty && !s->rank[m->worker])) continue;
         if (s->whom[m->worker]) {
             busy = 1;
             continue;
@@ -2386,7 +2411,8 @@ static int drs_give_answers(draco_server *s, int g) {
 }
 
 /* The key of the messages that came, to the other members; those who are asked about two parts, one after the other. */
-static draco_status drs_challenge_others(draco_server *s, uint64_t step, int brief, double computing) {
+static draco_status drs_challenge_others(draco_server *s, uint64_t step, int brief, double computing,
+                                         int hasty) {
     draco_status status = DRACO_OK;
     double begin, took;
     int busy = 1, i, k, g;
@@ -2397,7 +2423,7 @@ static draco_status drs_challenge_others(draco_server *s, uint64_t step, int bri
         request.extra_bytes = sizeof s->seed;
         memset(s->agrees, 0, (size_t)s->n);
         drs_no_tasks(s);
-        for (g = busy = 0; g < s->groups; g++) busy |= drs_give_answers(s, g);
+        for (g = busy = 0; g < s->groups; g++) busy |= drs_give_answers(s, g, hasty);
         if (!memchr(s->whom, 1, (size_t)s->n)) continue;
         if (brief && s->c.code.reactive) s->patience = 0.2 + 8 * s->slowest + 4 * computing;
         s->enough_at = 0;
@@ -2450,11 +2476,12 @@ static draco_status drs_hold_challenge(draco_server *s, uint64_t step) {
         for (g = wider = 0; g < s->groups && s->checked; g++) /* the messages cannot change any more */
             if (s->speakers[g] >= 0)
                 wider += drs_widen(s, g, step, s->disputes[g].least - s->disputes[g].count);
-        if (status >= 0 && s->checked) status = drs_challenge_others(s, step, brief, wider ? s->computed : 0);
+        if (status >= 0 && s->checked)
+            status = drs_challenge_others(s, step, brief, wider ? s->computed : 0, drs_is_hasty(s));
         for (g = wider = 0; g < s->groups && s->checked && status >= 0; g++)
             if (s->speakers[g] >= 0 && s->agreed[g] <= s->disputes[g].s)
-                wider += drs_widen(s, g, step, s->disputes[g].most);
-        if (wider > 0 && status >= 0) status = drs_challenge_others(s, step, brief, s->computing);
+                wider += drs_widen(s, g, step, s->disputes[g].most) + drs_is_hasty(s);
+        if (wider > 0 && status >= 0) status = drs_challenge_others(s, step, brief, s->computing, 0);
         for (g = 0; g < s->groups && status >= 0; g++)
             if (s->speakers[g] >= 0) drs_judge_part(s, g);
     }
@@ -2838,6 +2865,10 @@ DRACO_API size_t draco_server_memory(draco_server *s, uint8_t **memory) {
 
 DRACO_API uint8_t *draco_server_proofs(draco_server *s) {
     return s && s->learnt ? s->learnt + 2 : NULL;
+}
+
+DRACO_API void draco_server_deadline(draco_server *s, double seconds) {
+    if (s) s->deadline = seconds;
 }
 
 DRACO_API int draco_server_replan(draco_server *s, int parts) {

@@ -13,6 +13,7 @@
      train_contract.h   what makes two runs the same run
      train_run.h        the state of a run, and its checkpoints
      train_arrivals.h   when and how each worker's replies end
+     train_deadline.h   a deadline from the arrival times of recent rounds
      train_ledger.h     what each worker did over the whole run; train_ledger_show.h a line, a table, JSON
      train_audit.h      an audit trail, also draco_audit.c; train_trail.h its lines
      train_finite.h     has the model diverged?
@@ -249,6 +250,8 @@ static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const 
     train_report_evictions(run, step);
     train_note_reason(run, round);
     wanted = train_has_diverged(run, step, round) ? 8u : 0u;
+    if (run->o->deadline_factor > 0)
+        draco_server_deadline(run->server, train_deadline_next(&run->deadline, &run->arrivals));
     if (!wanted) train_report_change(run, step, round); /* else no worker is the reason */
     if (!wanted) train_report_quorum(run, step, round);
     if (!wanted && !score && run->trainer.waited < 0) train_report_failure(run, step, attempt, round);
@@ -380,6 +383,11 @@ static int train_open_server(train_run *run) {
     c.check_seed = (uint64_t)o->check_seed;
     c.abs_tol = (float)o->tolerance;
     c.rel_tol = (float)o->relative_tolerance;
+    if (o->deadline_factor > 0 && train_deadline_open(&run->deadline, c.code.n, o->deadline_factor,
+                                                      o->deadline_percent, c.deadline) != 0) {
+        train_log(TRAIN_ERROR, "%s", draco_status_text(DRACO_E_MEMORY));
+        return 1;
+    }
     status = draco_server_open(&run->server, &c);
     if (status >= 0 && train_spot_checks(o)) { /* every worker computes another part */
         const int parts = draco_server_replan(run->server, c.code.n < o->batch ? c.code.n : (int)o->batch);
@@ -630,6 +638,7 @@ static void train_close(train_run *run, int code) {
     free(run->out);
     train_arrivals_close(&run->arrivals);
     train_live_close(&run->live);
+    train_deadline_close(&run->deadline);
     train_ledger_close(&run->ledger);
     train_close_setup(&run->setup);
 }

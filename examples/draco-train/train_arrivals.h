@@ -22,6 +22,7 @@ typedef struct train_arrivals {
     double begin;      /* when a round's first request went out */
     unsigned char *how;
     double *seconds; /* from then to the end of the reply to it; < 0: there was none */
+    double *missed;  /* how long its reply was waited for in vain; 0: it was not */
 } train_arrivals;
 
 static void *train_arrivals_reserve(void *ctx, int worker) {
@@ -66,8 +67,11 @@ static draco_inbox train_arrivals_begin(train_arrivals *a, const unsigned char *
 }
 
 static draco_status train_arrivals_finish(train_arrivals *a, draco_status status) {
-    for (int i = 0; i < a->n; i++)
-        if (a->how[i] == TRAIN_WAITED) a->how[i] = a->enough ? TRAIN_LATE : TRAIN_SLOW;
+    for (int i = 0; i < a->n; i++) {
+        if (a->how[i] != TRAIN_WAITED) continue;
+        a->how[i] = a->enough ? TRAIN_LATE : TRAIN_SLOW;
+        if (a->timed && !a->enough) a->missed[i] = train_now() - a->begin;
+    }
     a->timed = 0;
     return status;
 }
@@ -96,6 +100,7 @@ static void train_arrivals_reset(train_arrivals *a) {
     for (int i = 0; i < a->n; i++) {
         a->how[i] = TRAIN_WAITED;
         a->seconds[i] = -1;
+        a->missed[i] = 0;
     }
 }
 
@@ -111,6 +116,7 @@ static int train_arrivals_open(train_arrivals *a, draco_transport *outer, const 
     a->n = inner->workers;
     a->how = calloc((size_t)a->n, 1);
     a->seconds = calloc((size_t)a->n, sizeof *a->seconds);
+    a->missed = calloc((size_t)a->n, sizeof *a->missed);
     *outer = (draco_transport){.size = sizeof *outer,
                                .name = inner->name,
                                .ctx = a,
@@ -122,12 +128,13 @@ static int train_arrivals_open(train_arrivals *a, draco_transport *outer, const 
                                .fetch = inner->fetch ? train_arrivals_fetch : NULL,
                                .exchange = inner->exchange ? train_arrivals_exchange : NULL,
                                .lost = inner->lost ? train_arrivals_lost : NULL};
-    return !a->how || !a->seconds;
+    return !a->how || !a->seconds || !a->missed;
 }
 
 static void train_arrivals_close(train_arrivals *a) {
     free(a->how);
     free(a->seconds);
+    free(a->missed);
 }
 
 #endif /* TRAIN_ARRIVALS_H */

@@ -54,7 +54,10 @@ typedef struct train_options {
     const char *progress, *isa;
     int no_probe;
     const char *transport, *wait;
-    double deadline;
+    const char *deadline_text;
+    double deadline; /* seconds; default 0, the transport's */
+    double deadline_factor,
+        deadline_percent; /* or so many times this percentile of arrival times; 0: fixed */
     long servers;
     const char *broadcast;
     const char *role, *address, *hub, *server_name, *refused, *relay_listen, *relay_address;
@@ -121,7 +124,6 @@ static train_options train_defaults(void) {
     o.isa = "all";
     o.transport = "openmp";
     o.wait = "auto";
-    o.deadline = 0;
     o.servers = 1;
     o.broadcast = "direct";
     o.role = "server";
@@ -305,8 +307,10 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
         {"Transport", TRAIN_HEADING, NULL, 0, 0, NULL, NULL, NULL},
         {"transport", TRAIN_CHOICE, &o->transport, 0, 0, "openmp mpi grpc", "NAME",
          "openmp: all workers in this process; mpi: run under mpirun; grpc: see --role"},
-        {"deadline", TRAIN_REAL, &o->deadline, 0, 1e6, NULL, "SEC",
-         "mpi, grpc: longest time to wait for replies; default 60"},
+        {"deadline", TRAIN_TEXT, &o->deadline_text, 0, 0, NULL, "SEC",
+         "mpi, grpc: longest time to wait for replies, in seconds, or FxpQ, as 3xp90: F times the time "
+         "within which Q percent of the "
+         "replies of the last 100 rounds came; default 60"},
         {"wait", TRAIN_CHOICE, &o->wait, 0, 0, "auto all enough", "FOR",
          "end a round when all workers have replied, or as soon as it can be decoded; auto: all with openmp, "
          "the complex field and tolerances, else enough"},
@@ -544,6 +548,17 @@ static int train_is_exact(const train_options *o) {
     return o->tolerance <= 0 && o->relative_tolerance <= 0;
 }
 
+/* --deadline=SEC or FxpQ. 0: it is no such thing. */
+static int train_deadline_of(train_options *o) {
+    char rest = 0;
+    if (sscanf(o->deadline_text, "%lfxp%lf%c", &o->deadline_factor, &o->deadline_percent, &rest) == 2)
+        return o->deadline_factor >= 1 && o->deadline_factor <= 1e6 && o->deadline_percent > 0 &&
+               o->deadline_percent <= 100;
+    o->deadline_factor = 0;
+    return sscanf(o->deadline_text, "%lf%c", &o->deadline, &rest) == 1 && o->deadline >= 0 &&
+           o->deadline <= 1e6;
+}
+
 /* Redundancy in some steps only. */
 static int train_spot_checks(const train_options *o) {
     return o->check_every > 0 || o->check_probability > 0;
@@ -596,6 +611,18 @@ static int train_check_together(train_options *o) {
     if (strcmp(o->redundancy, "reactive") == 0 && (!exact || strcmp(o->vote, "messages") == 0)) {
         train_log(TRAIN_ERROR, "--redundancy=reactive holds a challenge: it excludes --vote=messages and "
                                "--tolerance");
+        return 2;
+    }
+    if (o->deadline_text && !train_deadline_of(o)) {
+        train_log(TRAIN_ERROR,
+                  "--deadline=%s: neither seconds up to 1e6 nor FxpQ, as 3xp90, with F from 1 to 1e6 and Q "
+                  "above 0, "
+                  "up to 100",
+                  o->deadline_text);
+        return 2;
+    }
+    if (o->deadline_factor > 0 && strcmp(o->transport, "openmp") == 0) {
+        train_log(TRAIN_ERROR, "--deadline=%s requires --transport=mpi grpc", o->deadline_text);
         return 2;
     }
     if (o->check_every > 0 && o->check_probability > 0) {

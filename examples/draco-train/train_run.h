@@ -4,6 +4,7 @@
 
 #include "train_contract.h"
 #include "train_blake2b.h"
+#include "train_deadline.h"
 #include "train_flip.h"
 #include "train_ledger_show.h"
 #include "train_live.h"
@@ -32,6 +33,7 @@ typedef struct train_run {
     train_screen screen;
     train_glance glance;
     train_arrivals arrivals;
+    train_deadline deadline;
     int audit; /* the file of the audit trail; 0: none */
     char audit_path[DRACO_CHECKPOINT_PATH], audit_head[TRAIN_DIGEST_HEX]; /* head: digest of its last line */
     train_ledger ledger;
