@@ -36,7 +36,7 @@ HAVE := $(filter-out $(WITHOUT),$(shell printf '%s\n' $(LIBRARIES) | \
 # ---- What a program needs beyond libc and libm ----
 # NEEDS_x: the program is built where x is; MAY_x: it is built without x, too. Names or patterns of programs.
 
-USE_MODELS    := draco-train draco-audit test_isa test_kmeans test_layers test_lenet test_linear test_mlp test_real_data test_resnet \
+USE_MODELS    := bench_spot draco-train draco-audit test_isa test_kmeans test_layers test_lenet test_linear test_mlp test_real_data test_resnet \
                  test_textcnn test_training test_grpc_python bench_linear bench_models bench_products bench_round
 NEEDS_zlib    := $(USE_MODELS) peer_train peer_relay test_data test_checkpoint fuzz_checkpoint fuzz_data_% fuzz_word2vec
 NEEDS_openmp  := $(USE_MODELS) peer_train 06_train_openmp test_openmp peer_mpi_% test_attacks test_grpc_conformance test_grpc_relayed test_rules test_optim test_vote_fingerprint \

@@ -566,7 +566,8 @@ typedef struct draco_server_config {
     int shrink;
     /* Reactive code, spot checks: redundancy in steps 0, check_every, 2 check_every ... only, or in a step with this
      * probability, drawn from check_seed and the step; one or neither. In every other round one copy of a part is
-     * computed and believed. A part that nobody sends is asked from another worker. */
+     * computed and believed. A part that nobody sends is asked from another worker, and a round that fails without a
+     * check (a lie may make the sum overflow) has one when it is tried again. */
     int check_every;
     double check_probability; /* above 0, at most 1 */
     uint64_t check_seed;
@@ -1399,8 +1400,10 @@ struct draco_server {
     uint32_t ready;                   /* workers so far */
     int awaited, evicted;             /* workers who have not ended; who are out */
     double patience,
-        pace;        /* seconds that the next request may take, 0: deadline; longest of late for a message */
-    int checked;     /* 0: in this round one copy is believed */
+        pace;    /* seconds that the next request may take, 0: deadline; longest of late for a message */
+    int checked; /* 0: in this round one copy is believed */
+    uint64_t
+        unsound; /* 1 + the step whose round failed without a check: it is checked when it is tried again */
     double computed; /* of late, until all but `liars` were ready; only with spot checks */
     double deadline; /* see draco_server_deadline */
     double slowest,
@@ -2510,7 +2513,7 @@ static draco_status drs_finish_challenge(draco_server *s, uint64_t step, const f
     draco_status status = DRACO_OK;
     int i, g;
     s->liars = s->c.code.s;
-    s->checked = s->out.checked = drs_is_checked(&s->c, step);
+    s->checked = s->out.checked = drs_is_checked(&s->c, step) || s->unsound == step + 1;
     if (s->c.code.reactive) status = drs_left_workers(s);
     if (status < 0) return status;
     drs_no_tasks(s);
@@ -2743,6 +2746,7 @@ DRACO_API draco_status draco_server_round(draco_server *s, uint64_t step, const 
     }
     if (status >= 0) status = s->kind->finish(s, step, params, sum + s->first);
     status = drs_end_round(s, status, drs_now() - begin);
+    if (status < 0 && !s->out.checked) s->unsound = step + 1;
     if (round) *round = s->out;
     return status;
 }

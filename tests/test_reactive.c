@@ -23,6 +23,9 @@ typedef struct run {
     draco_attack_config attack;
     int evict_after, shrink, replan, parts; /* replan: the step at which there are `parts` */
     int share, full;
+    int check_every; /* spot checks, with N parts unless `parts` says otherwise */
+    double check_probability;
+    uint64_t check_seed;
     draco_wait wait;
     uint64_t from, steps;  /* the first of them; 0: STEPS */
     const uint8_t *memory; /* what the server begins with */
@@ -30,7 +33,9 @@ typedef struct run {
     /* Out. */
     uint64_t digest[STEPS];  /* of the sums */
     uint8_t kept[2 * N + 2]; /* the server's memory */
+    uint64_t told[STEPS];    /* a digest of all requests before the first for a fingerprint */
     long calls[STEPS], gradients[STEPS];
+    int checked[STEPS], blamed_in[STEPS];
     int blamed[N], wrongly, disputed, evicted;
     draco_status status;
     char text[256];
@@ -64,6 +69,31 @@ static uint64_t digest_of(const float *x) {
     return hash;
 }
 
+/* What the workers are asked for, until the first is asked for a fingerprint. */
+static draco_transport unheard;
+static uint64_t heard;
+static int fingerprinted;
+
+static void hear(const draco_request *request, const unsigned char *whom) {
+    const unsigned char *extra = request->extra;
+    fingerprinted |= request->kind == DRACO_REQUEST_FINGERPRINT;
+    if (fingerprinted) return;
+    heard = (heard ^ (uint64_t)request->kind) * 1099511628211u;
+    for (size_t i = 0; i < request->extra_bytes; i++) heard = (heard ^ extra[i]) * 1099511628211u;
+    for (int i = 0; i < N && whom; i++) heard = (heard ^ whom[i]) * 1099511628211u;
+}
+
+static draco_status heard_broadcast(void *ctx, const draco_request *request) {
+    hear(request, NULL);
+    return unheard.broadcast(ctx, request);
+}
+
+static draco_status heard_fetch(void *ctx, const draco_request *request, const unsigned char *whom,
+                                double seconds, const draco_inbox *inbox) {
+    hear(request, whom);
+    return unheard.fetch(ctx, request, whom, seconds, inbox);
+}
+
 static int lost_workers;
 static int lost(void *ctx) {
     (void)ctx;
@@ -93,16 +123,23 @@ static void go(run *r) {
     assert_int_equal(draco_attack_wrap(&outer, &inner, &r->attack), DRACO_OK);
     lost_workers = r->lost;
     outer.lost = lost;
+    unheard = outer;
+    outer.broadcast = heard_broadcast;
+    outer.fetch = heard_fetch;
     draco_server_config config = {.code = workers.worker.code,
                                   .transport = &outer,
                                   .dim = D,
                                   .wait = r->wait,
                                   .challenge = 1,
                                   .evict_after = r->evict_after,
-                                  .shrink = r->shrink};
+                                  .shrink = r->shrink,
+                                  .check_every = r->check_every,
+                                  .check_probability = r->check_probability,
+                                  .check_seed = r->check_seed};
     assert_int_equal(draco_server_open(&server, &config), DRACO_OK);
     bytes = draco_server_memory(server, &memory);
     assert_int_equal(bytes, r->full && !r->evict_after ? 0 : 2 * N + 2);
+    if (r->check_every || r->check_probability > 0) assert_int_equal(draco_server_replan(server, 0), N);
     if (r->memory) memcpy(memory, r->memory, bytes);
     for (int j = 0; j < D; j++) params[j] = (float)(j % 5);
     for (uint64_t step = r->from; step < r->from + (r->steps ? r->steps : STEPS); step++) {
@@ -110,11 +147,17 @@ static void go(run *r) {
         unsigned char liars[N];
         if (r->parts && (int)step == r->replan)
             assert_true(draco_server_replan(server, r->parts < 0 ? 0 : r->parts) > 0);
-        calls = 0;
+        calls = fingerprinted = 0;
+        heard = 0;
         r->status = draco_server_round(server, step, params, sum, &round);
+        if (r->status == DRACO_E_RANGE &&
+            !round.checked) /* a lie that cannot be added: the next try is checked */
+            r->status = draco_server_round(server, step, params, sum, &round);
         memcpy(r->text, round.text, sizeof r->text);
         if (r->status < 0) break;
         r->calls[step] = calls;
+        r->told[step] = heard;
+        r->checked[step] = round.checked;
         r->gradients[step] = round.gradients;
         r->digest[step] = digest_of(sum);
         r->evicted = round.evicted;
@@ -122,6 +165,7 @@ static void go(run *r) {
         draco_attack_liars(&r->attack, step, 0, liars);
         for (int i = 0; i < N; i++) {
             r->blamed[i] += round.verdicts[i] == DRACO_BLAMED;
+            r->blamed_in[step] += round.verdicts[i] == DRACO_BLAMED;
             r->wrongly += round.verdicts[i] == DRACO_BLAMED && !liars[i];
         }
     }
@@ -273,6 +317,116 @@ static void who_is_readmitted_takes_part(void **state) {
     assert_in_range(second.gradients[3], PARTS * (S + 1) + 1, 25);
 }
 
+/* ---- Spot checks ---- */
+
+enum { K = 4 };
+
+static void spot_checks_have_the_bits_of_checks_in_all_rounds(void **state) {
+    run clean = with(NULL, DRACO_ATTACK_FIXED), all = clean, some = clean, shared = clean;
+    (void)state;
+    clean.replan = 0, clean.parts = N;
+    go(&clean);
+    all.check_every = 1;
+    go(&all);
+    same_as(&all, &clean);
+    some.check_every = shared.check_every = K;
+    shared.share = 1;
+    go(&some);
+    go(&shared);
+    same_as(&some, &clean);
+    same_as(&shared, &clean);
+    for (int i = 0; i < STEPS; i++) {
+        assert_int_equal(some.checked[i], i % K == 0);
+        assert_int_equal(some.gradients[i], i % K == 0 ? N * (S + 1) : N);
+        assert_int_equal(some.calls[i], some.gradients[i]);
+        assert_int_equal(all.gradients[i], N * (S + 1));
+        /* Nobody is told before the messages are here. */
+        assert_true(all.told[i] == some.told[i]);
+    }
+}
+
+static void a_lie_is_named_in_the_next_check_and_not_before(void **state) {
+    run clean = with(NULL, DRACO_ATTACK_FIXED);
+    (void)state;
+    clean.check_every = 1;
+    go(&clean);
+    for (int k = 0; draco_attack_list(k); k++) {
+        run r = with(draco_attack_list(k)->name, DRACO_ATTACK_FIXED), sure = r;
+        int moved = 0;
+        r.check_every = K;
+        sure.check_every = 1;
+        go(&r);
+        go(&sure);
+        same_as(&sure, &clean);
+        if (r.status < 0) fail_msg("%s: %s (%s)", r.attack.name, draco_status_text(r.status), r.text);
+        assert_int_equal(r.wrongly, 0);
+        for (int i = 0; i < STEPS; i++) {
+            if (i % K == 0) assert_int_equal(r.checked[i], 1);
+            if (r.checked[i])
+                assert_true(r.digest[i] == clean.digest[i]);
+            else
+                assert_int_equal(r.blamed_in[i], 0);
+            moved += r.digest[i] != clean.digest[i];
+        }
+        if (strcmp(r.attack.name, "reverse") != 0) continue;
+        for (int i = 0; i < STEPS; i += K) assert_int_equal(r.blamed_in[i], S);
+        assert_int_equal(moved, STEPS - STEPS / K); /* what a check does not see is believed */
+    }
+}
+
+/* One of them in a round of s + 1 copies may be silent; alone with its part, another computes that. */
+static void who_is_silent_in_a_round_without_a_check_is_replaced(void **state) {
+    run clean = with(NULL, DRACO_ATTACK_FIXED), r = clean, drawn = clean;
+    (void)state;
+    clean.check_every = 1;
+    go(&clean);
+    r.check_every = drawn.check_every = K;
+    r.attack.missing = drawn.attack.missing = S;
+    r.attack.missing_fixed = 1;
+    for (int wait = 0; wait < 2; wait++) {
+        r.wait = drawn.wait = wait ? DRACO_WAIT_ENOUGH : DRACO_WAIT_ALL;
+        go(&r);
+        go(&drawn);
+        same_as(&r, &clean);
+        same_as(&drawn, &clean);
+        for (int i = 0; i < STEPS; i++)
+            if (i % K != 0) {
+                assert_int_equal(r.gradients[i], N); /* nothing is asked of who was silent */
+                assert_in_range(drawn.gradients[i], N, N + 2 * S);
+            }
+    }
+}
+
+static void checks_are_drawn_from_seed_and_step(void **state) {
+    run a = with("reverse", DRACO_ATTACK_FIXED), b = a, second = a, always = a;
+    int checks = 0, other = 0;
+    (void)state;
+    a.check_probability = b.check_probability = second.check_probability = 0.5;
+    a.evict_after = b.evict_after = second.evict_after = 3;
+    always.check_probability = 1;
+    a.check_seed = second.check_seed = 1;
+    go(&a);
+    go(&always);
+    for (int i = 0; i < STEPS; i++) {
+        assert_int_equal(always.checked[i], 1);
+        checks += a.checked[i];
+    }
+    assert_in_range(checks, 1, STEPS - 1);
+    b.check_seed = 2;
+    go(&b);
+    for (int i = 0; i < STEPS; i++) other += a.checked[i] != b.checked[i];
+    assert_in_range(other, 1, STEPS - 1);
+    /* A run that goes on checks the same. */
+    run first = second;
+    first.steps = 7;
+    go(&first);
+    second.from = 7, second.steps = STEPS - 7, second.memory = first.kept;
+    go(&second);
+    assert_memory_equal(second.digest + 7, a.digest + 7, (STEPS - 7) * sizeof *a.digest);
+    assert_memory_equal(second.checked + 7, a.checked + 7, (STEPS - 7) * sizeof *a.checked);
+    assert_memory_equal(second.kept, a.kept, sizeof a.kept);
+}
+
 /* ---- Too few, too many ---- */
 
 static void too_few_are_told_or_made_do_with(void **state) {
@@ -361,6 +515,16 @@ static void configurations_are_checked(void **state) {
     assert_int_equal(draco_server_open(&server, &c), DRACO_E_ARGUMENT);
     c = good, c.abs_tol = 1;
     assert_int_equal(draco_server_open(&server, &c), DRACO_E_ARGUMENT);
+    c = good, c.check_every = 2, c.check_probability = 0.5;
+    assert_int_equal(draco_server_open(&server, &c), DRACO_E_ARGUMENT);
+    c = good, c.check_probability = 1.5;
+    assert_int_equal(draco_server_open(&server, &c), DRACO_E_ARGUMENT);
+    c = good, c.check_every = -1;
+    assert_int_equal(draco_server_open(&server, &c), DRACO_E_ARGUMENT);
+    c = good, c.code = reactive(1), c.check_every = 2;
+    assert_int_equal(draco_server_open(&server, &c), DRACO_E_ARGUMENT);
+    c = good, c.code.s = 0, c.check_every = 2;
+    assert_int_equal(draco_server_open(&server, &c), DRACO_E_ARGUMENT);
     c = good, c.code = reactive(1), c.evict_after = 1, c.abs_tol = 1;
     assert_int_equal(draco_server_open(&server, &c), DRACO_E_ARGUMENT);
     assert_int_equal(draco_server_open(&server, &good), DRACO_OK);
@@ -385,6 +549,10 @@ int main(void) {
         cmocka_unit_test(a_run_goes_on_from_its_memory),
         cmocka_unit_test(a_new_plan_has_the_bits_of_that_plan),
         cmocka_unit_test(who_is_readmitted_takes_part),
+        cmocka_unit_test(spot_checks_have_the_bits_of_checks_in_all_rounds),
+        cmocka_unit_test(a_lie_is_named_in_the_next_check_and_not_before),
+        cmocka_unit_test(who_is_silent_in_a_round_without_a_check_is_replaced),
+        cmocka_unit_test(checks_are_drawn_from_seed_and_step),
         cmocka_unit_test(too_few_are_told_or_made_do_with),
         cmocka_unit_test(more_liars_than_s_are_no_proof),
         cmocka_unit_test(missing_workers_are_asked_for_in_others),
