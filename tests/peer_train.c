@@ -33,10 +33,10 @@ static void pass_through(float *grad, size_t n) {
 
 static draco_status soaked(void *ctx, void *workspace, const float *params, const draco_batch *batch,
                            float *grad) {
-    static int requests;
-    const int worker = run.transport.worker, n = run.setup.code.n, first = requests++ == 0;
+    static int back = 1; /* it was started, or is back: it has no fault in this request */
+    const int worker = run.transport.worker, n = run.setup.code.n, first = back;
     draco_status status;
-    soak_before(worker, n, batch->step, first);
+    back = soak_before(worker, n, batch->step, first);
     status = honest(ctx, workspace, params, batch, grad);
     if (status < 0) return status;
     return soak_after(worker, n, batch->step, first, grad, run.setup.model.parameters) ? DRACO_OK

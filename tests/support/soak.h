@@ -71,8 +71,8 @@ static int soak_lies(int worker, int n, uint64_t step) {
     return (draw & 3) >= 2 && (worker == first || ((draw & 3) == 3 && worker == second));
 }
 
-/* Before the gradient: may end the process, or take its time. */
-static void soak_before(int worker, int n, uint64_t step, int first) {
+/* Before the gradient: may end the process, or take its time. Returns 1 when it was away. */
+static int soak_before(int worker, int n, uint64_t step, int first) {
     const double deadline = (double)soak_number("SOAK_DEADLINE");
     const int away = !first && soak_turn(worker, n, step, "SOAK_AWAY", 3);
     if (!first && soak_turn(worker, n, step, "SOAK_DEAD", 1) && soak_takes("dead")) {
@@ -83,7 +83,9 @@ static void soak_before(int worker, int n, uint64_t step, int first) {
         soak_record(worker, step, away ? "away" : "late");
         usleep((useconds_t)((away ? 5 : 1.5) * 1e6 * deadline));
         soak_lays("late");
+        return away;
     }
+    return 0;
 }
 
 /* The gradient as this worker sends it; 0: it says that it cannot reply. */

@@ -153,8 +153,8 @@ def read_record(i):
 
 
 def expected(record, verdicts):
-    """What the ledger has to say, and the verdict of each step. The first request of a started worker may be one of a round
-    that has done without it; only what it says there may go unheard."""
+    """What the ledger has to say, and the verdict of each step. The first request of a worker that was started, or is back, may be one
+    of a round that has done without it; only what it says there may go unheard."""
     counts = collections.Counter(what for _, what in record)
     letters, before, last = {}, "dead", -1
     for step, what in record:
@@ -166,7 +166,7 @@ def expected(record, verdicts):
         elif what in ("late", "dead"):
             letters[step] = "A"
         if what in ("reply", "lie", "none"):
-            unheard = before == "dead" and step > 0 and what == "reply" and verdicts.get(step) == "A"
+            unheard = (before == "dead" or before == "away" and step != last) and step > 0 and what == "reply" and verdicts.get(step) == "A"
             counts["unheard"] += unheard
             if before not in ("late", "away") or step != last:
                 letters[step] = "A" if unheard else {"reply": ".", "lie": "B", "none": "M"}[what]
