@@ -165,7 +165,7 @@ static int play(const relay_case *c, const char *directory) {
     run r = {.again = c->again};
     int good = 1, wrong = 0, missing = 0;
     double out = 0, slowest = 0;
-    draco_transport t;
+    draco_transport t = {0};
     snprintf(ca, sizeof ca, "%s/ca.pem", directory);
     snprintf(pem, sizeof pem, "%s/server-0.pem", directory);
     snprintf(key, sizeof key, "%s/server-0.key", directory);
