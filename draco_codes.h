@@ -1194,7 +1194,7 @@ static size_t drc_in_block(size_t d, size_t first) {
  * to 24 bits is exact: the cast truncates. message += coefficient * q mod p for each of at most DRC_AT_ONCE parts. */
 DRC_INLINE void drc_quantise_plain(uint32_t *message, const float *const *parts, const uint32_t *coefficients,
                                    int count, size_t words, int power) {
-    const double per_unit = ldexp(1, power);
+    const double per_unit = ldexp(1.0, power);
     size_t c;
     int l;
     for (l = 0; l < count; l++) {

@@ -153,7 +153,7 @@ for columns in 80 100; do
     result $? "--help fits $columns columns"
 done
 "$train" --help >"$dir/help"
-grep -q 'default 3$' "$dir/help" && ! grep -q '\[[^O=]' "$dir/help"
+grep -q 'default 3$' "$dir/help" && ! grep -q '\[[^O=:]' "$dir/help"
 result $? "--help says defaults in words"
 # shellcheck disable=SC2086
 "$train" $small --steps=5 --attack=gaussian --who=worst --liars=3 --retries=3 --progress=none >/dev/null 2>"$dir/err"

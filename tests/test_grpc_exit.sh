@@ -5,7 +5,7 @@
 explain() { tail -n 4 "$dir"/*.log; }
 common="--transport=grpc --model=softmax --data=digits --train-samples=500 --test-samples=100 --workers=5 --adversaries=1
     --batch=20 --seed=3 --threads=1 --eval-every=0 --progress=plain --deadline=20 --join-seconds=20"
-port=$((20000 + $$ % 20000))
+port=$((20000 + $$ % 12000))
 
 start() { # SERVERS OPTION...: all processes of a run; servers=their pids
     k=$1

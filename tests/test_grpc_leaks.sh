@@ -30,7 +30,7 @@ run() { # WHAT SERVER-COMMAND WORKER-COMMAND PORT
 }
 
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
-port=$((20000 + $$ % 20000))
+port=$((20000 + $$ % 12000))
 run "ASan and LSan" "$dir/test_grpc_faults" "$dir/peer_grpc" "$port"
 
 if command -v valgrind >/dev/null 2>&1; then

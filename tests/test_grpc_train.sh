@@ -5,7 +5,7 @@
 explain() { tail -n 5 "$dir"/*.log; }
 common="--model=softmax --data=digits --train-samples=2000 --test-samples=200 --workers=5 --adversaries=1 --batch=60
     --progress=none --threads=1"
-port=$((20000 + $$ % 20000))
+port=$((20000 + $$ % 12000))
 address=127.0.0.1:$port
 sh scripts/make_test_ca.sh "$dir" 5 1 || exit 1
 tls="--ca=$dir/ca.pem"

@@ -23,7 +23,7 @@ if [ "${DRACO_STRESS:-}" = full ]; then
 fi
 common="--model=$model --data=digits --train-samples=1500 --test-samples=100 --batch=45 --steps=$steps --eval-every=0
     --redundancy=reactive --threads=1"
-port=$((20000 + $$ % 20000))
+port=$((20000 + $$ % 12000))
 killed=$((steps / 2))
 
 openmp() {
