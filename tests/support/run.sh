@@ -1,7 +1,8 @@
 #!/bin/sh
 # Run test programs and scripts that print TAP, each with a time limit, and end with 'N passed, N failed'.
 # usage: run.sh BUILD PROGRAM...
-# Two run at a time, the longest first, and those that measure run alone. Scripts that compile for minutes give way to what they run beside.
+# Two run at a time, the longest first, but only one of those that start MPI, whose ranks wait busily; those that measure run alone.
+# Scripts that compile for minutes give way to what they run beside.
 limit=${DRACO_TEST_SECONDS:-900}
 
 name_of() {
@@ -38,27 +39,33 @@ one() {
     cat "$log.report"
 }
 
-if [ "$1" = --one ]; then
-    one "$2"
+if [ "$1" = --some ]; then
+    for program in $2; do one "$program"; done
     exit 0
 fi
 
 export CMOCKA_MESSAGE_OUTPUT=TAP BUILD="$1"
 shift
 mkdir -p "$BUILD/logs"
-alone="" together="" longest=""
+alone="" together="" longest="" mpi=""
 for program in "$@"; do
     rm -f "$BUILD/logs/$(name_of "$program").log"*
     case $(name_of "$program") in
-        test_model_headers | test_builds | test_portability | test_reproducible | test_headers | test_grpc_exit | test_mpi_exit | test_mpi_faults)
+        test_model_headers | test_builds | test_portability | test_reproducible | test_headers | test_grpc_exit)
             longest="$longest $program"
             ;;
         test_grpc_flood | test_grpc_load | test_play | test_training) alone="$alone $program" ;;
-        *) together="$together $program" ;;
+        *)
+            if grep -qs -e mpirun -e support/mpi.sh -e support/soak.py "$program"; then
+                mpi="$mpi $program"
+            else
+                together="$together $program"
+            fi
+            ;;
     esac
 done
 # shellcheck disable=SC2086
-[ -z "$longest$together" ] || printf '%s\n' $longest $together | xargs -n 1 -P 2 sh "$0" --one
+printf '%s\n' "$mpi" $longest $together | grep . | xargs -d '\n' -r -n 1 -P 2 sh "$0" --some
 for program in $alone; do one "$program"; done
 
 passed=0 failed=0 skipped=0
