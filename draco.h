@@ -1705,8 +1705,8 @@ static int drs_enough_votes(const draco_server *s) {
     return 1;
 }
 
-/* Each group has somebody to speak, and, of several servers, who else is asked when they agree on who is ready; each
-   speaker that is believed has s + 1 in agreement. */
+/* Each group has somebody to speak, and, of several servers, those who are asked first; each speaker that is believed
+   has s + 1 in agreement. */
 static int drs_enough_ready(const draco_server *s) {
     int g;
     for (g = 0; g < s->groups; g++) {
@@ -2268,15 +2268,12 @@ static draco_status drs_ask_ready(draco_server *s, uint64_t step, const float *p
     status = drs_ask_tasks(s, &drs_readies, &request, NULL);
     took = (s->enough_at > 0 ? s->enough_at : drs_now()) - begin;
     s->computed = took > s->computed ? took : 0.75 * s->computed + 0.25 * took;
-    /* Who was ready first on the first server was so on all, and is everybody's speaker; who was ready on all of them
-       is ready. */
+    /* Who was ready on the first server has the parameters of all, whether they waited for its reply or not; who was
+       so first is everybody's speaker. */
     if (status >= 0 && s->servers > 1) {
         status = drs_exchange_records(s, s->rank, sizeof *s->rank, sizeof *s->rank);
         for (i = 0; i < s->n && status >= 0; i++)
-            if (s->arrival[i] == DRACO_ARRIVAL_WHOLE)
-                memcpy(&s->rank[i], drs_record(s, 0, i, sizeof *s->rank) + 8, sizeof *s->rank);
-            else
-                s->rank[i] = 0;
+            memcpy(&s->rank[i], drs_record(s, 0, i, sizeof *s->rank) + 8, sizeof *s->rank);
     }
     for (i = 0; i < s->n; i++) {
         /* Who failed in an earlier round comes behind who did not, who is ready before who is not; who failed in this one is last. */
@@ -2428,7 +2425,8 @@ static draco_status drs_challenge_others(draco_server *s, uint64_t step, int bri
         drs_no_tasks(s);
         for (g = busy = 0; g < s->groups; g++) busy |= drs_give_answers(s, g, hasty);
         if (!memchr(s->whom, 1, (size_t)s->n)) continue;
-        if (brief && s->c.code.reactive) s->patience = 0.2 + 8 * s->slowest + 4 * computing;
+        if (brief && (s->c.code.reactive || drs_is_hasty(s)))
+            s->patience = 0.2 + 8 * s->slowest + 4 * computing;
         s->enough_at = 0;
         begin = drs_now();
         status = drs_ask_tasks(s, &drs_answers, &request, s->whom);

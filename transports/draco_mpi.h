@@ -1663,7 +1663,7 @@ static int drm_stopped(draco_mpi *t) {
 
 /* Which servers' requests are to be handed up: one server's fetch alone, else those of all, of one broadcast
    or STOP. Returns the server, -1 for all, -2 for not yet. A server that is behind is told READY for its
-   next request. */
+   next request, and when one has said STOP so are the others, which will. */
 static int drm_match(draco_mpi *t) {
     uint64_t newest = 0;
     int whole = 0, stopped = 0;
@@ -1685,7 +1685,7 @@ static int drm_match(draco_mpi *t) {
     for (int k = 0; k < t->servers; k++) {
         drm_peer *p = &t->peers[k];
         if (p->server.stage != DRM_WHOLE || p->server.head.kind == DRACO_REQUEST_STOP) continue;
-        if (p->server.head.sequence == newest)
+        if (p->server.head.sequence == newest && stopped == 0)
             whole++;
         else
             p->server.stage = DRM_NOTHING;
