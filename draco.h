@@ -642,6 +642,9 @@ typedef struct draco_trainer {
      * is repeated, after pauses of 0.1 to 2 seconds, until enough workers are back, for quorum_seconds at most;
      * then the run ends with DRACO_E_TIMEOUT. Default 0: it is a try like any other. Needs pause. */
     int min_workers;
+    /* 1: a round in which a worker that is not evicted did not reply fails with DRACO_E_TIMEOUT, decoded or not, and is
+     * repeated likewise: the complex field then has the same bits whoever died. Needs DRACO_WAIT_ALL. */
+    int all_present;
     double quorum_seconds;
     void (*pause)(void *ctx, double seconds); /* ctx: on_round_ctx */
     const volatile int *stop;                 /* non-zero: stop after the round; may be NULL */
@@ -3021,7 +3024,8 @@ static int drs_worth_a_try(draco_status status) {
 
 /* Replies without which a round that fails is worth waiting for more. */
 static int drs_quorum(const draco_trainer *t) {
-    return t->min_workers > 0 ? t->min_workers : t->server->n - t->server->evicted - t->server->c.code.t;
+    const int all = t->server->n - t->server->evicted;
+    return t->all_present ? all : t->min_workers > 0 ? t->min_workers : all - t->server->c.code.t;
 }
 
 /* Did this round fail for want of workers? Then since when does the step wait for them? */
@@ -3059,6 +3063,8 @@ static draco_status drs_try(draco_trainer *t, uint64_t step, int attempt, double
     draco_round round;
     draco_score score;
     draco_status status = draco_server_round(t->server, step, t->params, t->sum, &round);
+    if (status >= 0 && t->all_present && round.report.present < drs_quorum(t))
+        status = round.status = DRACO_E_TIMEOUT;
     *failed = status < 0 ? status : DRACO_OK;
     drs_note_quorum(t, &round, since);
     if (status >= 0) {

@@ -67,6 +67,15 @@ if ! "$BUILD/draco-train" --transport=grpc --role=worker 2>&1 | grep -q "built w
     code=$?
     [ $code -eq 4 ] && grep -q 'training failed.*1 of 5 workers' "$dir/server.log"
     result $? "gRPC: four workers do not come back: status 4, with the reason (code $code)"
+
+    server --steps=1000000 --quorum-timeout=1.5 --all-present
+    workers
+    wait_for '"step":20,' "$dir/metrics"
+    kill -9 $worker1
+    wait $server
+    code=$?
+    [ $code -eq 4 ] && grep -q 'training failed.*4 of 5 workers' "$dir/server.log"
+    result $? "gRPC, --all-present: one worker does not come back: status 4, with the reason (code $code)"
 fi
 
 if command -v mpirun >/dev/null 2>&1 && ! "$BUILD/draco-train" --transport=mpi 2>&1 | grep -q "built without"; then

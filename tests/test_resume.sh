@@ -255,6 +255,8 @@ survives_grpc() { # KILLS VICTIMS OPTION...: VICTIMS of 0 (the server) to 5
 survives_mpi() { # KILLS OPTION...
     kills=$1
     shift
+    # Until mpirun ends a job that lost a worker the others go on; the last bits of the complex field are of who replied.
+    case "$*" in *complex*) all=--all-present ;; *) all= ;; esac
     fresh
     # shellcheck disable=SC2086
     "$train" $softmax --workers=5 --adversaries=1 "$@" --params="$dir/p" >"$dir/out" 2>"$dir/err"
@@ -267,7 +269,7 @@ survives_mpi() { # KILLS OPTION...
     while [ $code -ne 0 ] && [ $tries -lt 20 ]; do
         # shellcheck disable=SC2016,SC2086
         timeout -k 3 200 mpirun -n 7 sh -c 'echo $$ >"$0/rank$OMPI_COMM_WORLD_RANK.pid"; exec "$@"' "$dir" \
-            "$train" $softmax --workers=5 --adversaries=1 --transport=mpi --servers=2 --wait=all $c --resume \
+            "$train" $softmax --workers=5 --adversaries=1 --transport=mpi --servers=2 --wait=all $all $c --resume \
             --checkpoint-every=5 --metrics="$dir/m" --params="$dir/p" "$@" >"$dir/out" 2>"$dir/err" &
         job=$!
         pids="$pids $job"
@@ -332,8 +334,8 @@ else
     export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
     before=$killed
     survives_mpi $each --code=repetition --optimizer=adam --schedule=cosine --steps=$((200 * each))
-    # Not the complex field: until mpirun ends a job that lost a worker, the others go on, and its last bits are of who replied.
     if [ -n "$full" ]; then
+        survives_mpi $each --code=cyclic --field=complex --optimizer=nesterov --schedule=cosine --steps=$((200 * each))
         survives_mpi $each --code=cyclic --field=prime --optimizer=momentum --schedule=step --steps=$((200 * each))
         # shellcheck disable=SC2086
         survives_mpi $each $reactive --optimizer=adamw --schedule=constant --steps=$((200 * each))

@@ -354,7 +354,7 @@ static int train_waits_for_enough(const train_run *run) {
     const draco_code *code = &run->setup.code;
     int exact = (code->scheme == DRACO_REPETITION || code->field == DRACO_FIELD_PRIME) && train_is_exact(o);
     return strcmp(o->wait, "enough") == 0 ||
-           (strcmp(o->wait, "auto") == 0 && !run->transport.row->local && exact);
+           (strcmp(o->wait, "auto") == 0 && !run->transport.row->local && exact && !o->all_present);
 }
 
 static int train_open_server(train_run *run) {
@@ -524,6 +524,7 @@ static int train_serve(train_run *run) {
                                                       : DRACO_POLICY_RETRY;
     t->retries = (int)run->o->retries;
     t->min_workers = (int)run->o->min_workers;
+    t->all_present = run->o->all_present;
     t->quorum_seconds = run->transport.row->local ? 0 : run->o->quorum_timeout;
     t->pause = train_pause;
     t->on_round = train_on_round;

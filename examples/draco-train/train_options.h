@@ -44,7 +44,7 @@ typedef struct train_options {
     long retries;
     int share_parts;
     const char *metrics, *plot, *params, *ledger;
-    int fail_on_blame;
+    int fail_on_blame, all_present;
     long metrics_port;
     const char *metrics_address;
     const char *log, *log_format, *audit;
@@ -344,6 +344,9 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
          "mpi, grpc: how long to wait for workers before the first step"},
         {"min-workers", TRAIN_LONG, &o->min_workers, 0, DRACO_MAX_WORKERS, NULL, "M",
          "mpi, grpc: a step that fails with fewer replies waits for workers; default N - T"},
+        {"all-present", TRAIN_FLAG, &o->all_present, 0, 0, NULL, NULL,
+         "mpi, grpc: a step waits for absent workers even where the code can do without: the complex field "
+         "then has the same bits whoever died"},
         {"quorum-timeout", TRAIN_REAL, &o->quorum_timeout, 0, 1e7, NULL, "SEC",
          "mpi, grpc: how long a step waits for workers before the run ends; 0: it uses up its --retries "
          "instead"},
@@ -498,6 +501,7 @@ static const struct train_need {
     {"override", "resume", NULL},
     {"join-seconds", "transport", "mpi grpc"},
     {"min-workers", "transport", "mpi grpc"},
+    {"all-present", "transport", "mpi grpc"},
     {"quorum-timeout", "transport", "mpi grpc"},
     {"role", "transport", "grpc"},
     {"address", "transport", "grpc"},
@@ -585,6 +589,10 @@ static int train_check_together(train_options *o) {
     if (!o->rule && o->workers < r) {
         train_log(TRAIN_ERROR, "%ld workers are too few: s = %ld and t = %ld need n >= r = 2s + t + 1 = %ld",
                   o->workers, o->adversaries, o->stragglers, r);
+        return 2;
+    }
+    if (o->all_present && strcmp(o->wait, "enough") == 0) {
+        train_log(TRAIN_ERROR, "--all-present waits for all workers, --wait=enough does not");
         return 2;
     }
     if (o->min_workers > o->workers) {
