@@ -23,7 +23,7 @@ result $? "make lists what it would do"
 for without in "mpi" "grpc" "mpi grpc microhttpd"; do
     name=without-$(echo "$without" | tr ' ' '-')
     commands "$dir/$name" WITHOUT="$without" >"$dir/commands"
-    [ "$without" = "mpi grpc" ] && level=$quickly || level=OPT=-O0
+    [ "$without" = "mpi grpc microhttpd" ] && level=$quickly || level=OPT=-O0
     other=$(comm -13 "$dir/both" "$dir/commands" | sed "s|.* -o %BUILD%/\([^ ]*\).*|$dir/$name/\1|")
     # shellcheck disable=SC2086
     [ -n "$other" ] && make --no-print-directory "$level" BUILD="$dir/$name" WERROR=-Werror WITHOUT="$without" $other >"$dir/log" 2>&1
