@@ -204,7 +204,8 @@
  *
  *     draco_model      gradient(params, batch) -> sum over the batch's samples. Equal inputs must give equal
  *                      bits: that is what a vote compares. The last coordinates may be statistics (loss,
- *                      batch-norm sums): they travel in the message and are protected like the gradient.
+ *                      batch-norm sums): they travel in the message and are protected like the gradient. Where
+ *                      layers begin tells a server what to measure apart (complex field).
  *                      A test makes one worker lie in a line of its model: if (batch->worker == 3) ...
  *     draco_transport  carries bytes and knows no code. The sender of a message is the one that the transport
  *                      has authenticated, not one that the message claims.
@@ -351,6 +352,9 @@ typedef struct draco_model {
     void (*progress)(void *ctx, const float *sum, size_t samples, draco_score *score);
     /* Optional: the held-out data. */
     draco_status (*evaluate)(void *ctx, void *workspace, const float *params, draco_score *score);
+    /* Optional: where the layers begin, in ascending order, the first at 0; the model's memory. */
+    const size_t *layers;
+    size_t layer_count;
 } draco_model;
 
 /* ---- Optimizer: elementwise, so that shards of the vector can be stepped apart ---- */
@@ -554,6 +558,9 @@ typedef struct draco_server_config {
     size_t
         parameters; /* model.parameters: statistics, which begin after them, are searched for lies apart (complex
                           field); default: there are none */
+    const size_t *layers; /* model.layers, which outlive the server: each is searched for lies apart, like the
+                             statistics; default: by blocks alone (draco_sketch_key_layers) */
+    size_t layer_count;
     double deadline; /* seconds that one request of a round may take; default none */
     draco_wait wait;
     int challenge; /* repetition only: one message a group, and fingerprints of the others under a later key */
@@ -1924,6 +1931,7 @@ static draco_status drs_new_keys(draco_server *s) {
     if (status >= 0 && s->c.parameters > 0)
         status = draco_sketch_key_split(
             &s->c.code, (s->c.parameters + DRACO_BLOCK - 1) / DRACO_BLOCK * DRACO_BLOCK, s->key);
+    if (status >= 0) status = draco_sketch_key_layers(&s->c.code, s->c.layers, s->c.layer_count, s->key);
     s->seed = seed;
     memset(&seed, 0, sizeof seed);
     return status;
@@ -2810,6 +2818,7 @@ static draco_status drs_check_server(const draco_server_config *c) {
     if (status < 0) return status;
     if (t->workers != c->code.n) return DRACO_E_CONFIG;
     if (c->dim == 0) return DRACO_E_DIM;
+    if (!c->layers && c->layer_count > 0) return DRACO_E_NULL;
     if (!(c->abs_tol >= 0) || !(c->rel_tol >= 0)) return DRACO_E_ARGUMENT;
     if (c->evict_after < 0 || c->evict_after > 255) return DRACO_E_ARGUMENT;
     if (c->check_every < 0 || !(c->check_probability >= 0 && c->check_probability <= 1))

@@ -407,10 +407,15 @@ DRACO_CODES_API size_t draco_sketch_key_bytes(const draco_code *code);
 DRACO_CODES_API draco_status draco_sketch_key_init(const draco_code *code, const draco_seed *seed,
                                                    draco_key *key);
 /* Complex field (others: no effect): lies are measured range by range of coordinates, each against its own size. Ranges
- * begin at blocks 0, 1, 2, 3, 4, 6, 8, 12, …; this adds one, such as a layer's or that of statistics, before the key
- * is used. DRACO_E_LIMITS: there are 64. */
+ * begin at blocks 0, 1, 2, 3, 4, 6, 8, 12, …; this adds one, such as that of statistics, before the key is used.
+ * DRACO_E_LIMITS: there are 64, and 26 of them are free. */
 DRACO_CODES_API draco_status draco_sketch_key_split(const draco_code *code, size_t coordinate,
                                                     draco_key *key);
+/* The same for the layers of a model, which begin at starts[0 .. count - 1]. With room for m ranges and more layers
+ * than that, layers k count / m, rounded down, k = 0 .. m - 1, begin one, and those between are in the range of the layer
+ * before them. */
+DRACO_CODES_API draco_status draco_sketch_key_layers(const draco_code *code, const size_t *starts,
+                                                     size_t count, draco_key *key);
 DRACO_CODES_API size_t draco_sketch_bytes(const draco_code *code);
 /* offset: where this range begins in the message, in bytes: a multiple of 4 * DRACO_BLOCK, 0 unless the
  * message is sharded. A sketch of it takes bytes in any chunks and merges with those of other ranges. */
@@ -2179,9 +2184,10 @@ typedef struct drc_complex_sketch {
     double ranges[DRC_RANGES][DRC_RANGE_WORDS]; /* of those that ended: projections, and the sum of squares */
 } drc_complex_sketch;
 
-/* Puts a start in its place among the ranges; 0 when there is no room. */
+/* Puts a start in its place among the ranges; 0 when there is no room. Pairs of coordinates stay together. */
 static int drc_split(uint64_t *starts, uint64_t at) {
     int i = DRC_RANGES - 1, j;
+    at += at % 2;
     while (i > 0 && starts[i - 1] >= at) i--;
     if (starts[i] == at) return 1;
     if (starts[DRC_RANGES - 1] != (uint64_t)-1) return 0;
@@ -3823,8 +3829,22 @@ DRACO_CODES_API draco_status draco_sketch_key_split(const draco_code *code, size
     if (ready != DRACO_OK) return ready;
     if (!key) return DRACO_E_NULL;
     if (drc_row(code) != &drc_complex) return DRACO_OK;
-    coordinate += coordinate % 2; /* pairs stay together */
     return drc_split(((drc_complex_key *)(void *)key)->starts, coordinate) ? DRACO_OK : DRACO_E_LIMITS;
+}
+
+DRACO_CODES_API draco_status draco_sketch_key_layers(const draco_code *code, const size_t *starts,
+                                                     size_t count, draco_key *key) {
+    draco_status ready = drc_ready(code);
+    uint64_t *ranges;
+    size_t room = 0, k;
+    if (ready != DRACO_OK) return ready;
+    if (!key || (!starts && count > 0)) return DRACO_E_NULL;
+    if (drc_row(code) != &drc_complex) return DRACO_OK;
+    ranges = ((drc_complex_key *)(void *)key)->starts;
+    while (room < DRC_RANGES && ranges[DRC_RANGES - 1 - room] == (uint64_t)-1) room++;
+    if (room > count) room = count;
+    for (k = 0; k < room; k++) drc_split(ranges, starts[k * count / room]);
+    return DRACO_OK;
 }
 
 DRACO_CODES_API draco_status draco_sketch_begin(const draco_code *code, uint64_t offset,

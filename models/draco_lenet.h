@@ -99,6 +99,7 @@ typedef struct draco_lenet_priv {
     const draco_dataset *train, *test;
     draco_conv_shape conv[2];
     dr_lenet_layer layer[4];
+    size_t starts[4];          /* of the layers */
     size_t features, classes;  /* of an image */
     size_t wide[2], pooled[2]; /* floats of an image after each convolution, and after its pooling */
     size_t scratch, parameters, dim;
@@ -251,6 +252,7 @@ static draco_status dr_lenet_evaluate(void *ctx, void *workspace, const float *p
 
 static void dr_lenet_add(draco_lenet_priv *net, int i, size_t inputs, size_t outputs) {
     net->layer[i] = (dr_lenet_layer){net->parameters, net->parameters + inputs * outputs, inputs, outputs};
+    net->starts[i] = net->parameters;
     net->parameters += (inputs + 1) * outputs;
 }
 
@@ -296,6 +298,8 @@ DRACO_LENET_API draco_status draco_lenet_open(draco_model *model, const draco_le
     model->ctx = net;
     model->dim = net->dim;
     model->parameters = net->parameters;
+    model->layers = net->starts;
+    model->layer_count = 4;
     model->init = dr_lenet_init;
     model->workspace_new = dr_lenet_workspace_new;
     model->workspace_free = dr_lenet_workspace_free;

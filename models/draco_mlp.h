@@ -246,6 +246,8 @@ DRACO_MLP_API draco_status draco_mlp_open(draco_model *model, const draco_mlp_co
     model->ctx = mlp;
     model->dim = mlp->dim;
     model->parameters = mlp->parameters;
+    model->layers = mlp->at;
+    model->layer_count = (size_t)mlp->layers;
     model->init = dr_mlp_init;
     model->workspace_new = dr_mlp_workspace_new;
     model->workspace_free = dr_mlp_workspace_free;

@@ -121,6 +121,7 @@ typedef struct draco_resnet_priv {
     size_t side, channels, classes; /* of an image; its channels; classes */
     int units, blocks;
     dr_resnet_unit unit[DR_RESNET_UNITS];
+    size_t starts[DR_RESNET_UNITS + 1]; /* of the units and the fully connected layer */
     dr_resnet_block block[DRACO_RESNET_MAX_BLOCKS];
     size_t features, last_pixels;       /* of the last stage */
     size_t fc, parameters, dim;         /* place of the fully connected weights */
@@ -493,6 +494,7 @@ static void dr_resnet_progress(void *ctx, const float *sum, size_t samples, drac
 /* Append a unit that reads side x side x ci; returns the side of what it gives. */
 static size_t dr_resnet_add(draco_resnet_priv *net, size_t side, size_t ci, size_t co, size_t kernel,
                             size_t stride, int relu) {
+    net->starts[net->units] = net->parameters;
     dr_resnet_unit *unit = &net->unit[net->units++];
     unit->shape = (draco_conv_shape){side, side, ci, co, kernel, stride, kernel / 2};
     unit->relu = relu;
@@ -524,7 +526,7 @@ static void dr_resnet_build(draco_resnet_priv *net, size_t width, int stages, in
         }
     net->features = channels;
     net->last_pixels = side * side;
-    net->fc = net->parameters;
+    net->fc = net->starts[net->units] = net->parameters;
     net->parameters += (net->features + 1) * net->classes;
     size_t at = draco_model_stats_offset(net->parameters) + DRACO_MODEL_STATS;
     for (int u = 0; u < net->units; u++) {
@@ -562,6 +564,8 @@ DRACO_RESNET_API draco_status draco_resnet_open(draco_model *model, const draco_
     model->ctx = net;
     model->dim = net->dim;
     model->parameters = net->parameters;
+    model->layers = net->starts;
+    model->layer_count = (size_t)net->units + 1;
     model->init = dr_resnet_init;
     model->workspace_new = dr_resnet_workspace_new;
     model->workspace_free = dr_resnet_workspace_free;

@@ -115,6 +115,7 @@ typedef struct draco_textcnn_priv {
     size_t dimension, filters, features, classes; /* features: of all banks */
     size_t words[DR_TEXTCNN_BANKS];
     size_t weights[DR_TEXTCNN_BANKS], bias[DR_TEXTCNN_BANKS], fc, fc_bias;
+    size_t starts[DR_TEXTCNN_BANKS + 2]; /* of the word vectors, the banks, the fully connected layer */
     size_t turned[DR_TEXTCNN_BANKS], bank_floats; /* places in a copy of all filters */
     size_t rows;                                  /* of word vectors in the largest micro-batch */
     size_t parameters, dim;
@@ -416,12 +417,12 @@ static void dr_textcnn_build(draco_textcnn_priv *net, size_t longest) {
         size_t floats = net->words[b] * net->dimension * net->filters;
         net->turned[b] = net->bank_floats;
         net->bank_floats += floats;
-        net->weights[b] = at;
+        net->weights[b] = net->starts[b + 1] = at;
         net->bias[b] = at + floats;
         at += floats + net->filters;
     }
     net->features = DR_TEXTCNN_BANKS * net->filters;
-    net->fc = at;
+    net->fc = net->starts[DR_TEXTCNN_BANKS + 1] = at;
     net->fc_bias = net->fc + net->features * net->classes;
     net->parameters = net->fc_bias + net->classes;
     net->dim = draco_model_dim(net->parameters, DRACO_MODEL_STATS);
@@ -451,6 +452,8 @@ DRACO_TEXTCNN_API draco_status draco_textcnn_open(draco_model *model, const drac
     model->ctx = net;
     model->dim = net->dim;
     model->parameters = net->parameters;
+    model->layers = net->starts;
+    model->layer_count = DR_TEXTCNN_BANKS + 2;
     model->init = dr_textcnn_init;
     model->workspace_new = dr_textcnn_workspace_new;
     model->workspace_free = dr_textcnn_workspace_free;

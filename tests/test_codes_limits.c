@@ -472,6 +472,36 @@ static void ranges_are_judged_apart(void **state) {
     }
 }
 
+/* Of more layers than there is room for, evenly chosen ones begin a range; of fewer, all do. */
+static void layers_beyond_the_room(void **state) {
+    (void)state;
+    draco_code code = code_of(DRACO_CYCLIC, DRACO_FIELD_COMPLEX, DRACO_SUPPORT_SPREAD, 9, 2, 0);
+    draco_seed seed = {{1}};
+    drc_complex_key *plain = malloc(sizeof *plain), *key = malloc(sizeof *key);
+    draco_key *with = (draco_key *)(void *)key;
+    size_t starts[1000];
+    for (size_t i = 0; i < 1000; i++) starts[i] = 9 * i;
+    assert_int_equal(draco_sketch_key_init(&code, &seed, (draco_key *)(void *)plain), DRACO_OK);
+    for (size_t count = 0; count <= 1000; count = count ? 5 * count : 1) {
+        size_t kept = count < 25 ? count : 25, found = 0;
+        *key = *plain;
+        assert_int_equal(draco_sketch_key_split(&code, 3 * DRACO_BLOCK + 8, with), DRACO_OK);
+        assert_int_equal(draco_sketch_key_layers(&code, starts, count, with), DRACO_OK);
+        for (size_t k = 0; k < kept; k++) {
+            uint64_t begin = (starts[k * count / kept] + 1) / 2 * 2; /* pairs of coordinates stay together */
+            for (int r = 0; r < DRC_RANGES; r++) found += key->starts[r] == begin;
+        }
+        assert_int_equal(found, kept);
+        for (int r = 1; r < DRC_RANGES; r++) /* in order, each once */
+            assert_true(key->starts[r] > key->starts[r - 1] || key->starts[r] == UINT64_MAX);
+    }
+    assert_int_equal(draco_sketch_key_layers(&code, NULL, 0, with), DRACO_OK);
+    assert_int_equal(draco_sketch_key_layers(&code, NULL, 1, with), DRACO_E_NULL);
+    assert_int_equal(draco_sketch_key_layers(&code, starts, 1, NULL), DRACO_E_NULL);
+    free(plain);
+    free(key);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exponents_of_blocks),     cmocka_unit_test(quantisation),
@@ -481,6 +511,7 @@ int main(void) {
         cmocka_unit_test(nothing_left_to_check),   cmocka_unit_test(outliers_cost_one),
         cmocka_unit_test(odd_gradients),           cmocka_unit_test(honest_rounds_are_honest),
         cmocka_unit_test(ranges_are_judged_apart), cmocka_unit_test(parts_in_one_pass),
+        cmocka_unit_test(layers_beyond_the_room),
     };
     return cmocka_run_group_tests_name("limits of the codes", tests, NULL, NULL);
 }

@@ -456,6 +456,96 @@ static void small_coordinates(void **state) {
     promised();
 }
 
+/* A network of 60, 50, 20 and 10, and its statistics. */
+static const size_t net_layers[] = {0, 3050, 4070};
+enum { NET_LAYERS = 3, NET_PARAMETERS = 4280, NET_STATISTICS = 8192, NET_DIM = 8194 };
+
+static bench net_open(draco_code code, int said) {
+    bench b = bench_open(code, NET_DIM);
+    b.split = NET_STATISTICS;
+    b.layers = net_layers;
+    b.layer_count = said ? NET_LAYERS : 0;
+    return b;
+}
+
+/* Gradients with the size of each layer, and of the statistics; behind the parameters zeros. */
+static step net_step(draco_code code, const double *sizes, uint64_t *rng) {
+    step now = step_room(code, NET_DIM);
+    for (int part = 0; part < code.parts; part++) {
+        float *g = step_gradient(&now, part);
+        for (size_t c = 0, layer = 0; c < NET_DIM; c++) {
+            if (layer + 1 < NET_LAYERS && c >= net_layers[layer + 1]) layer++;
+            if (c >= NET_STATISTICS) layer = NET_LAYERS;
+            g[c] = c < NET_PARAMETERS || c >= NET_STATISTICS ? (float)(sizes[layer] * (double)rng_normal(rng))
+                                                             : 0;
+        }
+    }
+    step_encode(&now);
+    return now;
+}
+
+/* One liar changes the second of three layers alone, which is far smaller than the first, whose block it begins in. When the
+ * layers are said it is blamed, or suspected alone, and the sum is right to report.error of that layer; else nobody sees it, and the layer
+ * is off by more. */
+static void small_layers(void **state) {
+    static const struct {
+        double size, factor;
+    } lies[] = {{1e-6, 1.01}, {1e-6, 0.99}, {1e-8, -1}, {1e-9, -100}};
+    static const int codes[][2] = {{9, 2}, {15, 3}, {45, 5}};
+    uint64_t rng = 6, keys = the_seed;
+    (void)state;
+    for (int k = 0; k < 24; k++) {
+        const int said = k % 2;
+        const double size = lies[k / 2 % 4].size, sizes[] = {1, size, 1, 100};
+        const size_t first = net_layers[1], last = net_layers[2];
+        draco_code code = complex_code(codes[k / 8][0], codes[k / 8][1], 0);
+        step now = net_step(code, sizes, &rng);
+        bench b = net_open(code, said);
+        int liar[] = {3};
+        tally t = {0};
+        bench_fill(&b, &now, liar, 1, 0);
+        for (size_t c = first; c < last; c++)
+            ((float *)(void *)bench_lie(&b, &now, 3))[c] *= (float)lies[k / 2 % 4].factor;
+        for (int i = 0; i < rounds(4, 200); i++) {
+            b.shard = i % 2 ? DRACO_BLOCK : 0; /* a second server begins within the third layer */
+            draco_status status = bench_decode(&b, &now, &keys);
+            judge(&b, &now, status, 1, 0, &t, "small layer");
+            int right = error_in(b.sum, &now, first, last) <= b.report.error;
+            t.above += said ? !right : right;
+            t.blamed += said ? b.report.blamed + b.report.suspected != 1 : b.report.agreed != code.n;
+            t.blamed += said && b.verdicts[3] == DRACO_AGREES;
+        }
+        expect_promises(&code, said ? "small layer, said" : "small layer, not said", &t, 0);
+        bench_close(&b);
+        step_free(&now);
+    }
+    promised();
+}
+
+static void honest_layers(void **state) {
+    static const int codes[][2] = {{15, 3}, {45, 5}};
+    uint64_t rng = 7, keys = the_seed;
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        draco_code code = complex_code(codes[k][0], codes[k][1], 0);
+        bench b = net_open(code, 1);
+        tally t = {0};
+        for (int i = 0; i < rounds(6, 2000); i++) {
+            double sizes[NET_LAYERS + 1];
+            for (int l = 0; l <= NET_LAYERS; l++) sizes[l] = log_uniform(&rng, 1e-12, 1e6);
+            step now = net_step(code, sizes, &rng);
+            b.shard = i % 2 ? DRACO_BLOCK : 0;
+            bench_fill(&b, &now, NULL, 0, 0);
+            judge(&b, &now, bench_decode(&b, &now, &keys), 0, 0, &t, "layers");
+            t.blamed += b.report.suspected > 0;
+            step_free(&now);
+        }
+        expect_promises(&code, "honest layers", &t, 0);
+        bench_close(&b);
+    }
+    promised();
+}
+
 /* ---- Precision of the prime field, overflow of all ---- */
 
 static double norm_of_gradients(const step *now) {
@@ -536,6 +626,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(colluders_needed),
         cmocka_unit_test(arcs_missing),
         cmocka_unit_test(small_coordinates),
+        cmocka_unit_test(small_layers),
+        cmocka_unit_test(honest_layers),
         cmocka_unit_test(prime_precision),
         cmocka_unit_test(sums_beyond_a_float),
     };

@@ -12,6 +12,9 @@ static void golden_values(void **state) {
     assert_int_equal(draco_lenet_open(&m, &config), DRACO_OK);
     assert_int_equal(m.parameters, 431080);
     check_golden(&m, "lenet.txt", 37, 1e-4); /* two micro-batches */
+    const size_t layers[] = {0, 520, 520 + 25050, 520 + 25050 + 400500};
+    assert_int_equal(m.layer_count, 4);
+    assert_memory_equal(m.layers, layers, sizeof layers);
     check_empty_part(&m);
     draco_lenet_close(&m);
     check_free(&data);

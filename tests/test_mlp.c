@@ -12,6 +12,9 @@ static void golden_values(void **state) {
     assert_int_equal(draco_mlp_open(&m, &config), DRACO_OK);
     assert_null(m.evaluate);
     check_golden(&m, "mlp.txt", 70, 1e-5); /* two micro-batches */
+    const size_t layers[] = {0, 13 * 7, 13 * 7 + 8 * 5};
+    assert_int_equal(m.layer_count, 3);
+    assert_memory_equal(m.layers, layers, sizeof layers);
     check_empty_part(&m);
     draco_mlp_close(&m);
     check_free(&data);

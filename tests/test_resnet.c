@@ -28,6 +28,10 @@ static void golden_values_of_resnet_18(void **state) {
     draco_model m = open_net(&data, NULL, 0, 0, 0, 0);
     assert_int_equal(m.parameters, 11173962);
     assert_int_equal(m.dim, draco_model_stats_offset(m.parameters) + 2 + 2 * 4800);
+    assert_int_equal(m.layer_count, 21); /* 20 convolutions, each with its batch norm */
+    assert_int_equal(m.layers[0], 0);
+    assert_int_equal(m.layers[1], 27 * 64 + 2 * 64);
+    assert_int_equal(m.layers[20], m.parameters - 513 * 10);
     /* The signs of some ReLUs differ between float and double. */
     check_golden(&m, "resnet18.txt", 4, 1e-2);
     draco_resnet_close(&m);

@@ -90,6 +90,9 @@ static void same_bits_and_descent(void **state) {
     draco_model m;
     assert_int_equal(draco_textcnn_open(&m, &config), DRACO_OK);
     assert_int_equal(m.parameters, 500 * 300 + 12 * 300 * 100 + 300 + 602);
+    assert_int_equal(m.layer_count, 5); /* word vectors, three banks of filters, fully connected */
+    const size_t layers[] = {0, 150000, 150000 + 90100, 150000 + 90100 + 120100, m.parameters - 602};
+    assert_memory_equal(m.layers, layers, sizeof layers);
     float *params = check_floats(m.dim);
     m.init(m.ctx, 3, params);
     for (int i = 0; i < 300; i++) assert_true(params[i] == 0); /* the padding word */

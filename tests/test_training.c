@@ -311,6 +311,118 @@ static void a_model_over_openmp_knows_its_worker(void **state) {
     }
 }
 
+/* ---- Layers ---- */
+
+/* A network whose second layer, which begins in the middle of a block, has gradients 1e-8 times its own. */
+static draco_model shrunk;
+
+static draco_status shrunk_gradient(void *ctx, void *workspace, const float *params, const draco_batch *batch,
+                                    float *grad) {
+    draco_status status = shrunk.gradient(ctx, workspace, params, batch, grad);
+    for (size_t i = shrunk.layers[1]; i < shrunk.parameters; i++) grad[i] *= 1e-8f;
+    return status;
+}
+
+/* Every worker replies at once, and worker 3 with that layer's gradient turned round, when it lies. */
+typedef struct direct {
+    draco_worker *worker;
+    draco_request asked;
+    int workers, lies;
+} direct;
+
+static draco_status direct_broadcast(void *ctx, const draco_request *request) {
+    ((direct *)ctx)->asked = *request;
+    return DRACO_OK;
+}
+
+static draco_status direct_collect(void *ctx, const draco_request *request, double wait,
+                                   const draco_inbox *in) {
+    direct *d = ctx;
+    (void)wait;
+    for (int i = 0; i < d->workers; i++) {
+        float *row = in->reserve(in->ctx, i);
+        assert_int_equal(draco_worker_reply(d->worker, i, &d->asked, row), DRACO_OK);
+        for (size_t k = shrunk.layers[1]; k < shrunk.parameters && d->lies && i == 3; k++) row[k] *= -100;
+        in->chunk(in->ctx, i, 0, request->reply_bytes);
+        in->end(in->ctx, i, DRACO_ARRIVAL_WHOLE);
+    }
+    return DRACO_OK;
+}
+
+/* A round, and what it makes of that layer. */
+static draco_verdict round_of_layers(int said, int lies, float *sum) {
+    const draco_seed secret = {{9}};
+    draco_mlp_config config = {.train = &training_train, .hidden = 1, .widths = {20}};
+    draco_worker_config workers = {
+        .code = {.scheme = DRACO_CYCLIC, .field = DRACO_FIELD_COMPLEX, .n = 15, .s = 3},
+        .batch = 60,
+        .seed = 3};
+    direct d = {.workers = 15, .lies = lies};
+    draco_transport transport = {.size = sizeof transport,
+                                 .ctx = &d,
+                                 .workers = 15,
+                                 .broadcast = direct_broadcast,
+                                 .collect = direct_collect};
+    draco_round round;
+    draco_server *server;
+    draco_verdict verdict;
+    assert_int_equal(draco_mlp_open(&shrunk, &config), DRACO_OK);
+    draco_model model = shrunk;
+    model.gradient = shrunk_gradient;
+    workers.model = &model;
+    assert_int_equal(draco_code_init(&workers.code), DRACO_OK);
+    assert_int_equal(draco_worker_open(&d.worker, &workers), DRACO_OK);
+    draco_server_config c = {.code = workers.code,
+                             .transport = &transport,
+                             .dim = model.dim,
+                             .parameters = model.parameters,
+                             .layers = said ? model.layers : NULL,
+                             .layer_count = said ? model.layer_count : 0,
+                             .secret = &secret};
+    assert_int_equal(draco_server_open(&server, &c), DRACO_OK);
+    float *params = calloc(model.dim, sizeof *params);
+    model.init(model.ctx, 5, params);
+    assert_int_equal(draco_server_round(server, 0, params, sum, &round), DRACO_OK);
+    verdict = round.verdicts[3];
+    assert_int_equal(round.report.agreed, 15 - (verdict != DRACO_AGREES));
+    free(params);
+    draco_server_close(server);
+    draco_worker_close(d.worker);
+    return verdict;
+}
+
+/* Norm of the difference in the second layer over that of what is right. */
+static double off(const float *sum, const float *right) {
+    double difference = 0, norm = 0;
+    for (size_t i = shrunk.layers[1]; i < shrunk.parameters; i++) {
+        difference += pow((double)sum[i] - (double)right[i], 2);
+        norm += pow((double)right[i], 2);
+    }
+    return sqrt(difference / norm);
+}
+
+static void a_lie_in_a_small_layer_is_seen_when_layers_are_said(void **state) {
+    enum { ROOM = 32768 };
+    float *right = calloc(ROOM, sizeof *right), *said = calloc(ROOM, sizeof *said),
+          *sum = calloc(ROOM, sizeof *sum);
+    (void)state;
+    assert_int_equal(round_of_layers(0, 0, right), DRACO_AGREES);
+    draco_mlp_close(&shrunk);
+    assert_int_equal(round_of_layers(1, 0, said), DRACO_AGREES);
+    assert_memory_equal(said, right,
+                        shrunk.dim * sizeof *right); /* the ranges change nothing of an honest sum */
+    draco_mlp_close(&shrunk);
+    assert_int_equal(round_of_layers(1, 1, sum), DRACO_BLAMED);
+    assert_true(off(sum, right) < 1e-5);
+    draco_mlp_close(&shrunk);
+    assert_int_equal(round_of_layers(0, 1, sum), DRACO_AGREES);
+    assert_true(off(sum, right) > 0.1);
+    draco_mlp_close(&shrunk);
+    free(right);
+    free(said);
+    free(sum);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fc_under_attack_is_the_same_bytes),
@@ -325,6 +437,7 @@ int main(void) {
         cmocka_unit_test(a_challenge_pays_for_one_copy),
         cmocka_unit_test(the_server_holds_one_body_a_value),
         cmocka_unit_test(a_model_over_openmp_knows_its_worker),
+        cmocka_unit_test(a_lie_in_a_small_layer_is_seen_when_layers_are_said),
     };
     return cmocka_run_group_tests_name("training", tests, training_setup, training_teardown);
 }

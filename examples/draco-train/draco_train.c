@@ -373,6 +373,8 @@ static int train_open_server(train_run *run) {
     c.transport = &run->observed;
     c.dim = run->setup.model.dim;
     c.parameters = run->setup.model.parameters;
+    c.layers = run->setup.model.layers;
+    c.layer_count = run->setup.model.layer_count;
     c.deadline = o->deadline > 0 ? o->deadline : run->transport.row->local ? 0 : 60;
     c.wait = train_waits_for_enough(run) ? DRACO_WAIT_ENOUGH : DRACO_WAIT_ALL;
     c.challenge = o->challenge;

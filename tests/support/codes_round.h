@@ -79,7 +79,10 @@ typedef struct bench {
     unsigned char *lies; /* n messages */
     float *sum;
     draco_report report;
-    size_t split; /* a range of coordinates begins here; 0: none does */
+    size_t split;         /* a range of coordinates begins here; 0: none does */
+    const size_t *layers; /* and in each of these */
+    size_t layer_count;
+    size_t shard; /* coordinates of the first of two servers; 0: there is one */
     double time;
 } bench;
 
@@ -87,7 +90,7 @@ static inline bench bench_open(draco_code code, size_t d) {
     size_t n = (size_t)code.n;
     bench b = {.code = code};
     b.key = malloc(draco_sketch_key_bytes(&code));
-    b.sketches = malloc(n * draco_sketch_bytes(&code));
+    b.sketches = malloc((n + 1) * draco_sketch_bytes(&code));
     b.given = malloc(n * sizeof *b.given);
     b.work = malloc(draco_locate_work_bytes(&code));
     b.weights = malloc(draco_weights_bytes(&code));
@@ -123,6 +126,18 @@ static inline void bench_fill(bench *b, const step *now, const int *chosen, int 
     for (int k = liars; k < liars + missing; k++) b->messages[chosen[k]] = NULL;
 }
 
+static inline void bench_sketch(const bench *b, const void *message, size_t bytes, draco_sketch *sketch) {
+    draco_sketch *other = (void *)(b->sketches + (size_t)b->code.n * draco_sketch_bytes(&b->code));
+    const size_t first = b->shard ? 4 * b->shard : bytes;
+    assert_int_equal(draco_sketch_begin(&b->code, 0, sketch), DRACO_OK);
+    assert_int_equal(draco_sketch_add(&b->code, b->key, sketch, message, first), DRACO_OK);
+    if (first == bytes) return;
+    assert_int_equal(draco_sketch_begin(&b->code, first, other), DRACO_OK);
+    assert_int_equal(draco_sketch_add(&b->code, b->key, other, (const char *)message + first, bytes - first),
+                     DRACO_OK);
+    assert_int_equal(draco_sketch_merge(&b->code, b->key, sketch, other), DRACO_OK);
+}
+
 static inline draco_status bench_decode(bench *b, const step *now, uint64_t *rng) {
     const draco_code *code = &b->code;
     draco_seed seed = rng_seed(rng);
@@ -130,12 +145,11 @@ static inline draco_status bench_decode(bench *b, const step *now, uint64_t *rng
     double begin;
     assert_int_equal(draco_sketch_key_init(code, &seed, b->key), DRACO_OK);
     assert_int_equal(draco_sketch_key_split(code, b->split, b->key), DRACO_OK);
+    assert_int_equal(draco_sketch_key_layers(code, b->layers, b->layer_count, b->key), DRACO_OK);
     for (int i = 0; i < code->n; i++) {
         draco_sketch *sketch = (void *)(b->sketches + (size_t)i * draco_sketch_bytes(code));
         b->given[i] = b->messages[i] ? sketch : NULL;
-        if (!b->messages[i]) continue;
-        draco_sketch_begin(code, 0, sketch);
-        assert_int_equal(draco_sketch_add(code, b->key, sketch, b->messages[i], now->bytes), DRACO_OK);
+        if (b->messages[i]) bench_sketch(b, b->messages[i], now->bytes, sketch);
     }
     memset(&b->report, 0, sizeof b->report);
     begin = seconds();
