@@ -51,6 +51,7 @@ typedef enum action {
     RELAY_FINE,
     RELAY_LIE,
     RELAY_STALL,
+    RELAY_STOP,
     RELAY_SHORT,
     RELAY_LONG,
     RELAY_HUGE,
@@ -95,6 +96,7 @@ static const scenario scenarios[] = {
     {"relay-honest", RELAY_FINE, 0, 4, 30, DRACO_AGREES, 0, 0},
     {"relay-wrong-bytes", RELAY_LIE, 0, 4, 30, DRACO_AGREES, 0, 0},
     {"relay-silent", RELAY_STALL, 0, 4, 30, DRACO_AGREES, 0, 0},
+    {"relay-stops", RELAY_STOP, 0, 4, 30, DRACO_AGREES, 0, 0},
     {"relay-too-few-bytes", RELAY_SHORT, 0, 4, 30, DRACO_AGREES, 0, 0},
     {"relay-too-many-bytes", RELAY_LONG, 0, 4, 30, DRACO_AGREES, 0, 0},
     {"relay-a-huge-frame", RELAY_HUGE, 0, 4, 30, DRACO_AGREES, 0, 0},
@@ -145,6 +147,12 @@ static int relay_isend(const void *bytes, int n, MPI_Datatype type, int rank, in
         return MPI_Isend(changed, n, type, rank, tag, comm, request);
     case RELAY_STALL:
         return MPI_Isend(bytes, n, type, MPI_PROC_NULL, tag, comm, request);
+    case RELAY_STOP: /* half of the piece, and no more */
+        changed = malloc((size_t)n);
+        memcpy(changed, bytes, (size_t)n);
+        n = (int)DRACO_RELAY_HEAD + (n - (int)DRACO_RELAY_HEAD) / 2;
+        dry_put32(changed + 20, (uint32_t)n - DRACO_RELAY_HEAD);
+        return MPI_Isend(changed, n, type, rank, tag, comm, request);
     case RELAY_SHORT:
         return MPI_Isend(bytes, n - 1, type, rank, tag, comm, request);
     case RELAY_LONG:
@@ -300,6 +308,7 @@ static int misbehave(draco_mpi *t, action act, unsigned char *reply, size_t byte
         case RELAY_FINE:
         case RELAY_LIE:
         case RELAY_STALL:
+        case RELAY_STOP:
         case RELAY_SHORT:
         case RELAY_LONG:
         case RELAY_HUGE:

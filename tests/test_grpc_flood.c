@@ -1,36 +1,12 @@
-/* A flood of connections that say nothing, or begin a handshake and stop, in plain text and with mutual TLS: rounds go on,
+/* A flood of connections that say nothing, begin a handshake and stop, or send garbage, in plain text and with mutual TLS: rounds go on,
    nobody is lost, descriptors stay under the ceiling, and a worker that was killed comes back although strangers hold all
    the places. DRACO_FLOOD: how many connections (500). */
 #define DRACO_IMPLEMENTATION
 #define DRACO_GRPC_IMPLEMENTATION
+#include "support/flood.h"
 #include "support/grpc_testing.h"
 
-#include <arpa/inet.h>
-#include <sys/resource.h>
-
 enum { WORKERS = 5, DIM = 4000 };
-
-/* A process that opens connections as fast as it can, and then opens all of them again, until it is killed. */
-static pid_t flood(int port, int count) {
-    const pid_t child = fork();
-    if (child) return child;
-    struct rlimit room;
-    struct sockaddr_in to = {
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int *fds = (int *)calloc((size_t)count, sizeof *fds);
-    getrlimit(RLIMIT_NOFILE, &room);
-    room.rlim_cur = room.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &room);
-    for (int i = 0;; i = (i + 1) % count) {
-        if (fds[i]) close(fds[i]);
-        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-        if (fds[i] < 0) fds[i] = 0;
-        (void)!connect(fds[i], (struct sockaddr *)&to, sizeof to);
-        if (i % 3 == 0)
-            (void)!send(fds[i], "\x16\x03\x01\x02\x00\x01", 6, MSG_NOSIGNAL); /* of a ClientHello */
-        if (i == count - 1) usleep(1000000);
-    }
-}
 
 static int descriptors(void) {
     int count = 0;

@@ -1,5 +1,6 @@
 /* Parameters that gRPC workers relay, each worker a process: the same bytes whoever relays, lies, stalls, dies or joins
-   again in the middle of it; one copy out of the server; workers that take no part; mutual TLS.
+   again in the middle of it, also in every round; one copy out of the server; workers that take no part; mutual TLS; two
+   servers; a flood of 2,000 connections at a worker's port.
 
        test_grpc_relay                                                       runs the cases
        test_grpc_relay ADDRESS INDEX KIND LISTEN [DIRECTORY-OF-CERTIFICATES]  is a worker of them */
@@ -16,16 +17,18 @@ static void bad_frames(const draco_relay_worker *w, unsigned char *to);
 #undef draco_relay_frames
 
 #include "support/explained.h"
+#include "support/flood.h"
 
+#include <dirent.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 
 extern char **environ;
 
-enum { N = 6, FLOATS = 300000, VECTOR = 4 * FLOATS };
+enum { N = 6, SERVERS = 2, FLOATS = 300000, VECTOR = 4 * FLOATS, FLOOD = 2000, FLOODED = 1 };
 typedef struct answer {
-    uint64_t step, sum;
+    uint64_t step, sum, lines; /* lines: about strangers, in the worker's log */
 } answer;
 
 static const char *kind = "honest"; /* of this worker */
@@ -49,6 +52,17 @@ static void bad_frames(const draco_relay_worker *w, unsigned char *to) {
     if (!strcmp(kind, "earlier-step")) dry_put64(to, w->serial - 1);
     if (!strcmp(kind, "stalls")) dry_put64(to, UINT64_MAX); /* waits for an order that does not come */
     if (!strcmp(kind, "dies") && ++relayed == 2) raise(SIGKILL);
+    if (!strcmp(kind, "dies-in-turn") && w->serial % N == (uint64_t)w->worker) {
+        dry_put64(to + DRACO_RELAY_FRAME, UINT64_MAX); /* the first frame goes out, and no more */
+        ualarm(3000, 0);
+    }
+}
+
+static atomic_ulong lines;
+
+static void heard(void *ctx, const char *line) {
+    (void)ctx;
+    if (!strncmp(line, "relay: refused", 14)) atomic_fetch_add(&lines, 1);
 }
 
 static int be_worker(char **arg, const char *certificates) {
@@ -59,7 +73,8 @@ static int be_worker(char **arg, const char *certificates) {
     snprintf(ca, sizeof ca, "%s/ca.pem", certificates ? certificates : "");
     snprintf(pem, sizeof pem, "%s/worker-%s.pem", certificates ? certificates : "", arg[1]);
     snprintf(key, sizeof key, "%s/worker-%s.key", certificates ? certificates : "", arg[1]);
-    draco_grpc_worker_config config = {.address = arg[0], .index = atoi(arg[1]), .workers = N};
+    draco_grpc_worker_config config = {
+        .address = arg[0], .index = atoi(arg[1]), .workers = N, .on_event = heard};
     if (*arg[3]) config.relay_listen = arg[3];
     if (!strcmp(kind, "nowhere")) config.relay_address = "127.0.0.1:1";
     if (certificates) config.tls = (draco_grpc_tls){ca, pem, key};
@@ -68,8 +83,11 @@ static int be_worker(char **arg, const char *certificates) {
         return 1;
     }
     while (t.receive(t.ctx, &r) >= 0 && r.kind != DRACO_REQUEST_STOP) {
-        const answer a = {r.step, sum_of(r.params)};
-        if (t.submit(t.ctx, &r, &a, sizeof a) < 0) break;
+        answer a[SERVERS];
+        const size_t servers = r.params_count / FLOATS;
+        for (size_t k = 0; k < servers; k++)
+            a[k] = (answer){r.step, sum_of(r.params + k * FLOATS), atomic_load(&lines)};
+        if (t.submit(t.ctx, &r, a, servers * sizeof *a) < 0) break;
     }
     t.close(t.ctx);
     return 0;
@@ -97,13 +115,12 @@ static draco_status end(void *ctx, int worker, draco_arrival arrival) {
 static char *self;
 static int accused; /* lines that name a bad relay */
 
-static pid_t spawn(int port, int index, const char *what, const char *certificates) {
-    char address[64], number[16];
+static pid_t spawn(const char *address, int index, const char *what, const char *certificates) {
+    char number[16];
     pid_t pid = 0;
-    snprintf(address, sizeof address, "%s:%d", certificates ? "localhost" : "127.0.0.1", port);
     snprintf(number, sizeof number, "%d", index);
     char *const argv[] = {self,
-                          address,
+                          (char *)(uintptr_t)address,
                           number,
                           (char *)(uintptr_t)what,
                           (char *)(uintptr_t)(strcmp(what, "deaf") ? "127.0.0.1" : ""),
@@ -121,96 +138,211 @@ static uint64_t bytes_out(const draco_transport *t) {
     return sum;
 }
 
+/* Open descriptors of a process. */
+static int descriptors(pid_t pid) {
+    char path[40];
+    int count = 0;
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *d = opendir(path);
+    while (d && readdir(d)) count++;
+    if (d) closedir(d);
+    return count;
+}
+
+/* The port where a worker listens for the others. */
+static int port_of(const draco_transport *t, int worker) {
+    drg_server *s = (drg_server *)t->ctx;
+    pthread_mutex_lock(&s->mutex);
+    const int port = atoi(drg_port_of(s->slots[worker].relay));
+    pthread_mutex_unlock(&s->mutex);
+    return port;
+}
+
 typedef struct run {
-    int port, again; /* again: who has died is started again, honest */
+    char address[80];
+    const char *again; /* who has died is started again as this; NULL: it is not */
+    int deaths;
     pid_t pids[N];
 } run;
 
 static void event(void *ctx, const char *line) {
-    run *r = (run *)ctx;
+    run *r = (run *)ctx; /* NULL: of the second server, which tells the same */
     int lost;
     accused += strstr(line, "relays nothing") != NULL;
-    if (sscanf(line, "lost worker %d", &lost) != 1 || lost < 0 || lost >= N) return;
+    if (!r || sscanf(line, "lost worker %d", &lost) != 1 || lost < 0 || lost >= N) return;
     if (r->pids[lost]) waitpid(r->pids[lost], NULL, 0);
-    r->pids[lost] = r->again ? spawn(r->port, lost, "honest", NULL) : 0;
+    r->pids[lost] = r->again ? spawn(r->address, lost, r->again, NULL) : 0;
+    r->deaths++;
 }
 
 typedef struct relay_case {
     const char *name, *kind[N]; /* NULL: honest */
-    int direct, tls, again;     /* again: who has died is started again */
-    double least, most;         /* copies of the parameters out of the server in the last of the rounds */
-    int accused;
+    int direct, tls;
+    const char *again;  /* who has died is started again as this */
+    double least, most; /* copies of the parameters out of the server in the last of the rounds */
+    int accused;        /* -1: either */
+    int servers, flood;
 } relay_case;
 
+#define TURNS "dies-in-turn"
+#define FLOOD_SECONDS 1.3
+
 static const relay_case cases[] = {
-    {"everybody relays", {0}, 0, 0, 0, 1, 1.2, 0},
-    {"a direct server, and workers that would relay", {0}, 1, 0, 0, N, N + 0.2, 0},
-    {"two workers listen to nobody", {"deaf", 0, 0, "deaf"}, 0, 0, 0, 3, 3.2, 0},
-    {"wrong bytes", {0, "wrong-bytes"}, 0, 0, 0, 1, 2, 1},
-    {"a wrong length", {0, 0, "wrong-length"}, 0, 0, 0, 1, 2, 1},
-    {"somebody else's piece", {0, 0, "others-piece"}, 0, 0, 0, 1, 2, 1},
-    {"an earlier step", {0, 0, 0, "earlier-step"}, 0, 0, 0, 1, 2, 1},
-    {"one stalls", {0, 0, 0, 0, "stalls"}, 0, 0, 0, 1, 2, 1},
-    {"one listens where nobody reaches it", {0, "nowhere"}, 0, 0, 0, 1, 2, 1},
-    {"one dies in the middle of it", {0, 0, 0, "dies"}, 0, 0, 0, 1, 2, 1},
-    {"one dies in the middle of it and joins again", {0, 0, 0, "dies"}, 0, 0, 1, 1, 2, 1},
-    {"everybody relays, with certificates", {0}, 0, 1, 0, 1, 1.2, 0},
-    {"wrong bytes, with certificates", {0, "wrong-bytes"}, 0, 1, 0, 1, 2, 1},
+    {"everybody relays", {0}, 0, 0, NULL, 1, 1.2, 0, 1, 0},
+    {"a direct server, and workers that would relay", {0}, 1, 0, NULL, N, N + 0.2, 0, 1, 0},
+    {"two workers listen to nobody", {"deaf", 0, 0, "deaf"}, 0, 0, NULL, 3, 3.2, 0, 1, 0},
+    {"wrong bytes", {0, "wrong-bytes"}, 0, 0, NULL, 1, 2, 1, 1, 0},
+    {"a wrong length", {0, 0, "wrong-length"}, 0, 0, NULL, 1, 2, 1, 1, 0},
+    {"somebody else's piece", {0, 0, "others-piece"}, 0, 0, NULL, 1, 2, 1, 1, 0},
+    {"an earlier step", {0, 0, 0, "earlier-step"}, 0, 0, NULL, 1, 2, 1, 1, 0},
+    {"one stalls", {0, 0, 0, 0, "stalls"}, 0, 0, NULL, 1, 2, 1, 1, 0},
+    {"one listens where nobody reaches it", {0, "nowhere"}, 0, 0, NULL, 1, 2, 1, 1, 0},
+    {"one dies in the middle of it", {0, 0, 0, "dies"}, 0, 0, NULL, 1, 2, 1, 1, 0},
+    {"one dies in the middle of it and joins again", {0, 0, 0, "dies"}, 0, 0, "honest", 1, 2, 1, 1, 0},
+    {"in every round another dies in the middle of it and joins again",
+     {TURNS, TURNS, TURNS, TURNS, TURNS, TURNS},
+     0,
+     0,
+     TURNS,
+     0,
+     4,
+     1,
+     1,
+     0},
+    {"everybody relays, with certificates", {0}, 0, 1, NULL, 1, 1.2, 0, 1, 0},
+    {"wrong bytes, with certificates", {0, "wrong-bytes"}, 0, 1, NULL, 1, 2, 1, 1, 0},
+    {"wrong bytes, two servers", {0, "wrong-bytes"}, 0, 0, NULL, 1, 2, 1, 2, 0},
+    {"one stalls, two servers", {0, 0, 0, 0, "stalls"}, 0, 0, NULL, 1, 2, 1, 2, 0},
+    {"a flood at a worker's port", {0}, 0, 0, NULL, 1, 3, -1, 1, 1},
+    {"a flood at a worker's port, with certificates", {0}, 0, 1, NULL, 1, 3, -1, 1, 1},
 };
 
-static int play(const relay_case *c, const char *directory) {
-    static float params[FLOATS];
-    enum { ROUNDS = 6 };
-    char ca[300], pem[300], key[300];
-    run r = {.again = c->again};
-    int good = 1, wrong = 0, missing = 0;
-    double out = 0, slowest = 0;
-    draco_transport t = {0};
+static int open_servers(const relay_case *c, const char *directory, draco_transport *t, run *r) {
+    char ca[300], pem[300], key[300], hub[320];
     snprintf(ca, sizeof ca, "%s/ca.pem", directory);
     snprintf(pem, sizeof pem, "%s/server-0.pem", directory);
     snprintf(key, sizeof key, "%s/server-0.key", directory);
-    accused = 0;
-    draco_grpc_server_config config = {.address = c->tls ? "localhost:0" : "127.0.0.1:0",
-                                       .workers = N,
-                                       .on_event = event,
-                                       .event_ctx = &r,
-                                       .relay = !c->direct,
-                                       .liars = 1};
-    config.limits.rejoin_seconds = c->again ? 10 : 0.3;
-    if (c->tls) config.tls = (draco_grpc_tls){ca, pem, key};
-    if (draco_grpc_server_open(&t, &config) < 0) {
-        printf("# %s\n", t.explain(t.ctx));
-        return 0;
-    }
-    r.port = draco_grpc_port(&t);
-    for (int i = 0; i < N; i++)
-        r.pids[i] = spawn(r.port, i, c->kind[i] ? c->kind[i] : "honest", c->tls ? directory : NULL);
-    for (uint64_t round = 1; round <= ROUNDS && good; round++) {
-        rows got;
-        const draco_inbox inbox = {sizeof inbox, &got, reserve, chunk, end};
-        draco_request ask = {.kind = DRACO_REQUEST_MESSAGE, .round = round, .step = round};
-        memset(&got, 0, sizeof got);
-        for (size_t i = 0; i < FLOATS; i++) params[i] = (float)(i % 1000) * (float)round;
-        ask.params = params;
-        ask.params_count = FLOATS;
-        ask.reply_bytes = sizeof(answer);
-        const uint64_t sum = sum_of(params), before = bytes_out(&t);
-        const double begun = drg_now();
-        good = t.broadcast(t.ctx, &ask) >= 0;
-        if (good) good = t.collect(t.ctx, &ask, 30, &inbox) == DRACO_OK;
-        for (int i = 0; i < N; i++) {
-            if (got.row[i].step == 0)
-                missing += r.pids[i] != 0;
-            else
-                wrong += got.row[i].step != round || got.row[i].sum != sum;
+    snprintf(hub, sizeof hub, "unix:%s/hub", directory);
+    for (int k = 0; k < c->servers; k++) {
+        draco_grpc_server_config config = {.address = c->tls ? "localhost:0" : "127.0.0.1:0",
+                                           .workers = N,
+                                           .on_event = event,
+                                           .event_ctx = k ? NULL : r,
+                                           .relay = !c->direct,
+                                           .liars = 1};
+        if (c->servers > 1) {
+            config.server = k;
+            config.servers = c->servers;
+            config.hub = hub;
         }
-        if (round > 1 && drg_now() - begun > slowest) slowest = drg_now() - begun;
-        out = (double)(bytes_out(&t) - before) / VECTOR;
+        config.limits.rejoin_seconds = c->again ? 10 : 0.3;
+        if (c->tls) config.tls = (draco_grpc_tls){ca, pem, key};
+        if (draco_grpc_server_open(&t[k], &config) < 0) {
+            printf("# %s\n", t[k].explain(t[k].ctx));
+            return 0;
+        }
+        const size_t n = strlen(r->address);
+        snprintf(r->address + n, sizeof r->address - n, "%s%s:%d", k ? "," : "",
+                 c->tls ? "localhost" : "127.0.0.1", draco_grpc_port(&t[k]));
     }
-    good &= !wrong && !missing && out >= c->least && out <= c->most && (accused > 0) == c->accused;
-    printf("# %s: %d wrong, %d missing, %.2f copies out, %d accused, slowest round %.2f s\n", c->name, wrong,
-           missing, out, accused, slowest);
-    t.close(t.ctx);
+    return 1;
+}
+
+/* One server's round, on a thread of its own: it hears what workers ask while it collects. */
+typedef struct turn {
+    draco_transport *t;
+    draco_request ask;
+    rows got;
+    draco_status status;
+} turn;
+
+static void *play_turn(void *arg) {
+    turn *m = (turn *)arg;
+    const draco_inbox inbox = {sizeof inbox, &m->got, reserve, chunk, end};
+    m->status = m->t->broadcast(m->t->ctx, &m->ask);
+    if (m->status >= 0) m->status = m->t->collect(m->t->ctx, &m->ask, 30, &inbox);
+    return NULL;
+}
+
+/* What a flood did to the worker: between its first answer in it and the last. */
+typedef struct flooded {
+    pid_t attacker;
+    double since, until;
+    int before, most; /* descriptors */
+    uint64_t lines;   /* in the worker's log; without one the flood goes on */
+} flooded;
+
+static int play(const relay_case *c, const char *directory) {
+    static float params[SERVERS][FLOATS];
+    enum { ROUNDS = 6, CALM = 2 };
+    run r = {.again = c->again};
+    flooded f = {0};
+    int good = 1, wrong = 0, missing = 0;
+    double out = 0, slowest = 0;
+    draco_transport t[SERVERS] = {{0}};
+    accused = 0;
+    if (!open_servers(c, directory, t, &r)) return 0;
+    for (int i = 0; i < N; i++)
+        r.pids[i] = spawn(r.address, i, c->kind[i] ? c->kind[i] : "honest", c->tls ? directory : NULL);
+    for (uint64_t round = 1;
+         good && (round <= ROUNDS || (f.attacker && drg_now() < f.until + (f.lines ? 0 : 20))); round++) {
+        turn turns[SERVERS] = {{0}};
+        pthread_t threads[SERVERS];
+        uint64_t sum[SERVERS], before = 0;
+        if (c->flood && round == CALM) {
+            f.before = f.most = descriptors(r.pids[FLOODED]);
+            f.since = drg_now();
+            f.until = f.since + FLOOD_SECONDS;
+            f.attacker = flood(port_of(&t[0], FLOODED), FLOOD);
+        }
+        for (int k = 0; k < c->servers; k++) {
+            for (size_t i = 0; i < FLOATS; i++) params[k][i] = (float)(i % 1000 + (size_t)k) * (float)round;
+            turns[k] =
+                (turn){.t = &t[k], .ask = {.kind = DRACO_REQUEST_MESSAGE, .round = round, .step = round}};
+            turns[k].ask.params = params[k];
+            turns[k].ask.params_count = FLOATS;
+            turns[k].ask.reply_bytes = sizeof(answer);
+            sum[k] = sum_of(params[k]);
+            before += bytes_out(&t[k]);
+        }
+        const double begun = drg_now();
+        for (int k = 0; k < c->servers; k++) pthread_create(&threads[k], NULL, play_turn, &turns[k]);
+        for (int k = 0; k < c->servers; k++) {
+            pthread_join(threads[k], NULL);
+            good &= turns[k].status == DRACO_OK;
+        }
+        out = 0;
+        for (int k = 0; k < c->servers; k++) {
+            for (int i = 0; i < N; i++) {
+                if (turns[k].got.row[i].step == 0)
+                    missing += r.pids[i] != 0;
+                else
+                    wrong += turns[k].got.row[i].step != round || turns[k].got.row[i].sum != sum[k];
+            }
+            out += (double)bytes_out(&t[k]);
+        }
+        out = (out - (double)before) / VECTOR / c->servers;
+        if (round > 1 && drg_now() - begun > slowest) slowest = drg_now() - begun;
+        if (!f.attacker) continue;
+        const int open = descriptors(r.pids[FLOODED]);
+        if (open > f.most) f.most = open;
+        usleep(20000);
+        f.lines = turns[0].got.row[FLOODED].lines;
+    }
+    if (f.attacker) {
+        kill(f.attacker, SIGKILL);
+        waitpid(f.attacker, NULL, 0);
+        printf("# %d connections: descriptors %d before, at most %d; %llu lines in %.1f s\n", FLOOD, f.before,
+               f.most, (unsigned long long)f.lines, drg_now() - f.since);
+        good &= f.most <= f.before + N + 64 && f.lines > 0 && (double)f.lines <= drg_now() - f.since + 1;
+    }
+    good &= !wrong && !missing && out >= c->least && out <= c->most;
+    good &= c->accused < 0 || (accused > 0) == c->accused;
+    good &= !c->again || strcmp(c->again, TURNS) || r.deaths >= ROUNDS - 1;
+    printf("# %s: %d wrong, %d missing, %.2f copies out, %d accused, %d deaths, slowest round %.2f s\n",
+           c->name, wrong, missing, out, accused, r.deaths, slowest);
+    for (int k = 0; k < c->servers && !good; k++) printf("# server %d: %s\n", k, t[k].explain(t[k].ctx));
+    for (int k = c->servers - 1; k >= 0; k--) t[k].close(t[k].ctx);
     for (int i = 0; i < N; i++)
         if (r.pids[i]) waitpid(r.pids[i], NULL, 0);
     return good;

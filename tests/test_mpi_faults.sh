@@ -36,6 +36,7 @@ garbage|violated the protocol, 1 time so far: it sent a message of an unknown ki
 a-flood|violated the protocol, 1 time so far: it sent a message of an unknown kind
 mute|has let 3 deadlines pass: it is not waited for until it answers
 relay-wrong-bytes|relays nothing for 8 broadcasts: more workers than may lie missed what it had to
+relay-stops|relays nothing for 8 broadcasts: more workers than may lie missed what it had to
 relay-too-few-bytes|relays nothing for 8 broadcasts: more workers than may lie missed what it had to
 relay-too-many-bytes|relays nothing for 8 broadcasts: more workers than may lie missed what it had to
 relay-a-huge-frame|relays nothing for 8 broadcasts: more workers than may lie missed what it had to

@@ -301,6 +301,24 @@ static void bad_relays_leave_the_plan(void **state) {
     cluster_close(&c);
 }
 
+static void other_bad_relays_in_every_step(void **state) {
+    cluster c;
+    int bad;
+    (void)state;
+    cluster_open(&c, 9, 2, 300000);
+    for (int round = 0; round < 40; round++) {
+        unsigned char silent[MOST] = {0};
+        silent[2 * round % 9] = silent[(2 * round + 1) % 9] = 1;
+        scatter(&c);
+        assert_true(c.given >= 7); /* two are left out, and seven relay */
+        gather(&c, silent);
+        for (int i = 0; i < 9; i++) repair(&c, i, 100, &bad);
+        all_are_whole(&c);
+        assert_true(c.repaired <= 2 * 8);
+    }
+    cluster_close(&c);
+}
+
 static void liars_cannot_accuse(void **state) {
     static const unsigned char none[MOST];
     cluster c;
@@ -415,6 +433,7 @@ int main(void) {
         cmocka_unit_test(silence_and_patience),
         cmocka_unit_test(a_trickle),
         cmocka_unit_test(bad_relays_leave_the_plan),
+        cmocka_unit_test(other_bad_relays_in_every_step),
         cmocka_unit_test(liars_cannot_accuse),
         cmocka_unit_test(who_takes_and_who_gives),
         cmocka_unit_test(hostile_asks),

@@ -82,7 +82,8 @@
  *              it asks for. A worker's listener is a server like the one above, for the workers of the run alone, and
  *              sends; it takes nothing but HELLOs. Everybody else, and who joins in the middle of it, gets the parameters directly.
  *   Log        The server takes over gRPC's log function, one per process: that is how it learns of failed
- *              handshakes. GRPC_VERBOSITY in the environment prevents it. Lines about strangers: 20, then one a second.
+ *              handshakes. GRPC_VERBOSITY in the environment prevents it. Lines about strangers: 20, then one a second, and one
+ *              a second about all others together; of those at a worker's listener that one alone.
  *   fork       Fork before the first open, or fork and exec.
  *
  * LIMITS n <= DRACO_MAX_WORKERS; chunks of 1 KiB to 3 MiB (other languages' gRPC takes messages up to 4

@@ -244,14 +244,14 @@ struct drg_server {
     drg_outgoing *welcome;
     drg_socket *sockets; /* every TCP connection that was let in, by the gate */
     int socket_count;
-    int turned_away, unsaid;   /* connections, and lines about strangers, since the last line about them */
-    char turned_peer[96];      /* the last of them */
-    double said_at, lines;     /* tokens for lines about strangers: a handful, and then one a second */
-    draco_transport hub;       /* between servers */
-    drg_server *next;          /* in the process's list */
-    uint64_t exchanges, waves; /* requests between servers; requests to all workers */
-    draco_status parted;       /* why an exchange between servers failed */
-    drg_planner *planner;      /* of relayed broadcasts; NULL: there are none */
+    int turned_away, unsaid; /* connections, and lines about strangers, since the last line about them */
+    char turned_peer[96], unsaid_line[240]; /* the last of them */
+    double said_at, lines, burst; /* tokens for lines about strangers: so many, and then one a second */
+    draco_transport hub;          /* between servers */
+    drg_server *next;             /* in the process's list */
+    uint64_t exchanges, waves;    /* requests between servers; requests to all workers */
+    draco_status parted;          /* why an exchange between servers failed */
+    drg_planner *planner;         /* of relayed broadcasts; NULL: there are none */
 };
 
 static void drg_conn_free(drg_conn *c) {
@@ -340,20 +340,21 @@ static void drg_say_stranger(drg_server *s, const char *format, ...) {
     char line[640];
     va_list args;
     const double now = drg_now();
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
     pthread_mutex_lock(&s->mutex);
-    s->lines = fmin(DRG_LINES, s->lines + (now - s->said_at));
+    s->lines = fmin(s->burst, s->lines + (now - s->said_at));
     s->said_at = now;
     const int say = s->lines >= 1;
     if (say)
         s->lines -= 1;
-    else
+    else {
         s->unsaid++;
+        snprintf(s->unsaid_line, sizeof s->unsaid_line, "%.*s", (int)sizeof s->unsaid_line - 1, line);
+    }
     pthread_mutex_unlock(&s->mutex);
-    if (!say) return;
-    va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    drg_say(&s->journal, "%s", line);
+    if (say) drg_say(&s->journal, "%s", line);
 }
 
 /* Name the peer, say why, and end its call. */
@@ -816,18 +817,33 @@ static drg_conn *drg_overdue(drg_server *s, double now) {
     return NULL;
 }
 
+/* So many connections of one address that have not joined: all workers, when they begin together, and some more. */
+static int drg_crowd(const drg_server *s) {
+    return s->workers + 16;
+}
+
+/* What was not told of strangers, in one line. Under the mutex. */
+static void drg_sums(drg_server *s, char *line, size_t capacity) {
+    int n = 0;
+    if (s->turned_away)
+        n = snprintf(
+            line, capacity,
+            "refused %d connections, the last from %s: %d connections are the limit, %d of one address "
+            "that have not joined",
+            s->turned_away, s->turned_peer, s->limits.connections, drg_crowd(s));
+    if (s->unsaid)
+        snprintf(line + n, capacity - (size_t)n, "%srefused %d strangers more, the last: %s", n ? "; " : "",
+                 s->unsaid, s->unsaid_line);
+    s->turned_away = s->unsaid = 0;
+}
+
 /* Find one culprit, shut it and say so; 0 when all is well. sum: say how many were turned away, too. */
 static int drg_watch(drg_server *s, int sum) {
-    char line[240] = "", peer[96];
-    int found = 0, away = 0, unsaid = 0, worker = 0;
+    char line[240] = "", sums[640] = "";
+    int found = 0, worker = 0;
     const double now = drg_now();
     pthread_mutex_lock(&s->mutex);
-    if (sum) {
-        away = s->turned_away;
-        unsaid = s->unsaid;
-        s->turned_away = s->unsaid = 0;
-        memcpy(peer, s->turned_peer, sizeof peer);
-    }
+    if (sum) drg_sums(s, sums, sizeof sums);
     for (int i = 0; i < s->socket_count && !found; i++) {
         drg_socket *k = &s->sockets[i];
         if (!drg_same_socket(k)) {
@@ -852,13 +868,7 @@ static int drg_watch(drg_server *s, int sum) {
     pthread_mutex_unlock(&s->mutex);
     if (*line && worker) drg_say(&s->journal, "%s", line);
     if (*line && !worker) drg_say_stranger(s, "%s", line);
-    if (away)
-        drg_say(&s->journal,
-                "refused %d connections, the last from %s: %d connections are the limit, %d of one address "
-                "that have "
-                "not joined",
-                away, peer, s->limits.connections, s->workers + 16);
-    if (unsaid) drg_say(&s->journal, "refused %d strangers more", unsaid);
+    if (*sums) drg_say(&s->journal, "%s", sums);
     if (late) {
         if (late->slot < 0 && !late->leaving) drg_say_stranger(s, "refused %s: no HELLO in time", late->peer);
         grpc_call_cancel(late->call, NULL);
@@ -1019,11 +1029,6 @@ static const char *drg_gate_listen(drg_server *s, const char *address) {
     return s->listeners ? NULL : why;
 }
 
-/* So many connections of one address that have not joined: all workers, when they begin together, and some more. */
-static int drg_crowd(const drg_server *s) {
-    return s->workers + 16;
-}
-
 /* Make room for one more of this address: the place of one that has gone, or of the oldest stranger that had time to
    say who it is. Returns the place, -1: there is none. Under the mutex. */
 static int drg_place(drg_server *s, const char *peer, double now) {
@@ -1080,10 +1085,15 @@ static void drg_admit(drg_server *s, int fd) {
     s->taker->calls->take(s->taker, -1, fd, NULL);
 }
 
-/* Descriptors for all connections and some more; the limit of this process is raised if it may be. */
+/* Descriptors for all connections of all servers here, a line to each worker, and some more; the limit of this process is
+   raised if it may be. */
 static void drg_make_room(drg_server *s) {
     struct rlimit room;
-    const rlim_t wanted = (rlim_t)s->limits.connections + 64;
+    rlim_t wanted = 64;
+    pthread_mutex_lock(&drg_list_mutex);
+    for (const drg_server *o = drg_list; o; o = o->next)
+        wanted += (rlim_t)o->limits.connections + (rlim_t)o->workers;
+    pthread_mutex_unlock(&drg_list_mutex);
     if (getrlimit(RLIMIT_NOFILE, &room) || room.rlim_cur >= wanted) return;
     room.rlim_cur = room.rlim_max < wanted ? room.rlim_max : wanted;
     if (setrlimit(RLIMIT_NOFILE, &room) || room.rlim_cur < wanted)

@@ -407,13 +407,19 @@ static double drg_lines_tick(drg_worker *lines) {
     for (int i = 0; i < lines->links; i++) {
         drg_link *l = &lines->link[i];
         draco_grpc_frame f;
-        if (!l->ahead) continue;
+        pthread_mutex_lock(&lines->mutex);
+        const int held = l->call && !l->ending && l->ahead;
+        if (held) l->pending++; /* drg_line_to ends calls on another thread */
+        pthread_mutex_unlock(&lines->mutex);
+        if (!held) continue;
         if (drg_open(l->incoming, &f) == DRACO_OK) drg_line_received(l, &f, l->incoming);
         waiting |= l->ahead;
-        if (l->ahead) continue;
-        grpc_byte_buffer_destroy(l->incoming);
-        l->incoming = NULL;
-        drg_link_listen(l);
+        if (!l->ahead) {
+            grpc_byte_buffer_destroy(l->incoming);
+            l->incoming = NULL;
+            drg_link_listen(l);
+        }
+        drg_link_release(l);
     }
     return waiting ? DRG_TICK : 10 * DRG_TICK;
 }
@@ -537,6 +543,17 @@ static void drg_relay_place(const char *address, int shift, int port, char *out,
     snprintf(out, capacity, strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, own ? own + shift : port);
 }
 
+/* A line of the listener's. Whom it refuses the worker's log tells, and its explanation of an end does not. */
+static void drg_relay_heard(void *ctx, const char *line) {
+    drg_journal *journal = &((drg_link *)ctx)->worker->journal;
+    char text[sizeof journal->last];
+    if (strncmp(line, "refused ", 8) && strncmp(line, "cut ", 4)) return;
+    snprintf(text, sizeof text, "relay: %.*s", (int)sizeof text - 8, line);
+    pthread_mutex_lock(&journal->mutex);
+    if (journal->on_event) journal->on_event(journal->ctx, text);
+    pthread_mutex_unlock(&journal->mutex);
+}
+
 /* Listen for the others on behalf of server `number`. */
 static draco_status drg_relay_open(drg_link *l, const draco_grpc_worker_config *config, int number, char *why,
                                    size_t capacity) {
@@ -570,9 +587,14 @@ static draco_status drg_relay_open(drg_link *l, const draco_grpc_worker_config *
                                             .workers = config->workers,
                                             .tls = config->tls,
                                             .insecure = config->insecure,
-                                            .limits = limits};
+                                            .limits = limits,
+                                            .on_event = drg_relay_heard,
+                                            .event_ctx = l};
     status = drg_server_new(&r->listener, &place, "worker", why, capacity);
     if (status) return status;
+    pthread_mutex_lock(&r->listener->mutex); /* strangers get one line a second, in sum */
+    r->listener->lines = r->listener->burst = 0;
+    pthread_mutex_unlock(&r->listener->mutex);
     drg_relay_place(config->relay_address ? config->relay_address : config->relay_listen, number,
                     r->listener->port, told, sizeof told);
     if (!drg_is_relay_address(told, strlen(told)) || !strncmp(told, "0.0.0.0:", 8) ||

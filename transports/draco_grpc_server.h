@@ -722,7 +722,7 @@ static draco_status drg_server_new(drg_server **server, const draco_grpc_server_
     s->refused_path = config->refused ? strdup(config->refused) : NULL;
     s->configuration = strdup(config->configuration ? config->configuration : "");
     s->slots = (drg_slot *)calloc((size_t)s->workers, sizeof *s->slots);
-    s->lines = DRG_LINES;
+    s->lines = s->burst = DRG_LINES;
     s->said_at = s->opened;
     s->sockets = (drg_socket *)calloc((size_t)limits.connections, sizeof *s->sockets);
     s->pool = (drg_pool *)calloc(1, sizeof *s->pool);

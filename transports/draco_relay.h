@@ -20,7 +20,8 @@
  * take when the worker's own is anything to go by.
  *
  * A relay that more workers complain of than may lie (`liars`) is bad whatever they are, and out of the plan for
- * some broadcasts, twice as many each time: it gets, but does not give. A worker gets each piece from the server
+ * some broadcasts, twice as many each time: it gets, but does not give. No more than `liars` are out at once: where other
+ * relays fail in each step, nearly all would be out, and the server would send nearly all itself. A worker gets each piece from the server
  * once at most: to ask for all costs the server no more than to send it the vector.
  *
  * Memory: at a worker what n workers need, whatever an order says, and no copy of the vector. A worker writes pieces into
@@ -223,6 +224,20 @@ __attribute__((unused)) static void draco_relay_heads(const draco_relay_server *
     }
 }
 
+/* Leave a relay out of the plan; who has the shortest time to go comes back when that makes more than may lie. */
+static void dry_leave_out(draco_relay_server *s, int relay) {
+    int others = 0, back = -1;
+    s->penalty[relay] = s->penalty[relay] ? 2 * s->penalty[relay] : DRACO_RELAY_FIRST;
+    if (s->penalty[relay] > DRACO_RELAY_LONGEST) s->penalty[relay] = DRACO_RELAY_LONGEST;
+    s->out[relay] = s->penalty[relay];
+    for (int i = 0; i < s->n; i++) {
+        if (i == relay || s->out[i] == 0) continue;
+        others++;
+        if (back < 0 || s->out[i] < s->out[back]) back = i;
+    }
+    if (others > 0 && others >= s->liars) s->out[back] = 0;
+}
+
 /* A worker asks about the last broadcast. Writes the pieces that it is to be sent to `pieces` (n), and returns how many:
    none that it was sent before. -1: no honest worker sends this. *bad: a relay that this leaves out of the plan, or -1. */
 __attribute__((unused)) static int draco_relay_asked(draco_relay_server *s, int worker,
@@ -246,9 +261,7 @@ __attribute__((unused)) static int draco_relay_asked(draco_relay_server *s, int 
         pieces[send++] = p;
         owner = s->owner[p];
         if (owner == worker || ++s->doubts[owner] != s->liars + 1) continue;
-        s->penalty[owner] = s->penalty[owner] ? 2 * s->penalty[owner] : DRACO_RELAY_FIRST;
-        if (s->penalty[owner] > DRACO_RELAY_LONGEST) s->penalty[owner] = DRACO_RELAY_LONGEST;
-        s->out[owner] = s->penalty[owner];
+        dry_leave_out(s, owner);
         *bad = owner;
     }
     return send;

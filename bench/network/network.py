@@ -2,7 +2,7 @@
 """Rounds on a real network: a cluster of network namespaces whose links are held to a rate.
 
 usage: network.py [--build DIR] [--out FILE] [--workers N,N...] [--transports T,T...] [--methods WORD,WORD...]
-                  [--broadcasts B,B...] [--rate MBIT] [--steps N] [--model M] [--adversaries S] [--relays lie|stall|die]
+                  [--broadcasts B,B...] [--rate MBIT] [--steps N] [--model M] [--adversaries S] [--relays lie|stall|stop|die]
 
 Needs root, iproute2, and a kernel with veth, bridges and tbf. Every host is a namespace of its own with one veth pair to a
 bridge, which stands in a namespace too; tbf limits both ends of each pair. So nothing is made in, or read from, the
@@ -16,9 +16,11 @@ share of the machine's processor time that nobody used. limit: what the seconds 
 rule must end with the same model whatever their broadcast and relays: one that does not is not written and makes the exit status 1.
 FILE (docs/results/network.csv) keeps its rows of other settings; a row that is measured again replaces its former self. The table also goes to stdout.
 
---relays: over MPI other S workers in each step change a bit of what they relay (lie) or relay nothing (stall). die, over MPI and gRPC: runs of
-three steps, S workers killed a tenth of a second into the last; the row has the median of the last steps of three such runs, and the
-model must be that of a run in which nobody dies.
+--relays: over MPI other S workers in each step change a bit of what they relay (lie), relay nothing (stall), or only the beginning of their
+piece (stop). die: S workers are killed a tenth of a second into a step, in the middle of the relay, and the model must be that of a run in
+which nobody dies. Over gRPC in every step but the first, in turn, and each is started again at once and joins again in the step in which it
+was killed, or the next. A rank of MPI that is dead cannot come back: three runs of three steps, with deaths in the last; the row has the median of
+these last steps.
 """
 import argparse
 import contextlib
@@ -105,13 +107,12 @@ class Cluster:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(process), signal.SIGKILL)
 
-    def kill_workers(self, count):
-        for name in self.names[1:count + 1]:
-            for process in ip("netns", "pids", name).split():
-                with contextlib.suppress(OSError):
-                    with open(f"/proc/{process}/comm") as f:
-                        if f.read().strip() == "draco-train":
-                            os.kill(int(process), signal.SIGKILL)
+    def kill_worker(self, host):
+        for process in ip("netns", "pids", self.names[host]).split():
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{process}/comm") as f:
+                    if f.read().strip() == "draco-train":
+                        os.kill(int(process), signal.SIGKILL)
 
     def __exit__(self, *_):
         with contextlib.suppress(Failed):
@@ -138,12 +139,12 @@ def processor():
 
 
 class Samples(threading.Thread):
-    """The card's counters at the end of each step: when its line arrives in the pipe that is the server's --metrics. `deaths`
-    workers are killed in the step after `until`."""
+    """The card's counters at the end of each step: when its line arrives in the pipe that is the server's --metrics. die(step) is
+    called in the middle of the relay of each step in `deaths`."""
 
-    def __init__(self, cluster, path, deaths=0, until=0):
+    def __init__(self, cluster, path, deaths, die):
         super().__init__(daemon=True)
-        self.cluster, self.path, self.deaths, self.until = cluster, path, deaths, until
+        self.cluster, self.path, self.deaths, self.die = cluster, path, deaths, die
         self.steps, self.events = [], {}
 
     def run(self):
@@ -152,8 +153,8 @@ class Samples(threading.Thread):
                 event = json.loads(line)
                 if event["event"] == "step":
                     self.steps.append((event, self.cluster.card(), processor()))
-                    if self.deaths and len(self.steps) == self.until:
-                        threading.Timer(0.1, self.cluster.kill_workers, [self.deaths]).start()
+                    if len(self.steps) in self.deaths:
+                        threading.Timer(0.1, self.die, [len(self.steps)]).start()
                 self.events[event["event"]] = event
 
 
@@ -175,7 +176,7 @@ def commands(o, cluster, n, transport, options, scratch):
                 f"exec ip netns exec draco-{os.getpid()}-$i unshare --uts sh -c \"hostname draco-$i; $*\"\n")
     with open(rank, "w") as f:  # rank 0 alone writes metrics
         f.write(f"#!/bin/sh\n[ \"$OMPI_COMM_WORLD_RANK\" = 0 ] && set -- \"$@\" {metrics}\n")
-        if o.relays in ("lie", "stall"):
+        if o.relays in ("lie", "stall", "stop"):
             bad = f"{ROOT}/bench/network/bad_relay.c"
             subprocess.run(["mpicc", "-shared", "-fPIC", bad, "-o", f"{scratch}/bad.so"], check=True)
             f.write(f"export BAD_RELAY={o.relays} BAD_N={n} BAD_S={o.adversaries} LD_PRELOAD={scratch}/bad.so\n")
@@ -189,15 +190,25 @@ def commands(o, cluster, n, transport, options, scratch):
              str(n + 1), rank, *train]]
 
 
-def run(o, cluster, n, transport, options, deaths=0):
-    """What Samples saw of one run; in its last step `deaths` workers die."""
+def run(o, cluster, n, transport, options, deaths=()):
+    """What Samples saw of one run; S workers die after each step in `deaths`."""
     with tempfile.TemporaryDirectory() as scratch, open(f"{scratch}/log", "w+") as log:
+        def start(command):
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True)
+
+        def die(step):  # others in each step
+            for host in ((step * o.adversaries + k) % n + 1 for k in range(o.adversaries)):
+                cluster.kill_worker(host)
+                if transport == "grpc":
+                    processes[host].wait()
+                    processes[host] = start(lines[host])
+
         os.mkfifo(f"{scratch}/metrics")
-        samples = Samples(cluster, f"{scratch}/metrics", deaths, o.steps - 1)
+        samples = Samples(cluster, f"{scratch}/metrics", deaths, die)
         samples.start()
         environment = dict(os.environ, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive")
-        processes = [subprocess.Popen(c, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True)
-                     for c in commands(o, cluster, n, transport, options, scratch)]
+        lines = commands(o, cluster, n, transport, options, scratch)
+        processes = [start(line) for line in lines]
         until = time.monotonic() + SECONDS
         while processes[0].poll() is None and time.monotonic() < until:
             if deaths and "end" in samples.events:  # mpirun may wait for the dead
@@ -222,14 +233,17 @@ def run(o, cluster, n, transport, options, deaths=0):
 
 
 def measure(o, cluster, n, transport, options):
-    """The steps that count of one run, or where relays die the last ones of several."""
-    if o.relays != "die":
-        return run(o, cluster, n, transport, options)
+    """The steps that count of one run, or where relays die over MPI the last ones of several."""
     alive = run(o, cluster, n, transport, options)
-    runs = [run(o, cluster, n, transport, options, o.adversaries) for _ in range(3)]
+    if o.relays != "die":
+        return alive
+    runs = [run(o, cluster, n, transport, options, (o.steps - 1,)) for _ in range(3)] if transport == "mpi" else [
+        run(o, cluster, n, transport, options, range(1, o.steps))]
     for samples in runs:
         if samples.events["end"]["model_digest"] != alive.events["end"]["model_digest"]:
             raise Failed("another model than without deaths")
+    if transport == "grpc":
+        return runs[0]
     runs.sort(key=lambda x: x.steps[-1][0]["train_seconds"] - x.steps[-2][0]["train_seconds"])
     runs[1].steps = runs[1].steps[-2:]
     return runs[1]
@@ -301,10 +315,8 @@ def main():
     parser.add_argument("--transports", default="mpi,grpc")
     parser.add_argument("--broadcasts", default="direct,relay")
     parser.add_argument("--methods", default="", help="only methods whose name has one of these words")
-    parser.add_argument("--relays", choices=["lie", "stall", "die"], help="S workers relay so (lie and stall: mpi)")
+    parser.add_argument("--relays", choices=["lie", "stall", "stop", "die"], help="S workers relay so (over grpc: die alone)")
     o = parser.parse_args()
-    if o.relays == "die":
-        o.steps = 3
     if os.geteuid() != 0:
         sys.exit("network.py: needs root, to make network namespaces")
     for tool in ("ip", "tc", "unshare"):
