@@ -255,7 +255,7 @@ static void over_limit_messages(void **state) {
     run_open(&r, &config, 2, 100000);
     const pid_t zero = toy_spawn("%s %s 0", peer, r.address),
                 one = toy_spawn("%s %s 1 mode=huge", peer, r.address);
-    assert_int_equal(run_round(&r, 1, "10"), DRACO_OK);
+    assert_int_equal(run_round(&r, 20, "10"), DRACO_OK);
     const size_t before = toy_resident();
     for (int i = 0; i < 10; i++) {
         run_round(&r, 1, "10");

@@ -234,6 +234,8 @@ def run(o, cluster, n, transport, options, deaths=()):
 
 def measure(o, cluster, n, transport, options):
     """The steps that count of one run, or where relays die over MPI the last ones of several."""
+    if o.relays == "die" and transport == "mpi":
+        o = argparse.Namespace(**{**vars(o), "steps": 3})
     alive = run(o, cluster, n, transport, options)
     if o.relays != "die":
         return alive

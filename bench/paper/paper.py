@@ -84,7 +84,9 @@ QUICK_ATTACKS = "none reverse constant alie ipm".split()
 # parts: what is trained; table: the runs of the table, its attacks (None: all) and steps; bench: options of bench_rules.
 NETWORK = [["--workers=9", "--adversaries=1"], ["--workers=15"],
            ["--workers=45", "--adversaries=5", "--steps=4", "--transports=mpi", "--methods=DRACO"],
-           *(["--workers=15", "--transports=mpi", "--broadcasts=relay", "--methods=reactive", f"--relays={bad}"] for bad in ("lie", "stall", "die"))]
+           *(["--workers=15", "--transports=mpi", "--broadcasts=relay", "--methods=reactive", f"--relays={bad}"]
+             for bad in ("lie", "stall", "stop", "die")),
+           ["--workers=15", "--transports=grpc", "--broadcasts=relay", "--methods=reactive", "--relays=die"]]
 SETTINGS = {
     "quick": dict(parts=QUICK, table=TABLE, attacks=QUICK_ATTACKS, steps=30, bench=[], network=NETWORK),
     "full": dict(parts=FULL, table=TABLE, attacks=None, steps=30, bench=["--large"], network=NETWORK),

@@ -183,7 +183,9 @@ def network_section(rows):
             "seconds that the bytes need, out, then what workers relay (a unit, through their links), then in, as a share of those measured. limit: what the seconds are those of: link, from a "
             "share of 0.8 on; wait, where below that a fifth of the processors was idle; cores, where not: such a row says nothing of a "
             "network whose hosts have processors of their own but its units and an upper bound. load: the machine's when the row ended, "
-            "other work included.", "", *lines] if lines else []
+            "other work included.", "", "Bad relays, s others in each step: they lie (a wrong bit), stall (relay nothing), stop (relay the "
+            "beginning of their piece alone) or die: killed in the middle of the relay, over gRPC in every step, and started again at once; over "
+            "MPI in one step, since a dead rank cannot come back. Every run ends with the model of the run without bad relays.", "", *lines] if lines else []
 
 
 def paper_tables(rows):
