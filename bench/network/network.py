@@ -197,13 +197,19 @@ def run(o, cluster, n, transport, options, deaths=()):
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True)
 
         def die(step):  # others in each step
+            if len(samples.steps) != step:
+                return
+            died.append(step)
             for host in ((step * o.adversaries + k) % n + 1 for k in range(o.adversaries)):
-                cluster.kill_worker(host)
-                if transport == "grpc":
-                    processes[host].wait()
-                    processes[host] = start(lines[host])
+                if transport == "mpi":
+                    cluster.kill_worker(host)
+                    continue
+                processes[host].kill()
+                processes[host].wait()
+                processes[host] = start(lines[host])
 
         os.mkfifo(f"{scratch}/metrics")
+        died = []
         samples = Samples(cluster, f"{scratch}/metrics", deaths, die)
         samples.start()
         environment = dict(os.environ, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive")
@@ -229,6 +235,8 @@ def run(o, cluster, n, transport, options, deaths=()):
         if (processes[0].returncode and not deaths) or len(samples.steps) < o.steps or "end" not in samples.events:
             log.seek(0)
             raise Failed(f"the run ended with {processes[0].returncode} after {len(samples.steps)} steps:\n{log.read()[-3000:]}")
+        if len(died) < len(deaths):
+            raise Failed("a step ended before its relays died")
         return samples
 
 
