@@ -726,7 +726,7 @@ static int train_prepare(train_run *run) {
     }
     omp_set_num_threads(threads);
     code = train_make_code(o, &run->setup);
-    if (code == 0) code = train_transport_begin(o, &run->transport);
+    if (code == 0) code = train_transport_begin(o, threads, &run->transport);
     if (code == 0) code = train_open_log(run);
     if (code == 0) code = train_check_numbers(run);
     if (code == 0) train_announce_simulation(run);
@@ -735,7 +735,8 @@ static int train_prepare(train_run *run) {
     if (code == 0) code = train_open_optimizer(o, &run->setup);
     if (code == 0) {
         int local = run->transport.row->local;
-        code = train_check_memory(o, &run->setup, local ? threads : 1, run->transport.server >= 0, local);
+        code = train_check_memory(o, &run->setup, local ? threads : 1, run->transport.server >= 0, local,
+                                  run->transport.threads);
     }
     if (code == 0) code = train_open_ledger(run);
     if (code == 0) code = train_open_live(run);
@@ -749,7 +750,7 @@ int main(int argc, char **argv) {
     if (code >= 0) return code;
     if (train_lists(&options)) return 0;
     if (train_catch_signals() != 0) {
-        train_log(TRAIN_ERROR, "the signal thread could not be started");
+        train_log(TRAIN_ERROR, "out of memory: the signal thread could not be started");
         return 1;
     }
     run.o = &options;

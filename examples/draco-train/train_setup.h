@@ -16,6 +16,12 @@
 #include "models/draco_resnet.h"
 #include "models/draco_textcnn.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define TRAIN_EMBEDDING 300 /* floats of a word vector of the text CNN */
@@ -246,9 +252,46 @@ static double train_free_memory(void) {
     return have;
 }
 
-/* Refuse a run that the machine's memory cannot hold, with the numbers. */
+/* May this process (ulimit -v, -d) have so much more address space? */
+static int train_has_room(double bytes) {
+    void *room =
+        mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return room != MAP_FAILED && munmap(room, (size_t)bytes) == 0;
+}
+
+#define TRAIN_ROOM_MARGIN (32.0 * 1024 * 1024) /* what libraries take besides stacks */
+#define TRAIN_ROOM_ARENA (128.0 * 1024 * 1024) /* glibc reserves so much for a thread that allocates */
+
+/* gRPC, MPI and OpenMP abort, wait for ever, or do not say why, when there is no memory for a thread of theirs: so ask
+   for all of it before. more: bytes besides the threads' stacks. */
+static int train_check_room(int threads, double more) {
+    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+    pthread_attr_t attributes;
+    size_t stack = 0;
+    char text[64] = "no limit by ulimit -v";
+    pthread_attr_init(&attributes);
+    pthread_attr_getstacksize(&attributes, &stack);
+    pthread_attr_destroy(&attributes);
+    more += (double)threads * (double)stack + TRAIN_ROOM_MARGIN;
+    if (train_has_room(more)) {
+#ifdef M_ARENA_MAX
+        if (!train_has_room(more + threads * TRAIN_ROOM_ARENA)) mallopt(M_ARENA_MAX, 1);
+#endif
+        return 0;
+    }
+    getrlimit(RLIMIT_AS, &limit);
+    if (limit.rlim_cur != RLIM_INFINITY)
+        snprintf(text, sizeof text, "ulimit -v %llu", (unsigned long long)limit.rlim_cur / 1024);
+    train_log(TRAIN_ERROR,
+              "out of memory: %.0f MiB more of address space are needed, with %d threads of %.0f MiB, "
+              "and are not to be had (%s)",
+              more / 1048576, threads, (double)stack / 1048576, text);
+    return 1;
+}
+
+/* Refuse a run that the machine's memory cannot hold, with the numbers. to_come: threads that are to be started. */
 static int train_check_memory(const train_options *o, const train_setup *s, int threads, int is_server,
-                              int all_here) {
+                              int all_here, int to_come) {
     double vector = 4.0 * (double)s->model.dim, n = (double)s->code.n, have = train_free_memory();
     double held = o->rule || o->tolerance > 0 || s->code.scheme == DRACO_CYCLIC
                       ? n
@@ -259,7 +302,8 @@ static int train_check_memory(const train_options *o, const train_setup *s, int 
                                                   (double)s->memory.shared;
     double shared = o->share_parts && all_here ? vector * s->code.parts : 0;
     double needed = server + workers + shared;
-    if (needed <= have) return 0;
+    if (needed <= have) /* a message that comes or goes is there twice */
+        return train_check_room(to_come, needed + (all_here ? 0 : 4 * vector));
     train_log(TRAIN_ERROR,
               "this run needs %.1f GiB and %.1f GiB are free: %.1f at the server (%.0f messages "
               "of %.3f), "

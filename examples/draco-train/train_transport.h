@@ -22,6 +22,7 @@ typedef struct train_transport {
     int open;
     int server, servers; /* number of this server, -1 on a worker */
     int worker;          /* number of this worker, -1 on a server */
+    int threads;         /* that are still to be started */
     char text[2048];     /* what must be equal in every process */
     /* Optional: is told the lines about workers that came and went; on any thread. */
     void (*told)(void *ctx, const char *line);
@@ -41,7 +42,8 @@ typedef struct train_context {
    code. end, optional: after the close, whose status it gets. name, optional: of a worker, besides its number. */
 typedef struct train_transport_row {
     const char *name;
-    int local; /* the workers run in this process */
+    int local;   /* the workers run in this process */
+    int threads; /* the most that its library starts */
     int (*begin)(const train_options *o, train_transport *t);
     int (*open)(const train_context *c, train_transport *t);
     void (*end)(draco_status closed, int code);
@@ -110,6 +112,7 @@ static int train_mpi_begin(const train_options *o, train_transport *t) {
     draco_mpi_config config = {.servers = (int)o->servers, .workers = (int)o->workers};
     int size = 0, rank = 0, workers = 0;
     MPI_Init(NULL, NULL);
+    t->threads -= t->row->threads;
     MPI_Comm_size(MPI_COMM_WORLD, &size);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     if (size != o->servers + o->workers) {
@@ -182,7 +185,10 @@ static void *train_mpi_leave(void *code) {
    missing later than the others could notice is waited for a while. */
 static void train_mpi_end(draco_status closed, int code) {
     static int kept;
+    int begun = 0;
     pthread_t thread;
+    MPI_Initialized(&begun);
+    if (!begun) return;
     kept = code;
     fflush(NULL);
     if (closed == DRACO_MORE || pthread_create(&thread, NULL, train_mpi_leave, &kept) != 0) _exit(code);
@@ -275,22 +281,24 @@ static void train_grpc_worker_name(const train_transport *t, int worker, char *t
 /* ---- The table, and what calls it ---- */
 
 static const train_transport_row train_transports[] = {
-    {"openmp", 1, NULL, train_openmp_open, NULL, NULL},
+    {"openmp", 1, 0, NULL, train_openmp_open, NULL, NULL},
 #ifdef DRACO_WITH_MPI
-    {"mpi", 0, train_mpi_begin, train_mpi_open, train_mpi_end, train_mpi_worker_name},
+    {"mpi", 0, 8, train_mpi_begin, train_mpi_open, train_mpi_end, train_mpi_worker_name},
 #endif
 #ifdef DRACO_WITH_GRPC
-    {"grpc", 0, train_grpc_begin, train_grpc_open, NULL, train_grpc_worker_name},
+    {"grpc", 0, 24, train_grpc_begin, train_grpc_open, NULL, train_grpc_worker_name},
 #endif
 };
 
-/* Before anything is loaded: what this process is. */
-static int train_transport_begin(const train_options *o, train_transport *t) {
+/* Before anything is loaded: what this process is. threads: those that compute. */
+static int train_transport_begin(const train_options *o, int threads, train_transport *t) {
     t->servers = (int)o->servers;
     t->worker = -1;
     t->server = 0;
     for (size_t i = 0; i < sizeof train_transports / sizeof *train_transports; i++)
         if (strcmp(o->transport, train_transports[i].name) == 0) t->row = &train_transports[i];
+    if (t->row) t->threads = t->row->threads + threads;
+    if (t->row && train_check_room(t->threads, 0) != 0) return 1;
     if (t->row) return t->row->begin ? t->row->begin(o, t) : 0;
     train_log(TRAIN_ERROR, "--transport=%s: this program was built without it", o->transport);
     return 2;
