@@ -217,10 +217,6 @@ static int drg_relay_plan(drg_server *s, const draco_request *request, draco_grp
                                        request->extra ? request->extra_bytes : 0);
         whole &= p->order[i] != NULL;
     }
-    for (int i = 0; i < s->workers && whole; i++) {
-        const uint32_t own = draco_relay_own(&p->plan, i);
-        if (own != DRACO_RELAY_NONE) drg_outgoing_set(&s->slots[i].give[s->slots[i].gives++], p->piece[own]);
-    }
     if (whole)
         drg_outgoing_set(&p->direct, (drg_outgoing *)(uintptr_t)direct);
     else
@@ -229,8 +225,14 @@ static int drg_relay_plan(drg_server *s, const draco_request *request, draco_grp
     return whole;
 }
 
-static drg_outgoing *drg_relay_order(const drg_server *s, int worker) { /* under the mutex */
-    return s->planner->order[worker];
+/* What a worker gets in place of the parameters, and from now on its own piece, which must not be sent before: a worker
+   drops pieces of a step whose order it has not. Under the mutex. */
+static drg_outgoing *drg_relay_order(drg_server *s, int worker) {
+    drg_planner *p = s->planner;
+    drg_slot *slot = &s->slots[worker];
+    const uint32_t own = draco_relay_own(&p->plan, worker);
+    if (own != DRACO_RELAY_NONE) drg_outgoing_set(&slot->give[slot->gives++], p->piece[own]);
+    return p->order[worker];
 }
 
 /* A worker asks for pieces. NULL, or what is wrong with that. */

@@ -254,7 +254,7 @@ static draco_status drg_await_start(drg_server *s) {
 
 static int drg_relay_plan(drg_server *s, const draco_request *request, draco_grpc_frame f,
                           const drg_outgoing *direct);
-static drg_outgoing *drg_relay_order(const drg_server *s, int worker);
+static drg_outgoing *drg_relay_order(drg_server *s, int worker);
 static void drg_relay_forget(drg_server *s, const unsigned char *whom);
 static const char *drg_relay_asked(drg_conn *c, const draco_grpc_frame *f, grpc_byte_buffer *buffer);
 
