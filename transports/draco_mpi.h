@@ -439,7 +439,7 @@ typedef struct draco_mpi {
     int enough, left;         /* of this request: the inbox has enough; workers that have not ended */
     size_t shard_first, shard_count;
     draco_relay_server relay;
-    drm_outgoing *relayed; /* whose pieces may be asked for */
+    drm_outgoing *newest; /* with the newest parameters: of which a worker may ask for pieces, or lack all */
     unsigned char *takes, *gives;
     uint32_t *pieces;
     /* Worker. */
@@ -1010,8 +1010,7 @@ static drm_outgoing *drm_blank(draco_mpi *t, size_t bytes) {
     for (int i = 0; i < DRM_OUTGOING; i++) {
         drm_outgoing *l = &t->outgoing[i];
         if (l->users > 0) {
-            if (l->capacity >= bytes && l != t->relayed && (!oldest || l->serial < oldest->serial))
-                oldest = l;
+            if (l->capacity >= bytes && l != t->newest && (!oldest || l->serial < oldest->serial)) oldest = l;
             continue;
         }
         if (l->capacity < bytes) {
@@ -1043,8 +1042,6 @@ static int drm_plan(draco_mpi *t, drm_outgoing *l) {
         return 0;
     draco_relay_heads(&t->relay, orders + (size_t)t->n * stride);
     l->head.order_bytes = stride;
-    l->users++;
-    t->relayed = l;
     return 1;
 }
 
@@ -1054,9 +1051,9 @@ static draco_status drm_write(draco_mpi *t, const draco_request *request, const 
     drm_outgoing *l;
     if (params && request->params_count != t->shard_count) return DRACO_E_CONFIG;
     if (request->extra_bytes > t->shard_count * sizeof(float) + 65536) return DRACO_E_ARGUMENT;
-    if (params && t->relayed) {
-        t->relayed->users--;
-        t->relayed = NULL;
+    if (params && t->newest) {
+        t->newest->users--;
+        t->newest = NULL;
     }
     l = drm_blank(t, params + request->extra_bytes + plan + 1);
     if (!l) return DRACO_E_MEMORY;
@@ -1078,6 +1075,10 @@ static draco_status drm_write(draco_mpi *t, const draco_request *request, const 
     draco_little_endian(l->memory, params / sizeof(float));
     if (request->extra_bytes) memcpy(l->memory + params, request->extra, request->extra_bytes);
     if (params && !whom && t->config.relay) drm_plan(t, l);
+    if (params) {
+        l->users++;
+        t->newest = l;
+    }
     l->everybody = !whom;
     if (whom) memcpy(l->whom, whom, (size_t)t->n);
     t->current = l;
@@ -1087,7 +1088,7 @@ static draco_status drm_write(draco_mpi *t, const draco_request *request, const 
 
 /* Piece p of the relayed broadcast to a worker. */
 static void drm_give(draco_mpi *t, drm_peer *p, uint32_t piece) {
-    drm_outgoing *l = t->relayed;
+    drm_outgoing *l = t->newest;
     const unsigned char *heads = drm_orders(l) + (size_t)t->n * l->head.order_bytes;
     size_t count, at = draco_relay_piece(t->relay.bytes, t->relay.pieces, piece, &count);
     if (!p->worker.outgoing) {
@@ -1109,7 +1110,7 @@ static void drm_on_ask(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
         return;
     }
     if (p->worker.told.order_bytes == 0) return;
-    if (!t->relayed || p->worker.told_serial != t->relayed->serial || t->closing) {
+    if (!t->newest || p->worker.told_serial != t->newest->serial || t->closing) {
         p->worker.told.order_bytes = 0;
         drm_send(t, p->rank, DRM_PIECES, over, sizeof over, &t->none, &t->none_failed);
         return;
@@ -1123,7 +1124,8 @@ static void drm_on_ask(draco_mpi *t, drm_peer *p, const drm_slot *slot) {
     for (int k = 0; k < count && !p->gone; k++) drm_give(t, p, t->pieces[k]);
 }
 
-/* Send the current request to a worker that is free for it. */
+/* Send the current request to a worker that is free for it; to one that was not when the parameters went out that it is
+   about, the request with those first, whose reply comes too late to count. */
 static int drm_offer(draco_mpi *t, drm_peer *p) {
     drm_outgoing *l = t->current;
     int ordered;
@@ -1135,7 +1137,8 @@ static int drm_offer(draco_mpi *t, drm_peer *p) {
         p->worker.told_serial == l->serial)
         return 0;
     if (!l->everybody && !l->whom[p->number]) return 0;
-    if (l->head.params_bytes == 0 && p->worker.params_sequence != l->head.params_sequence) return 0;
+    if (l->head.params_bytes == 0 && p->worker.params_sequence != l->head.params_sequence) l = t->newest;
+    if (!l) return 0;
     ordered = l->head.order_bytes > 0 && t->takes[p->number];
     p->worker.told = l->head;
     if (!ordered) p->worker.told.order_bytes = 0;
@@ -1201,7 +1204,8 @@ static draco_status drm_broadcast(void *ctx, const draco_request *request) {
     if (t->config.relay && request->params) drm_settle(t);
     status = drm_write(t, request, NULL);
     for (int i = 0; i < t->n && status >= 0; i++) drm_offer(t, &drm_workers(t)[i]);
-    for (int i = 0; i < t->n && status >= 0 && t->current == t->relayed; i++) { /* behind all orders */
+    for (int i = 0; i < t->n && status >= 0 && t->current->head.order_bytes > 0;
+         i++) { /* behind all orders */
         uint32_t own = draco_relay_own(&t->relay, i);
         if (own != DRACO_RELAY_NONE && !drm_workers(t)[i].gone) drm_give(t, &drm_workers(t)[i], own);
     }

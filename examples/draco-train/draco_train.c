@@ -163,11 +163,14 @@ static void train_tell_round(train_run *run, uint64_t step, const draco_round *r
 }
 
 /* Compare the verdicts with the truth, which only a simulated attack knows. A lie is one worker's false message
-   in one round; it is caught when the worker is blamed or its message is malformed. */
-static void train_count(train_run *run, uint64_t step, int attempt, const draco_round *round) {
+   in one round; it is caught when the worker is blamed or its message is malformed. The attack counts each repetition of a
+   step, those that wait for workers, too. */
+static void train_count(train_run *run, uint64_t step, const draco_round *round) {
     train_glance *g = &run->glance;
     if (!train_simulates_lies(run)) return;
-    draco_attack_liars(&run->attack, step, attempt, run->liars);
+    run->repeated = run->rounds > 0 && step == run->counted ? run->repeated + 1 : 0;
+    run->counted = step;
+    draco_attack_liars(&run->attack, step, run->repeated, run->liars);
     for (int i = 0; i < run->setup.code.n; i++) {
         int blamed = round->verdicts[i] == DRACO_BLAMED;
         if (run->out[i]) continue; /* it has nobody to lie to */
@@ -240,7 +243,7 @@ static draco_status train_on_round(void *ctx, uint64_t step, int attempt, const 
                             diverged, 16: to end, the audit trail cannot be written */
     train_log_state.step = step + 1;
     train_keep_numbers(run);
-    train_count(run, step, attempt, round);
+    train_count(run, step, round);
     run->server_seconds += round->server_seconds;
     run->bytes_in += round->bytes_in;
     run->rounds++;

@@ -59,6 +59,8 @@ typedef struct train_run {
     uint64_t checked_step;     /* whose gradient was computed here, to find out why a round failed */
     float *gradient;           /* for that; NULL until it is needed */
     double probed_at;          /* when the workers' arithmetic was compared last */
+    uint64_t counted;          /* the step whose liars were counted last */
+    int repeated;              /* so many rounds of it before */
     double quorum_said;        /* seconds of waiting for workers after which the next line is due */
 } train_run;
 
