@@ -74,10 +74,22 @@ start 3 --steps=50 --checkpoint="$dir/checkpoint"
 # shellcheck disable=SC2086
 same 2 "one of them cannot write its checkpoint" $servers # a worker may come when they have left
 
-start 3 --steps=1000000
-steps
-for p in $servers; do killed=$p; done
-kill -9 "$(pgrep -P "$killed")"
+# The first of them is the hub of the others.
+for which in first last; do
+    start 3 --steps=1000000
+    steps
+    # shellcheck disable=SC2086
+    if [ $which = first ]; then set -- $servers; killed=$1; left="$2 $3"; else killed=${servers##* } left=${servers% *}; fi
+    begin=$(date +%s)
+    kill -9 "$(pgrep -P "$killed")"
+    # shellcheck disable=SC2086
+    same 4 "the $which of them is killed" $left $workers
+    [ $(($(date +%s) - begin)) -lt 30 ]
+    result $? "the $which of 3 servers is killed: the others end in $(($(date +%s) - begin)) s"
+done
+
 # shellcheck disable=SC2086
-same 4 "the last of them is killed" ${servers% *} $workers
+$train $common --role=server --steps=1 --servers=4 --server=0 --address=127.0.0.1:$port --hub=127.0.0.1:$((port + 9)) >"$dir/server-0.log" 2>&1
+[ $? -eq 2 ] && grep -q 'parameters are too few for 4 servers' "$dir/server-0.log"
+result $? "more servers than blocks of parameters: 2, and why"
 echo "1..$number"

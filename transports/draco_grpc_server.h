@@ -849,8 +849,11 @@ static draco_status drg_exchange(void *ctx, const void *mine, size_t bytes, void
                                                : drg_exchange_as_hub(s, mine, bytes, all);
     s->parted = status; /* servers that have missed one do not know the same any more */
     /* A server that is told to stop says so in the exchange, so that all end with the same round; before the first
-       one it waits for the others, and may leave. */
-    if (!status && s->hub.receive) ((drg_worker *)s->hub.ctx)->stop = NULL;
+       one it waits for the others, and may leave. From then on a lost server is the end of the run. */
+    if (!status && s->hub.receive) {
+        ((drg_worker *)s->hub.ctx)->stop = NULL;
+        ((drg_worker *)s->hub.ctx)->limits.give_up_seconds = 0;
+    }
     if (!status && !s->hub.receive) ((drg_server *)s->hub.ctx)->stop = NULL;
     if (status) drg_say(&s->journal, "between servers: %s", s->hub.explain(s->hub.ctx));
     return status;

@@ -567,8 +567,11 @@ static int drg_forsaken(drg_worker *w) {
     for (int i = 0; i < w->links; i++) {
         drg_link *l = &w->link[i];
         if (l->joined || drg_now() - l->away_since <= w->limits.give_up_seconds) continue;
-        drg_say(&w->journal, "%s has been away for %.0f s: %s", l->target, w->limits.give_up_seconds,
-                *l->reason ? l->reason : "no answer");
+        const char *reason = *l->reason ? l->reason : "no answer";
+        if (w->limits.give_up_seconds > 0)
+            drg_say(&w->journal, "%s has been away for %.0f s: %s", l->target, w->limits.give_up_seconds, reason);
+        else
+            drg_say(&w->journal, "lost %s: %s", l->target, reason);
         return 1;
     }
     return 0;

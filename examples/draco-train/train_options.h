@@ -275,7 +275,7 @@ static size_t train_table(train_options *o, train_option *rows, size_t capacity)
         {"plot", TRAIN_TEXT, &o->plot, 0, 0, NULL, "FILE",
          "plot test accuracy against steps and time (.svg)"},
         {"params", TRAIN_TEXT, &o->params, 0, 0, NULL, "FILE",
-         "write the final parameters to FILE as raw floats"},
+         "write the parameters at the end of the run, early or not, to FILE as raw floats"},
         {"ledger", TRAIN_TEXT, &o->ledger, 0, 0, NULL, "FILE",
          "write what each worker did over the whole run to FILE (JSON): blamed, absent, its seconds ..."},
         {"fail-on-blame", TRAIN_FLAG, &o->fail_on_blame, 0, 0, NULL, NULL,

@@ -168,6 +168,7 @@ static int train_load_data(const train_options *o, train_setup *s) {
 
 static int train_open_model(const train_options *o, train_setup *s) {
     size_t samples = ((size_t)o->batch + (size_t)s->code.parts - 1) / (size_t)s->code.parts; /* of a part */
+    size_t first, count;
     draco_status status = train_model_of(o)->open(o, s, samples);
     if (status == DRACO_E_ARGUMENT) {
         train_log(TRAIN_ERROR, "--model=%s cannot be trained on the data set %s", o->model, s->data_name);
@@ -178,7 +179,11 @@ static int train_open_model(const train_options *o, train_setup *s) {
         return 1;
     }
     s->has_model = 1;
-    return 0;
+    draco_shard(s->model.dim, (int)o->servers, (int)o->servers - 1, &first, &count);
+    if (count > 0) return 0;
+    train_log(TRAIN_ERROR, "%zu parameters are too few for %ld servers, which take blocks of %d", s->model.dim,
+              o->servers, DRACO_BLOCK);
+    return 2;
 }
 
 static int train_open_optimizer(const train_options *o, train_setup *s) {
