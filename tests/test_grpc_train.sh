@@ -41,13 +41,15 @@ result $? "the OpenMP run"
 
 for i in 0 1 2 3 4; do worker $i; done # before the server
 sleep 1
-server --steps=60 --params="$dir/grpc"
+server --steps=60 --params="$dir/grpc" --ledger="$dir/ledger"
 wait $server
 result $? "a server and five workers over mutual TLS"
 wait_workers 10 0
 result $? "the workers leave in peace"
 cmp -s "$dir/openmp" "$dir/grpc"
 result $? "the parameters are those of the OpenMP run"
+[ "$(grep -c '"worker":\([0-9]\),"name":"worker-\1","address":"[^"]' "$dir/ledger")" -eq 5 ]
+result $? "the ledger has the names in the certificates, and addresses"
 
 for i in 0 1 2 3 4; do worker $i; done
 server --steps=100000 --checkpoint="$dir/checkpoint" --checkpoint-every=10 --deadline=10

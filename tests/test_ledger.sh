@@ -87,6 +87,13 @@ judge() { # TRANSPORT FIRST-HONEST
     result $? "$1: slow in two steps: absent because it was slow, twice"
     counts "$dir/l" 5 "present=20 blamed=0 malformed=0 slow=0 late=0 gone=30 joins=1 losses=1"
     result $? "$1: killed in step 21: gone in 30 rounds, lost once"
+    python3 - "$dir/l" "$began" "$(date +%s)" <<'END'
+import calendar, json, sys, time
+row = json.load(open(sys.argv[1]))["workers"][8]
+first, last = (calendar.timegm(time.strptime(row[key], "%Y-%m-%dT%H:%M:%SZ")) for key in ("first_reply", "last_reply"))
+sys.exit(not (0 < row["mean_seconds"] <= row["p99_seconds"] < 5 and int(sys.argv[2]) <= first < last <= int(sys.argv[3])))
+END
+    result $? "$1: mean and 99th percentile of an honest worker's seconds, and its first and last reply, within the run"
     good=0
     for i in $(seq "$2" 11); do counts "$dir/l" "$i" "present=50 joins=1 refusals=0 late=0 $nothing" || good=1; done
     result $good "$1: nobody else is named"
@@ -106,6 +113,7 @@ if has --transport=grpc --role=worker; then
             >"$dir/worker-$i.log" 2>&1 &
         pids="$pids $!"
     }
+    began=$(date +%s)
     # shellcheck disable=SC2086
     timeout 120 $train $common $served >"$dir/out" 2>"$dir/err" &
     server=$!
@@ -159,6 +167,7 @@ END
             --transport=mpi "$@" >"$dir/out" 2>"$dir/err"
     }
     export KINDS="$kinds"
+    began=$(date +%s)
     # shellcheck disable=SC2086
     ranks 13 $faults $served
     result $? "MPI: a run with six workers that each have another fault"

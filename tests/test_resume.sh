@@ -321,6 +321,8 @@ else
     survives_grpc $each 6 --code=cyclic --field=prime --optimizer=momentum --schedule=step --steps=300
     survives_grpc $each 6 --code=cyclic --field=complex --optimizer=nesterov --schedule=cosine --steps=300
     # shellcheck disable=SC2086
+    survives_grpc 1 1 $reactive --check-every=7 --steps=800
+    # shellcheck disable=SC2086
     [ -z "$full" ] || survives_grpc $each 6 $reactive --optimizer=adamw --schedule=step --steps=300
     [ $((killed - before)) -ge 5 ]
     result $? "killed $((killed - before)) times over gRPC"
@@ -334,6 +336,8 @@ else
     export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
     before=$killed
     survives_mpi $each --code=repetition --optimizer=adam --schedule=cosine --steps=$((200 * each))
+    # shellcheck disable=SC2086
+    survives_mpi 1 $reactive --check-every=7 --steps=200
     if [ -n "$full" ]; then
         survives_mpi $each --code=cyclic --field=complex --optimizer=nesterov --schedule=cosine --steps=$((200 * each))
         survives_mpi $each --code=cyclic --field=prime --optimizer=momentum --schedule=step --steps=$((200 * each))

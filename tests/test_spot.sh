@@ -62,6 +62,18 @@ openmp $spot --attack=reverse --who=fixed --evict-after=1 --metrics="$dir/m" --p
 same "a liar that the first check names is out: the same bytes"
 [ "$(grep -c '"event":"evict","step":0,' "$dir/m")" -eq 1 ]
 result $? "and it is told who"
+# Two proofs over a transport: the third check is the first without the liar, and whoever is out has two blames and no more.
+out="--attack=reverse --who=fixed --evict-after=2 --check-every=5 --redundancy=reactive"
+# shellcheck disable=SC2086
+openmp $out --metrics="$dir/m" --params="$dir/evicted"
+evicted() { # TEXT
+    cmp -s "$dir/p" "$dir/evicted" && [ "$(grep -c '"event":"evict","step":5,' "$dir/m")" -eq 1 ] &&
+        [ "$(grep -c '"event":"evict"' "$dir/m")" -eq 1 ] && [ "$(grep -c '"event":"step".*"blamed":\[[0-9][0-9]*\]' "$dir/m")" -eq 2 ]
+    result $? "$1: the liar that two checks prove is out, and the bytes are those of one process"
+    rm -f "$dir/p" "$dir/m"
+}
+cp "$dir/evicted" "$dir/p"
+evicted openmp
 # shellcheck disable=SC2086
 openmp $spot --attack=reverse --who=fixed --metrics="$dir/m" --params="$dir/p" --audit="$dir/trail"
 ! cmp -s "$dir/p" "$dir/clean" && [ "$(grep -c '"blamed":\[[0-9]' "$dir/m")" -eq $((steps / 10)) ]
@@ -75,6 +87,9 @@ if command -v mpirun >/dev/null 2>&1 && ! $train --transport=mpi 2>&1 | grep -q 
     # shellcheck disable=SC2086
     timeout 300 mpirun -n 8 "$train" $common $spot --steps=$steps --transport=mpi --params="$dir/p" >"$dir/mpi.log" 2>&1
     same "mpi: the same bytes"
+    # shellcheck disable=SC2086
+    timeout 300 mpirun -n 8 "$train" $common $out --steps=$steps --transport=mpi --metrics="$dir/m" --params="$dir/p" >"$dir/mpi.log" 2>&1
+    evicted mpi
     # A worker is stopped after 10 steps, for 3 seconds. $1: how many servers there are.
     stopped() {
         servers=$1
@@ -90,10 +105,16 @@ if command -v mpirun >/dev/null 2>&1 && ! $train --transport=mpi 2>&1 | grep -q 
             kill -CONT $!
             wait $!' sh "$train" $common --steps=$((10 * steps)) --transport=mpi --servers=$servers --metrics="$dir/m" --params="$dir/p" "$@" >"$dir/mpi.log" 2>&1
     }
-    openmp --steps=$((10 * steps)) --params="$dir/clean"
-    stopped 2
-    same "mpi, two servers, a worker that is stopped: the same bytes"
     openmp --steps=$((10 * steps)) --stragglers=1 --params="$dir/clean"
+    for k in 1 2; do
+        stopped $k --stragglers=1 --wait=enough --ledger="$dir/l"
+        same "mpi, $k server(s), a worker that is stopped: the same bytes"
+        # Slow in the one step in which it was to speak for its group, late in those that did without it.
+        sed -n 's/^{"worker":4,.*"gone":0,"slow":\([0-9]*\),"late":\([0-9]*\),.*"losses":0,.*/\1 \2/p' "$dir/l" | {
+            read -r slow late && [ "$slow" -le 2 ] && [ "$late" -ge 10 ]
+        }
+        result $? "mpi, $k server(s): it is late but not needed, not slow"
+    done
     stopped 1 --stragglers=1 --wait=all --deadline=5xp80
     same "mpi, a deadline that follows the others: the same bytes"
 fi
@@ -101,18 +122,26 @@ fi
 if ! $train --transport=grpc --role=worker 2>&1 | grep -q "built without"; then
     openmp --redundancy=reactive --check-every=1 --params="$dir/clean"
     grpc="$train $common --transport=grpc --address=unix:$dir/socket --redundancy=reactive --steps=$steps"
-    left=""
-    for i in 0 1 2 3 4 5 6; do
+    served() { # OPTION... of the server
+        left=""
+        for i in 0 1 2 3 4 5 6; do
+            # shellcheck disable=SC2086
+            timeout 300 $grpc --role=worker --worker=$i >"$dir/worker.log" 2>&1 &
+            left="$left $!"
+        done
+        pids="$pids $left"
         # shellcheck disable=SC2086
-        timeout 300 $grpc --role=worker --worker=$i >"$dir/worker.log" 2>&1 &
-        left="$left $!"
-    done
-    pids="$pids $left"
-    # shellcheck disable=SC2086
-    timeout 300 $grpc --role=server --check-every=10 --params="$dir/p" >"$dir/grpc.log" 2>&1
+        timeout 300 $grpc --role=server --params="$dir/p" "$@" >"$dir/grpc.log" 2>&1
+        code=$?
+        # shellcheck disable=SC2086
+        wait $left
+        return $code
+    }
+    served --check-every=10
     same "grpc, workers that are not told of checks: the same bytes"
     # shellcheck disable=SC2086
-    wait $left
+    served $out --metrics="$dir/m"
+    evicted grpc
 fi
 
 # ---- What makes no sense ----

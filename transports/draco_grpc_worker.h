@@ -569,7 +569,8 @@ static int drg_forsaken(drg_worker *w) {
         if (l->joined || drg_now() - l->away_since <= w->limits.give_up_seconds) continue;
         const char *reason = *l->reason ? l->reason : "no answer";
         if (w->limits.give_up_seconds > 0)
-            drg_say(&w->journal, "%s has been away for %.0f s: %s", l->target, w->limits.give_up_seconds, reason);
+            drg_say(&w->journal, "%s has been away for %.0f s: %s", l->target, w->limits.give_up_seconds,
+                    reason);
         else
             drg_say(&w->journal, "lost %s: %s", l->target, reason);
         return 1;

@@ -236,6 +236,8 @@ static train_kind_of_round train_ledger_kind(draco_verdict verdict, unsigned how
         return TRAIN_MALFORMS;
     case DRACO_ABSENT:
         return how == TRAIN_GONE ? TRAIN_GOES : how == TRAIN_LATE ? TRAIN_LATES : TRAIN_SLOWS;
+    case DRACO_UNDECIDED: /* a challenge or a reactive code had enough without it, and asked it nothing more */
+        return how == TRAIN_LATE ? TRAIN_LATES : TRAIN_PRESENT;
     default:
         return TRAIN_PRESENT;
     }

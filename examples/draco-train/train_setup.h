@@ -181,8 +181,8 @@ static int train_open_model(const train_options *o, train_setup *s) {
     s->has_model = 1;
     draco_shard(s->model.dim, (int)o->servers, (int)o->servers - 1, &first, &count);
     if (count > 0) return 0;
-    train_log(TRAIN_ERROR, "%zu parameters are too few for %ld servers, which take blocks of %d", s->model.dim,
-              o->servers, DRACO_BLOCK);
+    train_log(TRAIN_ERROR, "%zu parameters are too few for %ld servers, which take blocks of %d",
+              s->model.dim, o->servers, DRACO_BLOCK);
     return 2;
 }
 
