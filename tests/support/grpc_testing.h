@@ -77,9 +77,9 @@ static inline void toy_inbox_open(toy_inbox *t, int workers, size_t bytes) {
     memset(t, 0, sizeof *t);
     t->workers = workers;
     t->bytes = bytes;
-    t->rows = (unsigned char **)calloc((size_t)workers, sizeof *t->rows);
-    t->filled = (size_t *)calloc((size_t)workers, sizeof *t->filled);
-    t->arrivals = (draco_arrival *)calloc((size_t)workers, sizeof *t->arrivals);
+    t->rows = (unsigned char **)calloc((size_t)(unsigned)workers, sizeof *t->rows);
+    t->filled = (size_t *)calloc((size_t)(unsigned)workers, sizeof *t->filled);
+    t->arrivals = (draco_arrival *)calloc((size_t)(unsigned)workers, sizeof *t->arrivals);
     for (int i = 0; i < workers; i++) t->rows[i] = (unsigned char *)malloc(bytes + 1);
     t->inbox.size = sizeof t->inbox;
     t->inbox.ctx = t;
