@@ -57,7 +57,7 @@ for k in 1 2 3; do
     [ "$(cat "$dir"/server-*.log | grep -c '^test accuracy')" -eq 1 ]
     result $? "$k server(s): the accuracy is told once"
 
-    start $k --steps=1000000 --checkpoint="$dir/stopped"
+    start $k --steps=1000000 --eval-every=5 --checkpoint="$dir/stopped"
     steps
     for p in $servers; do term=$p; done
     kill -TERM "$(pgrep -P "$term")"
@@ -76,7 +76,7 @@ same 2 "one of them cannot write its checkpoint" $servers # a worker may come wh
 
 # The first of them is the hub of the others.
 for which in first last; do
-    start 3 --steps=1000000
+    start 3 --steps=1000000 --eval-every=5
     steps
     # shellcheck disable=SC2086
     if [ $which = first ]; then set -- $servers; killed=$1; left="$2 $3"; else killed=${servers##* } left=${servers% *}; fi

@@ -144,11 +144,10 @@ def numbers(main, run):
     wrong = [(i, k) for i in range(15) for k in ("blamed", "suspected", "malformed", "present") if rows[(("kind", k), ("worker", str(i)))] != told[i][k]]
     wrong += [i for i in range(15) if sum(rows[(("kind", k), ("worker", str(i)))] for k in ("gone", "slow", "late")) != told[i]["absent"]]
     result(not wrong and sum(t["blamed"] for t in told) == 2 * seen, f"after {seen} rounds the counters are what the metrics' lines add up to {wrong[:3] or ''}")
-    one = state(main)
-    two = until(lambda: (s := state(main))["rounds"] > one["rounds"] + 20 and s)
+    one, two = until(lambda: (a := state(main)) and 0 < (b := state(main))["rounds"] - a["rounds"] <= 240 and (a, b))
     new = two["rounds"] - one["rounds"]
     between = [{k: b[k] - a[k] for k in (*LETTERS.values(), "present")} for a, b in zip(one["workers"], two["workers"])]
-    result(new <= 240 and not differ(grid_counts(two["grid"][-new:], 15), between), f"the grid's last {new} rounds are what the ledger counted in them")
+    result(not differ(grid_counts(two["grid"][-new:], 15), between), f"the grid's last {new} rounds are what the ledger counted in them")
     status, head, body = curl(main, "/readyz")
     result((status, body) == (200, "ready\n"), "/readyz: ready")
     result("no-store" in head and "default-src 'none'" in head and "nosniff" in head, "answers are not kept, and load nothing from elsewhere")

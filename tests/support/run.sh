@@ -1,8 +1,8 @@
 #!/bin/sh
 # Run test programs and scripts that print TAP, each with a time limit, and end with 'N passed, N failed'.
 # usage: run.sh BUILD PROGRAM...
-# Two run at a time, the longest first, but only one of those that start MPI, whose ranks wait busily; those that measure run alone.
-# Scripts that compile for minutes give way to what they run beside.
+# Three run at a time: one of those that start MPI, whose ranks wait busily, one of those that compile for minutes, which gives way
+# to the others, and one of the rest, which often wait for time to pass. Those that measure run alone.
 limit=${DRACO_TEST_SECONDS:-900}
 
 name_of() {
@@ -47,12 +47,12 @@ fi
 export CMOCKA_MESSAGE_OUTPUT=TAP BUILD="$1"
 shift
 mkdir -p "$BUILD/logs"
-alone="" together="" longest="" mpi=""
+alone="" together="" compiling="" mpi=""
 for program in "$@"; do
     rm -f "$BUILD/logs/$(name_of "$program").log"*
     case $(name_of "$program") in
-        test_model_headers | test_builds | test_portability | test_reproducible | test_headers | test_grpc_exit)
-            longest="$longest $program"
+        test_model_headers | test_builds | test_portability | test_reproducible | test_headers | test_install)
+            compiling="$compiling $program"
             ;;
         test_grpc_flood | test_grpc_load | test_play | test_training) alone="$alone $program" ;;
         *)
@@ -64,8 +64,8 @@ for program in "$@"; do
             ;;
     esac
 done
-# shellcheck disable=SC2086
-printf '%s\n' "$mpi" $longest $together | grep . | xargs -d '\n' -r -n 1 -P 2 sh "$0" --some
+for lane in "$mpi" "$compiling" "$together"; do sh "$0" --some "$lane" & done
+wait
 for program in $alone; do one "$program"; done
 
 passed=0 failed=0 skipped=0
