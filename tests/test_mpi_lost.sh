@@ -55,7 +55,7 @@ small="--model=softmax --data=digits --train-samples=400 --test-samples=100 --ba
 "$BUILD/draco-train" $small --params="$log.openmp" >"$log" 2>&1
 rm -f "$log.mpi"
 # shellcheck disable=SC2086
-timeout -k 3 40 mpirun -n 9 "$BUILD/draco-train" $small --transport=mpi --params="$log.mpi" >"$log" 2>&1 &
+timeout -k 3 55 mpirun -n 9 "$BUILD/draco-train" $small --transport=mpi --params="$log.mpi" >"$log" 2>&1 &
 job=$!
 i=0
 while kill -0 $job 2>/dev/null; do
