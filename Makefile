@@ -109,7 +109,7 @@ $(BUILD)/draco-audit: examples/draco-train/draco_audit.c $(BUILD)/settings
 	$(compile)
 
 $(BUILD)/tests/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/settings
-	$(call compile,-O0 -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all -DDRACO_FUZZ_MAIN)
+	$(call compile,-O1 -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all -DDRACO_FUZZ_MAIN)
 
 # -O1 takes a third of the time to compile them; draco-train, examples and benches stand for -O3.
 $(TESTS) $(PEERS): OPT := -O1
