@@ -19,7 +19,6 @@ static void bad_frames(const draco_relay_worker *w, unsigned char *to);
 #include "support/explained.h"
 #include "support/flood.h"
 
-#include <dirent.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -136,17 +135,6 @@ static uint64_t bytes_out(const draco_transport *t) {
     for (const drg_conn *c = s->conns; c; c = c->next) sum += c->bytes_out;
     pthread_mutex_unlock(&s->mutex);
     return sum;
-}
-
-/* Open descriptors of a process. */
-static int descriptors(pid_t pid) {
-    char path[40];
-    int count = 0;
-    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-    DIR *d = opendir(path);
-    while (d && readdir(d)) count++;
-    if (d) closedir(d);
-    return count;
 }
 
 /* The port where a worker listens for the others. */

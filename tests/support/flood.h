@@ -1,8 +1,10 @@
-/* Strangers who open connections to a port. */
+/* Strangers who open connections to a port, and what that costs. */
 #ifndef DRACO_FLOOD_H
 #define DRACO_FLOOD_H
 
 #include <arpa/inet.h>
+#include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -11,6 +13,7 @@
 /* A process that opens connections as fast as it can, and then opens all of them again, until it is killed. */
 static inline pid_t flood(int port, int count) {
     const pid_t child = fork();
+    if (child < 0) abort(); /* to kill() it would mean all processes */
     if (child) return child;
     struct rlimit room;
     struct sockaddr_in to = {
@@ -30,6 +33,17 @@ static inline pid_t flood(int port, int count) {
             (void)!send(fds[i], "\x16\x03\x01\x02\x00\x01", 6, MSG_NOSIGNAL); /* of a ClientHello */
         if (i == count - 1) usleep(1000000);
     }
+}
+
+/* Open descriptors of a process. */
+static inline int descriptors(pid_t pid) {
+    char path[40];
+    int count = 0;
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *d = opendir(path);
+    while (d && readdir(d)) count++;
+    if (d) closedir(d);
+    return count;
 }
 
 #endif /* DRACO_FLOOD_H */

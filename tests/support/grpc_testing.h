@@ -194,8 +194,10 @@ static inline pid_t toy_spawn(const char *format, ...) {
     va_end(args);
     for (char *w = strtok(line, " "); w && n < 31; w = strtok(NULL, " ")) words[n++] = w;
     words[n] = NULL;
-    pid_t pid = -1;
-    return posix_spawnp(&pid, words[0], NULL, NULL, words, environ) ? -1 : pid;
+    pid_t pid;
+    if (posix_spawnp(&pid, words[0], NULL, NULL, words, environ) == 0) return pid;
+    printf("Bail out! %s cannot be started\n", words[0]);
+    exit(1); /* -1 in place of a process means all of them to kill() */
 }
 
 /* How it ended: its exit code, 1000 + the signal, or -1 when it still ran after `seconds` and was killed. */
