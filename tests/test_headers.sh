@@ -1,7 +1,7 @@
 #!/bin/sh
-# The three headers compile alone, in any order, twice, with and without their switches, as C99, C11 and C++11,
-# with gcc and clang and every warning an error; a static copy exports no symbol; the programs in their opening
-# comments run. Implementations in every order: as C99 only, in all languages with DRACO_STRESS=full.
+# The three headers compile alone, twice, with and without their switches, as C99, C11 and C++11, with gcc and clang and
+# every warning an error; a static copy exports no symbol; the programs in their opening comments run. In any order, linked
+# and exported on demand: by gcc as C99 and C++11, implementations in every order as C99; everywhere with DRACO_STRESS=full.
 build=${BUILD:-build}
 root=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$build/headers"
@@ -128,11 +128,11 @@ check_compiler() { # the compiler and its language
         echo "ok - $compile # SKIP not installed"
         return
     fi
-    what_all="each_alone each_twice any_order one_definition a_fine_clock exported_on_demand"
+    checks="each_alone each_twice any_order one_definition a_fine_clock exported_on_demand"
     [ "$DRACO_STRESS" = full ] || case $compile in # what follows from the text alone: once in C and once in C++
-        *c11 | clang*) what_all="each_alone each_twice" ;;
+        *c11 | clang*) checks="each_alone each_twice" ;;
     esac
-    for what in $what_all; do
+    for what in $checks; do
         if $what; then outcome=ok; else outcome="not ok"; fi
         say "$outcome" "$compile: $(echo $what | tr '_' ' ')"
     done

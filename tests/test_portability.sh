@@ -139,7 +139,7 @@ else
 fi
 
 # A program that is compiled with -Ofast may use the declarations; where bits are made, such options are refused.
-fast_math() { # COMPILER
+fast_math() { # COMPILER-AND-LANGUAGE
     for header in draco_vote.h draco_codes.h draco.h; do
         echo "#include \"$root/$header\"" >"$tmp/fast.c"
         # shellcheck disable=SC2086
@@ -155,9 +155,9 @@ fast_math() { # COMPILER
         done
     done
 }
-for compiler in gcc clang; do
-    if command -v $compiler >/dev/null; then
-        fast_math $compiler
+for compiler in "gcc -std=c99" "gcc -std=c11" "g++ -x c++ -std=c++11" "clang -std=c99" "clang -std=c11" "clang++ -x c++ -std=c++11"; do
+    if command -v "${compiler%% *}" >/dev/null; then
+        fast_math "$compiler"
         result $? "$compiler: declarations under -Ofast, implementations refuse it"
     else
         result 0 "$compiler and -Ofast # SKIP not installed"
