@@ -1029,7 +1029,7 @@ static unsigned char *drm_orders(const drm_outgoing *l) {
 }
 
 /* Whom a relayed broadcast goes to, and who is free to relay; its orders, and the heads of its pieces. */
-static int drm_plan(draco_mpi *t, drm_outgoing *l) {
+static void drm_plan(draco_mpi *t, drm_outgoing *l) {
     size_t stride = draco_relay_order_bytes(t->n);
     unsigned char *orders = drm_orders(l);
     for (int i = 0; i < t->n; i++) {
@@ -1039,10 +1039,9 @@ static int drm_plan(draco_mpi *t, drm_outgoing *l) {
     }
     if (draco_relay_plan(&t->relay, l->memory, (size_t)l->head.params_bytes, t->takes, t->gives, orders) !=
         DRACO_OK)
-        return 0;
+        return;
     draco_relay_heads(&t->relay, orders + (size_t)t->n * stride);
     l->head.order_bytes = stride;
-    return 1;
 }
 
 static draco_status drm_write(draco_mpi *t, const draco_request *request, const unsigned char *whom) {
@@ -1203,9 +1202,9 @@ static draco_status drm_broadcast(void *ctx, const draco_request *request) {
     draco_status status;
     if (t->config.relay && request->params) drm_settle(t);
     status = drm_write(t, request, NULL);
-    for (int i = 0; i < t->n && status >= 0; i++) drm_offer(t, &drm_workers(t)[i]);
-    for (int i = 0; i < t->n && status >= 0 && t->current->head.order_bytes > 0;
-         i++) { /* behind all orders */
+    if (status < 0) return status;
+    for (int i = 0; i < t->n; i++) drm_offer(t, &drm_workers(t)[i]);
+    for (int i = 0; i < t->n && t->current->head.order_bytes > 0; i++) { /* behind all orders */
         uint32_t own = draco_relay_own(&t->relay, i);
         if (own != DRACO_RELAY_NONE && !drm_workers(t)[i].gone) drm_give(t, &drm_workers(t)[i], own);
     }
