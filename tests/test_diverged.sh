@@ -31,7 +31,7 @@ if "$train" --transport=grpc --role=worker 2>&1 | grep -q "built without"; then
 else
     common="${small% --lr*} --lr=1e-3 --steps=3 --workers=3 --adversaries=1 --transport=grpc --address=unix:$dir/socket --progress=none"
     # shellcheck disable=SC2086
-    timeout 60 "$train" $common --join-seconds=3 --no-probe >"$dir/out" 2>"$dir/server" &
+    timeout 60 "$train" $common --wait=all --no-probe >"$dir/out" 2>"$dir/server" &
     server=$!
     for i in 0 1; do
         # shellcheck disable=SC2086
