@@ -51,7 +51,8 @@ DRACO_LAYER void draco_compute_end(draco_compute_guard before) {
 #define DRACO_TILE_COLUMNS 32
 
 /* c[i][j] = (add ? c[i][j] : 0) + sum over l < k of a[i row + l col] b[l ldb + j], where b has whole vectors of columns and
-   the last one of c `tail` floats. Meanwhile the lines at ahead + l ahead_ld and at c + after are fetched. */
+   the last one of c `tail` floats; `count` times, each time by the steps further. Meanwhile the lines at ahead + l ahead_ld are
+   fetched and, unless `panel` is NULL, the columns of b are copied to it, line after line. */
 typedef struct draco_tile {
     size_t k, row, col;
     const float *a, *b;
@@ -59,8 +60,9 @@ typedef struct draco_tile {
     float *c;
     size_t ldc, tail;
     int add;
+    size_t count, step_a, step_b, step_c;
     const float *ahead;
-    size_t ahead_ld, after;
+    size_t ahead_ld;
 } draco_tile;
 
 /* `rows`: at most the kernel's; `vectors` of columns, at most the kernel's. */
@@ -74,7 +76,7 @@ typedef struct draco_kernel {
     const char *name;
     draco_tile_fn tile;
     draco_pack_fn pack;
-    size_t rows, width, vectors; /* of the largest tile; floats of a vector */
+    size_t rows, tall, width, vectors; /* of the largest tile and of one vector; floats of a vector */
 } draco_kernel;
 
 #if defined(__clang__)
@@ -89,49 +91,54 @@ typedef struct draco_kernel {
         const size_t rows, const size_t vectors, const draco_tile *tile) {                                   \
         const size_t row = tile->row, col = tile->col, ldb = tile->ldb, ldc = tile->ldc, tail = tile->tail;  \
         const size_t ahead_ld = tile->ahead_ld;                                                              \
-        const float *a = tile->a, *b = tile->b, *ahead = tile->ahead;                                        \
-        float *c = tile->c;                                                                                  \
         V t[DRACO_TILE_ROWS][VECTORS], x[VECTORS];                                                           \
-        const float *p[4] = {a, a + 3 * row, a + 6 * row, a + 9 * row};                                      \
-        if (tile->add) {                                                                                     \
+        const float *first = tile->a, *line = tile->b, *fetch = tile->ahead;                                 \
+        float *c = tile->c;                                                                                  \
+        for (size_t n = tile->count; n > 0; n--) {                                                           \
+            const float *b = line, *ahead = fetch;                                                           \
+            const float *p[4] = {first, first + 3 * row, first + 6 * row, first + 9 * row};                  \
+            DRACO_UNROLL for (size_t i = 0; i < rows; i++) {                                                 \
+                if (tile->add) {                                                                             \
+                    DRACO_UNROLL for (size_t j = 0; j + 1 < vectors; j++) {                                  \
+                        t[i][j] = LOAD(c + i * ldc + j * WIDTH);                                             \
+                    }                                                                                        \
+                    t[i][vectors - 1] = NAME##_load(c + i * ldc + (vectors - 1) * WIDTH, tail);              \
+                } else {                                                                                     \
+                    if (tile->k > 8) __builtin_prefetch(c + i * ldc, 1);                                     \
+                    if (vectors * WIDTH > 16) __builtin_prefetch(c + i * ldc + 16, 1);                       \
+                    DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                      \
+                        t[i][j] = ZERO;                                                                      \
+                    }                                                                                        \
+                }                                                                                            \
+            }                                                                                                \
+            for (size_t k = tile->k; k > 0; k--) {                                                           \
+                DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                          \
+                    x[j] = LOAD(b + j * WIDTH);                                                              \
+                }                                                                                            \
+                __builtin_prefetch(ahead);                                                                   \
+                if (vectors * WIDTH > 16) __builtin_prefetch(ahead + 16);                                    \
+                DRACO_UNROLL for (size_t i = 0; i < rows; i++) {                                             \
+                    const V s = SPREAD(p[i / 3][i % 3 * row]);                                               \
+                    DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                      \
+                        t[i][j] = FMA(s, x[j], t[i][j]);                                                     \
+                    }                                                                                        \
+                }                                                                                            \
+                DRACO_UNROLL for (size_t i = 0; i < (rows + 2) / 3; i++) {                                   \
+                    p[i] += col;                                                                             \
+                }                                                                                            \
+                b += ldb;                                                                                    \
+                ahead += ahead_ld;                                                                           \
+            }                                                                                                \
             DRACO_UNROLL for (size_t i = 0; i < rows; i++) {                                                 \
                 DRACO_UNROLL for (size_t j = 0; j + 1 < vectors; j++) {                                      \
-                    t[i][j] = LOAD(c + i * ldc + j * WIDTH);                                                 \
+                    STORE(c + i * ldc + j * WIDTH, t[i][j]);                                                 \
                 }                                                                                            \
-                t[i][vectors - 1] = NAME##_load(c + i * ldc + (vectors - 1) * WIDTH, tail);                  \
+                NAME##_store(c + i * ldc + (vectors - 1) * WIDTH, tail, t[i][vectors - 1]);                  \
             }                                                                                                \
-        } else {                                                                                             \
-            DRACO_UNROLL for (size_t i = 0; i < rows; i++) {                                                 \
-                __builtin_prefetch(c + i * ldc + tile->after, 1);                                            \
-                DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                          \
-                    t[i][j] = ZERO;                                                                          \
-                }                                                                                            \
-                if (vectors * WIDTH > 16) __builtin_prefetch(c + i * ldc + tile->after + 16, 1);             \
-            }                                                                                                \
-        }                                                                                                    \
-        for (size_t k = tile->k; k > 0; k--) {                                                               \
-            DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                              \
-                x[j] = LOAD(b + j * WIDTH);                                                                  \
-            }                                                                                                \
-            __builtin_prefetch(ahead);                                                                       \
-            if (vectors * WIDTH > 16) __builtin_prefetch(ahead + 16);                                        \
-            DRACO_UNROLL for (size_t i = 0; i < rows; i++) {                                                 \
-                const V s = SPREAD(p[i / 3][i % 3 * row]);                                                   \
-                DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                          \
-                    t[i][j] = FMA(s, x[j], t[i][j]);                                                         \
-                }                                                                                            \
-            }                                                                                                \
-            DRACO_UNROLL for (size_t i = 0; i < (rows + 2) / 3; i++) {                                       \
-                p[i] += col;                                                                                 \
-            }                                                                                                \
-            b += ldb;                                                                                        \
-            ahead += ahead_ld;                                                                               \
-        }                                                                                                    \
-        DRACO_UNROLL for (size_t i = 0; i < rows; i++) {                                                     \
-            DRACO_UNROLL for (size_t j = 0; j + 1 < vectors; j++) {                                          \
-                STORE(c + i * ldc + j * WIDTH, t[i][j]);                                                     \
-            }                                                                                                \
-            NAME##_store(c + i * ldc + (vectors - 1) * WIDTH, tail, t[i][vectors - 1]);                      \
+            first += tile->step_a;                                                                           \
+            line += tile->step_b;                                                                            \
+            fetch += tile->step_b;                                                                           \
+            c += tile->step_c;                                                                               \
         }                                                                                                    \
     }
 
@@ -215,7 +222,7 @@ DRACO_TILE_BODY(draco_tile_256, DRACO_TARGET_256, __m256, 8, 2, _mm256_setzero_p
                 _mm256_storeu_ps, _mm256_set1_ps, _mm256_fmadd_ps)
 DRACO_TILE_PACK(draco_tile_256, DRACO_TARGET_256, 8, _mm256_loadu_ps, _mm256_storeu_ps)
 DRACO_TILE(draco_tile_256, DRACO_TARGET_256,
-           DRACO_TILE_CASES_6(draco_tile_256, 2) DRACO_TILE_CASES_6(draco_tile_256, 1))
+           DRACO_TILE_CASES_6(draco_tile_256, 2) DRACO_TILE_CASES_12(draco_tile_256, 1))
 #elif defined(__aarch64__)
 #define DRACO_FMA_128(a, b, c) vfmaq_f32(c, a, b)
 static inline float32x4_t draco_tile_128_load(const float *from, size_t tail) {
@@ -241,12 +248,14 @@ DRACO_TILE(draco_tile_128, ,
 
 DRACO_LAYER void draco_tile_plain(size_t rows, size_t vectors, const draco_tile *tile) {
     (void)vectors;
-    for (size_t i = 0; i < rows; i++) {
-        const float *a = tile->a + i * tile->row, *b = tile->b;
-        float *c = tile->c + i * tile->ldc, t[8] = {0};
+    for (size_t i = 0; i < rows * tile->count; i++) {
+        const size_t n = i / rows;
+        const float *a = tile->a + n * tile->step_a + i % rows * tile->row, *b = tile->b + n * tile->step_b;
+        float *c = tile->c + n * tile->step_c + i % rows * tile->ldc, t[8] = {0};
         if (tile->add) memcpy(t, c, tile->tail * sizeof *t);
-        for (size_t l = 0; l < tile->k; l++, a += tile->col, b += tile->ldb)
+        for (size_t l = 0; l < tile->k; l++, a += tile->col, b += tile->ldb) {
             for (size_t j = 0; j < 8; j++) t[j] = draco_fma(*a, b[j], t[j]);
+        }
         memcpy(c, t, tile->tail * sizeof *t);
     }
 }
@@ -260,12 +269,12 @@ DRACO_LAYER void draco_tile_plain_pack(size_t vectors, size_t tail, size_t k, co
 
 static const draco_kernel draco_kernels[] = {
 #if defined(__x86_64__)
-    {"avx512", draco_tile_512, draco_tile_512_pack, 12, 16, 2},
-    {"avx2", draco_tile_256, draco_tile_256_pack, 6, 8, 2},
+    {"avx512", draco_tile_512, draco_tile_512_pack, 12, 12, 16, 2},
+    {"avx2", draco_tile_256, draco_tile_256_pack, 6, 12, 8, 2},
 #elif defined(__aarch64__)
-    {"neon", draco_tile_128, draco_tile_128_pack, 8, 4, 3},
+    {"neon", draco_tile_128, draco_tile_128_pack, 8, 8, 4, 3},
 #endif
-    {"plain", draco_tile_plain, draco_tile_plain_pack, 12, 8, 1},
+    {"plain", draco_tile_plain, draco_tile_plain_pack, 12, 12, 8, 1},
 };
 #define DRACO_KERNELS (sizeof draco_kernels / sizeof draco_kernels[0])
 
@@ -456,6 +465,9 @@ DRACO_LAYER void draco_patches(const draco_conv_shape *s, const float *images, s
 #define DRACO_BLOCK_K 192
 #define DRACO_BLOCK_M 144
 #define DRACO_BLOCK_FLOATS ((DRACO_BLOCK_M + 16) * (DRACO_BLOCK_K + 16))
+#define DRACO_PANEL_FLOATS (DRACO_BLOCK_K * DRACO_TILE_COLUMNS) /* of b, packed: what the first cache holds */
+#define DRACO_LINES_FLOATS 2048                                 /* of b in place, one line a page */
+#define DRACO_NEAR_FLOATS 32768                                 /* of b, what the second cache holds */
 #define DRACO_FEW_K 64
 #define DRACO_LONG_K 512 /* of a result that is written turned */
 
@@ -499,30 +511,38 @@ typedef struct draco_result {
     size_t row, col; /* one of them is 1 */
 } draco_result;
 
-/* One panel of columns: rows 0 .. m - 1 of a in tiles of almost equal size. `job` knows b, k, add and what to fetch while the
-   first tile is computed. A result that is turned goes through a tile of its own. */
+/* A panel of columns, or job->count of them side by side: rows 0 .. m - 1 of a in tiles of almost equal size. `job` knows b, k,
+   add and what to do besides in the first tile. A result that is turned goes through a tile of its own. */
 DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, const draco_operand *a,
                              const draco_tile *job, const draco_result *c) {
     const size_t vectors = (n + kernel->width - 1) / kernel->width, width = vectors * kernel->width;
-    const size_t tiles = (m + kernel->rows - 1) / kernel->rows, tail = n + kernel->width - width;
+    const size_t high = vectors == 1 ? kernel->tall : kernel->rows;
+    const size_t tiles = (m + high - 1) / high, tail = n + kernel->width - width;
     float room[DRACO_TILE_ROWS * DRACO_TILE_COLUMNS];
     draco_tile tile = *job;
     tile.row = a->row;
     tile.col = a->col;
-    for (size_t i = 0, t = tiles; t > 0; t--) {
-        const size_t rows = (m - i + t - 1) / t;
+    tile.step_b = tile.step_c = width;
+    for (size_t i = 0, t = tiles, down; t > 0; t -= down) {
+        const size_t rows = (m - i + t - 1) / t, equal = (m - i) % t ? (m - i) % t : t;
         float *to = c->p + i * c->row;
         tile.a = a->p + i * a->row;
+        down = 1;
         if (c->col == 1) {
             tile.c = to;
             tile.ldc = c->row;
             tile.tail = tail;
+            if (i > 0 && job->count == 1) {
+                down = tile.count = equal;
+                tile.step_a = rows * a->row;
+                tile.step_b = 0;
+                tile.step_c = rows * c->row;
+            }
             kernel->tile(rows, vectors, &tile);
         } else {
             tile.c = room;
             tile.ldc = width;
             tile.tail = kernel->width;
-            tile.after = 0;
             if (a->row == job->k && a->col == 1) {
                 tile.ahead = tile.a + rows * a->row;
                 tile.ahead_ld = rows;
@@ -534,7 +554,7 @@ DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, con
             for (size_t j = 0; j < n; j++)
                 for (size_t r = 0; r < rows; r++) to[r * c->row + j * c->col] = room[r * width + j];
         }
-        i += rows;
+        i += rows * down;
         tile.ahead = tile.b;
         tile.ahead_ld = 0;
     }
@@ -544,18 +564,20 @@ DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, con
 DRACO_LAYER void draco_multiply(size_t m, size_t n, size_t k, const draco_operand *a, const draco_operand *b,
                                 int add, const draco_result *c) {
     const draco_kernel *kernel = draco_kernel_get();
-    const size_t most = kernel->width * kernel->vectors, few = 4 * kernel->rows;
+    const size_t most = kernel->width * kernel->vectors;
     float room[DRACO_BLOCK_FLOATS] __attribute__((aligned(64)));
-    float panel[DRACO_BLOCK_K * DRACO_TILE_COLUMNS] __attribute__((aligned(64)));
+    float panel[DRACO_PANEL_FLOATS] __attribute__((aligned(64)));
+    const int turned = c->col != 1, few = k <= DRACO_FEW_K && n >= 8 * most && !a->image;
+    const int gather = a->image || (a->row == 1 && a->col > 64 && n >= 2 * most);
+    /* Few numbers or few rows: rows of b are read in place; with one tile for all rows, panels side by side as they stand
+       in memory. */
+    const int in_place = b->col == 1 && (few || m <= 4 * kernel->rows);
+    const int along = in_place && !turned && (few || m <= kernel->rows);
     /* Blocks of a that are read in place need no room: it takes longer panels of b. */
-    const int gather = a->image || (a->row == 1 && a->col > 64 && n >= 2 * most), turned = c->col != 1;
-    const size_t block_m = k <= DRACO_FEW_K && n >= 8 * most && b->col == 1 && !a->image ? 5 * kernel->rows
-                           : gather                                                      ? DRACO_BLOCK_M
-                           : b->col != 1                                                 ? m
-                                                                                         : 2 * DRACO_BLOCK_M;
-    /* Few rows: rows of b are read in place, some at once, as they stand in memory. */
-    const int in_place = (m <= few || block_m <= 5 * kernel->rows) && b->col == 1;
-    const size_t block_k = in_place ? DRACO_FEW_K : turned && !gather ? DRACO_LONG_K : DRACO_BLOCK_K;
+    const size_t block_m = gather ? DRACO_BLOCK_M : along || b->col != 1 ? m : 2 * DRACO_BLOCK_M;
+    const size_t long_k = turned ? DRACO_LONG_K : DRACO_PANEL_FLOATS / most;
+    const size_t line_k = in_place ? DRACO_LINES_FLOATS / most : long_k;
+    const size_t block_k = gather ? draco_min_size(line_k, DRACO_BLOCK_K) : line_k;
     float *packed = gather ? panel : room;
     if (k == 0 && !add)
         for (size_t i = 0; i < m; i++)
@@ -565,14 +587,16 @@ DRACO_LAYER void draco_multiply(size_t m, size_t n, size_t k, const draco_operan
         for (size_t i0 = 0; i0 < m; i0 += block_m) {
             const size_t mc = draco_min_size(m - i0, block_m);
             const draco_operand block = draco_block_a(a, i0, mc, k0, kc, gather, room);
-            for (size_t j0 = 0; j0 < n; j0 += most) {
-                const size_t nc = draco_min_size(n - j0, most);
-                const size_t width = (nc + kernel->width - 1) / kernel->width * kernel->width;
+            for (size_t j0 = 0, nc; j0 < n; j0 += nc) {
                 const draco_result to = {c->p + i0 * c->row + j0 * c->col, c->row, c->col};
-                draco_tile job = {.k = kc, .b = packed, .ldb = width, .add = add || k0 > 0};
+                nc = draco_min_size(n - j0, most);
+                const size_t width = (nc + kernel->width - 1) / kernel->width * kernel->width;
+                draco_tile job = {.k = kc, .b = packed, .ldb = width, .add = add || k0 > 0, .count = 1};
                 if (in_place && nc == width) {
                     job.b = b->p + k0 * b->row + j0;
                     job.ldb = b->row;
+                    if (along && nc == most)
+                        job.count = draco_max_size(1, draco_min_size(n - j0, DRACO_NEAR_FLOATS / kc) / most);
                 } else {
                     draco_block_b(kernel, b, k0, kc, j0, nc, width, packed);
                 }
@@ -582,8 +606,8 @@ DRACO_LAYER void draco_multiply(size_t m, size_t n, size_t k, const draco_operan
                     job.ahead = b->p + k0 * b->row + j0 + most;
                     job.ahead_ld = b->row;
                 }
-                job.after = 0;
                 draco_panel(kernel, mc, nc, &block, &job, &to);
+                nc *= job.count;
             }
         }
     }

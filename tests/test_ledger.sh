@@ -68,7 +68,7 @@ result $? "the run of honest workers"
 # 0 upward, 1 flush, 2 another L2 term, 3 one bit in one step of fifty, 4 slow, 5 killed, 6 set up differently (gRPC), the others
 # honest.
 kinds="upward flush l2 flip slow die none none none none none none"
-served="--wait=all --deadline=3 --join-seconds=4 --no-probe --params=$dir/p --ledger=$dir/l"
+served="--wait=all --deadline=3 --join-seconds=8 --no-probe --params=$dir/p --ledger=$dir/l"
 
 judge() { # TRANSPORT FIRST-HONEST
     cmp -s "$dir/p" "$dir/honest"
