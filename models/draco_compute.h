@@ -569,8 +569,8 @@ DRACO_LAYER void draco_multiply(size_t m, size_t n, size_t k, const draco_operan
     float panel[DRACO_PANEL_FLOATS] __attribute__((aligned(64)));
     const int turned = c->col != 1, few = k <= DRACO_FEW_K && n >= 8 * most && !a->image;
     const int gather = a->image || (a->row == 1 && a->col > 64 && n >= 2 * most);
-    /* Few numbers or few rows: rows of b are read in place; with one tile for all rows, panels side by side as they stand
-       in memory. */
+    /* Few numbers or few rows: rows of b are read in place; with few numbers, or one tile for all rows, panels side by side in
+       one walk. */
     const int in_place = b->col == 1 && (few || m <= 4 * kernel->rows);
     const int along = in_place && !turned && (few || m <= kernel->rows);
     /* Blocks of a that are read in place need no room: it takes longer panels of b. */

@@ -19,7 +19,7 @@ typedef struct train_arrivals {
     const draco_inbox *inbox; /* the server's, while it collects */
     int n;
     int timed, enough; /* the request that is out began a round; it has enough replies */
-    double begin;      /* when a round's first request went out */
+    double begin;      /* when a round's first request was out: the first of a run waits for workers to join */
     unsigned char *how;
     double *seconds; /* from then to the end of the reply to it; < 0: there was none */
     double *missed;  /* how long its reply was waited for in vain; 0: it was not */
@@ -47,9 +47,10 @@ static draco_status train_arrivals_end(void *ctx, int worker, draco_arrival arri
 
 static draco_status train_arrivals_broadcast(void *ctx, const draco_request *request) {
     train_arrivals *a = ctx;
+    const draco_status status = a->inner->broadcast(a->inner->ctx, request);
     a->timed = request->params != NULL && request->kind != DRACO_REQUEST_PROBE;
     if (a->timed) a->begin = train_now();
-    return a->inner->broadcast(a->inner->ctx, request);
+    return status;
 }
 
 static draco_inbox train_arrivals_begin(train_arrivals *a, const unsigned char *whom,
