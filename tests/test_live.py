@@ -7,6 +7,7 @@ import json
 import math
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -333,7 +334,8 @@ def grpc():
 
 def mpi():
     """Rank R listens on the port + R: the server, then three workers."""
-    first = next(p for p in iter(lambda: min(port(), 65000), None) if all(free(p + r) for r in range(4)))
+    # Below the ports that mpirun takes for itself.
+    first = next(p for p in iter(lambda: random.randrange(10000, 30000), None) if all(free(p + r) for r in range(4)))
     log = open(work / "mpi.log", "w")
     job = subprocess.Popen(["mpirun", "-n", "4", train, *small, "--transport=mpi", "--workers=3", "--adversaries=1", "--steps=1000000", "--batch=30", f"--metrics-port={first}"],
                            stdout=log, stderr=log, env={**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1",
