@@ -5,7 +5,8 @@ BUILD    ?= build
 OPT      ?= -O3
 WARN     ?= -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow
 SAN      ?=
-CFLAGS   ?= -std=gnu11 $(OPT) -g $(WARN) $(WERROR) $(SAN)
+DEBUG    ?= -g
+CFLAGS   ?= -std=gnu11 $(OPT) $(DEBUG) $(WARN) $(WERROR) $(SAN)
 CPPFLAGS += -I. -Itests
 LDFLAGS  += $(SAN) -Wl,--as-needed
 
@@ -84,7 +85,7 @@ $(CC) $(CPPFLAGS) $(foreach l,$(call uses,$(@F)),$(FLAGS_$(l))) $(CFLAGS) $(1) -
     $(LDFLAGS) $(foreach l,$(call uses,$(@F)),$(LINK_$(l))) -lm
 endef
 
-SETTINGS = $(CC) $(HAVE) $(CPPFLAGS) $(filter-out -Werror,$(CFLAGS)) $(LDFLAGS)
+SETTINGS = $(CC) $(HAVE) $(CPPFLAGS) $(filter-out -Werror -g,$(CFLAGS)) $(LDFLAGS)
 $(BUILD)/settings: FORCE
 	@mkdir -p $(@D)
 	@echo '$(SETTINGS)' | cmp -s - $@ || echo '$(SETTINGS)' >$@
@@ -122,6 +123,7 @@ $(BUILD)/bench/%: bench/%.c $(BUILD)/settings
 $(BUILD)/%: examples/%.c $(BUILD)/settings
 	$(compile)
 
+$(BUILD)/play_program: OPT := -O1
 $(BUILD)/play_program: docs/play/play.c $(BUILD)/settings
 	$(call compile,$(PLAY) -DPLAY_PROGRAM)
 
@@ -145,10 +147,11 @@ demo:
 	@$(MAKE) --no-print-directory $(BUILD)/draco-train $(BUILD)/draco_plot
 	@sh examples/draco-train/demo.sh $(BUILD)
 
+# Without debugging information it compiles in four fifths of the time.
 check:
-	@$(MAKE) --no-print-directory -j$$(nproc) WERROR=-Werror programs
-	@$(MAKE) --no-print-directory -j$$(nproc) WERROR=-Werror OPT=-O0 BUILD=$(BUILD)/benches benches
-	@$(MAKE) --no-print-directory WERROR=-Werror test
+	@$(MAKE) --no-print-directory -j$$(nproc) WERROR=-Werror DEBUG= programs
+	@$(MAKE) --no-print-directory -j$$(nproc) WERROR=-Werror DEBUG= OPT=-O0 BUILD=$(BUILD)/benches benches
+	@$(MAKE) --no-print-directory WERROR=-Werror DEBUG= test
 
 # SHORT=1: all is built, but only these are run.
 SHORT_TESTS := test_vote test_codes test_codes_limits test_round test_layer test_mlp test_optim test_rules test_attacks \

@@ -9,7 +9,7 @@
  *     #endif
  *
  * my_seed writes the i-th well-formed input and returns its size; half of the inputs are then mutations of
- * such. DRACO_FUZZ_SECONDS (default 4) and DRACO_FUZZ_INPUTS (default 200000) end the run, whichever comes
+ * such. DRACO_FUZZ_SECONDS (default 2) and DRACO_FUZZ_INPUTS (default 200000) end the run, whichever comes
  * first. The files of tests/fuzz/corpus/NAME, seen from the folder that the program is run in, are replayed
  * before. With file names as arguments those are replayed instead, as libFuzzer does. DRACO_FUZZ_WRITE=FOLDER
  * writes the first well-formed inputs as files there: seeds for a corpus. */
@@ -153,7 +153,7 @@ static int fuzz_write(const char *folder, uint8_t *data) {
 
 int main(int argc, char **argv) {
     static uint8_t data[DRACO_FUZZ_ROOM + 1];
-    double seconds = fuzz_option("DRACO_FUZZ_SECONDS", 4), inputs = fuzz_option("DRACO_FUZZ_INPUTS", 200000);
+    double seconds = fuzz_option("DRACO_FUZZ_SECONDS", 2), inputs = fuzz_option("DRACO_FUZZ_INPUTS", 200000);
     time_t end = time(NULL) + (time_t)seconds;
     const char *name = strrchr(argv[0], '/');
     char folder[512];

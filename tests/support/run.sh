@@ -2,7 +2,8 @@
 # Run test programs and scripts that print TAP, each with a time limit, and end with 'N passed, N failed'.
 # usage: run.sh BUILD PROGRAM...
 # Three run at a time: one of those that start MPI, whose ranks wait busily, one of those that compile for minutes, which gives way
-# to the others, and one of the rest, which often wait for time to pass. Those that measure run alone.
+# to the others, and one of the rest, which often wait for time to pass; who is through takes over what has to be compiled. Those
+# that measure run alone.
 limit=${DRACO_TEST_SECONDS:-900}
 
 name_of() {
@@ -40,7 +41,7 @@ one() {
 }
 
 if [ "$1" = --some ]; then
-    for program in $2; do one "$program"; done
+    for program in $2; do mkdir "$BUILD/logs/$(name_of "$program").log.taken" 2>/dev/null && one "$program"; done
     exit 0
 fi
 
@@ -49,7 +50,7 @@ shift
 mkdir -p "$BUILD/logs"
 alone="" together="" compiling="" mpi=""
 for program in "$@"; do
-    rm -f "$BUILD/logs/$(name_of "$program").log"*
+    rm -rf "$BUILD/logs/$(name_of "$program").log"*
     case $(name_of "$program") in
         test_model_headers | test_builds | test_portability | test_reproducible | test_headers | test_install)
             compiling="$compiling $program"
@@ -64,7 +65,7 @@ for program in "$@"; do
             ;;
     esac
 done
-for lane in "$mpi" "$compiling" "$together"; do sh "$0" --some "$lane" & done
+for lane in "$mpi $compiling" "$compiling" "$together $compiling"; do sh "$0" --some "$lane" & done
 wait
 for program in $alone; do one "$program"; done
 
