@@ -19,7 +19,7 @@ typedef struct train_arrivals {
     const draco_inbox *inbox; /* the server's, while it collects */
     int n;
     int timed, enough; /* the request that is out began a round; it has enough replies */
-    double begin;      /* when a round's first request was out: the first of a run waits for workers to join */
+    double begin; /* when a round's first request was out: the first of a run waits for workers to join */
     unsigned char *how;
     double *seconds; /* from then to the end of the reply to it; < 0: there was none */
     double *missed;  /* how long its reply was waited for in vain; 0: it was not */
