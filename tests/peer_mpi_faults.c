@@ -320,7 +320,7 @@ static int misbehave(draco_mpi *t, action act, unsigned char *reply, size_t byte
             send_garbage(t, p, 20);
             break;
         case FLOOD:
-            send_garbage(t, p, 3000);
+            send_garbage(t, p, 1000);
             break;
         case WHISPER: { /* to the other workers' ranks */
             int size;
@@ -437,7 +437,7 @@ int main(int argc, char **argv) {
                                .relay = strncmp(name, "relay-", 6) == 0,
                                .liars = c.s,
                                .start_seconds = 3,
-                               .stop_seconds = 2,
+                               .stop_seconds = 5,
                                .text = text};
     if (draco_mpi_role(&config, &server, &worker, &workers) < 0) return 2;
     int mismatch = strcmp(name, "mismatch") == 0, orphans = strcmp(name, "orphans") == 0;
