@@ -478,6 +478,7 @@ static void an_impostor_between_is_waited_out(void **state) {
     open_server(&t, &config, address);
     const pid_t p = toy_spawn("%s %s 0 tls=%s:worker-0", peer, address, directory);
     assert_true(toy_told_soon(&log, "worker 0 joined", 20));
+    toy_sleep(1);     /* by then the worker knows it, too */
     kill(p, SIGSTOP); /* and cut off, so that it is not told that the run is over */
     drg_server *s = (drg_server *)t.ctx;
     drg_shut_peer(s, s->sockets[0].peer);
