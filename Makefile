@@ -113,7 +113,7 @@ $(BUILD)/tests/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/settings
 	$(call compile,-O1 -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all -DDRACO_FUZZ_MAIN)
 
 # -O1 takes a third of the time to compile them; draco-train, examples and benches stand for -O3.
-$(TESTS) $(PEERS): OPT := -O1
+$(TESTS) $(PEERS) $(BUILD)/play_program: OPT := -O1
 $(BUILD)/tests/%: tests/%.c $(BUILD)/settings
 	$(compile)
 
@@ -123,7 +123,6 @@ $(BUILD)/bench/%: bench/%.c $(BUILD)/settings
 $(BUILD)/%: examples/%.c $(BUILD)/settings
 	$(compile)
 
-$(BUILD)/play_program: OPT := -O1
 $(BUILD)/play_program: docs/play/play.c $(BUILD)/settings
 	$(call compile,$(PLAY) -DPLAY_PROGRAM)
 

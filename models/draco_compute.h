@@ -52,7 +52,7 @@ DRACO_LAYER void draco_compute_end(draco_compute_guard before) {
 
 /* c[i][j] = (add ? c[i][j] : 0) + sum over l < k of a[i row + l col] b[l ldb + j], where b has whole vectors of columns and
    the last one of c `tail` floats; `count` times, each time by the steps further. Meanwhile the lines at ahead + l ahead_ld are
-   fetched and, unless `panel` is NULL, the columns of b are copied to it, line after line. */
+   fetched, and those of c where k is long enough for that to be of use. */
 typedef struct draco_tile {
     size_t k, row, col;
     const float *a, *b;
@@ -105,7 +105,7 @@ typedef struct draco_kernel {
                     t[i][vectors - 1] = NAME##_load(c + i * ldc + (vectors - 1) * WIDTH, tail);              \
                 } else {                                                                                     \
                     if (tile->k > 8) __builtin_prefetch(c + i * ldc, 1);                                     \
-                    if (vectors * WIDTH > 16) __builtin_prefetch(c + i * ldc + 16, 1);                       \
+                    if (tile->k > 8 && vectors * WIDTH > 16) __builtin_prefetch(c + i * ldc + 16, 1);        \
                     DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                      \
                         t[i][j] = ZERO;                                                                      \
                     }                                                                                        \
@@ -524,7 +524,7 @@ DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, con
     tile.col = a->col;
     tile.step_b = tile.step_c = width;
     for (size_t i = 0, t = tiles, down; t > 0; t -= down) {
-        const size_t rows = (m - i + t - 1) / t, equal = (m - i) % t ? (m - i) % t : t;
+        const size_t rows = (m - i + t - 1) / t;
         float *to = c->p + i * c->row;
         tile.a = a->p + i * a->row;
         down = 1;
@@ -533,7 +533,7 @@ DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, con
             tile.ldc = c->row;
             tile.tail = tail;
             if (i > 0 && job->count == 1) {
-                down = tile.count = equal;
+                down = tile.count = (m - i) % t ? (m - i) % t : t; /* tiles of that many rows */
                 tile.step_a = rows * a->row;
                 tile.step_b = 0;
                 tile.step_c = rows * c->row;

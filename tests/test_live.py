@@ -145,9 +145,9 @@ def numbers(main, run):
     wrong = [(i, k) for i in range(15) for k in ("blamed", "suspected", "malformed", "present") if rows[(("kind", k), ("worker", str(i)))] != told[i][k]]
     wrong += [i for i in range(15) if sum(rows[(("kind", k), ("worker", str(i)))] for k in ("gone", "slow", "late")) != told[i]["absent"]]
     result(not wrong and sum(t["blamed"] for t in told) == 2 * seen, f"after {seen} rounds the counters are what the metrics' lines add up to {wrong[:3] or ''}")
-    one = two = state(main)
-    while not 0 < two["rounds"] - one["rounds"] <= 240:  # what is told is some tenths of a second old
-        one, two = two, state(main)
+    # What is told is some tenths of a second old: the next that differs.
+    after = lambda a: until(lambda: (b := state(main))["rounds"] > a["rounds"] and b)
+    one, two = until(lambda: (a := state(main)) and (b := after(a)) and b["rounds"] - a["rounds"] <= 240 and (a, b))
     new = two["rounds"] - one["rounds"]
     between = [{k: b[k] - a[k] for k in (*LETTERS.values(), "present")} for a, b in zip(one["workers"], two["workers"])]
     result(not differ(grid_counts(two["grid"][-new:], 15), between), f"the grid's last {new} rounds are what the ledger counted in them")
