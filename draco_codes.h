@@ -1215,22 +1215,16 @@ DRC_INLINE void drc_quantise_plain(uint32_t *message, const float *const *parts,
 #define DRC_AT_ONCE 8
 
 #ifdef DRC_X86
-/* The rounding is done on t, twice the value truncated, which float holds exactly: q = floor((t + 1) / 2), one less
- * before the division where t is negative. With coefficients between -p / 2 and p / 2 the products are at most
- * 2^59, and p 2^32 more than the sum of eight is positive. */
+/* With coefficients between -p / 2 and p / 2 the products are at most 2^59, and p 2^32 more than the sum of eight is
+ * positive. The rows of several gradients, a block at a time, are too short a stream for the machine to foresee: each
+ * is fetched DRC_AHEAD floats ahead, a line at a time between the arithmetic. */
 #define DRC_ABOVE_SUM ((int64_t)((uint64_t)DRC_P << 32))
+#define DRC_AHEAD (3 * DRACO_EXPONENT_BLOCK)
+#define DRC_FETCH_AHEAD(row, c)                                                                              \
+    DRC_FETCH((const void *)((uintptr_t)((row) + (c)) + DRC_AHEAD * sizeof *(row)))
 
 static int32_t drc_centred(uint32_t residue) {
     return (int32_t)(residue > DRC_P / 2 ? residue - DRC_P : residue);
-}
-
-/* 2^power in two factors, since float ends at 2^127. */
-static void drc_factors_of(int power, float factors[2]) {
-    int k;
-    for (k = 0; k < 2; k++) {
-        uint32_t bits = (uint32_t)(127 + (k ? power - power / 2 : power / 2)) << 23;
-        memcpy(factors + k, &bits, sizeof bits);
-    }
 }
 
 static void drc_quantise_rest(uint32_t *message, const float *const *parts, const uint32_t *coefficients,
@@ -1242,31 +1236,31 @@ static void drc_quantise_rest(uint32_t *message, const float *const *parts, cons
     drc_quantise_plain(message + done, rest, coefficients, count, words - done, power);
 }
 
+/* Adding the float below a half, with the sign of x, and truncating rounds x as adding a half exactly would. */
 DRC_AVX512 static void drc_quantise_avx512(uint32_t *message, const float *const *parts,
                                            const uint32_t *coefficients, int count, size_t words, int power) {
     const __m512i above = _mm512_set1_epi64(DRC_ABOVE_SUM), low = _mm512_set1_epi64(0xffffffff),
-                  one = _mm512_set1_epi32(1);
-    __m512 by[2];
+                  half = _mm512_set1_epi32(0x3effffff), sign = _mm512_set1_epi32((int32_t)0x80000000);
+    const __m512 by = _mm512_set1_ps((float)power);
     __m512i v[DRC_AT_ONCE];
-    float factors[2];
     size_t c;
     int l;
-    drc_factors_of(power + 1, factors);
-    by[0] = _mm512_set1_ps(factors[0]);
-    by[1] = _mm512_set1_ps(factors[1]);
     for (l = 0; l < count; l++) v[l] = _mm512_set1_epi64(drc_centred(coefficients[l]));
     for (c = 0; c + 16 <= words; c += 16) {
         __m512i m = _mm512_loadu_si512(message + c);
         __m512i even = _mm512_add_epi64(above, _mm512_and_si512(m, low));
         __m512i odd = _mm512_add_epi64(above, _mm512_maskz_srli_epi64(0xff, m, 32));
+        DRC_FETCH_AHEAD(message, c);
         for (l = 0; l < count; l++) {
-            __m512 x = _mm512_mul_ps(_mm512_mul_ps(_mm512_loadu_ps(parts[l] + c), by[0]), by[1]);
-            __m512i q = _mm512_maskz_cvttps_epi32(0xffff, x);
-            q = _mm512_add_epi32(q, _mm512_add_epi32(one, _mm512_maskz_srai_epi32(0xffff, q, 31)));
-            q = _mm512_maskz_srai_epi32(0xffff, q, 1);
+            __m512 x = _mm512_maskz_scalef_ps(0xffff, _mm512_loadu_ps(parts[l] + c), by);
+            __m512i q = _mm512_or_si512(_mm512_and_si512(_mm512_castps_si512(x), sign), half);
+            DRC_FETCH_AHEAD(parts[l], c);
+            x = _mm512_maskz_add_round_ps(0xffff, x, _mm512_castsi512_ps(q),
+                                          _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+            q = _mm512_maskz_cvttps_epi32(0xffff, x);
             even = _mm512_add_epi64(even, _mm512_maskz_mul_epi32(0xff, q, v[l]));
-            odd = _mm512_add_epi64(odd,
-                                   _mm512_maskz_mul_epi32(0xff, _mm512_maskz_srli_epi64(0xff, q, 32), v[l]));
+            q = _mm512_maskz_shuffle_epi32(0xffff, q, _MM_PERM_DDBB);
+            odd = _mm512_add_epi64(odd, _mm512_maskz_mul_epi32(0xff, q, v[l]));
         }
         odd = _mm512_maskz_slli_epi64(0xff, drc_mod_avx512(odd), 32);
         _mm512_storeu_si512(message + c, _mm512_or_si512(drc_mod_avx512(even), odd));
@@ -1274,30 +1268,31 @@ DRC_AVX512 static void drc_quantise_avx512(uint32_t *message, const float *const
     drc_quantise_rest(message, parts, coefficients, count, c, words, power);
 }
 
+/* The rounding is done on t, twice the value truncated, which float holds exactly: q = floor((t + 1) / 2), one less
+ * before the division where t is negative. */
 DRC_AVX2 static void drc_quantise_avx2(uint32_t *message, const float *const *parts,
                                        const uint32_t *coefficients, int count, size_t words, int power) {
     const __m256i above = _mm256_set1_epi64x(DRC_ABOVE_SUM), low = _mm256_set1_epi64x(0xffffffff),
-                  one = _mm256_set1_epi32(1);
-    __m256 by[2];
+                  negative = _mm256_set1_epi32(-1);
+    /* The exponent byte of 2^(power + 1). Beyond float's normal numbers it is for gradients below 2^-98 alone. */
+    const int exponent = 127 + power + 1;
+    const size_t most = exponent > 0 && exponent < 255 ? words : 0;
+    const __m256 by = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_set1_epi32(exponent), 23));
     __m256i v[DRC_AT_ONCE];
-    float factors[2];
     size_t c;
     int l;
-    drc_factors_of(power + 1, factors);
-    by[0] = _mm256_set1_ps(factors[0]);
-    by[1] = _mm256_set1_ps(factors[1]);
     for (l = 0; l < count; l++) v[l] = _mm256_set1_epi64x(drc_centred(coefficients[l]));
-    for (c = 0; c + 8 <= words; c += 8) {
+    for (c = 0; c + 8 <= most; c += 8) {
         __m256i *to = (__m256i *)(void *)(message + c), m = _mm256_loadu_si256(to);
         __m256i even = _mm256_add_epi64(above, _mm256_and_si256(m, low));
         __m256i odd = _mm256_add_epi64(above, _mm256_srli_epi64(m, 32));
+        DRC_FETCH_AHEAD(message, c);
         for (l = 0; l < count; l++) {
-            __m256 x = _mm256_mul_ps(_mm256_mul_ps(_mm256_loadu_ps(parts[l] + c), by[0]), by[1]);
-            __m256i q = _mm256_cvttps_epi32(x);
-            q = _mm256_add_epi32(q, _mm256_add_epi32(one, _mm256_srai_epi32(q, 31)));
-            q = _mm256_srai_epi32(q, 1);
+            __m256i q = _mm256_cvttps_epi32(_mm256_mul_ps(_mm256_loadu_ps(parts[l] + c), by));
+            DRC_FETCH_AHEAD(parts[l], c);
+            q = _mm256_srai_epi32(_mm256_sub_epi32(q, _mm256_cmpgt_epi32(q, negative)), 1);
             even = _mm256_add_epi64(even, _mm256_mul_epi32(q, v[l]));
-            odd = _mm256_add_epi64(odd, _mm256_mul_epi32(_mm256_srli_epi64(q, 32), v[l]));
+            odd = _mm256_add_epi64(odd, _mm256_mul_epi32(_mm256_shuffle_epi32(q, 0xf5), v[l]));
         }
         odd = _mm256_slli_epi64(drc_mod_avx2(odd), 32);
         _mm256_storeu_si256(to, _mm256_or_si256(drc_mod_avx2(even), odd));
@@ -1316,12 +1311,6 @@ DRC_KERNEL(drc_quantise,
            (message, parts, coefficients, count, words, power))
 #endif
 
-/* The rows of several gradients, a block at a time, are too short a stream for the machine to foresee. */
-static void drc_fetch(const float *x, size_t count) {
-    size_t c;
-    for (c = 0; c < count; c += 16) DRC_FETCH(x + c);
-}
-
 /* Adds parts[0 .. count - 1], of coefficients coefficients[4 l], to the words of a message, block by block: each
  * block is read from memory once. own, if not NULL, gets the parts' exponents. A block that does not fit is left out. */
 static draco_status drc_prime_add(const draco_code *code, const double *coefficients,
@@ -1338,9 +1327,7 @@ static draco_status drc_prime_add(const draco_code *code, const double *coeffici
         int l, some = 0;
         if (begin) memset(message + at, 0, 4 * words);
         for (l = 0; l < count; l++) {
-            uint8_t exponent;
-            if (b + 1 < blocks) drc_fetch(parts[l] + at + words, drc_in_block(d, at + words));
-            exponent = drc_exponent(parts[l] + at, words);
+            uint8_t exponent = drc_exponent(parts[l] + at, words);
             if (own) own[(size_t)l * blocks + b] = exponent;
             if (exponent == 255) status = DRACO_E_RANGE;
             if (exponent > 0 && drc_fits(exponent, exponents[b], spread)) {
