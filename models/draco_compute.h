@@ -51,8 +51,9 @@ DRACO_LAYER void draco_compute_end(draco_compute_guard before) {
 #define DRACO_TILE_COLUMNS 32
 
 /* c[i][j] = (add ? c[i][j] : 0) + sum over l < k of a[i row + l col] b[l ldb + j], where b has whole vectors of columns and
-   the last one of c `tail` floats; `count` times, each time by the steps further. Meanwhile the lines at ahead + l ahead_ld are
-   fetched, and those of c where k is long enough for that to be of use. */
+   the last one of c `tail` floats; `count` times, each time by the steps further. Meanwhile the lines of a vector of b at
+   ahead + l ahead_ld are fetched, and those of c: the next time's where k is short. A line is named by its last float, since
+   rows need not begin with one. */
 typedef struct draco_tile {
     size_t k, row, col;
     const float *a, *b;
@@ -85,17 +86,18 @@ typedef struct draco_kernel {
 #define DRACO_UNROLL _Pragma("GCC unroll 12")
 #endif
 
-/* Three rows at a pointer: what one register can be scaled to. */
+/* Three rows at a pointer: what one register can be scaled to. `flat`: rows of a stand side by side, row is 1. */
 #define DRACO_TILE_BODY(NAME, TARGET, V, WIDTH, VECTORS, ZERO, LOAD, STORE, SPREAD, FMA)                     \
     TARGET __attribute__((always_inline)) static inline void NAME##_body(                                    \
-        const size_t rows, const size_t vectors, const draco_tile *tile) {                                   \
-        const size_t row = tile->row, col = tile->col, ldb = tile->ldb, ldc = tile->ldc, tail = tile->tail;  \
+        const size_t rows, const size_t vectors, const int flat, const draco_tile *tile) {                   \
+        const size_t row = flat ? 1 : tile->row, col = tile->col, ldb = tile->ldb, ldc = tile->ldc,          \
+                     tail = tile->tail;                                                                      \
         const size_t ahead_ld = tile->ahead_ld;                                                              \
         V t[DRACO_TILE_ROWS][VECTORS], x[VECTORS];                                                           \
         const float *first = tile->a, *line = tile->b, *fetch = tile->ahead;                                 \
         float *c = tile->c;                                                                                  \
         for (size_t n = tile->count; n > 0; n--) {                                                           \
-            const float *b = line, *ahead = fetch;                                                           \
+            const float *b = line, *ahead = fetch, *next = tile->k > 8 ? c : c + tile->step_c;               \
             const float *p[4] = {first, first + 3 * row, first + 6 * row, first + 9 * row};                  \
             DRACO_UNROLL for (size_t i = 0; i < rows; i++) {                                                 \
                 if (tile->add) {                                                                             \
@@ -104,8 +106,8 @@ typedef struct draco_kernel {
                     }                                                                                        \
                     t[i][vectors - 1] = NAME##_load(c + i * ldc + (vectors - 1) * WIDTH, tail);              \
                 } else {                                                                                     \
-                    if (tile->k > 8) __builtin_prefetch(c + i * ldc, 1);                                     \
-                    if (tile->k > 8 && vectors * WIDTH > 16) __builtin_prefetch(c + i * ldc + 16, 1);        \
+                    __builtin_prefetch(next + i * ldc + 15, 1);                                              \
+                    if (vectors * WIDTH > 16) __builtin_prefetch(next + i * ldc + 31, 1);                    \
                     DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                      \
                         t[i][j] = ZERO;                                                                      \
                     }                                                                                        \
@@ -115,15 +117,15 @@ typedef struct draco_kernel {
                 DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                          \
                     x[j] = LOAD(b + j * WIDTH);                                                              \
                 }                                                                                            \
-                __builtin_prefetch(ahead);                                                                   \
-                if (vectors * WIDTH > 16) __builtin_prefetch(ahead + 16);                                    \
+                __builtin_prefetch(ahead + 15);                                                              \
+                if (vectors * WIDTH > 16) __builtin_prefetch(ahead + 31);                                    \
                 DRACO_UNROLL for (size_t i = 0; i < rows; i++) {                                             \
-                    const V s = SPREAD(p[i / 3][i % 3 * row]);                                               \
+                    const V s = SPREAD(flat ? p[0][i] : p[i / 3][i % 3 * row]);                              \
                     DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                      \
                         t[i][j] = FMA(s, x[j], t[i][j]);                                                     \
                     }                                                                                        \
                 }                                                                                            \
-                DRACO_UNROLL for (size_t i = 0; i < (rows + 2) / 3; i++) {                                   \
+                DRACO_UNROLL for (size_t i = 0; i < 4; i++) {                                                \
                     p[i] += col;                                                                             \
                 }                                                                                            \
                 b += ldb;                                                                                    \
@@ -155,7 +157,10 @@ typedef struct draco_kernel {
 
 #define DRACO_TILE_CASE(NAME, ROWS, VECTORS)                                                                 \
     case (ROWS)*4 + (VECTORS):                                                                               \
-        NAME##_body(ROWS, VECTORS, tile);                                                                    \
+        if ((VECTORS) > 1 && tile->row == 1)                                                                 \
+            NAME##_body(ROWS, VECTORS, 1, tile);                                                             \
+        else                                                                                                 \
+            NAME##_body(ROWS, VECTORS, 0, tile);                                                             \
         break;
 
 #define DRACO_TILE_CASES_6(NAME, VECTORS)                                                                    \
@@ -393,6 +398,12 @@ DRACO_LAYER size_t draco_min_size(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
+/* The largest of the fewest almost equal pieces of n with at most `most`; 1 of nothing. */
+DRACO_LAYER size_t draco_even_size(size_t n, size_t most) {
+    const size_t pieces = (n + most - 1) / most;
+    return pieces > 0 ? (n + pieces - 1) / pieces : 1;
+}
+
 /* Element (i, l) stands at p[i row + l col]. With `image`, p are images in NHWC, i is a place and l a number
    of its patch [kh][kw][ci]; with `turned` the other way round. */
 typedef struct draco_operand {
@@ -466,7 +477,8 @@ DRACO_LAYER void draco_patches(const draco_conv_shape *s, const float *images, s
 #define DRACO_BLOCK_M 144
 #define DRACO_BLOCK_FLOATS ((DRACO_BLOCK_M + 16) * (DRACO_BLOCK_K + 16))
 #define DRACO_PANEL_FLOATS (DRACO_BLOCK_K * DRACO_TILE_COLUMNS) /* of b, packed: what the first cache holds */
-#define DRACO_LINES_FLOATS 2048                                 /* of b in place, one line a page */
+#define DRACO_LINES 128                                         /* of b in place, each on a page of its own */
+#define DRACO_FEW_M 48                                          /* rows of a for which b is read in place */
 #define DRACO_NEAR_FLOATS 32768                                 /* of b, what the second cache holds */
 #define DRACO_FEW_K 64
 #define DRACO_LONG_K 512 /* of a result that is written turned */
@@ -502,8 +514,10 @@ DRACO_LAYER void draco_block_b(const draco_kernel *kernel, const draco_operand *
         kernel->pack(width / kernel->width, n + kernel->width - width, k, p, b->row, panel);
         return;
     }
-    for (size_t j = 0; j < width; j++)
-        for (size_t l = 0; l < k; l++) panel[l * width + j] = j < n ? p[j * b->col + l * b->row] : 0;
+    for (size_t l = 0; l < k; l++, p += b->row, panel += width) {
+        for (size_t j = 0; j < n; j++) panel[j] = p[j * b->col];
+        for (size_t j = n; j < width; j++) panel[j] = 0;
+    }
 }
 
 typedef struct draco_result {
@@ -571,13 +585,13 @@ DRACO_LAYER void draco_multiply(size_t m, size_t n, size_t k, const draco_operan
     const int gather = a->image || (a->row == 1 && a->col > 64 && n >= 2 * most);
     /* Few numbers or few rows: rows of b are read in place; with few numbers, or one tile for all rows, panels side by side in
        one walk. */
-    const int in_place = b->col == 1 && (few || m <= 4 * kernel->rows);
+    const int in_place = b->col == 1 && (few || m <= DRACO_FEW_M);
     const int along = in_place && !turned && (few || m <= kernel->rows);
     /* Blocks of a that are read in place need no room: it takes longer panels of b. */
     const size_t block_m = gather ? DRACO_BLOCK_M : along || b->col != 1 ? m : 2 * DRACO_BLOCK_M;
     const size_t long_k = turned ? DRACO_LONG_K : DRACO_PANEL_FLOATS / most;
-    const size_t line_k = in_place ? DRACO_LINES_FLOATS / most : long_k;
-    const size_t block_k = gather ? draco_min_size(line_k, DRACO_BLOCK_K) : line_k;
+    const size_t line_k = in_place ? DRACO_LINES : long_k;
+    const size_t block_k = draco_even_size(k, gather ? draco_min_size(line_k, DRACO_BLOCK_K) : line_k);
     float *packed = gather ? panel : room;
     if (k == 0 && !add)
         for (size_t i = 0; i < m; i++)
