@@ -1236,12 +1236,13 @@ static void drc_quantise_rest(uint32_t *message, const float *const *parts, cons
     drc_quantise_plain(message + done, rest, coefficients, count, words - done, power);
 }
 
-/* Adding the float below a half, with the sign of x, and truncating rounds x as adding a half exactly would. */
+/* The rounding is done on t, twice the value truncated, which float holds exactly: q = floor((t + 1) / 2), one less
+ * before the division where t is negative. */
 DRC_AVX512 static void drc_quantise_avx512(uint32_t *message, const float *const *parts,
                                            const uint32_t *coefficients, int count, size_t words, int power) {
     const __m512i above = _mm512_set1_epi64(DRC_ABOVE_SUM), low = _mm512_set1_epi64(0xffffffff),
-                  half = _mm512_set1_epi32(0x3effffff), sign = _mm512_set1_epi32((int32_t)0x80000000);
-    const __m512 by = _mm512_set1_ps((float)power);
+                  one = _mm512_set1_epi32(1), negative = _mm512_set1_epi32(-1);
+    const __m512 by = _mm512_set1_ps((float)(power + 1));
     __m512i v[DRC_AT_ONCE];
     size_t c;
     int l;
@@ -1253,11 +1254,10 @@ DRC_AVX512 static void drc_quantise_avx512(uint32_t *message, const float *const
         DRC_FETCH_AHEAD(message, c);
         for (l = 0; l < count; l++) {
             __m512 x = _mm512_maskz_scalef_ps(0xffff, _mm512_loadu_ps(parts[l] + c), by);
-            __m512i q = _mm512_or_si512(_mm512_and_si512(_mm512_castps_si512(x), sign), half);
+            __m512i q = _mm512_maskz_cvttps_epi32(0xffff, x);
             DRC_FETCH_AHEAD(parts[l], c);
-            x = _mm512_maskz_add_round_ps(0xffff, x, _mm512_castsi512_ps(q),
-                                          _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-            q = _mm512_maskz_cvttps_epi32(0xffff, x);
+            q = _mm512_mask_add_epi32(q, _mm512_cmpgt_epi32_mask(q, negative), q, one);
+            q = _mm512_maskz_srai_epi32(0xffff, q, 1);
             even = _mm512_add_epi64(even, _mm512_maskz_mul_epi32(0xff, q, v[l]));
             q = _mm512_maskz_shuffle_epi32(0xffff, q, _MM_PERM_DDBB);
             odd = _mm512_add_epi64(odd, _mm512_maskz_mul_epi32(0xff, q, v[l]));
@@ -1268,8 +1268,6 @@ DRC_AVX512 static void drc_quantise_avx512(uint32_t *message, const float *const
     drc_quantise_rest(message, parts, coefficients, count, c, words, power);
 }
 
-/* The rounding is done on t, twice the value truncated, which float holds exactly: q = floor((t + 1) / 2), one less
- * before the division where t is negative. */
 DRC_AVX2 static void drc_quantise_avx2(uint32_t *message, const float *const *parts,
                                        const uint32_t *coefficients, int count, size_t words, int power) {
     const __m256i above = _mm256_set1_epi64x(DRC_ABOVE_SUM), low = _mm256_set1_epi64x(0xffffffff),
