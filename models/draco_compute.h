@@ -155,6 +155,7 @@ typedef struct draco_kernel {
         }                                                                                                    \
     }
 
+/* Tiles of one vector are for edges: a body of their own for `flat` would be compiled for little. */
 #define DRACO_TILE_CASE(NAME, ROWS, VECTORS)                                                                 \
     case (ROWS)*4 + (VECTORS):                                                                               \
         if ((VECTORS) > 1 && tile->row == 1)                                                                 \
