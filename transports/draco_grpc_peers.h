@@ -938,8 +938,13 @@ static void drg_log(gpr_log_func_args *line) {
     pthread_mutex_unlock(&drg_list_mutex);
 }
 
-/* Listen to gRPC's log, which says that a handshake failed or a ping was not answered; GRPC_VERBOSITY in the environment leaves it alone. */
-static void drg_hear_log(void) {
+/* Begin with gRPC, once for every server and worker. It stays until the process ends: its shutdown joins a
+   thread of its own that, where a write once had to wait, may sleep in epoll for another ten seconds. Its log
+   says that a handshake failed or a ping was not answered, and is listened to; GRPC_VERBOSITY in the
+   environment leaves it alone. */
+static void drg_begin(void) {
+    drg_warm_heap();
+    grpc_init();
     if (getenv("GRPC_VERBOSITY")) return;
     gpr_set_log_function(drg_log);
     gpr_set_log_verbosity(GPR_LOG_SEVERITY_INFO);

@@ -583,7 +583,6 @@ static void drg_server_free(drg_server *s) {
     }
     drg_outgoing_drop(&s->welcome);
     drg_planner_close(s);
-    grpc_shutdown_blocking();
     if (s->pool) drg_pool_leave(s->pool);
     pthread_cond_destroy(&s->changed);
     pthread_cond_destroy(&s->returned);
@@ -700,9 +699,7 @@ static draco_status drg_server_new(drg_server **server, const draco_grpc_server_
         drg_pem_free(&pem);
         return DRACO_E_MEMORY;
     }
-    drg_warm_heap();
-    grpc_init();
-    drg_hear_log();
+    drg_begin();
     pthread_mutex_init(&s->mutex, NULL);
     pthread_mutex_init(&s->journal.mutex, NULL);
     drg_cond_init(&s->changed);

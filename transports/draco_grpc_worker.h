@@ -683,7 +683,6 @@ static draco_status drg_worker_close(void *ctx) {
     }
     drg_queue_end(w->queue, w->thread_runs ? &w->io : NULL);
     for (int i = 0; i < w->links; i++) drg_relay_close(&w->link[i]);
-    grpc_shutdown_blocking();
     pthread_cond_destroy(&w->changed);
     pthread_cond_destroy(&w->slice_changed);
     pthread_mutex_destroy(&w->mutex);
@@ -760,9 +759,7 @@ static drg_worker *drg_worker_new(const draco_grpc_worker_config *config, const 
                                   int links) {
     drg_worker *w = (drg_worker *)calloc(1, sizeof *w);
     if (!w) return NULL;
-    drg_warm_heap();
-    grpc_init();
-    drg_hear_log();
+    drg_begin();
     pthread_mutex_init(&w->mutex, NULL);
     pthread_mutex_init(&w->slice_mutex, NULL);
     pthread_mutex_init(&w->journal.mutex, NULL);
