@@ -50,18 +50,19 @@ DRACO_LAYER void draco_compute_end(draco_compute_guard before) {
 #define DRACO_TILE_ROWS 12
 #define DRACO_TILE_COLUMNS 32
 
-/* c[i][j] = (add ? c[i][j] : 0) + sum over l < k of a[i row + l col] b[l ldb + j], where b has whole vectors of columns and
-   the last one of c `tail` floats; `count` times, each time by the steps further. Meanwhile the lines of a vector of b at
-   ahead + l ahead_ld are fetched, and those of c: the next time's where k is short. A line is named by its last float, since
-   rows need not begin with one. */
+/* c[i][j] = (start ? start[i start_ld + j] : 0) + sum over l < k of a[i row + l col] b[l ldb + j], where b has whole vectors
+   of columns and the last one of c and start `tail` floats; `count` times, each time by the steps further. Meanwhile the lines
+   of a vector of b at ahead + l ahead_ld are fetched, and those of c: the next time's where k is short. A line is named by its
+   last float, since rows need not begin with one. */
 typedef struct draco_tile {
     size_t k, row, col;
     const float *a, *b;
     size_t ldb;
     float *c;
     size_t ldc, tail;
-    int add;
-    size_t count, step_a, step_b, step_c;
+    const float *start;
+    size_t start_ld;
+    size_t count, step_a, step_b, step_c, step_start;
     const float *ahead;
     size_t ahead_ld;
 } draco_tile;
@@ -91,20 +92,19 @@ typedef struct draco_kernel {
     TARGET __attribute__((always_inline)) static inline void NAME##_body(                                    \
         const size_t rows, const size_t vectors, const int flat, const draco_tile *tile) {                   \
         const size_t row = flat ? 1 : tile->row, col = tile->col, ldb = tile->ldb, ldc = tile->ldc,          \
-                     tail = tile->tail;                                                                      \
-        const size_t ahead_ld = tile->ahead_ld;                                                              \
+                     tail = tile->tail, ahead_ld = tile->ahead_ld, start_ld = tile->start_ld;                \
         V t[DRACO_TILE_ROWS][VECTORS], x[VECTORS];                                                           \
-        const float *first = tile->a, *line = tile->b, *fetch = tile->ahead;                                 \
+        const float *first = tile->a, *line = tile->b, *fetch = tile->ahead, *start = tile->start;           \
         float *c = tile->c;                                                                                  \
         for (size_t n = tile->count; n > 0; n--) {                                                           \
             const float *b = line, *ahead = fetch, *next = tile->k > 8 ? c : c + tile->step_c;               \
             const float *p[4] = {first, first + 3 * row, first + 6 * row, first + 9 * row};                  \
             DRACO_UNROLL for (size_t i = 0; i < rows; i++) {                                                 \
-                if (tile->add) {                                                                             \
+                if (start) {                                                                                 \
                     DRACO_UNROLL for (size_t j = 0; j + 1 < vectors; j++) {                                  \
-                        t[i][j] = LOAD(c + i * ldc + j * WIDTH);                                             \
+                        t[i][j] = LOAD(start + i * start_ld + j * WIDTH);                                    \
                     }                                                                                        \
-                    t[i][vectors - 1] = NAME##_load(c + i * ldc + (vectors - 1) * WIDTH, tail);              \
+                    t[i][vectors - 1] = NAME##_load(start + i * start_ld + (vectors - 1) * WIDTH, tail);     \
                 } else {                                                                                     \
                     __builtin_prefetch(next + i * ldc + 15, 1);                                              \
                     if (vectors * WIDTH > 16) __builtin_prefetch(next + i * ldc + 31, 1);                    \
@@ -141,6 +141,7 @@ typedef struct draco_kernel {
             line += tile->step_b;                                                                            \
             fetch += tile->step_b;                                                                           \
             c += tile->step_c;                                                                               \
+            if (start) start += tile->step_start;                                                            \
         }                                                                                                    \
     }
 
@@ -258,7 +259,8 @@ DRACO_LAYER void draco_tile_plain(size_t rows, size_t vectors, const draco_tile 
         const size_t n = i / rows;
         const float *a = tile->a + n * tile->step_a + i % rows * tile->row, *b = tile->b + n * tile->step_b;
         float *c = tile->c + n * tile->step_c + i % rows * tile->ldc, t[8] = {0};
-        if (tile->add) memcpy(t, c, tile->tail * sizeof *t);
+        if (tile->start)
+            memcpy(t, tile->start + n * tile->step_start + i % rows * tile->start_ld, tile->tail * sizeof *t);
         for (size_t l = 0; l < tile->k; l++, a += tile->col, b += tile->ldb) {
             for (size_t j = 0; j < 8; j++) t[j] = draco_fma(*a, b[j], t[j]);
         }
@@ -506,8 +508,29 @@ DRACO_LAYER draco_operand draco_block_a(const draco_operand *a, size_t i0, size_
     return block;
 }
 
+/* to[j][i] = from[i][j] for m x n floats; ld_*: floats from row to row. */
+DRACO_LAYER void draco_transpose(size_t m, size_t n, const float *from, size_t ld_from, float *to,
+                                 size_t ld_to) {
+    size_t i = 0;
+#if defined(__x86_64__)
+    for (; i + 4 <= m; i += 4, from += 4 * ld_from) {
+        size_t j = 0;
+        for (; j + 4 <= n; j += 4) {
+            __m128 x[4];
+            for (size_t k = 0; k < 4; k++) x[k] = _mm_loadu_ps(from + k * ld_from + j);
+            _MM_TRANSPOSE4_PS(x[0], x[1], x[2], x[3]);
+            for (size_t k = 0; k < 4; k++) _mm_storeu_ps(to + (j + k) * ld_to + i, x[k]);
+        }
+        for (; j < n; j++)
+            for (size_t k = 0; k < 4; k++) to[j * ld_to + i + k] = from[k * ld_from + j];
+    }
+#endif
+    for (; i < m; i++, from += ld_from)
+        for (size_t j = 0; j < n; j++) to[j * ld_to + i] = from[j];
+}
+
 /* panel[l][width] = columns j0 .. j0 + n - 1 of numbers k0 .. k0 + k - 1 of b, zeros beside them. b is
-   (l, j). */
+   (l, j); its rows or its columns stand side by side. */
 DRACO_LAYER void draco_block_b(const draco_kernel *kernel, const draco_operand *b, size_t k0, size_t k,
                                size_t j0, size_t n, size_t width, float *panel) {
     const float *p = b->p + k0 * b->row + j0 * b->col;
@@ -515,10 +538,9 @@ DRACO_LAYER void draco_block_b(const draco_kernel *kernel, const draco_operand *
         kernel->pack(width / kernel->width, n + kernel->width - width, k, p, b->row, panel);
         return;
     }
-    for (size_t l = 0; l < k; l++, p += b->row, panel += width) {
-        for (size_t j = 0; j < n; j++) panel[j] = p[j * b->col];
-        for (size_t j = n; j < width; j++) panel[j] = 0;
-    }
+    draco_transpose(n, k, p, b->col, panel, width);
+    for (size_t l = 0; l < k; l++)
+        for (size_t j = n; j < width; j++) panel[l * width + j] = 0;
 }
 
 typedef struct draco_result {
@@ -527,7 +549,7 @@ typedef struct draco_result {
 } draco_result;
 
 /* A panel of columns, or job->count of them side by side: rows 0 .. m - 1 of a in tiles of almost equal size. `job` knows b, k,
-   add and what to do besides in the first tile. A result that is turned goes through a tile of its own. */
+   what the sums start with and what to do besides in the first tile. A result that is turned goes through a tile of its own. */
 DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, const draco_operand *a,
                              const draco_tile *job, const draco_result *c) {
     const size_t vectors = (n + kernel->width - 1) / kernel->width, width = vectors * kernel->width;
@@ -537,11 +559,12 @@ DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, con
     draco_tile tile = *job;
     tile.row = a->row;
     tile.col = a->col;
-    tile.step_b = tile.step_c = width;
+    tile.step_b = tile.step_c = tile.step_start = width;
     for (size_t i = 0, t = tiles, down; t > 0; t -= down) {
         const size_t rows = (m - i + t - 1) / t;
         float *to = c->p + i * c->row;
         tile.a = a->p + i * a->row;
+        if (job->start) tile.start = job->start + i * job->start_ld;
         down = 1;
         if (c->col == 1) {
             tile.c = to;
@@ -552,6 +575,7 @@ DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, con
                 tile.step_a = rows * a->row;
                 tile.step_b = 0;
                 tile.step_c = rows * c->row;
+                tile.step_start = rows * job->start_ld;
             }
             kernel->tile(rows, vectors, &tile);
         } else {
@@ -562,12 +586,15 @@ DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, con
                 tile.ahead = tile.a + rows * a->row;
                 tile.ahead_ld = rows;
             }
-            for (size_t j = 0; job->add && j < width; j++)
-                for (size_t r = 0; r < rows; r++)
-                    room[r * width + j] = j < n ? to[r * c->row + j * c->col] : 0;
+            if (job->start) {
+                for (size_t j = 0; j < width; j++)
+                    for (size_t r = 0; r < rows; r++)
+                        room[r * width + j] = j < n ? tile.start[r * job->start_ld + j * c->col] : 0;
+                tile.start = room;
+                tile.start_ld = width;
+            }
             kernel->tile(rows, vectors, &tile);
-            for (size_t j = 0; j < n; j++)
-                for (size_t r = 0; r < rows; r++) to[r * c->row + j * c->col] = room[r * width + j];
+            draco_transpose(rows, n, room, width, to, c->col);
         }
         i += rows * down;
         tile.ahead = tile.b;
@@ -575,9 +602,10 @@ DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, con
     }
 }
 
-/* c(i, j) = (add ? c(i, j) : 0) + sum over l of a(i, l) b(l, j), l ascending. */
+/* c(i, j) = (start ? start(i, j) : 0) + sum over l of a(i, l) b(l, j), l ascending. `start` is c itself, or another matrix with
+   c's distance from column to column: a bias is one whose rows are the same. */
 DRACO_LAYER void draco_multiply(size_t m, size_t n, size_t k, const draco_operand *a, const draco_operand *b,
-                                int add, const draco_result *c) {
+                                const draco_operand *start, const draco_result *c) {
     const draco_kernel *kernel = draco_kernel_get();
     const size_t most = kernel->width * kernel->vectors;
     float room[DRACO_BLOCK_FLOATS] __attribute__((aligned(64)));
@@ -594,9 +622,10 @@ DRACO_LAYER void draco_multiply(size_t m, size_t n, size_t k, const draco_operan
     const size_t line_k = in_place ? DRACO_LINES : long_k;
     const size_t block_k = draco_even_size(k, gather ? draco_min_size(line_k, DRACO_BLOCK_K) : line_k);
     float *packed = gather ? panel : room;
-    if (k == 0 && !add)
+    if (k == 0)
         for (size_t i = 0; i < m; i++)
-            for (size_t j = 0; j < n; j++) c->p[i * c->row + j * c->col] = 0;
+            for (size_t j = 0; j < n; j++)
+                c->p[i * c->row + j * c->col] = start ? start->p[i * start->row + j * start->col] : 0;
     for (size_t k0 = 0; k0 < k; k0 += block_k) {
         const size_t kc = draco_min_size(k - k0, block_k);
         for (size_t i0 = 0; i0 < m; i0 += block_m) {
@@ -606,7 +635,14 @@ DRACO_LAYER void draco_multiply(size_t m, size_t n, size_t k, const draco_operan
                 const draco_result to = {c->p + i0 * c->row + j0 * c->col, c->row, c->col};
                 nc = draco_min_size(n - j0, most);
                 const size_t width = (nc + kernel->width - 1) / kernel->width * kernel->width;
-                draco_tile job = {.k = kc, .b = packed, .ldb = width, .add = add || k0 > 0, .count = 1};
+                draco_tile job = {.k = kc, .b = packed, .ldb = width, .count = 1};
+                if (k0 > 0) {
+                    job.start = to.p;
+                    job.start_ld = to.row;
+                } else if (start) {
+                    job.start = start->p + i0 * start->row + j0 * start->col;
+                    job.start_ld = start->row;
+                }
                 if (in_place && nc == width) {
                     job.b = b->p + k0 * b->row + j0;
                     job.ldb = b->row;
@@ -617,8 +653,8 @@ DRACO_LAYER void draco_multiply(size_t m, size_t n, size_t k, const draco_operan
                 }
                 job.ahead = job.b;
                 if (b->col == 1) {
-                    /* The next panel of b, where it stands. */
-                    job.ahead = b->p + k0 * b->row + j0 + most;
+                    /* The next panel of b, where it stands: behind the last one the first of the next numbers. */
+                    job.ahead = b->p + (j0 + most < n ? k0 * b->row + j0 + most : (k0 + kc) * b->row);
                     job.ahead_ld = b->row;
                 }
                 draco_panel(kernel, mc, nc, &block, &job, &to);
@@ -636,16 +672,17 @@ DRACO_LAYER void draco_sgemm(char transa, char transb, size_t m, size_t n, size_
     const draco_operand A = {a, ta ? 1 : lda, ta ? lda : 1, NULL, 0};
     const draco_operand B = {b, tb ? 1 : ldb, tb ? ldb : 1, NULL, 0};
     const draco_result C = {c, ldc, 1}, turned = {c, 1, ldc};
+    const draco_operand old = {c, ldc, 1, NULL, 0}, old_turned = {c, 1, ldc, NULL, 0};
     if (!tb) {
-        draco_multiply(m, n, k, &A, &B, beta != 0, &C);
+        draco_multiply(m, n, k, &A, &B, beta != 0 ? &old : NULL, &C);
         return;
     }
     /* The transpose of C: the rows of b are read as they stand, and the smaller a is packed. */
     const draco_operand left = {b, ldb, 1, NULL, 0}, right = {a, A.col, A.row, NULL, 0};
     if (m <= k)
-        draco_multiply(n, m, k, &left, &right, beta != 0, &turned);
+        draco_multiply(n, m, k, &left, &right, beta != 0 ? &old_turned : NULL, &turned);
     else
-        draco_multiply(m, n, k, &A, &B, beta != 0, &C);
+        draco_multiply(m, n, k, &A, &B, beta != 0 ? &old : NULL, &C);
 }
 
 #endif /* DRACO_COMPUTE_H */

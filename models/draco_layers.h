@@ -27,8 +27,10 @@
 
 DRACO_LAYER void draco_fc_forward(size_t rows, size_t in, size_t out, const float *x, const float *w,
                                   const float *bias, float *y) {
-    for (size_t i = 0; i < rows; i++) memcpy(y + i * out, bias, out * sizeof *y);
-    draco_sgemm('N', 'N', rows, out, in, x, in, w, out, 1.0f, y, out);
+    const draco_operand left = {x, in, 1, NULL, 0}, right = {w, out, 1, NULL, 0},
+                        start = {bias, 0, 1, NULL, 0};
+    const draco_result result = {y, out, 1};
+    draco_multiply(rows, out, in, &left, &right, &start, &result);
 }
 
 /* sum[n] = beta sum + the rows of m[rows][n], in order. */
@@ -108,14 +110,14 @@ DRACO_LOOP(draco_conv2d_scatter, (const draco_conv_shape *s, const float *rows, 
 DRACO_LAYER void draco_conv2d_forward(const draco_conv_shape *s, size_t images, const float *x,
                                       const float *w, const float *bias, float *y, float *scratch) {
     const size_t places = images * draco_conv_places(s);
-    const draco_operand patches = {x, 0, 0, s, 0}, weights = {w, s->co, 1, NULL, 0};
+    const draco_operand patches = {x, 0, 0, s, 0}, weights = {w, s->co, 1, NULL, 0},
+                        start = {bias, 0, 1, NULL, 0};
     const draco_result out = {y, s->co, 1};
     if (!bias && draco_winograd_pays(s, images)) {
         draco_winograd_forward(s, images, x, w, y, scratch);
         return;
     }
-    for (size_t i = 0; bias && i < places; i++) memcpy(y + i * s->co, bias, s->co * sizeof *y);
-    draco_multiply(places, s->co, draco_conv_depth(s), &patches, &weights, bias != NULL, &out);
+    draco_multiply(places, s->co, draco_conv_depth(s), &patches, &weights, bias ? &start : NULL, &out);
 }
 
 /* dbias may be NULL. */
@@ -123,12 +125,13 @@ DRACO_LAYER void draco_conv2d_backward_weights(const draco_conv_shape *s, size_t
                                                const float *dy, float beta, float *dw, float *dbias,
                                                float *scratch) {
     const size_t places = images * draco_conv_places(s);
-    const draco_operand patches = {x, 0, 0, s, 1}, right = {dy, s->co, 1, NULL, 0};
+    const draco_operand patches = {x, 0, 0, s, 1}, right = {dy, s->co, 1, NULL, 0},
+                        old = {dw, s->co, 1, NULL, 0};
     const draco_result out = {dw, s->co, 1};
     if (draco_winograd_pays(s, images))
         draco_winograd_backward_weights(s, images, x, dy, beta, dw, scratch);
     else
-        draco_multiply(draco_conv_depth(s), s->co, places, &patches, &right, beta != 0, &out);
+        draco_multiply(draco_conv_depth(s), s->co, places, &patches, &right, beta != 0 ? &old : NULL, &out);
     if (dbias) draco_sum_rows(places, s->co, dy, beta, dbias);
 }
 
@@ -224,6 +227,8 @@ DRACO_LOOP(draco_maxpool_backward,
 
 /* ---- Softmax cross-entropy: loss = sum over rows of log(sum_j exp(z_j)) - z_label ---- */
 
+#define DRACO_SOFTMAX_KEPT 64
+
 /* dlogits (may be NULL; may be logits) = softmax(logits) - onehot(label). *loss and *correct are added to. */
 DRACO_LAYER void draco_softmax_loss(size_t rows, size_t classes, const float *logits, const int32_t *labels,
                                     double *loss, size_t *correct, float *dlogits) {
@@ -233,12 +238,18 @@ DRACO_LAYER void draco_softmax_loss(size_t rows, size_t classes, const float *lo
         for (size_t j = 1; j < classes; j++)
             if (z[j] > z[best]) best = j;
         double top = (double)z[best], sum = 0;
-        for (size_t j = 0; j < classes; j++) sum += draco_exp((double)z[j] - top);
+        double e[DRACO_SOFTMAX_KEPT]; /* a second exp for those beyond it */
+        for (size_t j = 0; j < classes; j++) {
+            const double x = draco_exp((double)z[j] - top);
+            if (j < DRACO_SOFTMAX_KEPT) e[j] = x;
+            sum += x;
+        }
         *loss += draco_log(sum) + top - (double)z[label];
         *correct += best == label;
         if (!dlogits) continue;
         float *d = dlogits + i * classes;
-        for (size_t j = 0; j < classes; j++) d[j] = (float)(draco_exp((double)z[j] - top) / sum);
+        for (size_t j = 0; j < classes; j++)
+            d[j] = (float)((j < DRACO_SOFTMAX_KEPT ? e[j] : draco_exp((double)z[j] - top)) / sum);
         d[label] -= 1.0f;
     }
 }
