@@ -508,25 +508,28 @@ DRACO_LAYER draco_operand draco_block_a(const draco_operand *a, size_t i0, size_
     return block;
 }
 
-/* to[j][i] = from[i][j] for m x n floats; ld_*: floats from row to row. */
+/* to[j][i] = from[i][j] for m x n floats, a cache line of `to` at a time; ld_*: floats from row to row. */
 DRACO_LAYER void draco_transpose(size_t m, size_t n, const float *from, size_t ld_from, float *to,
                                  size_t ld_to) {
-    size_t i = 0;
-#if defined(__x86_64__)
-    for (; i + 4 <= m; i += 4, from += 4 * ld_from) {
+    for (size_t first = 0; first < m; first += 16) {
+        const size_t past = draco_min_size(m, first + 16);
         size_t j = 0;
+#if defined(__x86_64__)
         for (; j + 4 <= n; j += 4) {
-            __m128 x[4];
-            for (size_t k = 0; k < 4; k++) x[k] = _mm_loadu_ps(from + k * ld_from + j);
-            _MM_TRANSPOSE4_PS(x[0], x[1], x[2], x[3]);
-            for (size_t k = 0; k < 4; k++) _mm_storeu_ps(to + (j + k) * ld_to + i, x[k]);
+            size_t i = first;
+            for (; i + 4 <= past; i += 4) {
+                __m128 x[4];
+                for (size_t k = 0; k < 4; k++) x[k] = _mm_loadu_ps(from + (i + k) * ld_from + j);
+                _MM_TRANSPOSE4_PS(x[0], x[1], x[2], x[3]);
+                for (size_t k = 0; k < 4; k++) _mm_storeu_ps(to + (j + k) * ld_to + i, x[k]);
+            }
+            for (; i < past; i++)
+                for (size_t k = 0; k < 4; k++) to[(j + k) * ld_to + i] = from[i * ld_from + j + k];
         }
-        for (; j < n; j++)
-            for (size_t k = 0; k < 4; k++) to[j * ld_to + i + k] = from[k * ld_from + j];
-    }
 #endif
-    for (; i < m; i++, from += ld_from)
-        for (size_t j = 0; j < n; j++) to[j * ld_to + i] = from[j];
+        for (; j < n; j++)
+            for (size_t i = first; i < past; i++) to[j * ld_to + i] = from[i * ld_from + j];
+    }
 }
 
 /* panel[l][width] = columns j0 .. j0 + n - 1 of numbers k0 .. k0 + k - 1 of b, zeros beside them. b is
@@ -587,9 +590,8 @@ DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, con
                 tile.ahead_ld = rows;
             }
             if (job->start) {
-                for (size_t j = 0; j < width; j++)
-                    for (size_t r = 0; r < rows; r++)
-                        room[r * width + j] = j < n ? tile.start[r * job->start_ld + j * c->col] : 0;
+                const draco_operand start = {tile.start, job->start_ld, c->col, NULL, 0};
+                draco_block_b(kernel, &start, 0, rows, 0, n, width, room);
                 tile.start = room;
                 tile.start_ld = width;
             }
@@ -602,10 +604,9 @@ DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, con
     }
 }
 
-/* c(i, j) = (start ? start(i, j) : 0) + sum over l of a(i, l) b(l, j), l ascending. `start` is c itself, or another matrix with
-   c's distance from column to column: a bias is one whose rows are the same. */
+/* c(i, j) = (bias ? bias[j] : add ? c(i, j) : 0) + sum over l of a(i, l) b(l, j), l ascending. With a bias c is not turned. */
 DRACO_LAYER void draco_multiply(size_t m, size_t n, size_t k, const draco_operand *a, const draco_operand *b,
-                                const draco_operand *start, const draco_result *c) {
+                                int add, const float *bias, const draco_result *c) {
     const draco_kernel *kernel = draco_kernel_get();
     const size_t most = kernel->width * kernel->vectors;
     float room[DRACO_BLOCK_FLOATS] __attribute__((aligned(64)));
@@ -622,10 +623,9 @@ DRACO_LAYER void draco_multiply(size_t m, size_t n, size_t k, const draco_operan
     const size_t line_k = in_place ? DRACO_LINES : long_k;
     const size_t block_k = draco_even_size(k, gather ? draco_min_size(line_k, DRACO_BLOCK_K) : line_k);
     float *packed = gather ? panel : room;
-    if (k == 0)
+    if (k == 0 && (bias || !add))
         for (size_t i = 0; i < m; i++)
-            for (size_t j = 0; j < n; j++)
-                c->p[i * c->row + j * c->col] = start ? start->p[i * start->row + j * start->col] : 0;
+            for (size_t j = 0; j < n; j++) c->p[i * c->row + j * c->col] = bias ? bias[j] : 0;
     for (size_t k0 = 0; k0 < k; k0 += block_k) {
         const size_t kc = draco_min_size(k - k0, block_k);
         for (size_t i0 = 0; i0 < m; i0 += block_m) {
@@ -636,12 +636,11 @@ DRACO_LAYER void draco_multiply(size_t m, size_t n, size_t k, const draco_operan
                 nc = draco_min_size(n - j0, most);
                 const size_t width = (nc + kernel->width - 1) / kernel->width * kernel->width;
                 draco_tile job = {.k = kc, .b = packed, .ldb = width, .count = 1};
-                if (k0 > 0) {
+                if (k0 == 0 && bias) {
+                    job.start = bias + j0; /* the same for every row: start_ld is 0 */
+                } else if (k0 > 0 || add) {
                     job.start = to.p;
                     job.start_ld = to.row;
-                } else if (start) {
-                    job.start = start->p + i0 * start->row + j0 * start->col;
-                    job.start_ld = start->row;
                 }
                 if (in_place && nc == width) {
                     job.b = b->p + k0 * b->row + j0;
@@ -653,8 +652,9 @@ DRACO_LAYER void draco_multiply(size_t m, size_t n, size_t k, const draco_operan
                 }
                 job.ahead = job.b;
                 if (b->col == 1) {
-                    /* The next panel of b, where it stands: behind the last one the first of the next numbers. */
-                    job.ahead = b->p + (j0 + most < n ? k0 * b->row + j0 + most : (k0 + kc) * b->row);
+                    /* The panel of b that is read next, where it stands. */
+                    const size_t next_k = i0 + mc < m ? k0 : k0 + kc;
+                    job.ahead = b->p + (j0 + most < n ? k0 * b->row + j0 + most : next_k * b->row);
                     job.ahead_ld = b->row;
                 }
                 draco_panel(kernel, mc, nc, &block, &job, &to);
@@ -672,17 +672,16 @@ DRACO_LAYER void draco_sgemm(char transa, char transb, size_t m, size_t n, size_
     const draco_operand A = {a, ta ? 1 : lda, ta ? lda : 1, NULL, 0};
     const draco_operand B = {b, tb ? 1 : ldb, tb ? ldb : 1, NULL, 0};
     const draco_result C = {c, ldc, 1}, turned = {c, 1, ldc};
-    const draco_operand old = {c, ldc, 1, NULL, 0}, old_turned = {c, 1, ldc, NULL, 0};
     if (!tb) {
-        draco_multiply(m, n, k, &A, &B, beta != 0 ? &old : NULL, &C);
+        draco_multiply(m, n, k, &A, &B, beta != 0, NULL, &C);
         return;
     }
     /* The transpose of C: the rows of b are read as they stand, and the smaller a is packed. */
     const draco_operand left = {b, ldb, 1, NULL, 0}, right = {a, A.col, A.row, NULL, 0};
     if (m <= k)
-        draco_multiply(n, m, k, &left, &right, beta != 0 ? &old_turned : NULL, &turned);
+        draco_multiply(n, m, k, &left, &right, beta != 0, NULL, &turned);
     else
-        draco_multiply(m, n, k, &A, &B, beta != 0 ? &old : NULL, &C);
+        draco_multiply(m, n, k, &A, &B, beta != 0, NULL, &C);
 }
 
 #endif /* DRACO_COMPUTE_H */

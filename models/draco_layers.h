@@ -27,10 +27,9 @@
 
 DRACO_LAYER void draco_fc_forward(size_t rows, size_t in, size_t out, const float *x, const float *w,
                                   const float *bias, float *y) {
-    const draco_operand left = {x, in, 1, NULL, 0}, right = {w, out, 1, NULL, 0},
-                        start = {bias, 0, 1, NULL, 0};
+    const draco_operand left = {x, in, 1, NULL, 0}, right = {w, out, 1, NULL, 0};
     const draco_result result = {y, out, 1};
-    draco_multiply(rows, out, in, &left, &right, &start, &result);
+    draco_multiply(rows, out, in, &left, &right, 0, bias, &result);
 }
 
 /* sum[n] = beta sum + the rows of m[rows][n], in order. */
@@ -110,14 +109,13 @@ DRACO_LOOP(draco_conv2d_scatter, (const draco_conv_shape *s, const float *rows, 
 DRACO_LAYER void draco_conv2d_forward(const draco_conv_shape *s, size_t images, const float *x,
                                       const float *w, const float *bias, float *y, float *scratch) {
     const size_t places = images * draco_conv_places(s);
-    const draco_operand patches = {x, 0, 0, s, 0}, weights = {w, s->co, 1, NULL, 0},
-                        start = {bias, 0, 1, NULL, 0};
+    const draco_operand patches = {x, 0, 0, s, 0}, weights = {w, s->co, 1, NULL, 0};
     const draco_result out = {y, s->co, 1};
     if (!bias && draco_winograd_pays(s, images)) {
         draco_winograd_forward(s, images, x, w, y, scratch);
         return;
     }
-    draco_multiply(places, s->co, draco_conv_depth(s), &patches, &weights, bias ? &start : NULL, &out);
+    draco_multiply(places, s->co, draco_conv_depth(s), &patches, &weights, 0, bias, &out);
 }
 
 /* dbias may be NULL. */
@@ -125,30 +123,20 @@ DRACO_LAYER void draco_conv2d_backward_weights(const draco_conv_shape *s, size_t
                                                const float *dy, float beta, float *dw, float *dbias,
                                                float *scratch) {
     const size_t places = images * draco_conv_places(s);
-    const draco_operand patches = {x, 0, 0, s, 1}, right = {dy, s->co, 1, NULL, 0},
-                        old = {dw, s->co, 1, NULL, 0};
+    const draco_operand patches = {x, 0, 0, s, 1}, right = {dy, s->co, 1, NULL, 0};
     const draco_result out = {dw, s->co, 1};
     if (draco_winograd_pays(s, images))
         draco_winograd_backward_weights(s, images, x, dy, beta, dw, scratch);
     else
-        draco_multiply(draco_conv_depth(s), s->co, places, &patches, &right, beta != 0 ? &old : NULL, &out);
+        draco_multiply(draco_conv_depth(s), s->co, places, &patches, &right, beta != 0, NULL, &out);
     if (dbias) draco_sum_rows(places, s->co, dy, beta, dbias);
 }
-
-/* to[columns][rows] = from[rows][columns] */
-DRACO_INLINE_LOOP void draco_turn_loop(size_t rows, size_t columns, const float *from, float *to) {
-    const size_t block = 16;
-    for (size_t i = 0; i < rows; i += block)
-        for (size_t j = 0; j < columns; j++)
-            for (size_t k = i; k < rows && k < i + block; k++) to[j * rows + k] = from[k * columns + j];
-}
-DRACO_LOOP(draco_turn, (size_t rows, size_t columns, const float *from, float *to), (rows, columns, from, to))
 
 /* to[kh][kw][co][ci] = w, with kh and kw backwards. */
 DRACO_LAYER void draco_conv2d_turn(const draco_conv_shape *s, const float *w, float *to) {
     const size_t taps = s->kernel * s->kernel, size = s->ci * s->co;
     for (size_t tap = 0; tap < taps; tap++)
-        draco_turn(s->ci, s->co, w + tap * size, to + (taps - 1 - tap) * size);
+        draco_transpose(s->ci, s->co, w + tap * size, s->co, to + (taps - 1 - tap) * size, s->ci);
 }
 
 DRACO_LAYER void draco_conv2d_backward_data(const draco_conv_shape *s, size_t images, const float *w,

@@ -338,16 +338,16 @@ static draco_status dr_textcnn_gradient(void *ctx, void *workspace, const float 
     memset(grad, 0, net->parameters * sizeof *grad);
     memset(w->dw, 0, net->bank_floats * sizeof *w->dw);
     for (size_t b = 0; b < DR_TEXTCNN_BANKS; b++)
-        draco_turn(net->words[b] * net->dimension, net->filters, params + net->weights[b],
-                   w->w + net->turned[b]);
+        draco_transpose(net->words[b] * net->dimension, net->filters, params + net->weights[b], net->filters,
+                        w->w + net->turned[b], net->words[b] * net->dimension);
     for (size_t i = 0; i < pieces; i++) {
         size_t first, count;
         draco_micro_range(batch->count, DRACO_TEXTCNN_MICRO, i, &first, &count);
         dr_textcnn_micro(net, w, batch, first, count, params, grad, &loss, &correct);
     }
     for (size_t b = 0; b < DR_TEXTCNN_BANKS; b++)
-        draco_turn(net->filters, net->words[b] * net->dimension, w->dw + net->turned[b],
-                   grad + net->weights[b]);
+        draco_transpose(net->filters, net->words[b] * net->dimension, w->dw + net->turned[b],
+                        net->words[b] * net->dimension, grad + net->weights[b], net->filters);
     draco_model_write_score(grad, net->parameters, loss, correct);
     draco_compute_end(threads);
     return DRACO_OK;
