@@ -49,11 +49,13 @@ DRACO_LAYER void draco_compute_end(draco_compute_guard before) {
 
 #define DRACO_TILE_ROWS 12
 #define DRACO_TILE_COLUMNS 32
+#define DRACO_FEW_K 64
 
 /* c[i][j] = (start ? start[i start_ld + j] : 0) + sum over l < k of a[i row + l col] b[l ldb + j], where b has whole vectors
    of columns and the last one of c and start `tail` floats; `count` times, each time by the steps further. Meanwhile the lines
-   of a vector of b at ahead + l ahead_ld are fetched, and those of c: the next time's where k is short. A line is named by its
-   last float, since rows need not begin with one. */
+   of a tile's width at ahead + l ahead_ld are fetched. Those of c are fetched before: the next time's where k is less than the
+   rows of c; with more numbers, but few, they are expected at `ahead`. A line is named by its last float, since rows need not
+   begin with one. */
 typedef struct draco_tile {
     size_t k, row, col;
     const float *a, *b;
@@ -97,7 +99,7 @@ typedef struct draco_kernel {
         const float *first = tile->a, *line = tile->b, *fetch = tile->ahead, *start = tile->start;           \
         float *c = tile->c;                                                                                  \
         for (size_t n = tile->count; n > 0; n--) {                                                           \
-            const float *b = line, *ahead = fetch, *next = tile->k > 8 ? c : c + tile->step_c;               \
+            const float *b = line, *ahead = fetch, *next = tile->k < rows ? c + tile->step_c : c;            \
             const float *p[4] = {first, first + 3 * row, first + 6 * row, first + 9 * row};                  \
             DRACO_UNROLL for (size_t i = 0; i < rows; i++) {                                                 \
                 if (start) {                                                                                 \
@@ -106,8 +108,10 @@ typedef struct draco_kernel {
                     }                                                                                        \
                     t[i][vectors - 1] = NAME##_load(start + i * start_ld + (vectors - 1) * WIDTH, tail);     \
                 } else {                                                                                     \
-                    __builtin_prefetch(next + i * ldc + 15, 1);                                              \
-                    if (vectors * WIDTH > 16) __builtin_prefetch(next + i * ldc + 31, 1);                    \
+                    if (tile->k < rows || tile->k > DRACO_FEW_K) {                                           \
+                        __builtin_prefetch(next + i * ldc + 15, 1);                                          \
+                        if (vectors * WIDTH > 16) __builtin_prefetch(next + i * ldc + 31, 1);                \
+                    }                                                                                        \
                     DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                      \
                         t[i][j] = ZERO;                                                                      \
                     }                                                                                        \
@@ -480,11 +484,10 @@ DRACO_LAYER void draco_patches(const draco_conv_shape *s, const float *images, s
 #define DRACO_BLOCK_M 144
 #define DRACO_BLOCK_FLOATS ((DRACO_BLOCK_M + 16) * (DRACO_BLOCK_K + 16))
 #define DRACO_PANEL_FLOATS (DRACO_BLOCK_K * DRACO_TILE_COLUMNS) /* of b, packed: what the first cache holds */
-#define DRACO_LINES 128                                         /* of b in place, each on a page of its own */
+#define DRACO_LINES 96                                          /* of b in place, each on a page of its own */
 #define DRACO_FEW_M 48                                          /* rows of a for which b is read in place */
 #define DRACO_NEAR_FLOATS 32768                                 /* of b, what the second cache holds */
-#define DRACO_FEW_K 64
-#define DRACO_LONG_K 512 /* of a result that is written turned */
+#define DRACO_LONG_K 512                                        /* of a result that is written turned */
 
 /* Rows i0 .. i0 + m - 1 and numbers k0 .. k0 + k - 1 of `a` as a matrix with two strides, in `room` where
    they must be gathered. Lines of the room are 16 floats longer, so that they do not share one cache set. */
@@ -552,9 +555,10 @@ typedef struct draco_result {
 } draco_result;
 
 /* A panel of columns, or job->count of them side by side: rows 0 .. m - 1 of a in tiles of almost equal size. `job` knows b, k,
-   what the sums start with and what to do besides in the first tile. A result that is turned goes through a tile of its own. */
+   what the sums start with and what is fetched in the first tile, NULL for the next result; `later` is fetched in the second
+   one, NULL for nothing. A result that is turned goes through a tile of its own. */
 DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, const draco_operand *a,
-                             const draco_tile *job, const draco_result *c) {
+                             const draco_tile *job, const float *later, const draco_result *c) {
     const size_t vectors = (n + kernel->width - 1) / kernel->width, width = vectors * kernel->width;
     const size_t high = vectors == 1 ? kernel->tall : kernel->rows;
     const size_t tiles = (m + high - 1) / high, tail = n + kernel->width - width;
@@ -580,6 +584,10 @@ DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, con
                 tile.step_c = rows * c->row;
                 tile.step_start = rows * job->start_ld;
             }
+            if (!job->ahead) {
+                tile.ahead = to + width;
+                tile.ahead_ld = c->row;
+            }
             kernel->tile(rows, vectors, &tile);
         } else {
             tile.c = room;
@@ -598,9 +606,9 @@ DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, con
             kernel->tile(rows, vectors, &tile);
             draco_transpose(rows, n, room, width, to, c->col);
         }
+        tile.ahead = i == 0 && later ? later : tile.b;
+        if (tile.ahead == tile.b) tile.ahead_ld = 0;
         i += rows * down;
-        tile.ahead = tile.b;
-        tile.ahead_ld = 0;
     }
 }
 
@@ -650,14 +658,21 @@ DRACO_LAYER void draco_multiply(size_t m, size_t n, size_t k, const draco_operan
                 } else {
                     draco_block_b(kernel, b, k0, kc, j0, nc, width, packed);
                 }
-                job.ahead = job.b;
-                if (b->col == 1) {
-                    /* The panel of b that is read next, where it stands. */
-                    const size_t next_k = i0 + mc < m ? k0 : k0 + kc;
-                    job.ahead = b->p + (j0 + most < n ? k0 * b->row + j0 + most : next_k * b->row);
+                const float *later = NULL;
+                if (job.count > 1 && few) {
+                    job.ahead = NULL;
+                } else if (b->col == 1) {
+                    /* The panel of b that is read next, where it stands; in place the one after it, too, since the third cache
+                       takes longer to answer than a tile to be computed. */
+                    const size_t past = (n + most - 1) / most * most, one = j0 + most, two = one + most;
+                    const float *here = b->p + k0 * b->row, *next = here + (i0 + mc < m ? 0 : kc * b->row);
+                    job.ahead = one < past ? here + one : next + (one - past);
+                    if (in_place) later = two < past ? here + two : next + (two - past);
                     job.ahead_ld = b->row;
+                } else {
+                    job.ahead = job.b;
                 }
-                draco_panel(kernel, mc, nc, &block, &job, &to);
+                draco_panel(kernel, mc, nc, &block, &job, later, &to);
                 nc *= job.count;
             }
         }

@@ -47,12 +47,12 @@ DRACO_INLINE_LOOP void draco_add_loop(size_t n, float a, const float *restrict x
 }
 DRACO_LOOP(draco_add, (size_t n, float a, const float *restrict x, float *restrict y), (n, a, x, y))
 
-/* dx may be NULL: the first layer needs none. */
+/* dx may be NULL: the first layer needs none. It comes first, while w may still be in a cache. */
 DRACO_LAYER void draco_fc_backward(size_t rows, size_t in, size_t out, const float *x, const float *w,
                                    const float *dy, float beta, float *dw, float *dbias, float *dx) {
+    if (dx) draco_sgemm('N', 'T', rows, in, out, dy, out, w, out, 0.0f, dx, in);
     draco_sgemm('T', 'N', in, out, rows, x, in, dy, out, beta, dw, out);
     draco_sum_rows(rows, out, dy, beta, dbias);
-    if (dx) draco_sgemm('N', 'T', rows, in, out, dy, out, w, out, 0.0f, dx, in);
 }
 
 /* ---- ReLU, in place; the derivative at 0 is 0 ---- */
