@@ -49,13 +49,11 @@ DRACO_LAYER void draco_compute_end(draco_compute_guard before) {
 
 #define DRACO_TILE_ROWS 12
 #define DRACO_TILE_COLUMNS 32
-#define DRACO_FEW_K 64
 
 /* c[i][j] = (start ? start[i start_ld + j] : 0) + sum over l < k of a[i row + l col] b[l ldb + j], where b has whole vectors
-   of columns and the last one of c and start `tail` floats; `count` times, each time by the steps further. Meanwhile the lines
-   of a tile's width at ahead + l ahead_ld are fetched. Those of c are fetched before: the next time's where k is less than the
-   rows of c; with more numbers, but few, they are expected at `ahead`. A line is named by its last float, since rows need not
-   begin with one. */
+   of columns and the last one of c and start `tail` floats; `count` times, each time by the steps further. Lines of a tile's
+   width are fetched: those at soon + i ldc at once where nothing is read at `start`, for soon not NULL, and at ahead + l ahead_ld
+   one with every number. A line is named by its last float, since rows need not begin with one. */
 typedef struct draco_tile {
     size_t k, row, col;
     const float *a, *b;
@@ -65,7 +63,7 @@ typedef struct draco_tile {
     const float *start;
     size_t start_ld;
     size_t count, step_a, step_b, step_c, step_start;
-    const float *ahead;
+    const float *soon, *ahead;
     size_t ahead_ld;
 } draco_tile;
 
@@ -97,9 +95,10 @@ typedef struct draco_kernel {
                      tail = tile->tail, ahead_ld = tile->ahead_ld, start_ld = tile->start_ld;                \
         V t[DRACO_TILE_ROWS][VECTORS], x[VECTORS];                                                           \
         const float *first = tile->a, *line = tile->b, *fetch = tile->ahead, *start = tile->start;           \
+        const float *soon = tile->soon;                                                                      \
         float *c = tile->c;                                                                                  \
         for (size_t n = tile->count; n > 0; n--) {                                                           \
-            const float *b = line, *ahead = fetch, *next = tile->k < rows ? c + tile->step_c : c;            \
+            const float *b = line, *ahead = fetch;                                                           \
             const float *p[4] = {first, first + 3 * row, first + 6 * row, first + 9 * row};                  \
             DRACO_UNROLL for (size_t i = 0; i < rows; i++) {                                                 \
                 if (start) {                                                                                 \
@@ -108,9 +107,9 @@ typedef struct draco_kernel {
                     }                                                                                        \
                     t[i][vectors - 1] = NAME##_load(start + i * start_ld + (vectors - 1) * WIDTH, tail);     \
                 } else {                                                                                     \
-                    if (tile->k < rows || tile->k > DRACO_FEW_K) {                                           \
-                        __builtin_prefetch(next + i * ldc + 15, 1);                                          \
-                        if (vectors * WIDTH > 16) __builtin_prefetch(next + i * ldc + 31, 1);                \
+                    if (soon) {                                                                              \
+                        __builtin_prefetch(soon + i * ldc + 15, 1);                                          \
+                        if (vectors * WIDTH > 16) __builtin_prefetch(soon + i * ldc + 31, 1);                \
                     }                                                                                        \
                     DRACO_UNROLL for (size_t j = 0; j < vectors; j++) {                                      \
                         t[i][j] = ZERO;                                                                      \
@@ -146,6 +145,7 @@ typedef struct draco_kernel {
             fetch += tile->step_b;                                                                           \
             c += tile->step_c;                                                                               \
             if (start) start += tile->step_start;                                                            \
+            if (soon) soon += tile->step_c;                                                                  \
         }                                                                                                    \
     }
 
@@ -487,7 +487,8 @@ DRACO_LAYER void draco_patches(const draco_conv_shape *s, const float *images, s
 #define DRACO_LINES 96                                          /* of b in place, each on a page of its own */
 #define DRACO_FEW_M 48                                          /* rows of a for which b is read in place */
 #define DRACO_NEAR_FLOATS 32768                                 /* of b, what the second cache holds */
-#define DRACO_LONG_K 512                                        /* of a result that is written turned */
+#define DRACO_FEW_K 64   /* numbers for which panels of b side by side are read in place */
+#define DRACO_LONG_K 512 /* of a result that is written turned */
 
 /* Rows i0 .. i0 + m - 1 and numbers k0 .. k0 + k - 1 of `a` as a matrix with two strides, in `room` where
    they must be gathered. Lines of the room are 16 floats longer, so that they do not share one cache set. */
@@ -584,6 +585,8 @@ DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, con
                 tile.step_c = rows * c->row;
                 tile.step_start = rows * job->start_ld;
             }
+            /* Its own lines, or the next result's where too few numbers follow to fetch one with each. */
+            tile.soon = job->k < rows ? to + tile.step_c : job->ahead ? to : NULL;
             if (!job->ahead) {
                 tile.ahead = to + width;
                 tile.ahead_ld = c->row;
@@ -606,8 +609,12 @@ DRACO_LAYER void draco_panel(const draco_kernel *kernel, size_t m, size_t n, con
             kernel->tile(rows, vectors, &tile);
             draco_transpose(rows, n, room, width, to, c->col);
         }
-        tile.ahead = i == 0 && later ? later : tile.b;
-        if (tile.ahead == tile.b) tile.ahead_ld = 0;
+        if (i == 0 && later) {
+            tile.ahead = later;
+        } else {
+            tile.ahead = tile.b;
+            tile.ahead_ld = 0;
+        }
         i += rows * down;
     }
 }
